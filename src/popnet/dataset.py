@@ -1,0 +1,93 @@
+"""The arrays that a population trains on: what is left of a table once it is encoded.
+
+Knows nothing of files, columns' names or frames; made by ``data/encode.py`` or by hand.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from popnet.errors import InputError
+from popnet.types import Array, Task
+
+
+@dataclass(frozen=True)
+class Features:
+    """The inputs of N rows, by the way a net takes them.
+
+    Attributes:
+        numeric: ``(N, F)`` float32, continuous columns, centred and scaled; these may be embedded.
+        flags: ``(N, G)`` uint8, columns of 0 and 1 (booleans, missing indicators), taken as they are.
+        codes: ``(N, C)`` int32, levels of categorical columns, each in ``[0, levels[c])``; code 0 is
+            "other": a level that is rare, or that training did not see.
+        levels: number of levels of each coded column.
+    """
+
+    numeric: Array
+    flags: Array
+    codes: Array
+    levels: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        rows = {self.numeric.shape[0], self.flags.shape[0], self.codes.shape[0]}
+        if len(rows) != 1:
+            raise InputError(f"numeric, flags and codes have different numbers of rows: {rows}.")
+        if self.codes.shape[1] != len(self.levels):
+            raise InputError(
+                f"codes has {self.codes.shape[1]} columns but levels names {len(self.levels)}."
+            )
+
+    def __len__(self) -> int:
+        return int(self.numeric.shape[0])
+
+    @classmethod
+    def from_numeric(cls, X: Array) -> Features:
+        """Wrap a plain ``(N, F)`` array of numbers; no scaling is done."""
+        X = np.ascontiguousarray(X, dtype=np.float32)
+        n = X.shape[0]
+        return cls(X, np.zeros((n, 0), np.uint8), np.zeros((n, 0), np.int32))
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Inputs, targets and row weights.
+
+    Attributes:
+        features: inputs of N rows.
+        target: ``(N,)`` int32 class numbers in ``[0, n_outputs)``, or ``(N, O)`` float32 targets,
+            which should have mean 0 and standard deviation near 1.
+        task: ``"classification"`` or ``"regression"``: which loss is trained.
+        n_outputs: O, number of classes or of targets.
+        weights: ``(N,)`` float32 row weights with mean 1, or None for equal weights.
+    """
+
+    features: Features
+    target: Array
+    task: Literal["classification", "regression"]
+    n_outputs: int
+    weights: Array | None = field(default=None)
+
+    def __post_init__(self) -> None:
+        if self.target.shape[0] != len(self.features):
+            raise InputError(
+                f"the target has {self.target.shape[0]} rows, the inputs {len(self.features)}."
+            )
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    @classmethod
+    def from_arrays(
+        cls, X: Array, y: Array, task: Task | Literal["classification"], weights: Array | None = None
+    ) -> Dataset:
+        """Make a data set of plain arrays: ``X`` ``(N, F)`` numbers, ``y`` classes 0..O-1 or targets."""
+        features = Features.from_numeric(X)
+        if task == "regression":
+            y = np.asarray(y, np.float32)
+            y = y[:, None] if y.ndim == 1 else y
+            return cls(features, y, "regression", y.shape[1], weights)
+        y = np.asarray(y, np.int32)
+        return cls(features, y, "classification", max(int(y.max()) + 1, 2), weights)

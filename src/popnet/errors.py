@@ -1,0 +1,43 @@
+"""What popnet raises.
+
+    PopnetError                       everything below
+    ├── InputError (ValueError)       the user's data or options; one sentence that says what, where, what to do
+    │   ├── RecipeError               a recipe's field: unknown, or an impossible value
+    │   └── ModelError                a model folder that is missing, altered or cut short
+    └── OutOfTime                     the time limit passed before anything usable existed
+
+The command line prints the sentence and ends with exit status 2 for every ``InputError``.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class PopnetError(Exception):
+    """Base of all errors that popnet raises on purpose."""
+
+
+class InputError(PopnetError, ValueError):
+    """The user's data, options or files cannot be used as they are."""
+
+
+class RecipeError(InputError):
+    """A recipe has an unknown field or an impossible value."""
+
+
+class ModelError(InputError):
+    """A model folder is missing, was altered, or was cut short."""
+
+
+class OutOfTime(PopnetError):
+    """The time limit passed before there was anything to keep."""
+
+
+def closest(name: str, known: Iterable[str]) -> str:
+    """Return ``" Did you mean 'x'?"`` for the known name nearest to ``name``, or ``""``."""
+    known = list(known)
+    by_lower = {k.lower(): k for k in known}
+    match = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.5)
+    return f" Did you mean '{by_lower[match[0]]}'?" if match else ""
