@@ -1,0 +1,69 @@
+"""Augmentation of table rows inside a training step: Gaussian noise and mixup."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from popnet import keys
+from popnet.types import Array
+
+
+class Pairs(NamedTuple):
+    """How the rows of a batch are mixed.
+
+    Attributes:
+        partner: ``(N,)`` int32, the row that each row is mixed with.
+        share: scalar in [0, 1], what a row keeps of itself; 1 is no mixing.
+        on: scalar bool, whether anything is mixed.
+    """
+
+    partner: Array
+    share: Array
+    on: Array
+
+
+def noise(x: Array, key: Array, std: Array) -> Array:
+    """Add Gaussian noise of standard deviation ``std`` to ``x`` ``(N, F)``; 0 gives ``x`` back bit for bit."""
+    return jax.lax.cond(
+        std > 0, lambda x: x + std * keys.normal(key, x.shape), lambda x: x, x
+    ) if x.size else x
+
+
+def pairs(key: Array, alpha: Array, count: Array, size: int) -> Pairs:
+    """Draw a batch's mixup (Zhang et al. 2018): one share from Beta(alpha, alpha), partners in reverse order.
+
+    Batches are shuffled already, so a fixed pairing of their places is a random one of rows.
+
+    Args:
+        key: uint32.
+        alpha: scalar; 0 is off.
+        count: scalar, real rows of the batch; they come first.
+        size: N, rows with filling.
+    """
+    place = jax.lax.iota(jnp.int32, size)
+    partner = jnp.where(place < count, count - 1 - place, place)
+
+    def draw() -> Array:
+        # Johnk 1964: u^(1/a) / (u^(1/a) + v^(1/a)), given that the sum is at most 1, is Beta(a, a) for any a.
+        # Logarithms keep small alpha from underflowing; 64 tries leave a chance of failure near 0 for a <= 1,
+        # and a failure takes the last try.
+        u, v = keys.uniform(keys.fold(key, 0), (64,)), keys.uniform(keys.fold(key, 1), (64,))
+        log_x, log_y = jnp.log(u) / alpha, jnp.log(v) / alpha
+        accepted = jnp.argmax(jnp.logaddexp(log_x, log_y) <= 0)
+        return jax.nn.sigmoid(log_x[accepted] - log_y[accepted])
+
+    on = alpha > 0
+    return Pairs(partner, jax.lax.cond(on, draw, lambda: jnp.float32(1)), on)
+
+
+def mix(x: Array, p: Pairs) -> Array:
+    """Return ``share * x + (1 - share) * x[partner]`` for ``x`` ``(N, ...)``."""
+    return jax.lax.cond(
+        p.on,
+        lambda x: p.share * x + (1 - p.share) * x.at[p.partner].get(mode="promise_in_bounds"),
+        lambda x: x,
+        x,
+    )

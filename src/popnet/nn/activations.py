@@ -1,0 +1,93 @@
+"""Activation functions: one table, each entry a pure function of the pre-activations.
+
+``maxout`` is no entry: it takes the maximum over several linear maps and so lives in ``layers.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from popnet.types import Array
+
+SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805
+
+
+class ActivationNumbers(NamedTuple):
+    """What an activation needs beside its input.
+
+    Attributes:
+        slope: scalar, slope of leaky ReLU below zero.
+        alpha: scalar, ELU's limit.
+        learned: ``(W,)``, PReLU's learned slopes.
+    """
+
+    slope: Array
+    alpha: Array
+    learned: Array
+
+
+def _negative_exp(z: Array) -> Array:
+    """exp(z) - 1 for z < 0, 0 else; the clipped argument keeps the unused side's gradient finite."""
+    return jnp.expm1(jnp.minimum(z, 0.0))
+
+
+def sigmoid(z: Array, p: ActivationNumbers) -> Array:
+    """1 / (1 + exp(-z)): saturates on both sides, outputs not centred on zero."""
+    return jax.nn.sigmoid(z)
+
+
+def tanh(z: Array, p: ActivationNumbers) -> Array:
+    """Centred on zero, saturates on both sides."""
+    return jnp.tanh(z)
+
+
+def relu(z: Array, p: ActivationNumbers) -> Array:
+    """max(0, z): does not saturate above zero; a unit that is never positive is dead."""
+    return jnp.maximum(z, 0.0)
+
+
+def leaky_relu(z: Array, p: ActivationNumbers) -> Array:
+    """z above zero, slope * z below: units cannot die."""
+    return jnp.where(z > 0, z, p.slope * z)
+
+
+def elu(z: Array, p: ActivationNumbers) -> Array:
+    """z above zero, alpha (exp(z) - 1) below: outputs near centred, saturates softly below."""
+    return jnp.where(z > 0, z, p.alpha * _negative_exp(z))
+
+
+def prelu(z: Array, p: ActivationNumbers) -> Array:
+    """Leaky ReLU whose slope each unit learns."""
+    return jnp.where(z > 0, z, p.learned * z)
+
+
+def selu(z: Array, p: ActivationNumbers) -> Array:
+    """ELU scaled so that mean 0 and variance 1 are a fixed point."""
+    return SELU_SCALE * jnp.where(z > 0, z, SELU_ALPHA * _negative_exp(z))
+
+
+def gelu(z: Array, p: ActivationNumbers) -> Array:
+    """z Phi(z), in the paper's tanh approximation."""
+    return jax.nn.gelu(z, approximate=True)
+
+
+def silu(z: Array, p: ActivationNumbers) -> Array:
+    """z sigmoid(z)."""
+    return z * jax.nn.sigmoid(z)
+
+
+def mish(z: Array, p: ActivationNumbers) -> Array:
+    """z tanh(softplus(z)), written as a ratio of polynomials in exp(z): one transcendental instead of three."""
+    e = jnp.exp(jnp.minimum(z, 20.0))
+    n = e * (e + 2)
+    return jnp.where(z > 20.0, z, z * n / (n + 2))
+
+
+ACTIVATIONS: dict[str, Callable[[Array, ActivationNumbers], Array]] = {
+    f.__name__: f
+    for f in (sigmoid, tanh, relu, leaky_relu, elu, prelu, selu, gelu, silu, mish)
+}  # the order is that of `recipe.choices("activation")`

@@ -1,0 +1,41 @@
+"""Dropout (Srivastava et al. 2014), inverted: the kept units are scaled up, so evaluation does nothing."""
+
+from __future__ import annotations
+
+
+import jax
+import jax.numpy as jnp
+
+from popnet import keys
+from popnet.types import Array
+
+
+@jax.custom_vjp
+def dropout(x: Array, key: Array, rate: Array) -> Array:
+    """Set each element of ``x`` to 0 with probability ``rate`` and scale the others by 1/(1-rate).
+
+    A rate of 0 gives ``x`` back bit for bit.
+
+    Args:
+        x: ``(N, W)`` float32.
+        key: uint32.
+        rate: scalar in [0, 1).
+    """
+    return _forward(x, key, rate)[0]
+
+
+def _masked(x: Array, mask: Array, rate: Array) -> Array:
+    return jnp.where(mask, x * (1 / (1 - rate)), 0.0)
+
+
+def _forward(x: Array, key: Array, rate: Array) -> tuple[Array, tuple[Array, Array]]:
+    # The barrier keeps the compiler from hashing again wherever the mask is used.
+    mask = jax.lax.optimization_barrier(keys.keep(key, x.shape, rate))
+    return _masked(x, mask, rate), (mask, rate)
+
+
+def _backward(saved: tuple[Array, Array], g: Array) -> tuple[Array, None, None]:
+    return _masked(g, *saved), None, None
+
+
+dropout.defvjp(_forward, _backward)

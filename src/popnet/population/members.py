@@ -1,0 +1,69 @@
+"""A member of a population, and what became of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from popnet.recipe import Recipe
+from popnet.shape import Shape
+from popnet.types import Floats, Tree
+
+Status = Literal["running", "stopped", "finished", "diverged", "interrupted"]
+STATUSES: tuple[Status, ...] = ("running", "stopped", "finished", "diverged", "interrupted")
+RUNNING, STOPPED, FINISHED, DIVERGED, INTERRUPTED = range(5)
+
+CURVES = ("loss", "penalty", "valid_loss", "valid_error", "learning_rate")
+"""What is recorded each epoch: training loss (without the penalty), penalty, validation scores, rate at the end."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """One net of a population: its result depends on these three and on the data alone.
+
+    Attributes:
+        recipe: its hyper-parameters.
+        seed: of its initial weights, batches and masks.
+        fold: which rows it trains on and is validated on (place in the list of folds).
+    """
+
+    recipe: Recipe
+    seed: int = 0
+    fold: int = 0
+
+
+@dataclass(frozen=True)
+class Result:
+    """A trained member.
+
+    Attributes:
+        member: which.
+        shape: its net's shape.
+        status: ``finished`` all epochs, ``stopped`` by its patience, ``diverged`` (its loss was not finite),
+            ``interrupted`` by a time limit or the user.
+        epochs: epochs trained.
+        best_epoch: the epoch (from 1) whose weights were kept; 0 if none was ever better than nothing.
+        best_score: validation score of that epoch, smaller is better (see ``Recipe.monitor``).
+        parameters: weights of the best epoch, a tree of NumPy arrays.
+        running: running statistics of that epoch.
+        curves: ``{name: (E,) float32}`` for the names in `CURVES`.
+        seconds: time that its training took, compilation apart.
+    """
+
+    member: Member
+    shape: Shape
+    status: Status
+    epochs: int
+    best_epoch: int
+    best_score: float
+    parameters: Tree
+    running: Tree
+    curves: dict[str, Floats] = field(repr=False)
+    seconds: float = 0.0
+
+    @property
+    def usable(self) -> bool:
+        """Whether the member has weights of at least one finished epoch with a finite score."""
+        return self.best_epoch > 0 and bool(np.isfinite(self.best_score))
