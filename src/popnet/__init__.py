@@ -1,0 +1,48 @@
+"""popnet trains a whole population of neural networks in one compiled program.
+
+That population is at once the hyper-parameter search, the ensemble, the ablation study and the diagnosis. Public
+names are loaded on first use: importing popnet starts no device.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from popnet._version import __version__
+
+if TYPE_CHECKING:
+    from popnet.dataset import Dataset, Features
+    from popnet.errors import InputError, ModelError, PopnetError, RecipeError
+    from popnet.population.members import Member, Result
+    from popnet.population.train import Population, train_population
+    from popnet.recipe import Recipe
+
+_HOME = {
+    "Dataset": "dataset",
+    "Features": "dataset",
+    "InputError": "errors",
+    "Member": "population.members",
+    "ModelError": "errors",
+    "Population": "population.train",
+    "PopnetError": "errors",
+    "Recipe": "recipe",
+    "RecipeError": "errors",
+    "Result": "population.members",
+    "train_population": "population.train",
+}
+
+__all__ = [*_HOME, "__version__"]  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'popnet' has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(f"popnet.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

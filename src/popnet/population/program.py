@@ -1,0 +1,251 @@
+"""From one member to many, and from functions to compiled programs: the only file that knows devices.
+
+On a CPU a core trains one member at a time: a member's activations stay in that core's cache, choices between
+members are true branches, and each member ends at its own early stop. Worker threads, one a core, run the same
+program on the one CPU device; the data is there once. On an accelerator a program trains several members side by
+side (``vmap``), as many as fit its memory.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from popnet.dataset import Dataset, Features
+from popnet.errors import InputError
+from popnet.nn import mlp
+from popnet.population import epoch
+from popnet.shape import Numbers, Shape
+from popnet.types import Array, Tree
+
+Device = Any
+
+MOST_LANES = 256
+"""Most members side by side on an accelerator."""
+
+# One worker thread a core already: a product must not be spread over the cores again.
+CPU_OPTIONS = {"xla_cpu_multi_thread_eigen": False}
+
+
+@cache
+def prepare() -> None:
+    """Set JAX up for populations; does nothing to settings that the host program has made already.
+
+    Programs run on the thread that calls them, and compiled programs are kept on disk (in ``POPNET_CACHE``, else
+    the user's cache folder), so that a second run of the same shapes starts at once.
+    """
+    if "JAX_CPU_ENABLE_ASYNC_DISPATCH" not in os.environ:
+        jax.config.update("jax_cpu_enable_async_dispatch", False)
+    if not jax.config.jax_compilation_cache_dir:
+        home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        folder = Path(os.environ.get("POPNET_CACHE") or home / "popnet")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError:
+            return  # a read-only home costs compile time, nothing else
+        jax.config.update("jax_compilation_cache_dir", str(folder))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where one worker trains: a device, and how many members side by side."""
+
+    device: Device
+    lanes: int
+
+
+def places(workers: int | None = None) -> list[Place]:
+    """Return a place for each worker: every core of a CPU (or ``workers`` of them), every accelerator."""
+    prepare()
+    devices = jax.local_devices()
+    if devices[0].platform == "cpu":
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return [Place(devices[0], 1)] * (workers or cores)
+    return [Place(d, MOST_LANES) for d in devices[: workers or len(devices)]]
+
+
+def fitting_lanes(place: Place, shape: Shape, rows: int, members: int) -> int:
+    """Return how many members of a shape to train side by side at a place, given its memory.
+
+    Args:
+        place: where.
+        shape: the members' shape.
+        rows: training rows (each member holds an order of them).
+        members: how many are waiting.
+    """
+    if place.lanes == 1:
+        return 1
+    stats = place.device.memory_stats() or {}
+    free = stats.get("bytes_limit", 8e9) - stats.get("bytes_in_use", 0)
+    inputs = mlp.input_size(shape)
+    activations = shape.batch_size * (2 * inputs + 12 * shape.depth * shape.width * shape.pieces)
+    each = 4 * (10 * mlp.layouts(shape)[0].size + 3 * activations + 4 * rows)
+    most = max(1, min(place.lanes, int(0.7 * free / each)))
+    lanes = 1
+    while lanes < min(most, members):  # powers of two: few different programs
+        lanes *= 2
+    return min(lanes, most)
+
+
+@dataclass(eq=False)
+class Arrays:
+    """A run's data: training and validation rows and the folds, put on each device once.
+
+    Attributes:
+        train: rows to train on.
+        valid: rows to validate on; the same object with cross-validation.
+        folds: ``(train, valid)`` row numbers of each fold.
+    """
+
+    train: Dataset
+    valid: Dataset
+    folds: Sequence[tuple[Array, Array]]
+    _on_device: dict[Any, Any] = field(default_factory=dict, repr=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def __post_init__(self) -> None:
+        for i, (train, valid) in enumerate(self.folds):
+            if not len(train) or not len(valid):
+                raise InputError(f"fold {i} has {len(train)} training and {len(valid)} validation rows.")
+            for name, index, data in (("training", train, self.train), ("validation", valid, self.valid)):
+                if np.min(index) < 0 or np.max(index) >= len(data):
+                    raise InputError(f"fold {i}: its {name} rows reach outside the {len(data)} rows.")
+
+    def steps(self, fold: int, shape: Shape) -> int:
+        """Return the number of batches of an epoch."""
+        return -(-len(self.folds[fold][0]) // shape.batch_size)
+
+    def on(self, device: Device, batch_size: int) -> tuple[epoch.Rows, epoch.Rows, epoch.Folds]:
+        """Return training rows, validation rows and folds on a device."""
+        with self._lock:
+            if (device, "rows") not in self._on_device:
+                train = jax.device_put(_rows(self.train), device)
+                same = self.valid is self.train
+                self._on_device[device, "rows"] = (
+                    train,
+                    train if same else jax.device_put(_rows(self.valid), device),
+                )
+            if (device, batch_size) not in self._on_device:
+                folds = jax.device_put(self._folds(batch_size), device)
+                self._on_device[device, batch_size] = folds
+            return *self._on_device[device, "rows"], self._on_device[device, batch_size]
+
+    def _folds(self, batch_size: int) -> epoch.Folds:
+        chunk = epoch.EVALUATION_ROWS
+        train_length = max(len(t) for t, _ in self.folds) + batch_size
+        valid_length = -(-max(len(v) for _, v in self.folds) // chunk) * chunk
+
+        def filled(index: Array, length: int) -> np.ndarray:
+            out = np.zeros(length, np.int32)
+            out[: len(index)] = index
+            return out
+
+        return epoch.Folds(
+            train=np.stack([filled(t, train_length) for t, _ in self.folds]),
+            n_train=np.array([len(t) for t, _ in self.folds], np.int32),
+            valid=np.stack([filled(v, valid_length) for _, v in self.folds]),
+            n_valid=np.array([len(v) for _, v in self.folds], np.int32),
+            class_weight=np.stack([class_weight(self.train, t) for t, _ in self.folds]),
+        )
+
+
+def class_weight(data: Dataset, index: Array) -> np.ndarray:
+    """Return ``(O,)`` float32: rows / (classes * rows of the class) over some rows; 1 for regression and absent classes."""
+    if data.task == "regression":
+        return np.ones(data.n_outputs, np.float32)
+    counts = np.bincount(np.asarray(data.target)[index], minlength=data.n_outputs)
+    present = np.maximum(counts, 1)
+    return np.where(counts > 0, len(index) / (data.n_outputs * present), 1.0).astype(np.float32)
+
+
+def _rows(data: Dataset) -> epoch.Rows:
+    weights = data.weights if data.weights is not None else np.ones(len(data), np.float32)
+    return epoch.Rows(inputs(data.features), data.target, np.asarray(weights, np.float32))
+
+
+def inputs(features: Features) -> mlp.Inputs:
+    """Return features as the nets take them."""
+    return mlp.Inputs(features.numeric, features.flags, features.codes)
+
+
+def stack(trees: Sequence[Tree]) -> Tree:
+    """Put trees of several members into one, with the members as the first axis."""
+    return jax.tree.map(lambda *leaves: np.stack(leaves), *trees)
+
+
+@partial(jax.jit, static_argnames="shape", donate_argnums=0, compiler_options=CPU_OPTIONS)
+def _train_one(
+    state: epoch.State, n: Numbers, fold: Array, *, shape: Shape, train: epoch.Rows, valid: epoch.Rows,
+    folds: epoch.Folds, steps: Array, epochs: Array,
+) -> tuple[epoch.State, Array]:  # fmt: skip
+    return epoch.train_epochs(state, n, fold, shape, train, valid, folds, steps, epochs)
+
+
+@partial(jax.jit, static_argnames="shape", donate_argnums=0)
+def _train_lanes(
+    state: epoch.State, n: Numbers, fold: Array, *, shape: Shape, train: epoch.Rows, valid: epoch.Rows,
+    folds: epoch.Folds, steps: Array, epochs: Array,
+) -> tuple[epoch.State, Array]:  # fmt: skip
+    def one(state: epoch.State, n: Numbers, fold: Array) -> tuple[epoch.State, Array]:
+        return epoch.train_epochs(state, n, fold, shape, train, valid, folds, steps, epochs)
+
+    return jax.vmap(one)(state, n, fold)
+
+
+class Program:
+    """A bucket's compiled program at a place.
+
+    Args:
+        shape: the bucket's.
+        arrays: the run's data.
+        device: where.
+        lanes: members side by side; 1 trains a member without a member axis.
+    """
+
+    def __init__(self, shape: Shape, arrays: Arrays, device: Device, lanes: int) -> None:
+        self.shape, self.lanes, self.device = shape, lanes, device
+        train, valid, folds = arrays.on(device, shape.batch_size)
+        self._function = _train_one if lanes == 1 else _train_lanes
+        self._arguments = {"shape": shape, "train": train, "valid": valid, "folds": folds}
+        self._compiled: Any = None
+
+    def compile(self, state: epoch.State, n: Numbers) -> None:
+        """Compile for arguments like these (with a member axis if there are several lanes)."""
+        one = np.int32(1)
+        fold = one if self.lanes == 1 else np.zeros(self.lanes, np.int32)
+        with jax.default_device(self.device):
+            lowered = self._function.lower(state, n, fold, **self._arguments, steps=one, epochs=one)
+            self._compiled = lowered.compile()
+
+    def __call__(
+        self, state: epoch.State, n: Numbers, fold: Array, steps: int, epochs: int
+    ) -> tuple[epoch.State, np.ndarray]:
+        """Train for some epochs and wait for the end. Returns the state (on the device) and the curves."""
+        arguments = {k: v for k, v in self._arguments.items() if k != "shape"}
+        state, curves = self._compiled(
+            state, n, fold, **arguments, steps=np.int32(steps), epochs=np.int32(epochs)
+        )
+        return state, np.asarray(curves)
+
+
+@partial(jax.jit, static_argnames="shape", compiler_options=CPU_OPTIONS)
+def _predict_one(parameters: Array, running: Array, n: Numbers, x: mlp.Inputs, *, shape: Shape) -> Array:
+    parameters_layout, running_layout = mlp.layouts(shape)
+    return mlp.evaluate(parameters_layout.split(parameters), running_layout.split(running), shape, n, x)
+
+
+def predict_chunk(
+    parameters: Array, running: Array, n: Numbers, shape: Shape, x: mlp.Inputs, device: Device
+) -> np.ndarray:
+    """Return one net's outputs ``(N, O)`` for a few rows; compiles once for each number of rows."""
+    with jax.default_device(device):
+        return np.asarray(_predict_one(parameters, running, n, x, shape=shape))

@@ -1,0 +1,387 @@
+"""Train populations: members dealt to workers, bucket by bucket, results as they come.
+
+The public entry is :func:`train_population`; :func:`train_members` is its streaming form, which search and `fit`
+feed with members one after another.
+"""
+
+from __future__ import annotations
+
+import itertools
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+import numpy as np
+
+from popnet.dataset import Dataset
+from popnet.errors import InputError
+from popnet.nn import mlp
+from popnet.population import epoch, program
+from popnet.population.members import CURVES, INTERRUPTED, RUNNING, STATUSES, Member, Result
+from popnet.recipe import Recipe
+from popnet.shape import Numbers, Shape
+from popnet.types import Array
+
+CALL_SECONDS = 0.5
+"""Aim for the length of one call: how soon a stop or a time limit is heeded."""
+
+SLOWEST_FLOPS = 5e9
+"""Floating-point operations per second that any machine reaches; only guards the very first epoch."""
+
+
+@dataclass(frozen=True)
+class Population:
+    """A trained population.
+
+    Attributes:
+        results: one for each member, in the order recipes x seeds x folds.
+        seconds: wall time, compilation included.
+        compile_seconds: part of it that went into compiling programs, summed over workers.
+    """
+
+    results: list[Result]
+    seconds: float
+    compile_seconds: float
+
+    def __len__(self) -> int:
+        return len(self.results)
+
+    def __iter__(self) -> Iterator[Result]:
+        return iter(self.results)
+
+    def __getitem__(self, i: int) -> Result:
+        return self.results[i]
+
+
+def train_population(
+    train: Dataset,
+    valid: Dataset | None = None,
+    recipes: Sequence[Recipe] = (Recipe(),),
+    seeds: Sequence[int] = (0,),
+    folds: Sequence[tuple[Array, Array]] | None = None,
+    *,
+    time_limit: float | None = None,
+    workers: int | None = None,
+    on_result: Callable[[Result], None] | None = None,
+) -> Population:
+    """Train every combination of recipe, seed and fold as one population.
+
+    Members are grouped into buckets by their shape (depth, width, batch size, kind of net); each bucket is one compiled
+    program. A member's weights depend on its recipe, seed, fold and the data alone: bit for bit the same on the CPU,
+    alone or among others, whatever the number of workers.
+
+    Args:
+        train: training rows (with ``folds``: all rows).
+        valid: validation rows for early stopping; give this or ``folds``.
+        recipes: hyper-parameters.
+        seeds: of initial weights, batches and masks.
+        folds: pairs of row numbers into ``train``, ``(training, validation)``.
+        time_limit: seconds, compilation included; members that are not through by then end as ``interrupted``.
+        workers: threads on a CPU (default: one a core), or accelerators.
+        on_result: called with each result as it comes, on the calling thread.
+
+    Returns:
+        The population; members that diverged or were interrupted are in it with that status.
+
+    Raises:
+        InputError: neither or both of ``valid`` and ``folds``, no recipe or no seed, rows outside the data, or a
+            validation set of another kind.
+
+    Example:
+        >>> import numpy as np
+        >>> from popnet import Dataset, Recipe, train_population
+        >>> rng = np.random.default_rng(0)
+        >>> X = rng.standard_normal((300, 4)).astype("float32")
+        >>> data = Dataset.from_arrays(X, (X[:, 0] > 0).astype(int), "binary")
+        >>> folds = [(np.arange(200), np.arange(200, 300)), (np.arange(100, 300), np.arange(100))]
+        >>> recipes = [Recipe(depth=1, width=16, epochs=3, dropout=p) for p in (0.0, 0.5)]
+        >>> population = train_population(data, recipes=recipes, folds=folds)
+        >>> [r.status for r in population]
+        ['finished', 'finished', 'finished', 'finished']
+    """
+    if not recipes or not seeds:
+        raise InputError("A population needs at least one recipe and one seed.")
+    arrays = arrange(train, valid, folds)
+    members = [Member(r, s, f) for r in recipes for s in seeds for f in range(len(arrays.folds))]
+    deadline = time.monotonic() + time_limit if time_limit is not None else None
+    trainer = Trainer(arrays, deadline=deadline, workers=workers)
+    results: dict[int, Result] = {}
+    for i, result in trainer.run(enumerate(members)):
+        results[i] = result
+        if on_result is not None:
+            on_result(result)
+    done = [results.get(i) or trainer.untrained(m) for i, m in enumerate(members)]
+    return Population(done, trainer.elapsed(), trainer.compile_seconds)
+
+
+def arrange(
+    train: Dataset, valid: Dataset | None, folds: Sequence[tuple[Array, Array]] | None
+) -> program.Arrays:
+    """Check data sets and folds and bring them into the form that programs take."""
+    if (valid is None) == (folds is None):
+        raise InputError("Give either a validation set or folds, for early stopping.")
+    if folds is not None:
+        if not len(folds):
+            raise InputError("folds is empty; give at least one pair of row numbers.")
+        return program.Arrays(train, train, folds)
+    assert valid is not None
+    if (valid.task, valid.n_outputs, valid.features.levels) != (
+        train.task, train.n_outputs, train.features.levels
+    ) or valid.features.numeric.shape[1] != train.features.numeric.shape[1]:  # fmt: skip
+        raise InputError("The validation set has other columns, levels or outputs than the training set.")
+    return program.Arrays(train, valid, [(np.arange(len(train)), np.arange(len(valid)))])
+
+
+@dataclass
+class Job:
+    """A member in training: its place in the caller's order, its state between calls, its curves so far."""
+
+    index: int
+    member: Member
+    numbers: Numbers
+    state: epoch.State
+    curves: list[np.ndarray] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+class Trainer:
+    """Deals members to workers; see `train_population` for what it promises.
+
+    Args:
+        arrays: the data.
+        deadline: moment of ``time.monotonic()`` at which members are interrupted; None for never.
+        workers: as in `train_population`.
+    """
+
+    def __init__(
+        self, arrays: program.Arrays, deadline: float | None = None, workers: int | None = None
+    ) -> None:
+        self.arrays, self.deadline = arrays, deadline
+        self.places = program.places(workers)
+        self.compile_seconds = 0.0
+        self.epoch_seconds: dict[Shape, float] = {}
+        self._began = time.monotonic()
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._programs: dict[tuple, program.Program] = {}
+        self._compiling: dict[tuple, threading.Lock] = {}
+
+    def stop(self) -> None:
+        """Interrupt all members at the end of their present call."""
+        self._stop.set()
+
+    def elapsed(self) -> float:
+        """Return seconds since the trainer was made."""
+        return time.monotonic() - self._began
+
+    def remaining(self) -> float:
+        """Return seconds until the deadline, infinite without one."""
+        return np.inf if self.deadline is None else self.deadline - time.monotonic()
+
+    def run(self, members: Iterable[tuple[int, Member]]) -> Iterator[tuple[int, Result]]:
+        """Train members, drawn from an iterable as workers become free, and yield them as they end.
+
+        The iterable may be endless: it is drawn from until it ends, the deadline passes, or `stop` is called. Closing
+        the generator stops the training.
+        """
+        source = _Source(members)
+        results: queue.Queue[tuple[int, Result] | BaseException | None] = queue.Queue()
+
+        def work(place: program.Place) -> None:
+            try:
+                self._work(place, source, results.put)
+                results.put(None)
+            except BaseException as error:  # handed to the caller's thread
+                results.put(error)
+
+        threads = [threading.Thread(target=work, args=(p,), daemon=True) for p in self.places]
+        for thread in threads:
+            thread.start()
+        alive = len(threads)
+        try:
+            while alive:
+                try:
+                    # Waking up now and then lets Ctrl-C through, and a compile outlast the deadline.
+                    item = results.get(timeout=0.1)
+                except queue.Empty:
+                    if self.remaining() < -2 * CALL_SECONDS:
+                        return
+                    continue
+                if item is None:
+                    alive -= 1
+                elif isinstance(item, BaseException):
+                    raise item
+                else:
+                    yield item
+        finally:
+            self.stop()
+
+    def untrained(self, member: Member) -> Result:
+        """Return the result of a member that was never started."""
+        shape = Shape.of(member.recipe, self.arrays.train)
+        parameters, running = mlp.init(member.recipe, shape, member.seed)
+        empty = {name: np.zeros(0, np.float32) for name in CURVES}
+        return Result(member, shape, "interrupted", 0, 0, float("inf"), parameters, running, empty)
+
+    # --- on a worker's thread -----------------------------------------------------------------------
+
+    def _work(self, place: program.Place, source: _Source, emit: Callable[[Any], None]) -> None:
+        while not self._over():
+            first = source.take()
+            if first is None:
+                return
+            shape = Shape.of(first[1].recipe, self.arrays.train)
+            steps = self.arrays.steps(first[1].fold, shape)
+
+            def fits(item: tuple[int, Member], shape: Shape = shape, steps: int = steps) -> bool:
+                same_shape = Shape.of(item[1].recipe, self.arrays.train) == shape
+                return same_shape and self.arrays.steps(item[1].fold, shape) == steps
+
+            lanes = 1
+            waiting = [first]
+            if place.lanes > 1:
+                waiting += source.take_fitting(fits, place.lanes - 1)
+                rows = max(len(t) for t, _ in self.arrays.folds)
+                lanes = program.fitting_lanes(place, shape, rows, len(waiting))
+            self._bucket(place, shape, steps, lanes, waiting, emit)
+
+    def _bucket(
+        self, place: program.Place, shape: Shape, steps: int, lanes: int, waiting: list[tuple[int, Member]],
+        emit: Callable[[Any], None],
+    ) -> None:  # fmt: skip
+        """Train some members of one bucket, ``lanes`` at a time; a lane whose member ends takes the next."""
+        jobs: list[Job | None] = [None] * lanes
+        expected = self.epoch_seconds.get(shape) or _flops(shape, steps) * lanes / SLOWEST_FLOPS
+        if expected > self.remaining():
+            return
+        while waiting or any(jobs):
+            for lane in range(lanes):
+                if jobs[lane] is None and waiting:
+                    jobs[lane] = self._job(*waiting.pop(0), shape)
+            busy = [j for j in jobs if j is not None]
+            run = self._program(place, shape, lanes, busy[0])
+            epochs = 1
+            if shape in self.epoch_seconds:
+                epochs = int(CALL_SECONDS / max(self.epoch_seconds[shape], 1e-6))
+            if self._over(self.epoch_seconds.get(shape, 0.0)):
+                for job in busy:
+                    emit((job.index, _result(job, shape, INTERRUPTED)))
+                return
+            began = time.perf_counter()
+            done = self._call(run, jobs, steps, max(1, min(epochs, epoch.CALL_EPOCHS)))
+            seconds = time.perf_counter() - began
+            self.epoch_seconds[shape] = seconds / max(1, done)
+            for lane, job in enumerate(jobs):
+                if job is None:
+                    continue
+                job.seconds += seconds / len(busy)
+                if int(job.state.status) != RUNNING:
+                    emit((job.index, _result(job, shape, int(job.state.status))))
+                    jobs[lane] = None
+
+    def _job(self, index: int, member: Member, shape: Shape) -> Job:
+        state = epoch.init(member.recipe, shape, member.seed)
+        return Job(index, member, Numbers.of(member.recipe), state)
+
+    def _call(self, run: program.Program, jobs: list[Job | None], steps: int, epochs: int) -> int:
+        """Train all lanes for some epochs; returns the most epochs that any of them did."""
+        if run.lanes == 1:
+            job = jobs[0]
+            assert job is not None
+            before = int(job.state.epoch)
+            job.state, curves = run(job.state, job.numbers, np.int32(job.member.fold), steps, epochs)
+            done = int(job.state.epoch) - before
+            job.curves.append(curves[:done])
+            return done
+        # An empty lane repeats a busy one with its status set to stopped: it is masked out.
+        template = next(j for j in jobs if j is not None)
+        ended = np.int32(STATUSES.index("stopped"))
+        lanes = [j if j is not None else template for j in jobs]
+        states = [
+            j.state if jobs[k] is not None else j.state._replace(status=ended) for k, j in enumerate(lanes)
+        ]
+        folds = np.array([j.member.fold for j in lanes], np.int32)
+        state, curves = run(program.stack(states), program.stack([j.numbers for j in lanes]), folds, steps, epochs)
+        state = jax.device_get(state)
+        most = 0
+        for k, job in enumerate(jobs):
+            if job is None:
+                continue
+            before = int(job.state.epoch)
+            job.state = jax.tree.map(lambda x, k=k: x[k], state)
+            done = int(job.state.epoch) - before
+            job.curves.append(curves[k, :done])
+            most = max(most, done)
+        return most
+
+    def _program(self, place: program.Place, shape: Shape, lanes: int, job: Job) -> program.Program:
+        key = (place.device, shape, lanes)
+        with self._lock:
+            lock = self._compiling.setdefault(key, threading.Lock())
+        with lock:
+            if key not in self._programs:
+                began = time.perf_counter()
+                made = program.Program(shape, self.arrays, place.device, lanes)
+                many = lanes > 1
+                state = program.stack([job.state] * lanes) if many else job.state
+                made.compile(state, program.stack([job.numbers] * lanes) if many else job.numbers)
+                with self._lock:
+                    self.compile_seconds += time.perf_counter() - began
+                self._programs[key] = made
+        return self._programs[key]
+
+    def _over(self, needed: float = 0.0) -> bool:
+        return self._stop.is_set() or self.remaining() <= needed
+
+
+class _Source:
+    """Members that wait for a worker; an iterator that several threads draw from."""
+
+    def __init__(self, members: Iterable[tuple[int, Member]]) -> None:
+        self._iterator = iter(members)
+        self._held: list[tuple[int, Member]] = []
+        self._lock = threading.Lock()
+
+    def take(self) -> tuple[int, Member] | None:
+        with self._lock:
+            return self._held.pop(0) if self._held else next(self._iterator, None)
+
+    def take_fitting(
+        self, fits: Callable[[tuple[int, Member]], bool], most: int, look: int = 1024
+    ) -> list[tuple[int, Member]]:
+        """Take up to ``most`` members that fit, looking at no more than ``look`` of those that wait."""
+        with self._lock:
+            self._held += list(itertools.islice(self._iterator, max(0, look - len(self._held))))
+            taken = [m for m in self._held if fits(m)][:most]
+            chosen = {id(m) for m in taken}
+            self._held = [m for m in self._held if id(m) not in chosen]
+            return taken
+
+
+def _flops(shape: Shape, steps: int) -> float:
+    return 6.0 * mlp.layouts(shape)[0].size * shape.batch_size * steps
+
+
+def _result(job: Job, shape: Shape, status: int) -> Result:
+    best = jax.device_get(job.state.best)
+    parameters, running = (
+        layout.split(np.asarray(vector))
+        for layout, vector in zip(mlp.layouts(shape), best.weights, strict=True)
+    )
+    curves = np.concatenate(job.curves) if job.curves else np.zeros((0, len(CURVES)), np.float32)
+    return Result(
+        member=job.member,
+        shape=shape,
+        status=STATUSES[status],
+        epochs=int(job.state.epoch),
+        best_epoch=int(best.epoch),
+        best_score=float(best.score),
+        parameters=parameters,
+        running=running,
+        curves={name: curves[:, i] for i, name in enumerate(CURVES)},
+        seconds=job.seconds,
+    )
