@@ -32,7 +32,7 @@ DATE_FORMATS = (
     "%Y/%m/%d %H:%M:%S%.f",
     "%Y/%m/%d %H:%M",
     "%Y%m%dT%H%M%S",
-    # Month first wins where both orders fit, as in pandas: exports of that form are the most common.
+    # Month first wins where both orders fit, as in pandas.
     "%m/%d/%Y",
     "%m/%d/%Y %H:%M:%S%.f",
     "%m/%d/%Y %H:%M",
@@ -184,7 +184,7 @@ def strip(values: pl.Series) -> pl.Series:
 
 
 def dot_decimals(values: pl.Series) -> pl.Series:
-    """Write "1,5" as "1.5" if all values are numbers of that form; else return ``values`` itself."""
+    """Write "1,5" as "1.5" if all values are numbers so written; else return ``values`` itself."""
     if values.null_count() == len(values) or not values.str.contains(_DECIMAL_COMMA).all():
         return values
     return values.str.replace(",", ".", literal=True)

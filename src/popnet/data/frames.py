@@ -96,7 +96,8 @@ def _plain_column(column: pl.Series, where: str) -> pl.Series:
     if dtype == pl.Object:
         return from_objects(column.name, column.to_list())
     raise InputError(
-        f"column '{column.name}' of {where} holds {dtype} values; make plain columns of it or drop it."
+        f"column '{column.name}' of {where} holds {dtype} values; make plain columns of it or "
+        "drop it."
     )
 
 
@@ -152,8 +153,8 @@ def _from_numbers(name: str, values: np.ndarray) -> pl.Series:
 def _from_array(array: np.ndarray) -> pl.DataFrame:
     if array.ndim != 2:
         raise InputError(
-            f"the array has {array.ndim} dimension{'' if array.ndim == 1 else 's'}; give a 2-d array "
-            "of rows and columns (reshape(-1, 1) makes one column of a 1-d array)."
+            f"the array is {array.ndim}-d; give a 2-d array of rows and columns (reshape(-1, 1) "
+            "makes one column of a 1-d array)."
         )
     kind = array.dtype.kind
     columns = [(f"x{i}", array[:, i]) for i in range(array.shape[1])]

@@ -34,7 +34,7 @@ Kind = Literal[
 USED_KINDS = ("numeric", "discrete", "boolean", "categorical", "datetime")
 
 DISCRETE_LEVELS = 20
-"""An integer column of at most this many values (and 5 rows a value) is also taken as a category."""
+"""Whole numbers of at most this many values (and 5 rows a value) are also taken as a category."""
 ROWS_PER_LEVEL = 5
 NUMBER_SHARE, STRAY_WORDS = 0.9, 5
 """Text is numeric if this share parses as numbers and the rest is at most so many words."""
@@ -55,6 +55,8 @@ _ID_COMPOUND = re.compile(
     r"(account|article|case|client|customer|device|employee|item|member|object|order|passenger"
     r"|patient|person|product|record|row|sample|session|subject|transaction|user)[_ ]?(id|no|nr)$"
 )
+_DATE_LIKE = re.compile(r"^(\d{1,4}[-/. ]|\d{8}T|[A-Za-z]{3,9} \d)").pattern
+"""How every text in one of `DATE_FORMATS` starts."""
 _PERSONAL = {"surname", "lastname", "firstname", "fullname", "email", "phone", "name"}
 
 
@@ -90,8 +92,8 @@ def find_kind(column: pl.Series, keep: bool = False) -> Finding:
       of them distinct: text. Text with d >= 0.95 n, or named like an identifier or a personal name
       and d >= 0.2 n: identifier. Other text: categorical.
     - Numbers, two values: boolean. Whole numbers named like an identifier with d >= n / 2, or all
-      distinct in a range below 3 n (a numbering, in whatever order): identifier; so named and
-      repeated: categorical. Whole numbers, d <= 20 and n >= 5 d: discrete. Others: numeric.
+      distinct, none missing, in a range below 3 n (a numbering, in whatever order): identifier;
+      so named and repeated: categorical. Whole numbers, d <= 20 and n >= 5 d: discrete. Others: numeric.
 
     Identifiers need 20 values at least.
 
@@ -142,9 +144,11 @@ def _find_number(column: pl.Series, name: str, keep: bool) -> Finding:
         return Finding("datetime", "", missing, distinct, form)
     if not keep and n >= IDENTIFIER_ROWS:
         if named and distinct >= NAMED_INTEGER_SHARE * n:
-            return Finding("identifier", f"a number of its own for {_most(distinct, n)}", missing, distinct)
+            return Finding(
+                "identifier", f"a number of its own for {_most(distinct, n)}", missing, distinct
+            )
         low, high = _bounds(values)
-        if distinct == n and high - low < DENSE_RANGE * n:
+        if distinct == n == len(column) and high - low < DENSE_RANGE * n:
             return Finding("identifier", "it numbers the rows", missing, distinct)
     few = n >= ROWS_PER_LEVEL * distinct
     if distinct <= DISCRETE_LEVELS and few:
@@ -236,13 +240,14 @@ def date_format(values: pl.Series) -> str:
     Args:
         values: ``(N,)`` String without nulls.
     """
-    sample = values.gather_every(max(len(values) // 200, 1)).str.strip_chars()
-    if not sample.head(1).str.contains(r"\d").all():
+    stripped = values.str.strip_chars()
+    sample = stripped.gather_every(max(len(values) // 200, 1))
+    if not sample.str.contains(_DATE_LIKE).all():
         return ""
     for form in DATE_FORMATS:
-        if parse_times(sample, form).null_count() == 0:
-            if parse_times(values.str.strip_chars(), form).null_count() == 0:
-                return form
+        # The sample first: most formats fail on it, and a pass over all values is dear.
+        if all(parse_times(v, form).null_count() == 0 for v in (sample, stripped)):
+            return form
     return ""
 
 

@@ -100,7 +100,7 @@ class Schema(BaseModel):
             worst = max(holes, key=lambda c: c.missing)
             share = 100 * worst.missing / max(self.rows, 1)
             lines.append(
-                f"{len(holes)} features have missing values, most in {worst.name} ({share:.0f} %)"
+                f"features with missing values: {len(holes)}, most in {worst.name} ({share:.0f} %)"
             )
         lines += [f"{c.name}: {c.reason}" for c in self.features if c.reason]
         by_reason: dict[tuple[str, str], list[str]] = {}
@@ -147,8 +147,8 @@ def infer_schema(
     without = frame.height - frame.select(names).drop_nulls().height
     if frame.height - without < FEWEST_ROWS:
         raise InputError(
-            f"the table has {frame.height - without} rows with a target, at least {FEWEST_ROWS} are "
-            "needed; give more rows."
+            f"the table has {frame.height - without} rows with a target, at least {FEWEST_ROWS} "
+            "are needed; give more rows."
         )
     spared = {*keep, *([time] if time else [])}
     out = dict.fromkeys(drop, "left out as asked")

@@ -69,12 +69,9 @@ def infer_target(frame: pl.DataFrame, names: Sequence[str], task: str | None = N
     _check_names(frame, names)
     present = frame.select(names).drop_nulls()
     if present.height == 0:
-        several = "in every row at least one target" if len(names) > 1 else "all its values"
-        raise InputError(
-            f"the target {_quote(names)} cannot be used: {several} is missing; choose another."
-            if len(names) > 1
-            else f"the target column {_quote(names)} has no values, all are missing; choose another."
-        )
+        if len(names) > 1:
+            raise InputError(f"no row has all the targets {_quote(names)}; give complete rows.")
+        raise InputError(f"all values of the target column {_quote(names)} are missing; fill it.")
     detected = task is None
     if task is None:
         task = "regression" if len(names) > 1 else _detect(present[names[0]])

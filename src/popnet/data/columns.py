@@ -1,0 +1,434 @@
+"""One record a kind of column: how it is fitted on training rows and how it fills the inputs.
+
+A record is frozen and JSON-serialisable. It knows how many numeric columns, flags and codes it
+fills (`slots`), and fills them (`fill`). A part that is constant in the training rows fills
+nothing, so every column of the result says something.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Annotated, Literal, NamedTuple
+
+import numpy as np
+import polars as pl
+from pydantic import BaseModel, ConfigDict, Field
+
+from popnet.data.cast import refuse, show, to_numbers, to_text, to_times
+
+LIMIT = 3.0
+"""Bound of scaled numbers: z / sqrt(1 + (z / LIMIT)^2), near z for small z."""
+FURTHEST = 1e150
+"""Training values beyond are taken as this far, so that differences of quantiles stay finite."""
+MOST_LEVELS = 2_000
+FEWEST_ROWS, ROW_SHARE, ENOUGH_ROWS = 2, 1e-3, 10
+"""A level needs 0.1 % of the training rows, but 2 at least, and 10 are always enough."""
+MONTHS, WEEKDAYS, HOURS = 12, 7, 24
+
+Note = Callable[[str], None]
+
+
+class Slots(NamedTuple):
+    """Names of what a record fills, in order."""
+
+    numeric: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
+    codes: tuple[str, ...] = ()
+    levels: tuple[int, ...] = ()
+
+
+class Views(NamedTuple):
+    """Where a record writes: its columns of the whole arrays, zeros at the start.
+
+    Attributes:
+        numeric: ``(N, f)`` float32.
+        flags: ``(N, g)`` uint8.
+        codes: ``(N, c)`` int32.
+    """
+
+    numeric: np.ndarray
+    flags: np.ndarray
+    codes: np.ndarray
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+
+
+class Scale(BaseModel):
+    """Robust centre and scale of a numeric column: (x - centre) / scale, then bounded."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    centre: float
+    scale: float
+
+    def apply(self, values: np.ndarray) -> np.ndarray:
+        """Scale ``(N,)`` float64 to within ±`LIMIT`; infinities go to the bounds, NaN to 0."""
+        with np.errstate(over="ignore"):
+            z = (values - self.centre) / self.scale
+        # A clip first: the square of 1e300 would be infinite, and the quotient 0.
+        np.clip(z, -1e6, 1e6, out=z)
+        z /= np.sqrt(1.0 + np.square(z / LIMIT))
+        return np.nan_to_num(z, copy=False, nan=0.0)
+
+
+def fit_scale(values: np.ndarray) -> Scale | None:
+    """Fit centre and scale to ``(N,)`` float64; None if there are no two different finite values.
+
+    The centre is the median, the scale the distance of the quartiles. If that is 0 (more than half
+    of the values are equal): half the distance of the 1st and 99th percentile, and if that is 0
+    too, half the range.
+    """
+    values = values[np.isfinite(values)]
+    if len(values) == 0:
+        return None
+    values = np.clip(values, -FURTHEST, FURTHEST)
+    low, q01, q25, median, q75, q99, high = np.quantile(
+        values, [0, 0.01, 0.25, 0.5, 0.75, 0.99, 1.0]
+    )
+    for scale in (q75 - q25, (q99 - q01) / 2, (high - low) / 2):
+        if scale > 0:
+            return Scale(centre=float(median), scale=float(scale))
+    return None
+
+
+class Numeric(_Record):
+    """A column of numbers: one numeric column, and a flag if training had missing values.
+
+    Attributes:
+        scale: None if the column was constant in training (then only the flag is left).
+        missing: training had missing values.
+        nulls: words that count as missing.
+    """
+
+    kind: Literal["numeric"] = "numeric"
+    scale: Scale | None
+    missing: bool
+    nulls: tuple[str, ...] = ()
+
+    @property
+    def slots(self) -> Slots:
+        """What it fills."""
+        return Slots((self.name,) if self.scale else (), _flag(self.name, self.missing))
+
+    def fill(self, column: pl.Series, out: Views, note: Note, first_row: int) -> None:
+        """Write a column; InputError for a value that is not a number."""
+        values = _numbers(column, self.name, self.nulls, first_row)
+        absent = np.isnan(values)
+        _note_values(self.name, values, absent, self.missing, note)
+        if self.scale:
+            out.numeric[:, 0] = self.scale.apply(values)
+        if self.missing:
+            out.flags[:, 0] = absent
+
+
+class Discrete(_Record):
+    """Whole numbers with few values: as `Numeric`, and a code for the value.
+
+    Attributes:
+        levels: values of the codes 1, 2, ..., by descending frequency; None: no code.
+    """
+
+    kind: Literal["discrete"] = "discrete"
+    scale: Scale | None
+    levels: tuple[float, ...] | None
+    missing: bool
+    nulls: tuple[str, ...] = ()
+
+    @property
+    def slots(self) -> Slots:
+        """What it fills."""
+        coded = _code(self.name, self.levels, self.missing)
+        flags = _flag(self.name, self.missing)
+        return Slots((self.name,) if self.scale else (), flags, *coded)
+
+    def fill(self, column: pl.Series, out: Views, note: Note, first_row: int) -> None:
+        """Write a column; InputError for a value that is not a number."""
+        values = _numbers(column, self.name, self.nulls, first_row)
+        absent = np.isnan(values)
+        _note_values(self.name, values, absent, self.missing, note)
+        if self.scale:
+            out.numeric[:, 0] = self.scale.apply(values)
+        if self.missing:
+            out.flags[:, 0] = absent
+        if self.levels is not None:
+            series = pl.Series(values).fill_nan(None)
+            out.codes[:, 0] = _codes(series, self.levels, self.missing)
+            _note_unseen(self.name, series, out.codes[:, 0], note)
+
+
+class Boolean(_Record):
+    """Two values: one flag, and one more if training had missing values.
+
+    Attributes:
+        false, true: the two values as numbers; words (yes, no, true, false, ...) are 1 and 0.
+        varies: both values occurred in training; if not, only the flag for missing is left.
+    """
+
+    kind: Literal["boolean"] = "boolean"
+    false: float
+    true: float
+    varies: bool
+    missing: bool
+    nulls: tuple[str, ...] = ()
+
+    @property
+    def slots(self) -> Slots:
+        """What it fills."""
+        own = (self.name,) if self.varies else ()
+        return Slots((), own + _flag(self.name, self.missing))
+
+    def fill(self, column: pl.Series, out: Views, note: Note, first_row: int) -> None:
+        """Write a column; a third number counts as missing, InputError for a third word."""
+        words = {self.false, self.true} == {0.0, 1.0}
+        numbers, bad = to_numbers(column, self.nulls, words)
+        wanted = "a truth value" if words else f"{self.false:g} or {self.true:g}"
+        refuse(self.name, column, bad, wanted, first_row)
+        values = numbers.to_numpy()
+        yes = values == self.true
+        absent = np.isnan(values)
+        other = ~(yes | absent | (values == self.false))
+        if other.any():
+            example = show(column[int(np.argmax(other))])
+            note(
+                f"column '{self.name}': {int(other.sum())} values are neither {self.false:g} nor "
+                f"{self.true:g}, e.g. {example}; taken as missing"
+            )
+        _note_values(self.name, values, absent, self.missing, note)
+        if self.varies:
+            out.flags[:, 0] = yes
+        if self.missing:
+            out.flags[:, -1] = absent | other
+
+
+class Categorical(_Record):
+    """Levels of text: one column of codes.
+
+    Code 0 is "other" (rare in training, or not seen there), 1, 2, ... the levels, and the last
+    code "missing" if training had missing values; if it had none, a missing value is "other".
+
+    Attributes:
+        levels: levels of the codes 1, 2, ..., by descending frequency, then by value.
+        numbers: the levels are numbers, written without a fraction where they are whole.
+        missing: training had missing values.
+    """
+
+    kind: Literal["categorical"] = "categorical"
+    levels: tuple[str, ...]
+    numbers: bool
+    missing: bool
+
+    @property
+    def slots(self) -> Slots:
+        """What it fills."""
+        return Slots((), (), *_code(self.name, self.levels, self.missing))
+
+    def fill(self, column: pl.Series, out: Views, note: Note, first_row: int) -> None:
+        """Write a column; takes any value."""
+        text = level_text(column, self.numbers)
+        out.codes[:, 0] = _codes(text, self.levels, self.missing)
+        _note_unseen(self.name, text, out.codes[:, 0], note)
+
+
+class Datetime(_Record):
+    """Points in time: seconds and year as scaled numbers, month, weekday and hour as circles.
+
+    Attributes:
+        format: strptime format of text; "" for dates proper.
+        seconds, year: scales, None where constant in training.
+        cycles: of "month", "weekday", "hour" those that varied in training; each fills two
+            columns, sine and cosine. Hours count their minutes.
+        missing: training had missing values.
+    """
+
+    kind: Literal["datetime"] = "datetime"
+    format: str
+    seconds: Scale | None
+    year: Scale | None
+    cycles: tuple[Literal["month", "weekday", "hour"], ...]
+    missing: bool
+
+    @property
+    def slots(self) -> Slots:
+        """What it fills."""
+        parts = [p for p in ("seconds", "year") if getattr(self, p)]
+        parts += [f"{c} {f}" for c in self.cycles for f in ("sin", "cos")]
+        return Slots(tuple(f"{self.name} {p}" for p in parts), _flag(self.name, self.missing))
+
+    def fill(self, column: pl.Series, out: Views, note: Note, first_row: int) -> None:
+        """Write a column; InputError for a value that is not a date or time."""
+        times, bad = to_times(column, self.format)
+        refuse(self.name, column, bad, "a date or time", first_row)
+        absent = times.is_null().to_numpy()
+        _note_values(self.name, np.zeros(1), absent, self.missing, note)
+        at = 0
+        for scale, values in ((self.seconds, epoch_seconds), (self.year, _years)):
+            if scale:
+                out.numeric[:, at] = scale.apply(values(times))
+                at += 1
+        for cycle in self.cycles:
+            angle = 2 * math.pi * cycle_phase(times, cycle)
+            out.numeric[:, at] = np.nan_to_num(np.sin(angle))
+            out.numeric[:, at + 1] = np.nan_to_num(np.cos(angle))
+            at += 2
+        if self.missing:
+            out.flags[:, 0] = absent
+
+
+Record = Annotated[
+    Numeric | Discrete | Boolean | Categorical | Datetime, Field(discriminator="kind")
+]
+
+
+def fit_record(column: pl.Series, kind: str, form: str = "", nulls: tuple[str, ...] = ()) -> Record:
+    """Fit the record of a column.
+
+    Args:
+        column: ``(N,)`` the training rows.
+        kind, form, nulls: what the schema says of it.
+
+    Raises:
+        InputError: the column holds values that do not fit its kind.
+    """
+    name = column.name
+    if kind == "categorical":
+        levels, missing = fit_levels(level_text(column, column.dtype.is_numeric()))
+        return Categorical(
+            name=name,
+            levels=tuple(map(str, levels)),
+            numbers=column.dtype.is_numeric(),
+            missing=missing,
+        )
+    if kind == "datetime":
+        return _fit_datetime(column, form)
+    numbers, bad = to_numbers(column, nulls, words=kind == "boolean")
+    refuse(name, column, bad, "a number")
+    missing = numbers.null_count() > 0
+    if kind == "boolean":
+        two = numbers.drop_nulls().unique().sort().to_list()
+        true = two[-1] if two else 1.0
+        false = two[0] if len(two) > 1 else (0.0 if true else 1.0)
+        return Boolean(
+            name=name, false=false, true=true, varies=len(two) > 1, missing=missing, nulls=nulls
+        )
+    scale = fit_scale(numbers.to_numpy())
+    if kind == "numeric":
+        return Numeric(name=name, scale=scale, missing=missing, nulls=nulls)
+    levels, _ = fit_levels(numbers)
+    kept = tuple(map(float, levels)) if scale else None
+    return Discrete(name=name, scale=scale, levels=kept, missing=missing, nulls=nulls)
+
+
+def _fit_datetime(column: pl.Series, form: str) -> Datetime:
+    times, bad = to_times(column, form)
+    refuse(column.name, column, bad, "a date or time")
+    known = times.drop_nulls()
+    cycles = [c for c in ("month", "weekday", "hour") if len(np.unique(cycle_phase(known, c))) > 1]
+    return Datetime(
+        name=column.name,
+        format=form,
+        seconds=fit_scale(epoch_seconds(known)),
+        year=fit_scale(_years(known)),
+        cycles=tuple(cycles),
+        missing=len(known) < len(times),
+    )
+
+
+def fit_levels(values: pl.Series) -> tuple[list, bool]:
+    """Return the levels that get a code of their own, and whether values are missing.
+
+    Kept are levels with at least 0.1 % of the rows (but 2 rows at least, and 10 are enough), the
+    2,000 most frequent at most; ordered by descending frequency, then by value, so that the order
+    of the rows does not matter.
+    """
+    known = values.drop_nulls()
+    fewest = min(max(FEWEST_ROWS, math.ceil(ROW_SHARE * len(values))), ENOUGH_ROWS)
+    counts = known.alias("level").value_counts().filter(pl.col("count") >= fewest)
+    counts = counts.sort(["count", "level"], descending=[True, False])
+    return counts["level"].head(MOST_LEVELS).to_list(), len(known) < len(values)
+
+
+def level_text(column: pl.Series, numbers: bool) -> pl.Series:
+    """Write a column's values as levels; ``numbers``: "007" and 7.0 are the level "7"."""
+    if numbers and column.dtype == pl.String:
+        values, bad = to_numbers(column)
+        text = to_text(values)
+        return pl.select(pl.when(bad).then(column).otherwise(text)).to_series()
+    return to_text(column)
+
+
+def epoch_seconds(times: pl.Series) -> np.ndarray:
+    """Return ``(N,)`` float64 seconds since 1970-01-01; NaN where missing."""
+    return times.dt.epoch("us").cast(pl.Float64).to_numpy() / 1e6
+
+
+def _years(times: pl.Series) -> np.ndarray:
+    return times.dt.year().cast(pl.Float64).to_numpy()
+
+
+def cycle_phase(times: pl.Series, cycle: str) -> np.ndarray:
+    """Return ``(N,)`` float64 in [0, 1): how far the year, week or day has gone; NaN if missing."""
+    if cycle == "month":
+        phase = (times.dt.month().cast(pl.Float64) - 1) / MONTHS
+    elif cycle == "weekday":
+        phase = (times.dt.weekday().cast(pl.Float64) - 1) / WEEKDAYS
+    else:
+        minutes = times.dt.minute().cast(pl.Float64) / 60
+        phase = (times.dt.hour().cast(pl.Float64) + minutes) / HOURS
+    return phase.to_numpy()
+
+
+def _flag(name: str, missing: bool) -> tuple[str, ...]:
+    return (f"{name} missing",) if missing else ()
+
+
+def _code(
+    name: str, levels: tuple | None, missing: bool
+) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    if levels is None:
+        return (), ()
+    return (name,), (1 + len(levels) + missing,)
+
+
+def _numbers(column: pl.Series, name: str, nulls: tuple[str, ...], first_row: int) -> np.ndarray:
+    numbers, bad = to_numbers(column, nulls, words=False)
+    refuse(name, column, bad, "a number", first_row)
+    return numbers.to_numpy()
+
+
+def _codes(values: pl.Series, levels: tuple, missing: bool) -> np.ndarray:
+    """Return ``(N,)`` int32 codes: 1 + position in ``levels``, 0 if it is not there."""
+    if levels:
+        numbers = list(range(1, len(levels) + 1))
+        codes = values.replace_strict(
+            list(levels), numbers, default=0, return_dtype=pl.Int32
+        ).to_numpy()
+    else:
+        codes = np.zeros(len(values), np.int32)
+    if missing and values.null_count():
+        codes = np.where(values.is_null().to_numpy(), np.int32(len(levels) + 1), codes)
+    return codes
+
+
+def _note_values(
+    name: str, values: np.ndarray, absent: np.ndarray, expected: bool, note: Note
+) -> None:
+    infinite = int(np.isinf(values).sum())
+    if infinite:
+        note(f"column '{name}': {infinite} infinite values, taken as ±{LIMIT:g} after scaling")
+    if not expected and absent.any():
+        note(f"column '{name}': {int(absent.sum())} missing values, training had none")
+
+
+def _note_unseen(name: str, values: pl.Series, codes: np.ndarray, note: Note) -> None:
+    other = (codes == 0) & values.is_not_null().to_numpy()
+    if other.any():
+        example = values[int(np.argmax(other))]
+        note(
+            f"column '{name}': {int(other.sum())} values are levels that training did not have or "
+            f"had rarely, e.g. {show(example)}; taken as 'other'"
+        )

@@ -1,0 +1,368 @@
+"""From a table to arrays and back: fitted on training rows, saved as JSON, applied to any rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+from pydantic import BaseModel, ConfigDict
+
+from popnet.data.cast import refuse, show, to_numbers, to_text, to_times
+from popnet.data.columns import Categorical, Discrete, Record, Slots, Views, fit_record
+from popnet.data.schema import Schema
+from popnet.data.target import Target, check_magnitude
+from popnet.dataset import Features
+from popnet.errors import InputError, closest
+
+
+class FeatureNames(NamedTuple):
+    """What the columns of the encoded inputs are.
+
+    Attributes:
+        numeric: F names; parts of a date are "column part".
+        flags: G names; "column missing" for missing indicators.
+        codes: C names.
+        numeric_sources, flag_sources, code_sources: the table's column each comes from.
+    """
+
+    numeric: tuple[str, ...]
+    flags: tuple[str, ...]
+    codes: tuple[str, ...]
+    numeric_sources: tuple[str, ...]
+    flag_sources: tuple[str, ...]
+    code_sources: tuple[str, ...]
+
+
+class TargetScale(BaseModel):
+    """Mean and standard deviation of one regression target over the training rows."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    mean: float
+    std: float
+
+
+class Encoder(BaseModel):
+    """A fitted encoder; `fit_encoder` makes it.
+
+    Attributes:
+        columns: a record for each column that fills something, in the table's order.
+        target: what is predicted.
+        scales: one a regression target; empty for a classification.
+        weight: column of row weights, or None.
+        other: columns of the training table that are not read.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    columns: tuple[Record, ...]
+    target: Target
+    scales: tuple[TargetScale, ...] = ()
+    weight: str | None = None
+    other: tuple[str, ...] = ()
+
+    @property
+    def n_outputs(self) -> int:
+        """O: number of classes, or of regression targets."""
+        return len(self.target.classes) or len(self.target.names)
+
+    @property
+    def levels(self) -> tuple[int, ...]:
+        """Number of levels of each of the C coded columns, "other" and "missing" included."""
+        return tuple(n for c in self.columns for n in c.slots.levels)
+
+    @property
+    def names(self) -> FeatureNames:
+        """What the columns of the encoded inputs are."""
+        slots = [(c.name, c.slots) for c in self.columns]
+        parts = ("numeric", "flags", "codes")
+        names = [tuple(n for _, s in slots for n in getattr(s, part)) for part in parts]
+        sources = [tuple(c for c, s in slots for _ in getattr(s, part)) for part in parts]
+        return FeatureNames(*names, *sources)
+
+    def transform(
+        self, frame: pl.DataFrame, *, report: list[str] | None = None, first_row: int = 1
+    ) -> Features:
+        """Encode the features of N rows.
+
+        Args:
+            frame: a table, or a batch of one, from ``data/read.py``. Columns may be of another
+                type than in training where the values can be cast without loss.
+            report: gets a line for what is worth knowing: new columns (ignored), levels that
+                training did not have, infinite values, missing values where training had none.
+            first_row: number of the frame's first row, for messages.
+
+        Returns:
+            Features, all finite.
+
+        Raises:
+            InputError: a needed column is not there, or a value does not fit its column (names
+                column, row and value).
+        """
+        self._check_columns(frame, report)
+        n = frame.height
+        names = self.names
+        numeric = np.zeros((n, len(names.numeric)), np.float32)
+        flags = np.zeros((n, len(names.flags)), np.uint8)
+        codes = np.zeros((n, len(names.codes)), np.int32)
+        note: Callable[[str], None] = report.append if report is not None else _ignore
+        f = g = c = 0
+        for record in self.columns:
+            slots = record.slots
+            df, dg, dc = len(slots.numeric), len(slots.flags), len(slots.codes)
+            views = Views(numeric[:, f : f + df], flags[:, g : g + dg], codes[:, c : c + dc])
+            record.fill(frame[record.name], views, note, first_row)
+            f, g, c = f + df, g + dg, c + dc
+        return Features(numeric, flags, codes, self.levels)
+
+    def _check_columns(self, frame: pl.DataFrame, report: list[str] | None) -> None:
+        needed = [c.name for c in self.columns]
+        have = set(frame.columns)
+        lacking = [n for n in needed if n not in have]
+        known = {*needed, *self.other, *self.target.names}
+        new = [n for n in frame.columns if n not in known]
+        if lacking:
+            listed = ", ".join(f"'{n}'" for n in lacking[:10])
+            more = f" and {len(lacking) - 10} more" if len(lacking) > 10 else ""
+            which = "columns" if len(lacking) > 1 else "column"
+            raise InputError(
+                f"the table lacks the {which} {listed}{more}, which the model needs; add "
+                f"{'them' if len(lacking) > 1 else 'it'}.{closest(lacking[0], new)}"
+            )
+        if new and report is not None:
+            listed = ", ".join(f"'{n}'" for n in new[:10]) + (", …" if len(new) > 10 else "")
+            which = "columns" if len(new) > 1 else "column"
+            report.append(f"{len(new)} new {which} ignored: {listed}")
+
+    def encode_target(
+        self, frame: pl.DataFrame, *, first_row: int = 1
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Encode the target of N rows.
+
+        Returns:
+            The target, ``(N,)`` int32 class numbers or ``(N, T)`` float32 standardised by the
+            training rows' mean and standard deviation; and ``(N,)`` bool, true where no target is
+            missing. Rows without a target hold 0 and are to be left out.
+
+        Raises:
+            InputError: a target column is not there, a class that training did not have, a
+                regression target that is no number, infinite or huge.
+        """
+        lacking = [n for n in self.target.names if n not in frame.columns]
+        if lacking:
+            raise InputError(
+                f"the table lacks the target column '{lacking[0]}'; add it."
+                f"{closest(lacking[0], frame.columns)}"
+            )
+        if self.target.task != "regression":
+            numbers = _class_numbers(frame[self.target.names[0]], self.target, first_row)
+            return np.maximum(numbers, 0), numbers >= 0
+        result = np.zeros((frame.height, len(self.scales)), np.float32)
+        keep = np.ones(frame.height, bool)
+        for i, (name, scale) in enumerate(zip(self.target.names, self.scales, strict=True)):
+            values = _target_numbers(frame[name], first_row)
+            keep &= ~np.isnan(values)
+            result[:, i] = np.nan_to_num((values - scale.mean) / scale.std)
+        result[~keep] = 0
+        return result, keep
+
+    def decode_target(self, outputs: np.ndarray) -> np.ndarray:
+        """Undo `encode_target`.
+
+        Args:
+            outputs: class numbers of any shape, or standardised targets ``(..., T)`` (also
+                ``(N,)`` for one target).
+
+        Returns:
+            Labels of the type that they had in the table, or float64 in the target's units.
+        """
+        if self.target.task != "regression":
+            return np.asarray(self.target.classes)[np.asarray(outputs)]
+        mean = np.array([s.mean for s in self.scales])
+        std = np.array([s.std for s in self.scales])
+        return np.asarray(outputs, np.float64) * std + mean
+
+    def weights(self, frame: pl.DataFrame, *, first_row: int = 1) -> np.ndarray | None:
+        """Return the row weights ``(N,)`` float32 with mean 1 over the frame's rows, or None.
+
+        Raises:
+            InputError: the column is not there, or a weight is missing, negative, infinite or no
+                number, or all are 0.
+        """
+        if self.weight is None:
+            return None
+        name = self.weight
+        if name not in frame.columns:
+            raise InputError(
+                f"the table lacks the weight column '{name}'; add it.{closest(name, frame.columns)}"
+            )
+        column = frame[name]
+        numbers, bad = to_numbers(column)
+        wrong = (bad | numbers.is_null() | (numbers < 0) | numbers.is_infinite()).fill_null(True)
+        refuse_weight(name, column, wrong, first_row)
+        values = numbers.to_numpy()
+        # Divided first: the sum of weights near 1e308 would be infinite.
+        largest = values.max(initial=0.0)
+        if largest <= 0:
+            raise InputError(f"all weights in the column '{name}' are 0; give positive ones.")
+        values = values / largest
+        return (values / values.mean()).astype(np.float32)
+
+
+def refuse_weight(name: str, column: pl.Series, wrong: pl.Series, first_row: int = 1) -> None:
+    """Raise an InputError for the first weight that is ``wrong``."""
+    row = wrong.arg_max()
+    if row is None or not wrong[row]:
+        return
+    value = column[row]
+    what = "is missing" if value is None else f"is {show(value)}"
+    raise InputError(
+        f"the weight in column '{name}', row {row + first_row}, {what}; weights must be finite "
+        "numbers of 0 or more."
+    )
+
+
+def fit_encoder(frame: pl.DataFrame, schema: Schema, rows: np.ndarray | None = None) -> Encoder:
+    """Fit an encoder.
+
+    Args:
+        frame: the table that the schema was inferred from.
+        schema: what its columns hold.
+        rows: ``(n,)`` numbers of the training rows, the only ones that statistics are taken from;
+            None: all rows with a target.
+
+    Raises:
+        InputError: no training rows, or no feature that varies in them.
+    """
+    target = schema.target
+    present = ~frame.select(pl.any_horizontal(pl.col(target.names).is_null())).to_series()
+    rows = np.flatnonzero(present.to_numpy()) if rows is None else np.asarray(rows)
+    if len(rows) == 0:
+        raise InputError("there are no training rows to fit the encoder on; give more rows.")
+    records = []
+    for column in schema.features:
+        values = frame[column.name].gather(rows)
+        record = fit_record(values, column.kind, column.format, column.nulls)
+        if _says_something(record, values):
+            records.append(record)
+    if not records:
+        raise InputError(
+            f"no feature varies in the {len(rows)} training rows; give more rows or other columns."
+        )
+    fitted = {r.name for r in records}
+    scales: tuple[TargetScale, ...] = ()
+    if target.task == "regression":
+        scales = tuple(_fit_target(frame[name].gather(rows)) for name in target.names)
+    return Encoder(
+        columns=tuple(records),
+        target=target,
+        scales=scales,
+        weight=schema.weight,
+        other=tuple(c.name for c in schema.columns if c.name not in fitted),
+    )
+
+
+def _says_something(record: Record, values: pl.Series) -> bool:
+    """Tell whether any column that the record fills varies in the training rows."""
+    slots: Slots = record.slots
+    if isinstance(record, Categorical):
+        codes = np.zeros((len(values), 1), np.int32)
+        nothing = np.zeros((len(values), 0))
+        record.fill(values, Views(nothing, nothing, codes), _ignore, 1)
+        return bool((codes != codes[:1]).any())
+    if not isinstance(record, Discrete) and slots.flags and not slots.numeric:
+        return len(slots.flags) > 1 or values.null_count() < len(values)
+    return bool(slots.numeric or slots.flags) and values.null_count() < len(values)
+
+
+def _ignore(line: str) -> None:
+    """Take a line of a report that nobody asked for."""
+
+
+def _fit_target(column: pl.Series) -> TargetScale:
+    values = _target_numbers(column)
+    values = values[~np.isnan(values)]
+    if len(values) == 0:
+        return TargetScale(mean=0.0, std=1.0)
+    mean = float(values.mean())
+    # Relative to the furthest value: squares of 1e-200 would vanish.
+    far = float(np.abs(values - mean).max())
+    std = far * float(np.sqrt(np.mean(np.square((values - mean) / far)))) if far > 0 else 1.0
+    return TargetScale(mean=mean, std=std)
+
+
+def _target_numbers(column: pl.Series, first_row: int = 1) -> np.ndarray:
+    """Return ``(N,)`` float64, NaN where missing."""
+    numbers, bad = to_numbers(column)
+    refuse(column.name, column, bad, "a number", first_row)
+    check_magnitude(column.name, column, numbers, first_row)
+    return numbers.to_numpy()
+
+
+def _class_numbers(column: pl.Series, target: Target, first_row: int) -> np.ndarray:
+    """Return ``(N,)`` int32 class numbers, -1 where the target is missing."""
+    classes = list(target.classes)
+    if isinstance(classes[0], str):
+        values = to_text(column)
+    elif column.dtype.is_integer() and isinstance(classes[0], int):
+        # Compared as integers: as floats, labels beyond 2^53 would run together.
+        values, classes = column.cast(pl.Int64), [int(c) for c in classes]
+    else:
+        values, bad = to_numbers(column, words=isinstance(classes[0], bool))
+        _refuse_class(column, bad, target, first_row)
+        classes = [float(c) for c in classes]
+    numbers = values.replace_strict(
+        classes, list(range(len(classes))), default=-1, return_dtype=pl.Int32
+    )
+    _refuse_class(column, (numbers < 0) & values.is_not_null(), target, first_row)
+    return np.where(values.is_null().to_numpy(), np.int32(-1), numbers.to_numpy())
+
+
+def _refuse_class(column: pl.Series, bad: pl.Series, target: Target, first_row: int) -> None:
+    shown = ", ".join(show(c) for c in target.classes[:8])
+    more = ", …" if len(target.classes) > 8 else ""
+    wanted = f"a class that training had ({shown}{more})"
+    refuse(column.name, column, bad, wanted, first_row)
+
+
+def group_numbers(frame: pl.DataFrame, name: str) -> np.ndarray:
+    """Return ``(N,)`` int64 numbers of the groups in a column, for ``data/rows.py``.
+
+    Raises:
+        InputError: the column is not there, or a value is missing.
+    """
+    column = _role_column(frame, name, "group")
+    return column.rank("dense").to_numpy().astype(np.int64) - 1
+
+
+def time_numbers(frame: pl.DataFrame, schema: Schema) -> np.ndarray | None:
+    """Return ``(N,)`` float64 that orders the rows in time, for ``data/rows.py``; None if no order.
+
+    Raises:
+        InputError: the column is not there, a value is missing, or is neither number nor time.
+    """
+    if schema.time is None:
+        return None
+    column = _role_column(frame, schema.time, "time")
+    found = schema.column(schema.time)
+    if found.kind == "datetime":
+        values, bad = to_times(column, found.format)
+        values = values.dt.epoch("us").cast(pl.Float64)
+    else:
+        values, bad = to_numbers(column, found.nulls)
+    refuse(schema.time, column, bad | values.is_null(), "a time to order the rows by")
+    return values.to_numpy()
+
+
+def _role_column(frame: pl.DataFrame, name: str, role: str) -> pl.Series:
+    if name not in frame.columns:
+        raise InputError(f"there is no {role} column '{name}'.{closest(name, frame.columns)}")
+    column = frame[name]
+    row = column.is_null().arg_max() if column.null_count() else None
+    if row is not None:
+        raise InputError(
+            f"the {role} column '{name}' has no value in row {row + 1}; fill it or drop the row."
+        )
+    return column
