@@ -27,6 +27,8 @@ FEWEST_ROWS, ROW_SHARE, ENOUGH_ROWS = 2, 1e-3, 10
 MONTHS, WEEKDAYS, HOURS = 12, 7, 24
 
 Note = Callable[[str], None]
+Cycle = Literal["month", "weekday", "hour"]
+CYCLES: tuple[Cycle, ...] = ("month", "weekday", "hour")
 
 
 class Slots(NamedTuple):
@@ -249,7 +251,7 @@ class Datetime(_Record):
     format: str
     seconds: Scale | None
     year: Scale | None
-    cycles: tuple[Literal["month", "weekday", "hour"], ...]
+    cycles: tuple[Cycle, ...]
     missing: bool
 
     @property
@@ -327,7 +329,7 @@ def _fit_datetime(column: pl.Series, form: str) -> Datetime:
     times, bad = to_times(column, form)
     refuse(column.name, column, bad, "a date or time")
     known = times.drop_nulls()
-    cycles = [c for c in ("month", "weekday", "hour") if len(np.unique(cycle_phase(known, c))) > 1]
+    cycles: list[Cycle] = [c for c in CYCLES if len(np.unique(cycle_phase(known, c))) > 1]
     return Datetime(
         name=column.name,
         format=form,
@@ -370,7 +372,7 @@ def _years(times: pl.Series) -> np.ndarray:
     return times.dt.year().cast(pl.Float64).to_numpy()
 
 
-def cycle_phase(times: pl.Series, cycle: str) -> np.ndarray:
+def cycle_phase(times: pl.Series, cycle: Cycle) -> np.ndarray:
     """Return ``(N,)`` float64 in [0, 1): how far the year, week or day has gone; NaN if missing."""
     if cycle == "month":
         phase = (times.dt.month().cast(pl.Float64) - 1) / MONTHS

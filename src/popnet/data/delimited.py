@@ -310,10 +310,15 @@ def _check_fields(block: Block, layout: Layout, path: Path) -> bytes:
         first = wrong[0]
         line = block.line + block.data.count(b"\n", 0, int(starts[first]))
         fields = int(counts[first]) + 1
+        if b'"' in block.data[starts[first] : ends[first]]:
+            cure = "check its quotation marks"
+        elif fields > wanted + 1:
+            cure = f"put quotes around text that holds the delimiter {layout.delimiter!r}"
+        else:
+            cure = "add what is missing"
         raise InputError(
             f"{path}, line {line}: {fields} field{'s' if fields > 1 else ''} where the header has "
-            f"{wanted + 1}; correct the line (text that holds the delimiter "
-            f"{layout.delimiter!r} needs quotes)."
+            f"{wanted + 1}; {cure}."
         )
     if not wanted or not blank.any():
         return block.data

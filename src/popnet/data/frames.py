@@ -234,7 +234,8 @@ def _to_time(value: Any) -> dt.datetime:
     if isinstance(value, dt.datetime):
         if value.tzinfo is not None:
             value = value.astimezone(dt.UTC).replace(tzinfo=None)
-        return dt.datetime(*value.timetuple()[:6], value.microsecond)
+        # Not the value itself: a pandas Timestamp is a subclass with nanoseconds.
+        return dt.datetime.combine(value.date(), value.time())
     return dt.datetime(value.year, value.month, value.day)
 
 

@@ -145,8 +145,8 @@ def _locate(source: str | PathLike[str]) -> tuple[Path, str]:
     if form is None or (packed and form not in PACKED):
         known = ", ".join(FORMATS)
         raise InputError(
-            f"{path}: no table format has the ending '{''.join(suffixes[-2:])}'; known are {known}, "
-            "and .gz after a text format."
+            f"{path}: no table format has the ending '{''.join(suffixes[-2:])}'; known are "
+            f"{known}, and .gz after a text format."
         )
     if path.stat().st_size == 0:
         raise InputError(f"{path} is empty; give a table with a header line and rows.")

@@ -166,8 +166,13 @@ def infer_schema(
     columns = tuple(
         Column(
             name=name,
+            kind=f.kind,
             used=name not in out and f.kind in USED_KINDS,
-            **(f._asdict() | {"reason": out.get(name, f.reason)}),
+            reason=out.get(name, f.reason),
+            missing=f.missing,
+            distinct=f.distinct,
+            format=f.format,
+            nulls=f.nulls,
         )
         for name, f in found.items()
     )

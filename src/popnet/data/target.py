@@ -177,9 +177,10 @@ def _find_classes(values: pl.Series) -> tuple[Label, ...]:
         listed = ", ".join(show(v) for v in single[:5]) + (", …" if len(single) > 5 else "")
         many = "classes" if len(single) > 1 else "class"
         each = "one row each" if len(single) > 1 else "one row only"
+        instead = ", or use task regression" if values.dtype.is_numeric() else ""
         raise InputError(
             f"the target column '{name}' has {many} {listed} with {each}, and a split needs 2; "
-            "drop such rows or merge the class into another."
+            f"drop such rows or merge the class into another{instead}."
         )
     if values.dtype.is_float() and not np.isfinite(counts[name].to_numpy()).all():
         raise InputError(f"the target column '{name}' has infinite values; correct or drop them.")
