@@ -43,6 +43,10 @@ class Features:
     def __len__(self) -> int:
         return int(self.numeric.shape[0])
 
+    def take(self, rows: Array) -> Features:
+        """Return some rows."""
+        return Features(self.numeric[rows], self.flags[rows], self.codes[rows], self.levels)
+
     @classmethod
     def from_numeric(cls, X: Array) -> Features:
         """Wrap a plain ``(N, F)`` array of numbers; no scaling is done."""

@@ -144,7 +144,7 @@ class Recipe(BaseModel):
     epochs: Annotated[int, Field(ge=1, le=1_000_000)] = 100
     """Passes over the training rows, at most; the schedule's length. Default 100, usual range 20 to 500."""
 
-    patience: Annotated[int, Field(ge=1)] = 16
+    patience: Annotated[int, Field(ge=1, le=1_000_000)] = 16
     """Training stops after this many epochs without a better validation score; the best epoch's weights are kept.
     Default 16, usual range 3 to 50. Prechelt 1998."""
 

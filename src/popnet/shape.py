@@ -44,19 +44,39 @@ class Shape:
     task: Literal["classification", "regression"]
 
     @classmethod
-    def of(cls, recipe: Recipe, data: Dataset) -> Shape:
-        """Return the shape of a recipe's net on a data set."""
-        f = data.features
-        periodic = recipe.numeric_embedding == "periodic" and f.numeric.shape[1] > 0
+    def make(
+        cls,
+        recipe: Recipe,
+        *,
+        n_numeric: int,
+        n_flags: int,
+        levels: tuple[int, ...],
+        n_outputs: int,
+        task: Literal["classification", "regression"],
+    ) -> Shape:
+        """Return the shape of a recipe's net for columns and outputs of these numbers."""
+        periodic = recipe.numeric_embedding == "periodic" and n_numeric > 0
         return cls(
             depth=recipe.depth,
             width=recipe.width if recipe.depth else 0,
             batch_size=recipe.batch_size,
             pieces=recipe.maxout_pieces if recipe.activation == "maxout" and recipe.depth else 1,
             frequencies=recipe.embedding_size if periodic else 0,
-            n_numeric=f.numeric.shape[1],
-            n_flags=f.flags.shape[1],
-            levels=tuple(f.levels),
+            n_numeric=n_numeric,
+            n_flags=n_flags,
+            levels=levels,
+            n_outputs=n_outputs,
+            task=task,
+        )
+
+    @classmethod
+    def of(cls, recipe: Recipe, data: Dataset) -> Shape:
+        """Return the shape of a recipe's net on a data set."""
+        return cls.make(
+            recipe,
+            n_numeric=data.features.numeric.shape[1],
+            n_flags=data.features.flags.shape[1],
+            levels=tuple(data.features.levels),
             n_outputs=data.n_outputs,
             task=data.task,
         )

@@ -145,7 +145,7 @@ class Arrays:
         valid_length = -(-max(len(v) for _, v in self.folds) // chunk) * chunk
 
         def filled(index: Array, length: int) -> np.ndarray:
-            out = np.zeros(length, np.int32)
+            out = np.full(length, index[0], np.int32)  # only a fold's own rows: others may be broken
             out[: len(index)] = index
             return out
 

@@ -155,24 +155,35 @@ class Trainer:
         arrays: the data.
         deadline: moment of ``time.monotonic()`` at which members are interrupted; None for never.
         workers: as in `train_population`.
+        stop: when set, members are interrupted as at the deadline; one's own by default.
+
+    Attributes:
+        interrupted: whether `stop`, or Ctrl-C, ended a run.
+        compile_seconds: spent compiling, summed over workers.
     """
 
     def __init__(
-        self, arrays: program.Arrays, deadline: float | None = None, workers: int | None = None
+        self,
+        arrays: program.Arrays,
+        deadline: float | None = None,
+        workers: int | None = None,
+        stop: threading.Event | None = None,
     ) -> None:
         self.arrays, self.deadline = arrays, deadline
         self.places = program.places(workers)
         self.compile_seconds = 0.0
         self.epoch_seconds: dict[Shape, float] = {}
         self._began = time.monotonic()
-        self._stop = threading.Event()
+        self.interrupted = False
+        self._user_stop = stop or threading.Event()
+        self._closed = threading.Event()
         self._lock = threading.Lock()
         self._programs: dict[tuple, program.Program] = {}
         self._compiling: dict[tuple, threading.Lock] = {}
 
     def stop(self) -> None:
         """Interrupt all members at the end of their present call."""
-        self._stop.set()
+        self._user_stop.set()
 
     def elapsed(self) -> float:
         """Return seconds since the trainer was made."""
@@ -185,9 +196,11 @@ class Trainer:
     def run(self, members: Iterable[tuple[int, Member]]) -> Iterator[tuple[int, Result]]:
         """Train members, drawn from an iterable as workers become free, and yield them as they end.
 
-        The iterable may be endless: it is drawn from until it ends, the deadline passes, or `stop` is called. Closing
-        the generator stops the training.
+        The iterable may be endless: it is drawn from until it ends, the deadline passes, or `stop` is called. Ctrl-C
+        while this waits is taken as a `stop`: members in training end as ``interrupted`` and are yielded; a second one
+        is raised. Closing the generator stops the training.
         """
+        self._closed.clear()
         source = _Source(members)
         results: queue.Queue[tuple[int, Result] | BaseException | None] = queue.Queue()
 
@@ -211,6 +224,11 @@ class Trainer:
                     if self.remaining() < -2 * CALL_SECONDS:
                         return
                     continue
+                except KeyboardInterrupt:
+                    if self._user_stop.is_set():
+                        raise
+                    self.stop()
+                    continue
                 if item is None:
                     alive -= 1
                 elif isinstance(item, BaseException):
@@ -218,7 +236,8 @@ class Trainer:
                 else:
                     yield item
         finally:
-            self.stop()
+            self.interrupted |= self._user_stop.is_set()
+            self._closed.set()
 
     def untrained(self, member: Member) -> Result:
         """Return the result of a member that was never started."""
@@ -335,7 +354,7 @@ class Trainer:
         return self._programs[key]
 
     def _over(self, needed: float = 0.0) -> bool:
-        return self._stop.is_set() or self.remaining() <= needed
+        return self._user_stop.is_set() or self._closed.is_set() or self.remaining() <= needed
 
 
 class _Source:

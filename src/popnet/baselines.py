@@ -1,0 +1,77 @@
+"""Simple models that a net has to beat: the constant prediction and a linear model, both held as nets without
+hidden layers, so that they are predicted, saved and compared like any other."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression, Ridge
+
+from popnet import keys
+from popnet.dataset import Dataset, Features
+from popnet.nn import embeddings, mlp
+from popnet.population.predict import Net
+from popnet.recipe import Recipe
+from popnet.shape import Shape
+from popnet.types import Array
+
+MOST_ROWS = 50_000
+"""Rows that the linear model is fitted on, at most; it needs no more."""
+
+LINEAR = Recipe(depth=0, norm="none", dropout=0.0)
+
+
+def dense(features: Features, rows: Array) -> np.ndarray:
+    """Return a net's inputs without periodic features, ``(len(rows), D)``; columns with many levels are zeros."""
+    one_hot, embedded = embeddings.split_levels(features.levels)
+    parts = [features.numeric[rows], features.flags[rows].astype(np.float32)]
+    for c in one_hot:
+        parts.append((features.codes[rows, c][:, None] == np.arange(features.levels[c])).astype(np.float32))
+    width = sum(embeddings.embedding_size(features.levels[c]) for c in embedded)
+    return np.concatenate([*parts, np.zeros((len(rows), width), np.float32)], axis=1)
+
+
+def constant(data: Dataset, rows: Array) -> Net:
+    """Return the net that predicts the class shares, or the mean target, of some rows."""
+    weights = _weights(data, rows)
+    if data.task == "regression":
+        bias = np.average(data.target[rows], axis=0, weights=weights)
+    else:
+        counts = np.bincount(data.target[rows], weights, data.n_outputs)
+        bias = np.log((counts + 1e-3) / (counts + 1e-3).sum())
+    return _net(data, np.zeros((mlp.input_size(Shape.of(LINEAR, data)), data.n_outputs)), bias)
+
+
+def linear(data: Dataset, rows: Array, seed: int) -> Net:
+    """Return ridge regression, or logistic regression, fitted on some rows (at most `MOST_ROWS` of them)."""
+    if len(rows) > MOST_ROWS:
+        rows = keys.generator(seed, "linear").choice(rows, MOST_ROWS, replace=False)
+    X, y, weights = dense(data.features, rows), data.target[rows], _weights(data, rows)
+    if data.task == "regression":
+        model = Ridge(alpha=1.0).fit(X, y, sample_weight=weights)
+        return _net(data, np.atleast_2d(model.coef_).T, np.atleast_1d(model.intercept_))
+    if len(np.unique(y)) < 2:
+        return constant(data, rows)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # a baseline may stop early
+        model = LogisticRegression(C=1.0, max_iter=100).fit(X, y, sample_weight=weights)
+    w = np.zeros((X.shape[1], data.n_outputs))
+    bias = np.full(data.n_outputs, -20.0)  # a class without rows gets no share
+    if len(model.classes_) == 2:
+        w[:, model.classes_[1]], bias[model.classes_] = model.coef_[0], (0.0, model.intercept_[0])
+    else:
+        w[:, model.classes_], bias[model.classes_] = model.coef_.T, model.intercept_
+    return _net(data, w, bias)
+
+
+def _weights(data: Dataset, rows: Array) -> np.ndarray | None:
+    return None if data.weights is None else np.asarray(data.weights)[rows]
+
+
+def _net(data: Dataset, w: Array, bias: Array) -> Net:
+    shape = Shape.of(LINEAR, data)
+    parameters, running = mlp.init(LINEAR, shape, 0)
+    parameters["output"] = {"w": np.asarray(w, np.float32), "b": np.asarray(bias, np.float32)}
+    return Net(LINEAR, shape, parameters, running)

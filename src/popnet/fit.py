@@ -1,0 +1,542 @@
+"""The main job: read, check, split, search, train, ensemble, score. Both the command line and the estimators call it."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from popnet import baselines, ensemble, keys, metrics
+from popnet.data import rows as splits
+from popnet.data.encode import Encoder, fit_encoder, group_numbers, time_numbers
+from popnet.data.read import read_table
+from popnet.data.schema import Schema, infer_schema
+from popnet.dataset import Dataset
+from popnet.errors import InputError
+from popnet.model import Model
+from popnet.population.members import Member, Result
+from popnet.population.predict import Net, predict
+from popnet.population.program import Arrays
+from popnet.population.train import Trainer
+from popnet.recipe import Recipe
+from popnet.search import budget
+from popnet.search.space import Space, default_space
+from popnet.search.strategies import STRATEGIES
+from popnet.types import Array
+
+LINEAR_MEMBER_ROWS = 20_000
+"""Up to so many training rows the linear model is also trained on each fold and may join the ensemble."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a user can choose about a fit; the command's options have the same names.
+
+    Attributes:
+        task: ``binary``, ``multiclass`` or ``regression``; None detects it from the target.
+        time_limit: seconds from the start of the command, all included; None for no limit.
+        members: nets to train; None for 40, or for as many as the time limit allows.
+        folds: of the cross-validation; None chooses by the number of rows; 1 holds out a fifth.
+        search: ``random`` or ``grid``.
+        ensemble: ``greedy``, ``average`` or ``vote``.
+        metric: that the ensemble is chosen for; None for ``accuracy`` or ``rmse``.
+        recipe: base recipe; None for the default one.
+        test_size: share of rows held out for the honest score; None chooses by the number of rows, 0 holds out none.
+        weight: column of row weights.
+        group: column whose equal values are never split between parts.
+        time: column by which parts are ordered: the latest rows are held out.
+        drop: columns to leave out.
+        seed: of every random choice.
+        workers: threads on a CPU; None for one a core.
+    """
+
+    task: str | None = None
+    time_limit: float | None = None
+    members: int | None = None
+    folds: int | None = None
+    search: str = "random"
+    ensemble: str = "greedy"
+    metric: str | None = None
+    recipe: Recipe | None = None
+    test_size: float | None = None
+    weight: str | None = None
+    group: str | None = None
+    time: str | None = None
+    drop: Sequence[str] = ()
+    seed: int = 0
+    workers: int | None = None
+
+    def check(self) -> None:
+        """Raise `InputError` for the first impossible value, named."""
+        if self.time_limit is not None and not self.time_limit > 0:
+            raise InputError(f"The time limit must be above 0 seconds; got {self.time_limit:g}.")
+        for name, least in (("members", 1), ("folds", 1), ("workers", 1)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise InputError(f"{name} must be at least {least}; got {value}.")
+        if self.test_size is not None and not 0 <= self.test_size < 1:
+            raise InputError(f"test_size must be from 0 to below 1; got {self.test_size:g}.")
+        for name, known in (("search", STRATEGIES), ("ensemble", ("greedy", "average", "vote"))):
+            if getattr(self, name) not in known:
+                raise InputError(f"{name} must be one of {', '.join(known)}; got {getattr(self, name)!r}.")
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a fit is: for people to watch.
+
+    Attributes:
+        stage: ``reading``, ``compiling``, ``training``, ``finishing``.
+        done: members that ended.
+        total: members to train, or None if the time decides.
+        left: seconds left, or None if unknown.
+        best: best validation score of a recipe so far, in the metric, or None.
+        metric: the metric's name.
+        note: something to say once.
+    """
+
+    stage: str
+    done: int = 0
+    total: int | None = None
+    left: float | None = None
+    best: float | None = None
+    metric: str = ""
+    note: str = ""
+
+
+@dataclass
+class Candidate:
+    """A recipe on its way into the ensemble: its members by fold, and their predictions of held-out rows.
+
+    Attributes:
+        recipe_id: number of the recipe; 0 is the default one, -1 the linear model.
+        nets: by fold.
+        predictions: ``(P, O)`` of the pool's rows (see `_Pool`), NaN where no fold has been predicted yet.
+        ids: numbers of the members in the population, by fold.
+    """
+
+    recipe_id: int
+    predictions: np.ndarray
+    nets: dict[int, Net] = field(default_factory=dict)
+    ids: dict[int, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What a fit leaves: the model, the facts for the report, and every member's result."""
+
+    model: Model
+    facts: dict[str, Any]
+    results: list[Result]
+    interrupted: bool
+
+
+@dataclass(frozen=True)
+class _Table:
+    """A table made ready: rows with a target, encoded; the test part and the folds of the rest."""
+
+    schema: Schema
+    encoder: Encoder
+    data: Dataset
+    train: np.ndarray
+    test: np.ndarray
+    folds: list[splits.Fold]
+    split: str
+    notes: list[str]
+
+
+class _Pool:
+    """The rows that some fold holds out, and where they stand among the out-of-fold predictions."""
+
+    def __init__(self, folds: Sequence[splits.Fold], rows: int) -> None:
+        self.rows = np.unique(np.concatenate([f.valid for f in folds]))
+        self.place = np.full(rows, -1)
+        self.place[self.rows] = np.arange(len(self.rows))
+
+
+def fit(
+    source: Any,
+    target: str | Sequence[str],
+    options: Options = Options(),  # noqa: B008 - frozen
+    *,
+    on_progress: Callable[[Progress], None] | None = None,
+    began: float | None = None,
+    stop: threading.Event | None = None,
+    command: str = "",
+) -> Fitted:
+    """Fit an ensemble of nets to a table.
+
+    Args:
+        source: path of a table, a pandas or polars frame, or a two-dimensional array.
+        target: column to predict, or several for regression.
+        options: see `Options`.
+        on_progress: called now and then with a `Progress`, on the calling thread.
+        began: moment of ``time.monotonic()`` from which the time limit counts; default now.
+        stop: when set during training, training ends and what there is becomes the model.
+        command: how the user called this, for the report.
+
+    Raises:
+        InputError: the table, the target or an option cannot be used; one sentence says why and what to do.
+    """
+    options.check()
+    clock = budget.Clock(time.monotonic() if began is None else began, options.time_limit)
+    tell = on_progress or (lambda _: None)
+    tell(Progress("reading", left=_finite(clock.left())))
+    table = prepare(source, target, options)
+    task = table.schema.target.task
+    metric = metrics.choose(options.metric, task)
+    if options.ensemble == "vote" and task == "regression":
+        raise InputError("vote is for classes; use greedy or average for a regression task.")
+    for note in [*table.schema.describe(), *table.notes]:
+        tell(Progress("reading", note=note))
+    reading = clock.elapsed()
+
+    job = _Job(table, metric, options, clock, tell, stop or threading.Event())
+    job.linear_members()
+    job.train()
+    tell(Progress("finishing", done=len(job.results), left=_finite(clock.left()), metric=metric.name))
+    return job.finish(reading, source if isinstance(source, str) else type(source).__name__, command)
+
+
+def prepare(source: Any, target: str | Sequence[str], options: Options) -> _Table:
+    """Read, check, split and encode a table."""
+    frame = read_table(source)
+    schema = infer_schema(
+        frame, target, task=options.task, weight=options.weight, group=options.group, time=options.time,
+        drop=options.drop,
+    )  # fmt: skip
+    names = schema.target.names
+    if schema.rows_without_target:
+        frame = frame.filter(pl.all_horizontal(pl.col(n).is_not_null() for n in names))
+        for n in names:
+            if frame[n].dtype.is_float():
+                frame = frame.filter(frame[n].is_not_nan())
+    rows = frame.height
+    classification = schema.target.task != "regression"
+    stratify = frame[names[0]].rank("dense").to_numpy() if classification else None
+    groups = group_numbers(frame, options.group) if options.group else None
+    times = time_numbers(frame, schema) if options.time else None
+    arrange = {"stratify": stratify, "groups": groups, "time": times}
+    fraction = budget.test_fraction(rows) if options.test_size is None else options.test_size
+    if fraction > 0:
+        part = splits.holdout(rows, fraction, options.seed, **arrange)
+    else:
+        part = splits.Fold(np.arange(rows, dtype=np.int32), np.zeros(0, np.int32))
+    encoder = fit_encoder(frame, schema, part.train)
+    notes: list[str] = []
+    features = encoder.transform(frame, report=notes)
+    y, keep = encoder.encode_target(frame)
+    if not keep.all():  # a value that counts as missing only once it is cast
+        raise InputError(f"The target {names[0]} has values that cannot be used; clean them first.")
+    data = Dataset(
+        features, y, "classification" if classification else "regression", encoder.n_outputs,
+        encoder.weights(frame),
+    )  # fmt: skip
+    k = options.folds or budget.fold_count(len(part.train), options.members)
+    folds = splits.folds(part.train, k, options.seed, **arrange)
+    most = budget.MOST_VALIDATION_ROWS
+    if k == 1 and len(folds[0].valid) > most:
+        # More rows would cost time each epoch and say nothing new; what is over goes back to training.
+        valid = folds[0].valid
+        picked = keys.generator(options.seed, "validation").permutation(len(valid))
+        if times is None and groups is None:
+            train = np.sort(np.concatenate([folds[0].train, valid[picked[most:]]]))
+        else:
+            train = folds[0].train
+        folds = [splits.Fold(train, np.sort(valid[picked[:most]]))]
+    split = "time-ordered" if times is not None else "grouped" if groups is not None else (
+        "stratified" if classification else "random")  # fmt: skip
+    return _Table(schema, encoder, data, part.train, part.valid, folds, split, notes)
+
+
+class _Job:
+    """One fit's training: candidates come in member by member, and an ensemble goes out."""
+
+    def __init__(
+        self, table: _Table, metric: metrics.Metric, options: Options, clock: budget.Clock,
+        tell: Callable[[Progress], None], stop: threading.Event,
+    ) -> None:  # fmt: skip
+        self.table, self.metric, self.options, self.clock, self.tell = table, metric, options, clock, tell
+        self.pool = _Pool(table.folds, len(table.data))
+        self.finishing = budget.finishing_seconds(options.time_limit, len(table.test))
+        self.trainer = Trainer(
+            Arrays(table.data, table.data, table.folds),
+            deadline=clock.training_deadline(self.finishing),
+            workers=options.workers,
+            stop=stop,
+        )
+        self.candidates: dict[int, Candidate] = {}
+        self.results: list[Result] = []
+        self.recipe_ids: list[int] = []
+        self.training_seconds = 0.0
+        self.scores: dict[int, float] = {}
+
+    # --- training ------------------------------------------------------------------------------------
+
+    def linear_members(self) -> None:
+        """Train the linear model on every fold, as one more candidate, where that is cheap."""
+        limit = self.options.time_limit
+        if len(self.table.train) > LINEAR_MEMBER_ROWS or (limit is not None and limit < 20):
+            return
+        for k, fold in enumerate(self.table.folds):
+            self._add(-1, k, -1, baselines.linear(self.table.data, fold.train, self.options.seed))
+
+    def train(self) -> None:
+        """Train members until they or the time are over, predicting each one's held-out rows as it ends."""
+        began = self.clock.elapsed()
+        rows = max(len(f.train) for f in self.table.folds)
+        limit = self.options.time_limit
+        shapes = 3 if limit is None or limit >= 90 else 2 if limit >= 45 else 1
+        space = default_space(self.table.data, rows, self.options.recipe, shapes)
+        folds = len(self.table.folds)
+        members = self.options.members
+        if members is None and limit is None:
+            members = budget.DEFAULT_MEMBERS
+        recipes_wanted = None if members is None else max(1, members // folds)
+        epochs = space.base.epochs
+        self.tell(Progress("compiling", total=members, left=_finite(self.clock.left()), metric=self.metric.name))
+        if limit is not None:
+            epochs = self._affordable_epochs(space, members)
+        recipes = STRATEGIES[self.options.search](space, self.options.seed)
+        stream = self._members(itertools.islice(recipes, recipes_wanted), min(epochs, space.base.epochs))
+        total = None if recipes_wanted is None else recipes_wanted * folds
+        owners: dict[int, int] = {}
+
+        def numbered() -> Iterator[tuple[int, Member]]:
+            for i, (recipe_id, member) in enumerate(stream):
+                owners[i] = recipe_id
+                yield i, member
+
+        for i, result in self.trainer.run(numbered()):
+            self.results.append(result)
+            self.recipe_ids.append(owners[i])
+            if result.usable and not self._too_late():
+                net = Net(result.member.recipe, result.shape, result.parameters, result.running)
+                self._add(owners[i], result.member.fold, len(self.results) - 1, net)
+            self._report(total, began)
+        self.training_seconds = self.clock.elapsed() - began
+
+    def _members(self, recipes: Iterator[Recipe], epochs: int) -> Iterator[tuple[int, Member]]:
+        for recipe_id, recipe in enumerate(recipes):
+            if epochs < recipe.epochs:
+                recipe = recipe.replace(epochs=epochs)
+            for fold in range(len(self.table.folds)):
+                yield recipe_id, Member(recipe, self.options.seed + recipe_id, fold)
+
+    def _affordable_epochs(self, space: Space, members: int | None) -> int:
+        """Compile the shapes' programs with one epoch of each, and plan by what it took."""
+        pilots = [
+            Member(space.base.replace(epochs=1, **shape), self.options.seed) for shape in space.shapes
+        ]
+        spent = [r.seconds for _, r in self.trainer.run(enumerate(pilots)) if r.epochs]
+        if not spent:
+            return space.base.epochs
+        seconds = self.trainer.remaining()
+        return budget.affordable_epochs(
+            space.base.epochs, float(np.mean(spent)), seconds, len(self.trainer.places),
+            len(self.table.folds), members,
+        )  # fmt: skip
+
+    def _too_late(self) -> bool:
+        """Return whether there is no time left to predict more members before finishing."""
+        return self.clock.left() < 0.5 * self.finishing
+
+    def _add(self, recipe_id: int, fold: int, member: int, net: Net) -> None:
+        rows = self.table.folds[fold].valid
+        outputs = predict([net], self.table.data.features, rows)[0]
+        candidate = self.candidates.get(recipe_id)
+        if candidate is None:
+            empty = np.full((len(self.pool.rows), outputs.shape[1]), np.nan, np.float32)
+            candidate = self.candidates[recipe_id] = Candidate(recipe_id, empty)
+        candidate.nets[fold] = net
+        candidate.ids[fold] = member
+        candidate.predictions[self.pool.place[rows]] = self._scores(outputs)
+        if self._complete(candidate):
+            self.scores[recipe_id] = self.metric(*self._truth(candidate.predictions), self._pool_weights())
+
+    def _report(self, total: int | None, began: float) -> None:
+        done = len(self.results)
+        left = self.clock.left()
+        if total is not None:
+            passed = self.clock.elapsed() - began
+            left = min(left, passed / done * (total - done))
+        pick = max if self.metric.greater_is_better else min
+        best = pick(self.scores.values()) if self.scores else None
+        self.tell(Progress("training", done, total, _finite(left), best, self.metric.name))
+
+    # --- numbers ---------------------------------------------------------------------------------------
+
+    def _scores(self, outputs: Array) -> np.ndarray:
+        return ensemble.softmax(outputs) if self.table.data.task == "classification" else np.asarray(outputs)
+
+    def _complete(self, candidate: Candidate) -> bool:
+        return len(candidate.nets) == len(self.table.folds)
+
+    def _in_units(self, true: Array, scores: Array) -> tuple[np.ndarray, np.ndarray]:
+        if self.table.data.task == "classification":
+            return np.asarray(true), np.asarray(scores)
+        decode = self.table.encoder.decode_target
+        return decode(true), decode(scores)
+
+    def _truth(self, predictions: Array) -> tuple[np.ndarray, np.ndarray]:
+        return self._in_units(self.table.data.target[self.pool.rows], predictions)
+
+    def _pool_weights(self) -> np.ndarray | None:
+        weights = self.table.data.weights
+        return None if weights is None else np.asarray(weights)[self.pool.rows]
+
+    # --- the end ------------------------------------------------------------------------------------------
+
+    def finish(self, reading: float, source: str, command: str) -> Fitted:
+        """Choose the ensemble, score it on the test part, and gather the facts."""
+        warnings: list[str] = []
+        complete = [c for c in self.candidates.values() if self._complete(c)]
+        nets, weights, method, gain, member_weight = self._ensemble(complete, warnings)
+        model = Model(self.table.schema, self.table.encoder, nets, weights, method, self.metric.name)
+        base = self._baselines(model)
+        scored = self._score(model, base, gain)
+        if self.trainer.interrupted:
+            warnings.append("training was interrupted; the model is made of the members that had ended")
+        elapsed = self.clock.elapsed()
+        seconds = {
+            "total": elapsed, "reading": reading, "compiling": self.trainer.compile_seconds,
+            "training": self.training_seconds,
+        }  # fmt: skip
+        saved = {**scored, "members": len(self.results), "seconds": seconds, "seed": self.options.seed}
+        model = Model(model.schema, model.encoder, nets, weights, method, self.metric.name, saved)
+        from popnet.report.gather import gather
+
+        facts = gather(
+            model, self.results, self.recipe_ids, member_weight, self.scores, gain, scored,
+            table={
+                "source": source, "train_rows": len(self.table.train), "test_rows": len(self.table.test),
+                "split": self.table.split, "folds": len(self.table.folds), "notes": self.table.notes,
+                "class_counts": self._class_counts(),
+            },
+            seconds=seconds, warnings=warnings, command=command, options=self.options,
+        )  # fmt: skip
+        return Fitted(model, facts, self.results, self.trainer.interrupted)
+
+    def _ensemble(
+        self, complete: list[Candidate], warnings: list[str]
+    ) -> tuple[tuple[Net, ...], np.ndarray, ensemble.Method, dict[str, Any], dict[int, float]]:
+        """Return nets, weights, method, what the ensemble gained, and the weight of each member of the population."""
+        method: Any = self.options.ensemble
+        if not complete:
+            nets = [net for c in self.candidates.values() for net in c.nets.values()]
+            ids = [i for c in self.candidates.values() for i in c.ids.values()]
+            if not nets:
+                warnings.append("no net was trained in time; the model is the linear one")
+                linear = baselines.linear(self.table.data, self.table.train, self.options.seed)
+                return (linear,), np.ones(1), "average", {}, {}
+            warnings.append("no recipe was through with all folds; the ensemble is the plain average of what there was")
+            share = 1 / len(nets)
+            method = "vote" if method == "vote" else "average"
+            return tuple(nets), np.full(len(nets), share), method, {}, {i: share for i in ids if i >= 0}
+        predictions = np.stack([c.predictions for c in complete])
+        true, _ = self._truth(complete[0].predictions)
+        rows = self._selection_rows(len(true))
+        units = np.stack([self._truth(p)[1] for p in predictions])
+        row_weights = self._pool_weights()
+        chosen_weights = None if row_weights is None else row_weights[rows]
+        if method == "greedy":
+            selection = ensemble.greedy(units[:, rows], true[rows], self.metric, chosen_weights)
+        else:
+            selection = ensemble.equal(len(complete))
+        alone = [self.metric(true, p, row_weights) for p in units]
+        together = self.metric(true, ensemble.combine(units, selection.weights, method), row_weights)
+        pick = max if self.metric.greater_is_better else min
+        gain = {
+            "method": method, "score": together, "best_member": pick(alone),
+            "mean_member": float(np.mean(alone)), "on": "out-of-fold predictions", "path": selection.path,
+        }  # fmt: skip
+        nets, weights, member_weight = [], [], {}
+        for candidate, weight in zip(complete, selection.weights, strict=True):
+            if weight <= 0:
+                continue
+            for fold, net in sorted(candidate.nets.items()):
+                share = weight / len(candidate.nets)
+                nets.append(net)
+                weights.append(share)
+                if candidate.ids[fold] >= 0:
+                    member_weight[candidate.ids[fold]] = share
+        return tuple(nets), np.array(weights), method, gain, member_weight
+
+    def _selection_rows(self, n: int, most: int = 20_000) -> np.ndarray:
+        """Return the rows that greedy selection looks at: all, or a sample of very many."""
+        if n <= most:
+            return np.arange(n)
+        return np.sort(keys.generator(self.options.seed, "selection").choice(n, most, replace=False))
+
+    def _baselines(self, model: Model) -> list[tuple[str, Model]]:
+        data, train = self.table.data, self.table.train
+        found = [("constant", baselines.constant(data, train))]
+        if self.clock.left() > 0.3 * self.finishing:
+            found.append(("linear", baselines.linear(data, train, self.options.seed)))
+        return [
+            (name, Model(model.schema, model.encoder, (net,), np.ones(1), "average", model.metric))
+            for name, net in found
+        ]
+
+    def _score(self, model: Model, base: list[tuple[str, Model]], gain: dict[str, Any]) -> dict[str, Any]:
+        """Score the ensemble and the baselines on the test part; without one, on out-of-fold predictions."""
+        data, task = self.table.data, self.table.schema.target.task
+        honest = len(self.table.test) > 0
+        rows = self.table.test if honest else self.table.train
+        part = data.features.take(rows)
+        w = None if data.weights is None else np.asarray(data.weights)[rows]
+        true, predicted = self._in_units(data.target[rows], model.scores(part))
+        where = "on {rows} rows that no choice saw"
+        if not honest:
+            complete = [c for c in self.candidates.values() if self._complete(c)]
+            if gain:
+                rows = self.pool.rows
+                shares = self._candidate_shares(complete, model)
+                scores = np.stack([c.predictions for c in complete])
+                combined = ensemble.combine(scores, shares, model.method)
+                true, predicted = self._truth(combined)
+                w = self._pool_weights()
+                where = "on out-of-fold predictions of {rows} rows, which chose the ensemble: slightly optimistic"
+            else:
+                where = "on {rows} rows that it was trained on: optimistic"
+        values = metrics.all_of(task, true, predicted, w)
+        bounds = metrics.interval(
+            self.metric, true, predicted, w, rng=keys.generator(self.options.seed, "bootstrap")
+        )
+        others = {
+            name: metrics.all_of(task, *self._in_units(data.target[rows], m.scores(data.features.take(rows))), w)
+            for name, m in base
+        }
+        sample: dict[str, Any] = {"confusion": None, "predictions": None}
+        if task != "regression" and len(model.classes) <= 30:
+            pairs = true * len(model.classes) + predicted.argmax(1)
+            counts = np.bincount(pairs, minlength=len(model.classes) ** 2)
+            sample["confusion"] = counts.reshape(len(model.classes), -1).tolist()
+        elif task == "regression":
+            some = np.sort(keys.generator(self.options.seed, "scatter").permutation(len(true))[:1000])
+            sample["predictions"] = {"true": true[some, 0].tolist(), "predicted": predicted[some, 0].tolist()}
+        return {
+            "task": task, "metric": self.metric.name, "score": values[self.metric.name],
+            "interval": list(bounds), "metrics": values, "baselines": others, "scored_rows": len(rows),
+            "scored_on": where, **sample,
+        }  # fmt: skip
+
+    def _candidate_shares(self, complete: list[Candidate], model: Model) -> np.ndarray:
+        """Return each complete candidate's weight in a model."""
+        by_net = {id(net): w for net, w in zip(model.nets, model.weights, strict=True)}
+        return np.array([sum(by_net.get(id(n), 0.0) for n in c.nets.values()) for c in complete])
+
+    def _class_counts(self) -> list[int]:
+        if self.table.data.task == "regression":
+            return []
+        return np.bincount(self.table.data.target, minlength=self.table.data.n_outputs).tolist()
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None

@@ -1,0 +1,334 @@
+"""The saved model: encoder, nets, ensemble weights. Predict, save, load; nothing here runs code from a file.
+
+A model folder holds ``model.json`` (all but the arrays), ``weights.safetensors``, and beside them, for people,
+``report.html`` and ``population.parquet``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import polars as pl
+from pydantic import ValidationError
+from safetensors.numpy import load as load_tensors
+from safetensors.numpy import save as save_tensors
+
+from popnet import ensemble, metrics
+from popnet._version import __version__
+from popnet.data.encode import Encoder
+from popnet.data.schema import Schema
+from popnet.dataset import Features
+from popnet.errors import InputError, ModelError
+from popnet.nn import mlp
+from popnet.population.predict import Net, predict
+from popnet.recipe import Recipe
+from popnet.shape import Shape
+from popnet.types import Array, Tree
+
+FORMAT = 1
+"""Version of the folder's format; raised when older popnets could not read it."""
+
+MODEL, WEIGHTS, REPORT, POPULATION = "model.json", "weights.safetensors", "report.html", "population.parquet"
+BLOCK_ROWS = 16_384
+"""Rows that all nets predict before the next are encoded: bounds the memory of an ensemble's predictions."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained ensemble with everything that turns rows of a table into predictions.
+
+    Attributes:
+        schema: the table that it was trained on.
+        encoder: turns its rows into arrays and outputs back into labels.
+        nets: the ensemble's members.
+        weights: ``(len(nets),)``, sum 1.
+        method: how they are combined (`popnet.ensemble.Method`).
+        metric: name of the metric that it was chosen for.
+        facts: scores, baselines and how it was made, as in ``model.json``.
+    """
+
+    schema: Schema
+    encoder: Encoder
+    nets: tuple[Net, ...]
+    weights: np.ndarray
+    method: ensemble.Method
+    metric: str
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_classifier(self) -> bool:
+        """Whether it predicts classes."""
+        return self.encoder.target.task != "regression"
+
+    @property
+    def classes(self) -> tuple[Any, ...]:
+        """The labels, in the order of the columns of `predict_proba`."""
+        return self.encoder.target.classes
+
+    def scores(self, features: Features) -> np.ndarray:
+        """Return probabilities ``(N, O)``, or standardised targets, of encoded rows."""
+        out = np.empty((len(features), self.nets[0].shape.n_outputs))
+        for start in range(0, len(features), BLOCK_ROWS):
+            rows = np.arange(start, min(start + BLOCK_ROWS, len(features)))
+            outputs = predict(self.nets, features, rows)
+            if self.is_classifier:
+                outputs = ensemble.softmax(outputs)
+            out[rows] = ensemble.combine(outputs, self.weights, self.method)
+        return out
+
+    def predict_frame(
+        self, frame: pl.DataFrame, *, proba: bool = False, report: list[str] | None = None
+    ) -> pl.DataFrame:
+        """Predict the rows of a frame.
+
+        Args:
+            frame: has the columns that the model was trained on; others are ignored.
+            proba: also give a column ``probability_<class>`` for each class.
+            report: receives what was noticed (columns ignored, levels not seen in training).
+
+        Returns:
+            A column named like each target, and the probabilities.
+
+        Raises:
+            InputError: a column is missing, or a value cannot be taken as its column's kind.
+        """
+        scores = self.scores(self.encoder.transform(frame, report=report))
+        names = self.encoder.target.names
+        if self.is_classifier:
+            labels = np.array(self.classes, dtype=object)[scores.argmax(1)]
+            columns = [pl.Series(names[0], labels.tolist())]
+            if proba:
+                columns += [pl.Series(f"probability_{c}", scores[:, k]) for k, c in enumerate(self.classes)]
+        else:
+            if proba:
+                raise InputError("Probabilities are for classification; this model predicts numbers.")
+            values = self.encoder.decode_target(scores)
+            columns = [pl.Series(name, values[:, k]) for k, name in enumerate(names)]
+        return pl.DataFrame(columns)
+
+    def predict_batches(
+        self, batches: Iterator[pl.DataFrame], *, proba: bool = False, report: list[str] | None = None
+    ) -> Iterator[pl.DataFrame]:
+        """Predict a table batch by batch, for tables larger than memory; see `predict_frame`."""
+        for batch in batches:
+            yield self.predict_frame(batch, proba=proba, report=report)
+
+    def evaluate(self, batches: Iterator[pl.DataFrame]) -> tuple[int, dict[str, float]]:
+        """Return the number of rows with a target, and every metric on them.
+
+        Raises:
+            InputError: the target is not there, or no row has one, or a class is unknown.
+        """
+        true, predicted, weights = [], [], []
+        for batch in batches:
+            y, keep = self.encoder.encode_target(batch)
+            scores = self.scores(self.encoder.transform(batch))
+            true.append(y[keep])
+            predicted.append(scores[keep])
+            w = self.encoder.weights(batch) if self.schema.weight in batch.columns else None
+            weights.append(np.ones(int(keep.sum())) if w is None else w[keep])
+        if not sum(map(len, true)):
+            raise InputError("The table has no row with a target, so there is nothing to evaluate.")
+        y, p, w = (np.concatenate(x) for x in (true, predicted, weights))
+        return len(y), metrics.all_of(self.encoder.target.task, *self.in_units(y, p), w)
+
+    def in_units(self, true: Array, scores: Array) -> tuple[np.ndarray, np.ndarray]:
+        """Return what metrics take: class numbers and probabilities, or targets and predictions in their own units."""
+        if self.is_classifier:
+            return np.asarray(true), np.asarray(scores)
+        return self.encoder.decode_target(true), self.encoder.decode_target(scores)
+
+    def save(self, folder: Path) -> None:
+        """Write ``model.json`` and ``weights.safetensors`` into a folder that exists."""
+        tensors, nets = {}, []
+        for i, (net, weight) in enumerate(zip(self.nets, self.weights, strict=True)):
+            for part, tree in (("parameters", net.parameters), ("running", net.running)):
+                for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
+                    tensors[f"{i}/{part}{jax.tree_util.keystr(path)}"] = np.ascontiguousarray(leaf)
+            nets.append({"recipe": net.recipe.model_dump(), "weight": float(weight)})
+        data = save_tensors(tensors)
+        content = {
+            "format": FORMAT,
+            "popnet": __version__,
+            "schema": self.schema.model_dump(mode="json"),
+            "encoder": self.encoder.model_dump(mode="json"),
+            "method": self.method,
+            "metric": self.metric,
+            "nets": nets,
+            "facts": dict(self.facts),
+            "weights_sha256": hashlib.sha256(data).hexdigest(),
+        }
+        content["sha256"] = _digest(content)
+        (folder / WEIGHTS).write_bytes(data)
+        (folder / MODEL).write_text(json.dumps(content, indent=1), encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Model:
+        """Read a model folder.
+
+        Raises:
+            ModelError: it is missing, of a newer format, altered or cut short; one sentence says which.
+        """
+        folder = Path(folder)
+        if not (folder / MODEL).is_file():
+            raise ModelError(f"{folder} is not a model folder: it has no {MODEL}.")
+        try:
+            content = json.loads((folder / MODEL).read_bytes())
+            version = content["format"]
+        except (ValueError, KeyError, TypeError):
+            raise ModelError(f"{folder / MODEL} is cut short or damaged; copy the folder again.") from None
+        except OSError as error:
+            raise ModelError(f"{folder / MODEL} cannot be read: {error.strerror}.") from None
+        if version != FORMAT:
+            raise ModelError(
+                f"{folder} has format {version}, this popnet ({__version__}) reads {FORMAT}; "
+                f"use popnet {content.get('popnet', 'of another version')}."
+            )
+        if content.pop("sha256", None) != _digest(content):
+            raise ModelError(f"{folder / MODEL} was altered after it was saved; copy the folder again.")
+        try:
+            data = (folder / WEIGHTS).read_bytes()
+        except OSError as error:
+            raise ModelError(f"{folder / WEIGHTS} cannot be read: {error.strerror}.") from None
+        if hashlib.sha256(data).hexdigest() != content["weights_sha256"]:
+            raise ModelError(f"{folder / WEIGHTS} is cut short or was altered; copy the folder again.")
+        try:
+            return cls._from(content, load_tensors(data))
+        except (KeyError, TypeError, ValueError, ValidationError, struct.error) as error:
+            raise ModelError(f"{folder} cannot be read as a model: {error}.") from None
+
+    @classmethod
+    def _from(cls, content: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> Model:
+        encoder = Encoder.model_validate_json(json.dumps(content["encoder"]))
+        nets = []
+        for i, record in enumerate(content["nets"]):
+            recipe = Recipe.from_mapping(record["recipe"])
+            shape = net_shape(recipe, encoder)
+            trees = []
+            for part, template in zip(("parameters", "running"), mlp.init(recipe, shape, 0), strict=True):
+                trees.append(_fill(template, tensors, f"{i}/{part}"))
+            nets.append(Net(recipe, shape, *trees))
+        return cls(
+            schema=Schema.model_validate_json(json.dumps(content["schema"])),
+            encoder=encoder,
+            nets=tuple(nets),
+            weights=np.array([r["weight"] for r in content["nets"]]),
+            method=content["method"],
+            metric=content["metric"],
+            facts=content["facts"],
+        )
+
+
+def net_shape(recipe: Recipe, encoder: Encoder) -> Shape:
+    """Return the shape of a recipe's net on an encoder's arrays."""
+    names = encoder.names
+    return Shape.make(
+        recipe,
+        n_numeric=len(names.numeric),
+        n_flags=len(names.flags),
+        levels=tuple(encoder.levels),
+        n_outputs=encoder.n_outputs,
+        task="regression" if encoder.target.task == "regression" else "classification",
+    )
+
+
+def _fill(template: Tree, tensors: Mapping[str, np.ndarray], prefix: str) -> Tree:
+    def leaf(path: Any, like: np.ndarray) -> np.ndarray:
+        found = tensors[prefix + jax.tree_util.keystr(path)]
+        if found.shape != like.shape:
+            raise ValueError(f"{prefix}: shape {found.shape} instead of {like.shape}")
+        return found
+
+    return jax.tree_util.tree_map_with_path(leaf, template)
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def check_output(folder: Path, overwrite: bool = False) -> None:
+    """Refuse an output folder before any work is done.
+
+    Raises:
+        InputError: it holds something already (unless ``overwrite``), or cannot be written to.
+    """
+    try:
+        if folder.exists() and not folder.is_dir():
+            raise InputError(f"{folder} is a file; give --out the name of a folder.")
+        if folder.is_dir() and any(folder.iterdir()) and not overwrite:
+            what = "a model" if (folder / MODEL).exists() else "other files"
+            raise InputError(f"{folder} holds {what} already; choose another --out, or give --overwrite.")
+        parent = folder.parent
+        parent.mkdir(parents=True, exist_ok=True)
+        probe = parent / f".{folder.name}.probe"
+        probe.write_bytes(b"popnet")
+        probe.unlink()
+    except OSError as error:
+        raise InputError(f"{folder} cannot be written: {error.strerror}.") from None
+
+
+def write_folder(folder: Path, model: Model, files: Mapping[str, bytes] | None = None) -> None:
+    """Write a model folder as a whole or not at all: beside its place first, then moved there.
+
+    Args:
+        folder: its place; a model that is there is replaced only once the new one is complete.
+        model: to save.
+        files: further files, name -> content.
+
+    Raises:
+        InputError: the disk is full or cannot be written; nothing half-written is left.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    new = folder.with_name(f".{folder.name}.new")
+    old = folder.with_name(f".{folder.name}.old")
+    try:
+        shutil.rmtree(new, ignore_errors=True)
+        new.mkdir()
+        model.save(new)
+        for name, data in (files or {}).items():
+            (new / name).write_bytes(data)
+        if folder.exists():
+            shutil.rmtree(old, ignore_errors=True)
+            folder.rename(old)
+        new.rename(folder)
+        shutil.rmtree(old, ignore_errors=True)
+    except OSError as error:
+        shutil.rmtree(new, ignore_errors=True)
+        if old.exists() and not folder.exists():
+            old.rename(folder)
+        raise InputError(f"{folder} cannot be written: {error.strerror or error}.") from None
+
+
+def describe(model: Model) -> list[str]:
+    """Return lines for people about a model: task, score, members, features."""
+    target = model.encoder.target
+    facts = model.facts
+    lines = [f"target     {', '.join(target.names)} ({target.task})"]
+    if "score" in facts:
+        low, high = facts["interval"]
+        rows = facts["scored_rows"]
+        lines.append(
+            f"score      {facts['metric']} {facts['score']:.4g} "
+            f"(95 % interval {low:.4g} to {high:.4g}) {facts['scored_on'].format(rows=f'{rows:,}')}"
+        )
+        for name, values in facts["baselines"].items():
+            lines.append(f"           {name} model: {values[facts['metric']]:.4g}")
+    lines.append(f"ensemble   {len(model.nets)} nets, {model.method}")
+    top: Sequence[int] = np.argsort(-model.weights)[:5].tolist()
+    for i in top:
+        r = model.nets[i].recipe
+        lines.append(
+            f"           {model.weights[i]:.3f}  depth {r.depth}, width {r.width}, {r.activation}, norm {r.norm}, "
+            f"dropout {r.dropout:.2f}, learning rate {r.learning_rate:.2g}"
+        )
+    return lines + [f"data       {line}" for line in model.schema.describe()]

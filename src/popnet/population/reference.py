@@ -1,0 +1,475 @@
+"""One member trained by a plain loop: it exists to be compared with.
+
+Formulas stand as in the papers, gradients are written by hand, everything is in double precision and NumPy: batches
+have their true length, nothing is compiled, nothing is one long vector. Only the random bits, the order of
+the rows and the initial weights are the engine's own (`keys`, ``mlp.init``), so that both train the very same member.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+
+from popnet import keys
+from popnet.dataset import Dataset
+from popnet.nn import embeddings, mlp
+from popnet.nn.norm import Statistics
+from popnet.population.members import CURVES, Member, Result
+from popnet.recipe import Recipe
+from popnet.shape import Shape
+from popnet.types import Array, Tree
+
+Back = Callable[[Array], Any]
+"""Takes the gradient of the objective by a part's output; returns that by its input (and by its parameters)."""
+
+# The random bits themselves come from the package's one source of them; compiled, for they run for each batch.
+_fold = jax.jit(keys.fold)
+_permute = jax.jit(keys.permute, static_argnames="length")
+_keep = jax.jit(keys.keep, static_argnames="shape")
+_normal = jax.jit(keys.normal, static_argnames="shape")
+_uniform = jax.jit(keys.uniform, static_argnames="shape")
+
+
+def train_member(
+    member: Member, train: Dataset, valid: Dataset, train_rows: Array, valid_rows: Array
+) -> Result:
+    """Train one member, slowly.
+
+    Args:
+        member: which; its fold is not looked at.
+        train: data set with the training rows.
+        valid: data set with the validation rows.
+        train_rows: row numbers into ``train``, n of them.
+        valid_rows: row numbers into ``valid``.
+
+    Returns:
+        What ``train_population`` returns for the member, in double precision. Running statistics that are not used
+        keep their first values.
+    """
+    recipe, shape = member.recipe, Shape.of(member.recipe, train)
+    parameters, running = jax.tree.map(np.float64, mlp.init(recipe, shape, member.seed))
+    average = parameters
+    first = second = jax.tree.map(np.zeros_like, parameters)
+    balance = class_weights(train, train_rows) ** recipe.class_balance
+    n, steps = len(train_rows), -(-len(train_rows) // recipe.batch_size)
+    member_key = keys.key(member.seed, "training")
+
+    best = (np.inf, 0, parameters, running)
+    reference, waited, done, status = np.inf, 0, 0, "running"
+    curves: list[list[float]] = []
+    for epoch in range(recipe.epochs):
+        epoch_key = _fold(member_key, epoch)
+        order = np.asarray(_permute(_fold(epoch_key, keys.SHUFFLE), n, length=n))
+        mean_loss = mean_penalty = rate = 0.0
+        for i, places in enumerate(np.array_split(order, steps)):
+            batch = train_rows[places]
+            loss, gradient, statistics = differentiate(
+                parameters, shape, recipe, train, batch, balance, _fold(epoch_key, i + 16)
+            )
+            penalty, pull = penalise(parameters, recipe)
+            gradient = clip(jax.tree.map(np.add, gradient, pull), recipe.gradient_clip)
+            rate = learning_rate(recipe, done / (steps * recipe.epochs))
+            done += 1
+            direction, first, second = optimize(gradient, first, second, recipe, done)
+            parameters = step(parameters, direction, rate, recipe.decay)
+            memory = min(recipe.ema, done / (done + 9))
+            average = jax.tree.map(lambda a, p, m=memory: m * a + (1 - m) * p, average, parameters)
+            running = follow(running, statistics, len(batch), recipe.norm_momentum)
+            mean_loss += loss * len(batch) / n
+            mean_penalty += penalty * len(batch) / n
+
+        valid_loss, valid_error = score(average, running, shape, recipe, valid, valid_rows)
+        curves.append([mean_loss, mean_penalty, valid_loss, valid_error, rate])
+        monitored = valid_error if recipe.monitor == "error" else valid_loss
+        if not np.isfinite(mean_loss + mean_penalty) or not np.isfinite(valid_loss):
+            status = "diverged"
+            break
+        if monitored < best[0]:
+            best = (monitored, epoch + 1, average, running)
+        waited += 1
+        if monitored < reference - recipe.min_delta:
+            reference, waited = monitored, 0
+        if waited >= recipe.patience:
+            status = "stopped"
+            break
+    else:
+        status = "finished"
+    columns = dict(zip(CURVES, np.array(curves).T, strict=True))
+    return Result(member, shape, status, len(curves), best[1], best[0], best[2], best[3], columns)
+
+
+# --- the objective and its gradient ---------------------------------------------------------------------
+
+
+def differentiate(
+    parameters: Tree, shape: Shape, recipe: Recipe, data: Dataset, batch: Array, balance: Array, key: Array
+) -> tuple[float, Tree, list[dict[str, Statistics | None]]]:
+    """Return a batch's loss, its gradient by the parameters, and the batch statistics of each hidden layer.
+
+    Args:
+        parameters: as ``mlp.init`` gives them.
+        shape: the net's.
+        recipe: the member's.
+        data: where the rows are.
+        batch: row numbers, N of them.
+        balance: ``(O,)``, weight of each class.
+        key: the step's.
+    """
+    size = len(batch)
+    share = mixup_share(_fold(key, keys.MIXUP), recipe.mixup)
+    noise = 0.0
+    if recipe.input_noise:
+        drawn = _normal(_fold(key, keys.NOISE), shape=(size, shape.n_numeric))
+        noise = recipe.input_noise * np.float64(drawn)
+
+    # Forward, noting how to come back.
+    dropout_key = _fold(key, keys.DROPOUT)
+    h, back_dense = dense(parameters, shape, data, batch, noise)
+    h, back_mix = mix(h, share)
+    h, back_input = dropout(h, dropout_key, recipe.input_dropout)
+    layers, statistics = [], []
+    before, after = norms(recipe)
+    for i, p in enumerate(parameters["hidden"]):
+        h, back_linear = linear(h, p["w"], p["b"])
+        h, back_before, s_before = normalize(before, h, p["before"], recipe.norm_epsilon)
+        h, back_activation = activate(h, shape, recipe, p["slope"])
+        h, back_after, s_after = normalize(after, h, p["after"], recipe.norm_epsilon)
+        h, back_dropout = dropout(h, _fold(dropout_key, i + 1), recipe.dropout)
+        layers.append((back_linear, back_before, back_activation, back_after, back_dropout))
+        statistics.append({"before": s_before, "after": s_after})
+    outputs, back_output = linear(h, parameters["output"]["w"], parameters["output"]["b"])
+
+    # The loss of each row, and its gradient by the outputs.
+    weight = np.ones(size) if data.weights is None else np.float64(data.weights)[batch]
+    target = np.asarray(data.target)[batch]
+    if shape.task == "regression":
+        target, _ = mix(np.float64(target), share)
+        rows = ((outputs - target) ** 2).mean(1)
+        g = 2 * (outputs - target) / outputs.shape[1]
+    else:
+        weight = weight * balance[target]
+        target, _ = mix(np.eye(shape.n_outputs)[target], share)
+        target = (1 - recipe.label_smoothing) * target + recipe.label_smoothing / shape.n_outputs
+        rows = cross_entropy(outputs, target)
+        g = softmax(outputs) - target
+    loss = (weight * rows).sum() / size
+    g = g * weight[:, None] / size
+
+    # Backward.
+    g, d_output = back_output(g)
+    d_hidden = []
+    for back_linear, back_before, back_activation, back_after, back_dropout in reversed(layers):
+        g = back_dropout(g)
+        g, d_after = back_after(g)
+        g, d_slope = back_activation(g)
+        g, d_before = back_before(g)
+        g, d_linear = back_linear(g)
+        d_hidden.append({**d_linear, "before": d_before, "after": d_after, "slope": d_slope})
+    d_inputs = back_dense(back_mix(back_input(g)))
+    return loss, {"hidden": d_hidden[::-1], "output": d_output, **d_inputs}, statistics
+
+
+def penalise(parameters: Tree, recipe: Recipe) -> tuple[float, Tree]:
+    """Return ``l1 sum |w| + l2 sum w^2`` over the layers' weights, and its gradient."""
+    value = 0.0
+
+    def pull(path: tuple, w: Array) -> Array:
+        nonlocal value
+        if not is_weight(path):
+            return np.zeros_like(w)
+        value += recipe.l1 * np.abs(w).sum() + recipe.l2 * (w**2).sum()
+        return recipe.l1 * np.sign(w) + 2 * recipe.l2 * w
+
+    return value, jax.tree_util.tree_map_with_path(pull, parameters)
+
+
+def is_weight(path: tuple) -> bool:
+    """Return whether a parameter is a layer's weight matrix, by its path in the tree."""
+    return path[-1] == jax.tree_util.DictKey("w")
+
+
+def class_weights(data: Dataset, rows: Array) -> Array:
+    """Return rows / (classes * rows of the class), ``(O,)``; 1 for regression and for classes without rows."""
+    if data.task == "regression":
+        return np.ones(data.n_outputs)
+    target = np.asarray(data.target)[rows]
+    counts = [(target == c).sum() for c in range(data.n_outputs)]
+    return np.array([len(rows) / (data.n_outputs * c) if c else 1.0 for c in counts])
+
+
+def softmax(logits: Array) -> Array:
+    """Return ``exp(z) / sum exp(z)`` of each row."""
+    e = np.exp(logits - logits.max(1, keepdims=True))
+    return e / e.sum(1, keepdims=True)
+
+
+def cross_entropy(logits: Array, target: Array) -> Array:
+    """Return ``-sum p log q`` of each row, for target probabilities p."""
+    shifted = logits - logits.max(1, keepdims=True)
+    return -(target * (shifted - np.log(np.exp(shifted).sum(1, keepdims=True)))).sum(1)
+
+
+# --- parts of the net: each returns its output and the way back -----------------------------------------
+
+
+def dense(parameters: Tree, shape: Shape, data: Dataset, rows: Array, noise: Array | float) -> tuple[Array, Back]:
+    """Return the first layer's inputs ``(N, D)``: numbers, their periodic features, flags, codes."""
+    x = np.float64(np.asarray(data.features.numeric)[rows]) + noise
+    codes = np.asarray(data.features.codes)[rows]
+    one_hot, embedded = embeddings.split_levels(shape.levels)
+    parts = [x]
+    if shape.frequencies:
+        p = parameters["periodic"]
+        angle = 2 * np.pi * (x[:, :, None] * p["frequency"] + p["phase"])  # (N, F, k)
+        parts.append(np.cos(angle).reshape(len(x), -1))
+    parts.append(np.float64(np.asarray(data.features.flags)[rows]))
+    parts += [np.eye(shape.levels[c])[codes[:, c]] for c in one_hot]
+    parts += [t[codes[:, c]] for t, c in zip(parameters.get("tables", []), embedded, strict=True)]
+
+    def back(g: Array) -> dict[str, Tree]:
+        pieces = np.split(g, np.cumsum([part.shape[1] for part in parts])[:-1], axis=1)
+        out: dict[str, Tree] = {}
+        if shape.frequencies:
+            d_angle = pieces[1].reshape(angle.shape) * -np.sin(angle) * 2 * np.pi
+            out["periodic"] = {
+                "frequency": (d_angle * x[:, :, None]).sum(0),
+                "phase": d_angle.sum(0),
+            }
+        if embedded:
+            out["tables"] = [np.zeros_like(t) for t in parameters["tables"]]
+            for table, c, piece in zip(out["tables"], embedded, pieces[-len(embedded) :], strict=True):
+                np.add.at(table, codes[:, c], piece)
+        return out
+
+    return np.concatenate(parts, axis=1), back
+
+
+def mixup_share(key: Array, alpha: float) -> float:
+    """Return what a row keeps of itself: a draw of Beta(alpha, alpha) by Johnk's rejection; 1 without mixup."""
+    if not alpha:
+        return 1.0
+    u, v = (np.float64(_uniform(_fold(key, i), shape=(64,))) for i in (0, 1))
+    log_x, log_y = np.log(u) / alpha, np.log(v) / alpha
+    accepted = np.argmax(np.logaddexp(log_x, log_y) <= 0)
+    return float(1 / (1 + np.exp(log_y[accepted] - log_x[accepted])))
+
+
+def mix(x: Array, share: float) -> tuple[Array, Back]:
+    """Mix each row with its mirror image in the batch."""
+
+    def mixed(a: Array) -> Array:
+        return share * a + (1 - share) * a[::-1]
+
+    return mixed(x), mixed
+
+
+def dropout(x: Array, key: Array, rate: float) -> tuple[Array, Back]:
+    """Set elements to 0 with probability ``rate`` and scale the others up."""
+    factor = np.asarray(_keep(key, shape=x.shape, rate=rate)) / (1 - rate)
+    return x * factor, lambda g: g * factor
+
+
+def linear(x: Array, w: Array, b: Array) -> tuple[Array, Back]:
+    """Return ``x w + b``."""
+    return x @ w + b, lambda g: (g @ w.T, {"w": x.T @ g, "b": g.sum(0)})
+
+
+def norms(recipe: Recipe) -> tuple[str, str]:
+    """Return the normalization before and after the activation."""
+    return (recipe.norm, "none") if recipe.norm_position == "before" else ("none", recipe.norm)
+
+
+def normalize(kind: str, x: Array, p: Tree, epsilon: float) -> tuple[Array, Back, Statistics | None]:
+    """Centre and scale over the batch or over the units of each row; also returns a batch's statistics."""
+    if kind == "none":
+        zeros = {name: np.zeros_like(a) for name, a in p.items()}
+        return x, lambda g: (g, zeros), None
+    axis = 0 if kind == "batch" else 1
+    n = x.shape[axis]
+    mean, var = x.mean(axis, keepdims=True), x.var(axis, keepdims=True)
+    std = np.sqrt(var + epsilon)
+    normal = (x - mean) / std
+
+    def back(g: Array) -> tuple[Array, dict[str, Array]]:
+        # Ioffe and Szegedy 2015, section 3, line by line.
+        d_normal = g * p["gamma"]
+        d_var = (d_normal * (x - mean)).sum(axis, keepdims=True) * -0.5 * std**-3
+        d_mean = -(d_normal / std).sum(axis, keepdims=True)
+        d_x = d_normal / std + d_var * 2 * (x - mean) / n + d_mean / n
+        return d_x, {"gamma": (g * normal).sum(0), "beta": g.sum(0)}
+
+    statistics = Statistics(mean[0], var[0]) if kind == "batch" else None
+    return normal * p["gamma"] + p["beta"], back, statistics
+
+
+def activate(z: Array, shape: Shape, recipe: Recipe, slope: Array) -> tuple[Array, Back]:
+    """Apply the activation; the way back gives the gradient by its input and by PReLU's slopes."""
+    no_slope = np.zeros_like(slope)
+    if shape.pieces > 1:
+        maps = z.reshape(len(z), shape.pieces, shape.width)
+        largest = maps == maps.max(1, keepdims=True)
+        return maps.max(1), lambda g: ((g[:, None] * largest).reshape(z.shape), no_slope)
+    if recipe.activation == "prelu":
+        below = z <= 0
+        return np.where(below, slope * z, z), lambda g: (
+            g * np.where(below, slope, 1),
+            (g * below * z).sum(0),
+        )
+    value, derivative = activation(z, recipe)
+    return value, lambda g: (g * derivative, no_slope)
+
+
+def activation(z: Array, recipe: Recipe) -> tuple[Array, Array]:
+    """Return an activation without parameters and its derivative, elementwise."""
+    sigmoid = np.where(z > 0, 1 / (1 + np.exp(-np.abs(z))), 1 - 1 / (1 + np.exp(-np.abs(z))))
+    exp = np.exp(np.minimum(z, 0))
+    match recipe.activation:
+        case "sigmoid":
+            return sigmoid, sigmoid * (1 - sigmoid)
+        case "tanh":
+            return np.tanh(z), 1 - np.tanh(z) ** 2
+        case "relu":
+            return np.maximum(z, 0), np.where(z > 0, 1.0, 0.0)
+        case "leaky_relu":
+            return np.where(z > 0, z, recipe.leaky_slope * z), np.where(z > 0, 1.0, recipe.leaky_slope)
+        case "elu":
+            alpha = recipe.elu_alpha
+            return np.where(z > 0, z, alpha * (exp - 1)), np.where(z > 0, 1.0, alpha * exp)
+        case "selu":
+            alpha, scale = 1.6732632423543772848, 1.0507009873554804934
+            return (
+                scale * np.where(z > 0, z, alpha * (exp - 1)),
+                scale * np.where(z > 0, 1.0, alpha * exp),
+            )
+        case "gelu":
+            c = np.sqrt(2 / np.pi)
+            t = np.tanh(c * (z + 0.044715 * z**3))
+            inner = c * (1 + 3 * 0.044715 * z**2)
+            return 0.5 * z * (1 + t), 0.5 * (1 + t) + 0.5 * z * (1 - t**2) * inner
+        case "silu":
+            return z * sigmoid, sigmoid + z * sigmoid * (1 - sigmoid)
+        case "mish":
+            t = np.tanh(np.logaddexp(0, z))
+            return z * t, t + z * (1 - t**2) * sigmoid
+        case other:
+            raise ValueError(f"no activation {other!r}")
+
+
+# --- a step ---------------------------------------------------------------------------------------------
+
+
+def clip(gradient: Tree, limit: float) -> Tree:
+    """Scale a gradient down to the norm ``limit`` if it is longer; 0 leaves it."""
+    length = np.sqrt(sum((g**2).sum() for g in jax.tree.leaves(gradient)))
+    factor = limit / length if limit and length > limit else 1.0
+    return jax.tree.map(lambda g: g * factor, gradient)
+
+
+def optimize(
+    gradient: Tree, first: Tree, second: Tree, recipe: Recipe, t: int
+) -> tuple[Tree, Tree, Tree]:
+    """Return the direction of the t-th step (from 1) and the new moments."""
+    r = recipe
+    trees = jax.tree.map
+    if r.optimizer == "sgd":
+        first = trees(lambda v, g: r.momentum * v + g, first, gradient)
+        ahead = trees(lambda v, g: r.momentum * v + g, first, gradient)
+        return (ahead if r.nesterov else first), first, second
+    second = trees(lambda v, g: r.beta2 * v + (1 - r.beta2) * g**2, second, gradient)
+    if r.optimizer == "rmsprop":
+        direction = trees(lambda g, v: g / (np.sqrt(v) + r.optimizer_epsilon), gradient, second)
+        return direction, first, second
+    first = trees(lambda m, g: r.beta1 * m + (1 - r.beta1) * g, first, gradient)
+
+    def adam(m: Array, v: Array) -> Array:
+        return m / (1 - r.beta1**t) / (np.sqrt(v / (1 - r.beta2**t)) + r.optimizer_epsilon)
+
+    return trees(adam, first, second), first, second
+
+
+def step(parameters: Tree, direction: Tree, rate: float, decay: float) -> Tree:
+    """Go against the direction, and let the layers' weights decay."""
+    return jax.tree_util.tree_map_with_path(
+        lambda path, w, d: w - rate * (d + (decay * w if is_weight(path) else 0)), parameters, direction
+    )
+
+
+def learning_rate(recipe: Recipe, t: float) -> float:
+    """Return the learning rate when a share t of the training is behind."""
+    w = recipe.warmup
+    falling = 0.5 * (1 + np.cos(np.pi * (t - w) / (1 - w)))
+    match recipe.schedule:
+        case "constant":
+            course = 1.0
+        case "cosine":
+            course = 0.5 * (1 + np.cos(np.pi * t))
+        case "warmup_cosine":
+            course = t / w if t < w else falling
+        case "coslog":
+            course = 0.5 * (1 - np.cos(2 * np.pi * np.log2(1 + 15 * t)))
+        case "one_cycle":
+            course = 0.04 + 0.96 * 0.5 * (1 - np.cos(np.pi * t / w)) if t < w else falling
+        case "step":
+            course = recipe.step_factor ** np.floor(t * (recipe.steps + 1) + 1e-6)
+    return recipe.learning_rate * float(course)
+
+
+def follow(
+    running: Tree, statistics: list[dict[str, Statistics | None]], n: int, momentum: float
+) -> Tree:
+    """Move running statistics towards a batch's of n rows, with unbiased variances."""
+
+    def moved(old: Statistics, new: Statistics | None) -> Statistics:
+        if new is None:
+            return old
+        unbiased = new.var * n / max(n - 1, 1)
+        return Statistics(
+            (1 - momentum) * old.mean + momentum * new.mean,
+            (1 - momentum) * old.var + momentum * unbiased,
+        )
+
+    return [
+        {place: moved(old[place], new[place]) for place in ("before", "after")}
+        for old, new in zip(running, statistics, strict=True)
+    ]
+
+
+# --- evaluation -----------------------------------------------------------------------------------------
+
+
+def evaluate(
+    parameters: Tree, running: Tree, shape: Shape, recipe: Recipe, data: Dataset, rows: Array
+) -> Array:
+    """Return the net's outputs ``(N, O)`` at evaluation: running statistics, no dropout, no noise."""
+    h, _ = dense(parameters, shape, data, rows, 0.0)
+    before, after = norms(recipe)
+
+    def normalized(kind: str, x: Array, p: Tree, s: Statistics) -> Array:
+        if kind == "batch":
+            return (x - s.mean) / np.sqrt(s.var + recipe.norm_epsilon) * p["gamma"] + p["beta"]
+        return normalize(kind, x, p, recipe.norm_epsilon)[0]
+
+    for p, r in zip(parameters["hidden"], running, strict=True):
+        h = normalized(before, h @ p["w"] + p["b"], p["before"], r["before"])
+        h, _ = activate(h, shape, recipe, p["slope"])
+        h = normalized(after, h, p["after"], r["after"])
+    return h @ parameters["output"]["w"] + parameters["output"]["b"]
+
+
+def score(
+    parameters: Tree, running: Tree, shape: Shape, recipe: Recipe, data: Dataset, rows: Array
+) -> tuple[float, float]:
+    """Return loss and error over some rows, weighted means."""
+    outputs = evaluate(parameters, running, shape, recipe, data, rows)
+    target = np.asarray(data.target)[rows]
+    weight = np.ones(len(rows)) if data.weights is None else np.float64(data.weights)[rows]
+    if shape.task == "regression":
+        loss = ((outputs - target) ** 2).mean(1)
+        error = np.abs(outputs - target).mean(1)
+    else:
+        loss = cross_entropy(outputs, np.eye(shape.n_outputs)[target])
+        error = np.float64(outputs.argmax(1) != target)
+    return float(np.average(loss, weights=weight)), float(np.average(error, weights=weight))

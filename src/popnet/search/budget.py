@@ -1,0 +1,79 @@
+"""What a run can afford: rows held out, folds, and epochs that fit a time limit."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+DEFAULT_MEMBERS = 40
+MOST_TEST_ROWS = 20_000
+MOST_VALIDATION_ROWS = 50_000
+RECIPES_WANTED = 8
+"""Recipes that a time limit should have room for; epochs are cut to make that room."""
+
+
+def test_fraction(rows: int) -> float:
+    """Return the share of rows held out for the honest score: a fifth, less of many rows."""
+    share = 0.2 if rows < 10_000 else 0.1
+    return min(share, MOST_TEST_ROWS / max(rows, 1))
+
+
+def fold_count(rows: int, members: int | None = None) -> int:
+    """Return the number of folds: 5, fewer on many rows, where one held-out part says enough; never over ``members``."""
+    folds = 5 if rows <= 50_000 else 3 if rows <= 150_000 else 1
+    return max(1, min(folds, members or folds))
+
+
+@dataclass(frozen=True)
+class Clock:
+    """A time limit, counted from the command's start.
+
+    Attributes:
+        began: moment of ``time.monotonic()``.
+        limit: seconds, or None.
+    """
+
+    began: float
+    limit: float | None
+
+    def elapsed(self) -> float:
+        """Return seconds since the start."""
+        return time.monotonic() - self.began
+
+    def left(self) -> float:
+        """Return seconds until the limit, infinite without one."""
+        return np.inf if self.limit is None else self.limit - self.elapsed()
+
+    def training_deadline(self, finishing: float) -> float | None:
+        """Return the moment at which training must end, so that ``finishing`` seconds are left for the rest."""
+        if self.limit is None:
+            return None
+        return self.began + self.limit - finishing
+
+
+def finishing_seconds(limit: float | None, test_rows: int) -> float:
+    """Return seconds to keep for ensemble, test score, report and saving, of a time limit."""
+    if limit is None:
+        return 0.0
+    return min(0.3 * limit, 1.5 + 0.02 * limit + test_rows / 20_000)
+
+
+def affordable_epochs(
+    wanted: int, epoch_seconds: float, seconds: float, workers: int, folds: int, members: int | None
+) -> int:
+    """Return the epochs of a member, so that enough recipes are trained on all folds before the time is over.
+
+    Args:
+        wanted: without a limit.
+        epoch_seconds: measured, of one member on one worker.
+        seconds: left for training.
+        workers: members in training at once.
+        folds: members of a recipe.
+        members: how many were asked for, or None for as many as the time allows.
+    """
+    if not np.isfinite(seconds):
+        return wanted
+    nets = folds * min(RECIPES_WANTED, max(1, (members or 10**9) // folds))
+    return int(np.clip(seconds * workers / (nets * max(epoch_seconds, 1e-6)), 2, wanted))
