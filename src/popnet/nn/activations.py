@@ -31,8 +31,8 @@ class ActivationNumbers(NamedTuple):
 
 
 def _negative_exp(z: Array) -> Array:
-    """exp(z) - 1 for z < 0, 0 else; the clipped argument keeps the unused side's gradient finite."""
-    return jnp.expm1(jnp.minimum(z, 0.0))
+    """exp(z) - 1 up to 0, and 0 above, where the replaced argument keeps the gradient finite."""
+    return jnp.expm1(jnp.where(z > 0, 0.0, z))
 
 
 def sigmoid(z: Array, p: ActivationNumbers) -> Array:
@@ -47,7 +47,7 @@ def tanh(z: Array, p: ActivationNumbers) -> Array:
 
 def relu(z: Array, p: ActivationNumbers) -> Array:
     """max(0, z): does not saturate above zero; a unit that is never positive is dead."""
-    return jnp.maximum(z, 0.0)
+    return jax.nn.relu(z)
 
 
 def leaky_relu(z: Array, p: ActivationNumbers) -> Array:

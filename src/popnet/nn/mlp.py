@@ -155,6 +155,15 @@ def _dense(parameters: Tree, shape: Shape, x: Inputs) -> Array:
     return jnp.concatenate(parts, axis=1) if len(parts) > 1 else parts[0]
 
 
+def _bias(p: Tree, n: Numbers) -> Array:
+    """Return a hidden layer's biases ``(W,)``; none before batch normalization, which takes them out again.
+
+    Their gradient would be rounding noise there, and Adam scales noise up to full steps: the biases would wander, and
+    the running means lag behind them.
+    """
+    return jnp.where(n.norm_before == norm.BATCH, 0.0, p["b"])
+
+
 def _activate(p: Tree, shape: Shape, n: Numbers, z: Array) -> Array:
     if shape.pieces > 1:
         return layers.maxout(z, shape.pieces)
@@ -184,7 +193,7 @@ def train(
     h = dropout(h, keys.fold(key, keys.DROPOUT), n.input_dropout)
     statistics = []
     for i, p in enumerate(parameters["hidden"]):
-        z = layers.linear(h, p["w"]) + p["b"]
+        z = layers.linear(h, p["w"]) + _bias(p, n)
         z, before = norm.normalize(n.norm_before, z, share, p["before"]["gamma"], p["before"]["beta"], n.norm_epsilon)
         a = _activate(p, shape, n, z)
         a, after = norm.normalize(n.norm_after, a, share, p["after"]["gamma"], p["after"]["beta"], n.norm_epsilon)
@@ -198,7 +207,7 @@ def evaluate(parameters: Tree, running: Tree, shape: Shape, n: Numbers, x: Input
     """Pass rows through the net at evaluation: no dropout, no noise, running statistics. Returns ``(N, O)``."""
     h = _dense(parameters, shape, x)
     for p, r in zip(parameters["hidden"], running, strict=True):
-        z = h @ p["w"] + p["b"]
+        z = h @ p["w"] + _bias(p, n)
         z = norm.apply_running(n.norm_before, z, r["before"], p["before"]["gamma"], p["before"]["beta"], n.norm_epsilon)
         a = _activate(p, shape, n, z)
         h = norm.apply_running(n.norm_after, a, r["after"], p["after"]["gamma"], p["after"]["beta"], n.norm_epsilon)

@@ -1,8 +1,9 @@
 """One member trained by a plain loop: it exists to be compared with.
 
-Formulas stand as in the papers, gradients are written by hand, everything is in double precision and NumPy: batches
-have their true length, nothing is compiled, nothing is one long vector. Only the random bits, the order of
-the rows and the initial weights are the engine's own (`keys`, ``mlp.init``), so that both train the very same member.
+Formulas stand as in the papers, gradients are written by hand, everything is in double precision
+and NumPy: batches have their true length, nothing is compiled, nothing is one long vector. Only the
+random bits, the order of the rows and the initial weights are the engine's own (`keys`,
+``mlp.init``), so that both train the very same member.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ from popnet.shape import Shape
 from popnet.types import Array, Tree
 
 Back = Callable[[Array], Any]
-"""Takes the gradient of the objective by a part's output; returns that by its input (and by its parameters)."""
+"""Takes the gradient by a part's output; returns that by its input (and by its parameters)."""
 
-# The random bits themselves come from the package's one source of them; compiled, for they run for each batch.
+# Random bits come from the package's one source of them; compiled, for they run for each batch.
 _fold = jax.jit(keys.fold)
 _permute = jax.jit(keys.permute, static_argnames="length")
 _keep = jax.jit(keys.keep, static_argnames="shape")
@@ -46,8 +47,8 @@ def train_member(
         valid_rows: row numbers into ``valid``.
 
     Returns:
-        What ``train_population`` returns for the member, in double precision. Running statistics that are not used
-        keep their first values.
+        What ``train_population`` returns for the member, in double precision. Running statistics
+        that are not used keep their first values.
     """
     recipe, shape = member.recipe, Shape.of(member.recipe, train)
     parameters, running = jax.tree.map(np.float64, mlp.init(recipe, shape, member.seed))
@@ -101,13 +102,19 @@ def train_member(
     return Result(member, shape, status, len(curves), best[1], best[0], best[2], best[3], columns)
 
 
-# --- the objective and its gradient ---------------------------------------------------------------------
+# --- the objective and its gradient --------------------------------------------------------------
 
 
 def differentiate(
-    parameters: Tree, shape: Shape, recipe: Recipe, data: Dataset, batch: Array, balance: Array, key: Array
+    parameters: Tree,
+    shape: Shape,
+    recipe: Recipe,
+    data: Dataset,
+    batch: Array,
+    balance: Array,
+    key: Array,
 ) -> tuple[float, Tree, list[dict[str, Statistics | None]]]:
-    """Return a batch's loss, its gradient by the parameters, and the batch statistics of each hidden layer.
+    """Return a batch's loss, its gradient, and the batch statistics of each hidden layer.
 
     Args:
         parameters: as ``mlp.init`` gives them.
@@ -192,7 +199,7 @@ def is_weight(path: tuple) -> bool:
 
 
 def class_weights(data: Dataset, rows: Array) -> Array:
-    """Return rows / (classes * rows of the class), ``(O,)``; 1 for regression and for classes without rows."""
+    """Return rows / (classes * rows of the class), ``(O,)``; 1 for absent classes."""
     if data.task == "regression":
         return np.ones(data.n_outputs)
     target = np.asarray(data.target)[rows]
@@ -212,11 +219,13 @@ def cross_entropy(logits: Array, target: Array) -> Array:
     return -(target * (shifted - np.log(np.exp(shifted).sum(1, keepdims=True)))).sum(1)
 
 
-# --- parts of the net: each returns its output and the way back -----------------------------------------
+# --- parts of the net: each returns its output and the way back ----------------------------------
 
 
-def dense(parameters: Tree, shape: Shape, data: Dataset, rows: Array, noise: Array | float) -> tuple[Array, Back]:
-    """Return the first layer's inputs ``(N, D)``: numbers, their periodic features, flags, codes."""
+def dense(
+    parameters: Tree, shape: Shape, data: Dataset, rows: Array, noise: Array | float
+) -> tuple[Array, Back]:
+    """Return the first layer's inputs ``(N, D)``: numbers, periodic, flags, codes."""
     x = np.float64(np.asarray(data.features.numeric)[rows]) + noise
     codes = np.asarray(data.features.codes)[rows]
     one_hot, embedded = embeddings.split_levels(shape.levels)
@@ -240,7 +249,9 @@ def dense(parameters: Tree, shape: Shape, data: Dataset, rows: Array, noise: Arr
             }
         if embedded:
             out["tables"] = [np.zeros_like(t) for t in parameters["tables"]]
-            for table, c, piece in zip(out["tables"], embedded, pieces[-len(embedded) :], strict=True):
+            for table, c, piece in zip(
+                out["tables"], embedded, pieces[-len(embedded) :], strict=True
+            ):
                 np.add.at(table, codes[:, c], piece)
         return out
 
@@ -248,7 +259,7 @@ def dense(parameters: Tree, shape: Shape, data: Dataset, rows: Array, noise: Arr
 
 
 def mixup_share(key: Array, alpha: float) -> float:
-    """Return what a row keeps of itself: a draw of Beta(alpha, alpha) by Johnk's rejection; 1 without mixup."""
+    """Return what a row keeps of itself: a draw of Beta(alpha, alpha), Johnk 1964; 1 without."""
     if not alpha:
         return 1.0
     u, v = (np.float64(_uniform(_fold(key, i), shape=(64,))) for i in (0, 1))
@@ -282,8 +293,10 @@ def norms(recipe: Recipe) -> tuple[str, str]:
     return (recipe.norm, "none") if recipe.norm_position == "before" else ("none", recipe.norm)
 
 
-def normalize(kind: str, x: Array, p: Tree, epsilon: float) -> tuple[Array, Back, Statistics | None]:
-    """Centre and scale over the batch or over the units of each row; also returns a batch's statistics."""
+def normalize(
+    kind: str, x: Array, p: Tree, epsilon: float
+) -> tuple[Array, Back, Statistics | None]:
+    """Centre and scale over the batch or over each row's units; returns batch statistics too."""
     if kind == "none":
         zeros = {name: np.zeros_like(a) for name, a in p.items()}
         return x, lambda g: (g, zeros), None
@@ -334,7 +347,9 @@ def activation(z: Array, recipe: Recipe) -> tuple[Array, Array]:
         case "relu":
             return np.maximum(z, 0), np.where(z > 0, 1.0, 0.0)
         case "leaky_relu":
-            return np.where(z > 0, z, recipe.leaky_slope * z), np.where(z > 0, 1.0, recipe.leaky_slope)
+            return np.where(z > 0, z, recipe.leaky_slope * z), np.where(
+                z > 0, 1.0, recipe.leaky_slope
+            )
         case "elu":
             alpha = recipe.elu_alpha
             return np.where(z > 0, z, alpha * (exp - 1)), np.where(z > 0, 1.0, alpha * exp)
@@ -358,7 +373,7 @@ def activation(z: Array, recipe: Recipe) -> tuple[Array, Array]:
             raise ValueError(f"no activation {other!r}")
 
 
-# --- a step ---------------------------------------------------------------------------------------------
+# --- a step --------------------------------------------------------------------------------------
 
 
 def clip(gradient: Tree, limit: float) -> Tree:
@@ -393,7 +408,9 @@ def optimize(
 def step(parameters: Tree, direction: Tree, rate: float, decay: float) -> Tree:
     """Go against the direction, and let the layers' weights decay."""
     return jax.tree_util.tree_map_with_path(
-        lambda path, w, d: w - rate * (d + (decay * w if is_weight(path) else 0)), parameters, direction
+        lambda path, w, d: w - rate * (d + (decay * w if is_weight(path) else 0)),
+        parameters,
+        direction,
     )
 
 
@@ -437,13 +454,13 @@ def follow(
     ]
 
 
-# --- evaluation -----------------------------------------------------------------------------------------
+# --- evaluation ----------------------------------------------------------------------------------
 
 
 def evaluate(
     parameters: Tree, running: Tree, shape: Shape, recipe: Recipe, data: Dataset, rows: Array
 ) -> Array:
-    """Return the net's outputs ``(N, O)`` at evaluation: running statistics, no dropout, no noise."""
+    """Return outputs ``(N, O)`` at evaluation: running statistics, no dropout, no noise."""
     h, _ = dense(parameters, shape, data, rows, 0.0)
     before, after = norms(recipe)
 
