@@ -339,3 +339,26 @@ def test_reading_needs_no_pandas():
     # The name of the module is all that is asked.
     assert "import pandas" not in Path(read.__file__).read_text()
     assert "import pandas" not in Path(delimited.__file__).with_name("frames.py").read_text()
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.one_of(st.binary(max_size=80), st.text('a1,;\t"\n\r é', max_size=60).map(str.encode)))
+def test_any_bytes_give_a_table_or_one_sentence(tmp_path_factory, data):
+    path = tmp_path_factory.mktemp("t") / "t.csv"
+    path.write_bytes(data)
+    try:
+        frame = read_table(path)
+    except InputError as error:
+        one_sentence(str(error), [])
+        with pytest.raises(InputError):
+            list(read_batches(path))
+    else:
+        assert sum(b.height for b in read_batches(path, 2)) == frame.height > 0
+
+
+def test_a_key_that_some_json_lines_lack(tmp_path, monkeypatch):
+    monkeypatch.setattr(delimited.chunks, "__defaults__", (30,))
+    lines = ['{"a":1,"b":2}', '{"a":2}', '{"a":3,"b":4.5}', '{"a":null,"b":null,"c":"x"}']
+    frame = read_table(write(tmp_path / "t.jsonl", "\n".join(lines)))
+    assert frame.dtypes == [pl.Int64, pl.Float64, pl.String]
+    assert frame.rows() == [(1, 2.0, None), (2, None, None), (3, 4.5, None), (None, None, "x")]

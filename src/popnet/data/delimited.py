@@ -7,7 +7,6 @@ here, each is checked (UTF-8, number of fields), and polars parses a block at a 
 
 from __future__ import annotations
 
-import csv
 import gzip
 import io
 import zlib
@@ -243,12 +242,14 @@ def _read_header(block: Block, path: Path) -> tuple[Layout, Block]:
     data = block.data[skipped:]
     end = int(_outside(np.frombuffer(data, np.uint8), (_NEWLINE,))[0][0]) + 1
     delimiter = _sniff(data, path)
-    csv.field_size_limit(LONGEST_RECORD)
-    header = data[:end].decode("utf-8").rstrip("\r\n")
-    names = [name.strip() for name in next(csv.reader([header], delimiter=delimiter))]
-    check_names(names, str(path))
+    try:
+        header = pl.read_csv(data[:end], has_header=False, separator=delimiter, infer_schema=False)
+    except pl.exceptions.PolarsError:
+        raise _not_fields(path, line) from None
+    names = [(name or "").strip() for name in header.row(0)]
     # pandas writes its index under an empty name; a position makes a stable one.
     names = [name or f"column_{i + 1}" for i, name in enumerate(names)]
+    check_names(names, str(path))
     rest = Block(data[end:], line + data.count(b"\n", 0, end))
     return Layout(delimiter, tuple(names)), rest
 
@@ -256,7 +257,7 @@ def _read_header(block: Block, path: Path) -> tuple[Layout, Block]:
 def check_names(names: Sequence[str], where: str) -> None:
     """Raise an InputError that lists the column names which occur more than once."""
     seen: set[str] = set()
-    twice = sorted({n for n in names if n and (n in seen or seen.add(n))})
+    twice = sorted({n for n in names if n in seen or seen.add(n)})
     if not twice:
         return
     listed = ", ".join(f"'{n}'" for n in twice[:10]) + (", …" if len(twice) > 10 else "")
@@ -340,8 +341,12 @@ def _parse(
             null_values=list(NULL_TOKENS),
         )
     except pl.exceptions.PolarsError:
-        raise InputError(
-            f"{path}: the text from line {line} on cannot be cut into fields; check its quotation "
-            "marks."
-        ) from None
+        raise _not_fields(path, line) from None
     return frame if columns is None else frame.select(columns)
+
+
+def _not_fields(path: Path, line: int) -> InputError:
+    return InputError(
+        f"{path}: the text from line {line} on cannot be cut into fields; check its quotation "
+        "marks."
+    )

@@ -10,7 +10,15 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict
 
 from popnet.data.cast import refuse, show, to_numbers, to_text, to_times
-from popnet.data.columns import Categorical, Discrete, Record, Slots, Views, fit_record
+from popnet.data.columns import (
+    Categorical,
+    Discrete,
+    Record,
+    Slots,
+    Views,
+    epoch_seconds,
+    fit_record,
+)
 from popnet.data.schema import Schema
 from popnet.data.target import Target, check_magnitude
 from popnet.dataset import Features
@@ -349,7 +357,7 @@ def time_numbers(frame: pl.DataFrame, schema: Schema) -> np.ndarray | None:
     found = schema.column(schema.time)
     if found.kind == "datetime":
         values, bad = to_times(column, found.format)
-        values = values.dt.epoch("us").cast(pl.Float64)
+        values = pl.Series(epoch_seconds(values)).fill_nan(None)
     else:
         values, bad = to_numbers(column, found.nulls)
     refuse(schema.time, column, bad | values.is_null(), "a time to order the rows by")

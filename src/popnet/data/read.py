@@ -126,15 +126,27 @@ def _rebatch(frames: Iterator[pl.DataFrame], rows: int) -> Iterator[pl.DataFrame
 
 
 def _stack(frames: list[pl.DataFrame]) -> pl.DataFrame:
+    """Put frames below each other; a column of nulls takes the type it has elsewhere."""
     if len(frames) == 1:
         return frames[0]
-    return pl.concat(frames, how="diagonal_relaxed") if frames else pl.DataFrame()
+    if not frames:
+        return pl.DataFrame()
+    loose = [
+        f.with_columns(pl.lit(None).alias(c.name) for c in f if c.null_count() == f.height)
+        for f in frames
+    ]
+    frame = pl.concat(loose, how="diagonal_relaxed")
+    return frame.with_columns(pl.col(pl.Null).cast(pl.String))
 
 
 def _locate(source: str | PathLike[str]) -> tuple[Path, str]:
     """Return the path and its format."""
     path = Path(source)
-    if not path.exists():
+    try:
+        found = path.exists()
+    except OSError:  # a name that is too long
+        found = False
+    if not found:
         raise InputError(f"there is no file {path}; check the path.")
     if path.is_dir():
         raise InputError(f"{path} is a folder; give the path of one table.")
@@ -176,8 +188,8 @@ def _json_block(
         return
     try:
         frame = pl.read_ndjson(data, infer_schema_length=None)
-    except pl.exceptions.PolarsError as error:
-        reason = str(error).splitlines()[0].rstrip(".")
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        reason = (str(error).splitlines() or ["damaged"])[0].rstrip(".")
         raise InputError(
             f"{path}: the text from line {line} on is not JSON lines ({reason}); write one JSON "
             "object a line, in UTF-8."
@@ -196,7 +208,7 @@ def _columnar_frames(path: Path, form: str) -> Iterator[pl.DataFrame]:
     table = _guarded(lambda: _scan(path, form), path, form)
     start = 0
     while True:
-        part = _guarded(lambda: table.slice(start, _SLICE_ROWS).collect(), path, form)  # noqa: B023
+        part = _guarded(table.slice(start, _SLICE_ROWS).collect, path, form)
         if part.height or start == 0:
             yield plain(not_empty(part, str(path)), str(path))
         start += part.height
@@ -222,7 +234,7 @@ def _guarded(read: Callable[[], T], path: Path, form: str) -> T:
         raise InputError(
             f"{path} has a column name twice; give every column its own name."
         ) from None
-    except (pl.exceptions.PolarsError, OSError, ValueError) as error:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
         raise InputError(
             f"{path} is not {what} file, or is damaged ({reason}); make or fetch it again."

@@ -1,0 +1,161 @@
+"""Splits: partitions, shares and orders that hold whatever the rows."""
+
+from __future__ import annotations
+
+import itertools
+
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+from hypothesis import given, settings
+
+from popnet.data.rows import folds, holdout
+from popnet.errors import InputError
+
+SIZES = st.integers(2, 300)
+SEEDS = st.integers(0, 2**31)
+quick = settings(max_examples=60, deadline=None)
+
+
+def is_split(fold, rows):
+    joined = np.concatenate([fold.train, fold.valid])
+    assert fold.train.dtype == fold.valid.dtype == np.int32
+    assert len(fold.train)
+    assert len(fold.valid)
+    assert (np.diff(fold.train) > 0).all()
+    assert (np.diff(fold.valid) > 0).all()
+    np.testing.assert_array_equal(np.sort(joined), np.sort(rows))
+
+
+@quick
+@given(SIZES, st.floats(0.01, 0.99), SEEDS)
+def test_holdout_is_a_split_of_the_asked_size(n, fraction, seed):
+    fold = holdout(n, fraction, seed)
+    is_split(fold, np.arange(n))
+    assert abs(len(fold.valid) - fraction * n) <= 1 or len(fold.valid) in (1, n - 1)
+    again = holdout(n, fraction, seed)
+    np.testing.assert_array_equal(fold.valid, again.valid)
+
+
+@quick
+@given(SIZES, st.floats(0.05, 0.5), SEEDS, st.integers(2, 6))
+def test_stratified_holdout_keeps_shares(n, fraction, seed, classes):
+    y = np.random.default_rng(seed).integers(0, classes, n) ** 2
+    fold = holdout(n, fraction, seed, stratify=y)
+    is_split(fold, np.arange(n))
+    for label in np.unique(y):
+        count, held = (y == label).sum(), (y[fold.valid] == label).sum()
+        assert abs(held - fraction * count) < 1 + 1e-9 or len(fold.valid) == 1
+        assert held < count or count == 1
+
+
+@quick
+@given(SIZES, st.integers(2, 7), SEEDS)
+def test_folds_are_a_partition(n, k, seed):
+    k = min(k, n)
+    rows = np.random.default_rng(seed).permutation(1000)[:n]
+    parts = folds(rows, k, seed)
+    assert len(parts) == k
+    for fold in parts:
+        is_split(fold, rows)
+        assert n // k <= len(fold.valid) <= -(-n // k)
+    held = np.concatenate([f.valid for f in parts])
+    np.testing.assert_array_equal(np.sort(held), np.sort(rows))
+
+
+@quick
+@given(SIZES, st.integers(2, 7), SEEDS)
+def test_stratified_folds_spread_each_class_evenly(n, k, seed):
+    k = min(k, n)
+    y = np.array(list("abc"))[np.random.default_rng(seed).integers(0, 3, n) ** 2 // 2]
+    for fold in folds(np.arange(n), k, seed, stratify=y):
+        for label in np.unique(y):
+            count = (y == label).sum()
+            assert count // k <= (y[fold.valid] == label).sum() <= -(-count // k)
+
+
+@quick
+@given(st.integers(10, 300), st.integers(2, 5), SEEDS, st.floats(0.05, 0.9))
+def test_groups_are_never_split(n, k, seed, fraction):
+    rng = np.random.default_rng(seed)
+    groups = rng.integers(0, max(n // 3, k), n)
+    groups[:k] = np.arange(k)
+    parts = folds(np.arange(n), k, seed, groups=groups)
+    for fold in [*parts, holdout(n, fraction, seed, groups=groups)]:
+        is_split(fold, np.arange(n))
+        assert not set(groups[fold.train]) & set(groups[fold.valid])
+    largest = np.bincount(groups).max()
+    sizes = [len(f.valid) for f in parts]
+    assert max(sizes) - min(sizes) <= largest
+
+
+@quick
+@given(st.integers(10, 300), st.integers(1, 5), SEEDS, st.floats(0.05, 0.9))
+def test_time_never_runs_backwards(n, k, seed, fraction):
+    rng = np.random.default_rng(seed)
+    time = rng.permutation(n * 2)[:n] / 7
+    held = holdout(n, fraction, seed, time=time)
+    is_split(held, np.arange(n))
+    assert abs(len(held.valid) - fraction * n) <= 1
+    parts = folds(np.arange(n), k, seed, time=time)
+    for fold in [held, *parts]:
+        assert time[fold.train].max() < time[fold.valid].min()
+    for before, after in itertools.pairwise(parts):
+        expected = np.sort(np.concatenate([before.train, before.valid]))
+        np.testing.assert_array_equal(after.train, expected)
+
+
+@quick
+@given(st.integers(12, 300), SEEDS, st.floats(0.1, 0.9))
+def test_rows_of_one_time_stay_together(n, seed, fraction):
+    time = np.random.default_rng(seed).integers(0, 6, n)
+    time[:6] = np.arange(6)
+    fold = holdout(n, fraction, seed, time=time)
+    assert not set(time[fold.train]) & set(time[fold.valid])
+
+
+def test_one_fold_holds_out_a_fifth():
+    rows = np.arange(50) * 2
+    (fold,) = folds(rows, 1, 0)
+    is_split(fold, rows)
+    assert len(fold.valid) == 10
+
+
+def test_the_seed_matters():
+    assert not np.array_equal(holdout(100, 0.2, 0).valid, holdout(100, 0.2, 1).valid)
+
+
+def test_a_class_smaller_than_the_folds_is_spread():
+    y = np.array([0] * 20 + [1] * 2)
+    held = [(y[f.valid] == 1).sum() for f in folds(np.arange(22), 5, 0, stratify=y)]
+    assert sorted(held) == [0, 0, 0, 1, 1]
+
+
+BAD = {
+    "fewer rows than folds": (lambda: folds(np.arange(3), 5, 0), ["3 rows", "5 folds"]),
+    "no folds": (lambda: folds(np.arange(3), 0, 0), ["at least 1", "0"]),
+    "one row": (lambda: holdout(1, 0.2, 0), ["1 rows"]),
+    "share 0": (lambda: holdout(10, 0.0, 0), ["0.0"]),
+    "share nan": (lambda: holdout(10, float("nan"), 0), ["nan"]),
+    "fewer groups than folds": (
+        lambda: folds(np.arange(9), 3, 0, groups=np.arange(9) % 2),
+        ["2 groups", "3 folds"],
+    ),
+    "one group": (lambda: holdout(9, 0.2, 0, groups=np.zeros(9)), ["one group"]),
+    "one time": (lambda: holdout(9, 0.2, 0, time=np.zeros(9)), ["same time"]),
+    "fewer times than folds": (
+        lambda: folds(np.arange(9), 3, 0, time=np.arange(9) % 2),
+        ["2 distinct times", "3 folds"],
+    ),
+    "no time": (lambda: holdout(2, 0.5, 0, time=np.array([0, np.nan])), ["row 2", "no time"]),
+    "both": (lambda: holdout(9, 0.2, 0, groups=np.arange(9), time=np.arange(9)), ["at once"]),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_splits(case):
+    call, words = BAD[case]
+    with pytest.raises(InputError) as caught:
+        call()
+    for word in words:
+        assert word in str(caught.value)
