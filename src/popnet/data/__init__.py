@@ -1,0 +1,1 @@
+"""Tables: read, understood (schema), split into rows to train on, encoded to arrays and back."""
