@@ -73,8 +73,9 @@ def bits(key: Array, shape: tuple[int, ...]) -> Array:
 
 
 def uniform(key: Array, shape: tuple[int, ...]) -> Array:
-    """Return float32 numbers in (0, 1), with 24 bits, never exactly 0 or 1."""
-    return (bits(key, shape) >> np.uint32(8)).astype(jnp.float32) * np.float32(2**-24) + np.float32(2**-25)
+    """Return float32 numbers in (0, 1), with 23 bits, never exactly 0 or 1."""
+    places = (bits(key, shape) >> np.uint32(9)).astype(jnp.float32)
+    return (places + np.float32(0.5)) * np.float32(2**-23)
 
 
 def normal(key: Array, shape: tuple[int, ...]) -> Array:
