@@ -22,7 +22,7 @@ def bits_of(x) -> np.ndarray:
     return (np.asarray(x)[..., None] >> np.arange(32, dtype=np.uint32)) & 1
 
 
-# --- host ---------------------------------------------------------------------------------------------
+# --- host ----------------------------------------------------------------------------------------
 
 
 def test_generator_is_fixed_by_seed_and_names():
@@ -40,7 +40,8 @@ def test_generator_has_another_stream_for_each_seed_and_name(other):
 
 def test_generator_is_the_same_everywhere():
     # Written down once: a change of these numbers changes every member of every population.
-    assert keys.key(0, "training") == 2163479593 and keys.key(2**40, "training") == 1014973680
+    assert keys.key(0, "training") == 2163479593
+    assert keys.key(2**40, "training") == 1014973680
 
 
 @given(st.integers(0, 2**63), st.text(max_size=5), st.integers(0, 99))
@@ -48,7 +49,7 @@ def test_key_fits_32_bits(seed, name, number):
     assert keys.key(seed, name, number).dtype == np.uint32
 
 
-# --- the hash -----------------------------------------------------------------------------------------
+# --- the hash ------------------------------------------------------------------------------------
 
 
 def test_mix_is_one_to_one():
@@ -119,7 +120,8 @@ def test_rows_columns_and_rectangles_of_bits_are_uncorrelated(seed):
         np.fill_diagonal(rows, 0)
         np.fill_diagonal(columns, 0)
         # Largest of 131,000 (8,100) normal numbers: about 4.5 (3.9) standard deviations.
-        assert np.abs(rows).max() < 6 / np.sqrt(w) and np.abs(columns).max() < 5.5 / np.sqrt(n)
+        assert np.abs(rows).max() < 6 / np.sqrt(w)
+        assert np.abs(columns).max() < 5.5 / np.sqrt(n)
         # A hash of row xor column could repeat itself over rectangles.
         rectangles = s[:-1, :-1] * s[1:, :-1] * s[:-1, 1:] * s[1:, 1:]
         assert abs(rectangles.mean()) < 4.5 / np.sqrt(rectangles.size)
@@ -135,13 +137,15 @@ def test_masks_of_successive_steps_and_purposes_are_uncorrelated():
     assert np.abs(correlation).max() < 5 / 64
 
 
-# --- distributions --------------------------------------------------------------------------------------
+# --- distributions -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("shape", [(40_000,), (200, 200)])
 def test_uniform_is_uniform_and_open(shape):
     u = np.asarray(keys.uniform(keys.key(2, "u"), shape)).reshape(-1)
-    assert u.dtype == np.float32 and 0 < u.min() and u.max() < 1
+    assert u.dtype == np.float32
+    assert u.min() > 0
+    assert u.max() < 1
     assert stats.kstest(u, "uniform").pvalue > 1e-3
 
 
@@ -169,10 +173,11 @@ def test_keep_drops_at_the_rate(rate):
 
 def test_a_higher_rate_drops_what_a_lower_one_does():
     low, high = (np.asarray(keys.keep(np.uint32(8), (64, 64), r)) for r in (0.2, 0.6))
-    assert np.all(low | ~high) and low.sum() > high.sum()
+    assert np.all(low | ~high)
+    assert low.sum() > high.sum()
 
 
-# --- shuffles -------------------------------------------------------------------------------------------
+# --- shuffles ------------------------------------------------------------------------------------
 
 
 def test_permute_is_a_permutation_of_every_small_number():
