@@ -1,0 +1,1 @@
+"""The report: facts of a run -> one self-contained HTML page (`page.render`, `page.write`)."""

@@ -1,0 +1,163 @@
+"""Geometry of the report's pictures: pure functions from numbers to places; templates draw.
+
+Places are per cent of a picture's width or height, so that a picture fills any screen while its letters and
+lines keep their size. Down is positive, as on a screen.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from popnet.report.words import fixed, is_number, number
+
+PADDING = 0.06
+"""Free share of an axis on either side of the data."""
+CURVE_POINTS = 120
+"""A curve is drawn with at most so many points."""
+
+
+class Tick(NamedTuple):
+    """A mark on an axis: its place in per cent and its text."""
+
+    at: float
+    text: str
+
+
+class Axis(NamedTuple):
+    """A linear axis from ``low`` (0 %) to ``high`` (100 %), or the other way round if ``upward``."""
+
+    low: float
+    high: float
+    ticks: tuple[Tick, ...] = ()
+    upward: bool = False
+
+    def at(self, value: float) -> float:
+        """Return the place of a value in per cent, two decimals."""
+        share = (value - self.low) / (self.high - self.low)
+        return round(100 * (1 - share if self.upward else share), 2)
+
+
+def quantile(values: Iterable[float], q: float) -> float:
+    """Return the linearly interpolated quantile; ``q`` in [0, 1], at least one value."""
+    ordered = sorted(values)
+    place = q * (len(ordered) - 1)
+    below = math.floor(place)
+    above = min(below + 1, len(ordered) - 1)
+    return ordered[below] + (place - below) * (ordered[above] - ordered[below])
+
+
+def robust_limits(values: Iterable[float], reach: float = 3.0) -> tuple[float, float]:
+    """Return the smallest and largest value within ``reach`` quartile distances of the quartiles.
+
+    With no spread between the quartiles, all values are within.
+    """
+    finite = [v for v in values if is_number(v)]
+    q1, q3 = quantile(finite, 0.25), quantile(finite, 0.75)
+    if q1 == q3:
+        return min(finite), max(finite)
+    inside = [v for v in finite if q1 - reach * (q3 - q1) <= v <= q3 + reach * (q3 - q1)]
+    return min(inside), max(inside)
+
+
+def step_of(width: float, about: int) -> float:
+    """Return the round step (1, 2 or 5 times a power of ten) that cuts a width into nearest to ``about`` parts."""
+    raw = width / max(about, 1)
+    power = 10.0 ** math.floor(math.log10(raw))
+    return power * min((1, 2, 5, 10), key=lambda f: abs(math.log(f * power / raw)))
+
+
+def round_values(low: float, high: float, about: int = 5) -> list[float]:
+    """Return the round numbers from ``low`` to ``high``, about so many."""
+    step = step_of(high - low, about)
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    digits = max(0, -math.floor(math.log10(step)))
+    return [round(i * step, digits) for i in range(first, last + 1)]
+
+
+def tick_texts(values: Sequence[float]) -> list[str]:
+    """Return texts of equal decimals, as many as tell neighbours apart."""
+    if not values:
+        return []
+    largest = max(abs(v) for v in values)
+    gap = min((b - a for a, b in zip(values, values[1:], strict=False)), default=largest or 1.0)
+    if largest >= 1e7 or (0 < largest < 1e-4):
+        return [number(float(v), 3) for v in values]
+    places = max(0, -math.floor(math.log10(gap) + 1e-9)) if gap > 0 else 0
+    return [fixed(v, places) for v in values]
+
+
+def axis(
+    values: Iterable[float],
+    *,
+    about: int = 5,
+    padding: float = PADDING,
+    upward: bool = False,
+) -> Axis:
+    """Return an axis over all finite values with some room on both sides and round ticks."""
+    finite = [v for v in values if is_number(v)] or [0.0, 1.0]
+    low, high = min(finite), max(finite)
+    if high - low <= 1e-9 * max(abs(low), abs(high)):
+        room = abs(low) * 0.05 or 0.5
+        low, high = low - room, high + room
+    room = padding * (high - low)
+    low, high = low - room, high + room
+    bare = Axis(low, high, (), upward)
+    marks = round_values(low, high, about)
+    ticks = tuple(Tick(bare.at(v), t) for v, t in zip(marks, tick_texts(marks), strict=True))
+    return bare._replace(ticks=ticks)
+
+
+def thin(n: int, most: int = CURVE_POINTS, keep: int | None = None) -> list[int]:
+    """Return at most so many evenly spaced places of ``range(n)``: the first, the last, and ``keep``."""
+    if n <= most:
+        return list(range(n))
+    places = {round(i * (n - 1) / (most - 1)) for i in range(most)}
+    if keep is not None and keep not in places:
+        inner = places - {0, n - 1}
+        places -= {min(inner, key=lambda i: (abs(i - keep), i))}
+        places.add(keep)
+    return sorted(places)
+
+
+def lines(xs: Sequence[float], ys: Sequence[float | None], x: Axis, y: Axis) -> list[str]:
+    """Return the points of a curve for SVG, one text for each unbroken part (missing values break it)."""
+    parts: list[list[str]] = [[]]
+    for a, b in zip(xs, ys, strict=True):
+        if is_number(b):
+            parts[-1].append(f"{x.at(a):g},{y.at(b):g}")
+        elif parts[-1]:
+            parts.append([])
+    return [" ".join(p if len(p) > 1 else p * 2) for p in parts if p]
+
+
+def swarm(places: Sequence[float], diameter: float, most: int = 1_000_000) -> list[int]:
+    """Return how many diameters up (-) or down (+) each dot moves so that none overlap.
+
+    Dots are dealt from left to right, each to the free level nearest to the middle; none goes beyond
+    ``most`` levels, where dots may overlap.
+    """
+    levels = [0] * len(places)
+    last: dict[int, float] = {}
+    for i in sorted(range(len(places)), key=lambda i: (places[i], i)):
+        level = 0
+        while level in last and places[i] - last[level] < diameter - 1e-9:
+            level = -level if level > 0 else 1 - level
+            if abs(level) > most:
+                level = 0
+                break
+        levels[i] = level
+        last[level] = places[i]
+    return levels
+
+
+def shares(parts: Sequence[float]) -> list[tuple[float, float]]:
+    """Return start and width of every part of a stacked bar, in per cent of their sum."""
+    total = sum(parts)
+    out, start = [], 0.0
+    for part in parts:
+        width = 100 * part / total if total > 0 else 0.0
+        out.append((round(start, 2), round(width, 2)))
+        start += width
+    return out

@@ -1,0 +1,151 @@
+"""What a report is made of: a plain dictionary of numbers and texts that JSON can hold.
+
+`fit` fills it, `page.render` reads it; nothing else passes between them. A number that does not exist is
+None or NaN. Keys marked ``NotRequired`` may be absent.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NotRequired, TypedDict
+
+Score = float | None
+"""A number that may be missing: None, NaN and infinities are shown as a dash."""
+
+
+class Column(TypedDict):
+    """A feature column of the table; ``reason`` says why it is left out (or anything worth knowing)."""
+
+    name: str
+    kind: str
+    used: bool
+    reason: str
+    missing: int
+    distinct: int
+
+
+class Data(TypedDict):
+    """The table and its parts."""
+
+    source: str
+    rows: int
+    rows_without_target: int
+    train_rows: int
+    test_rows: int
+    split: Literal["random", "stratified", "grouped", "time-ordered"]
+    folds: int
+    columns: list[Column]
+    notes: list[str]
+
+
+class Target(TypedDict):
+    """What is predicted; ``detected``: popnet found the task itself. Classes and counts: classification."""
+
+    names: list[str]
+    task: Literal["binary", "multiclass", "regression"]
+    classes: list[Any]
+    detected: NotRequired[bool]
+    class_counts: NotRequired[list[int]]
+
+
+class Metric(TypedDict):
+    """The metric that members are compared by."""
+
+    name: str
+    greater_is_better: bool
+
+
+class Baseline(TypedDict):
+    """A simple model's metrics on the test part."""
+
+    name: str
+    metrics: dict[str, Score]
+
+
+class Ensemble(TypedDict):
+    """Scores on ``on``; ``path``: the score after each greedy step."""
+
+    method: Literal["greedy", "average", "vote"]
+    score: Score
+    best_member: Score
+    mean_member: Score
+    on: str
+    path: NotRequired[list[Score]]
+
+
+class Curves(TypedDict, total=False):
+    """One value an epoch."""
+
+    loss: list[Score]
+    penalty: list[Score]
+    valid_loss: list[Score]
+    valid_error: list[Score]
+    learning_rate: list[Score]
+
+
+class Member(TypedDict):
+    """One net: ``score`` is its validation metric, ``weight`` its share of the ensemble."""
+
+    id: int
+    recipe_id: int
+    recipe: dict[str, Any]
+    seed: int
+    fold: int
+    status: Literal["finished", "stopped", "diverged", "interrupted"]
+    epochs: int
+    best_epoch: int
+    score: Score
+    seconds: float
+    weight: float
+    curves: Curves
+
+
+class Recipe(TypedDict):
+    """A recipe and how its members did: ``score`` is the mean of the validation metric over its folds."""
+
+    id: int
+    name: str
+    recipe: dict[str, Any]
+    folds: int
+    score: Score
+    weight: float
+
+
+class Seconds(TypedDict):
+    """Where the time went."""
+
+    total: float
+    reading: float
+    compiling: float
+    training: float
+
+
+class Predictions(TypedDict):
+    """Some test rows of a regression: numbers, or one list of numbers a row where there are several targets."""
+
+    true: list[Any]
+    predicted: list[Any]
+
+
+class Facts(TypedDict):
+    """Everything that the page shows. ``score``, ``interval`` and ``metrics`` are of the test part."""
+
+    title: str
+    version: str
+    created: str
+    command: str
+    seed: int
+    data: Data
+    target: Target
+    metric: Metric
+    score: Score
+    interval: list[Score] | None
+    metrics: dict[str, Score]
+    baselines: list[Baseline]
+    ensemble: Ensemble | None
+    members: list[Member]
+    recipes: list[Recipe]
+    seconds: Seconds
+    time_limit: float | None
+    confusion: NotRequired[list[list[int]] | None]
+    predictions: NotRequired[Predictions | None]
+    warnings: NotRequired[list[str]]
