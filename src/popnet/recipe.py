@@ -223,10 +223,13 @@ class Recipe(BaseModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.optimizer == "adam" and self.weight_decay > 0 and "weight_decay" in self.model_fields_set:
-            raise ValueError(
-                "weight_decay: decoupled decay with Adam is AdamW; set optimizer = 'adamw', or use l2"
-            )
+        if self.optimizer == "adam":
+            if self.weight_decay > 0 and "weight_decay" in self.model_fields_set:
+                raise ValueError(
+                    "weight_decay: decoupled decay with Adam is AdamW; set optimizer = 'adamw', or use l2"
+                )
+            # The default is meant for the others; written and read again, it must not be refused.
+            self.__dict__["weight_decay"] = 0.0
         return self
 
     @property
