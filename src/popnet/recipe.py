@@ -207,9 +207,13 @@ class Recipe(BaseModel):
     init_scale: Positive = 1.0
     """Factor on all initial layer weights, to study bad initialisation. Default 1, usual range 0.01 to 10."""
 
-    embedding_scale: Positive = 0.3
-    """Standard deviation of the initial frequencies of periodic embeddings. Default 0.3, usual range 0.01 to 10.
-    Gorishniy et al. 2022, arXiv:2203.05556."""
+    embedding_scale: Positive = 1.0
+    """Standard deviation of the initial frequencies of periodic embeddings, in periods per unit of the scaled column.
+    Default 1, usual range 0.01 to 10. Gorishniy et al. 2022, arXiv:2203.05556."""
+
+    embedding_spread: Annotated[float, Field(ge=0, le=4)] = 1.0
+    """Decades over which each frequency's own scale is spread, log-uniformly, to either side of ``embedding_scale``:
+    columns differ in how fine their structure is. Default 1; 0 gives all the same scale, as in the paper."""
 
     structure_fields: ClassVar[tuple[str, ...]] = (
         "kind", "depth", "width", "batch_size", "maxout_pieces", "numeric_embedding", "embedding_size",

@@ -95,8 +95,9 @@ def init(recipe: Recipe, shape: Shape, seed: int) -> tuple[Tree, Tree]:
     if shape.frequencies:
         rng = keys.generator(seed, "embedding", "periodic")
         size = (shape.n_numeric, shape.frequencies)
+        scale = recipe.embedding_scale * 10 ** (recipe.embedding_spread * rng.uniform(-1, 1, size))
         parameters["periodic"] = {
-            "frequency": (rng.standard_normal(size) * recipe.embedding_scale).astype(np.float32),
+            "frequency": (rng.standard_normal(size) * scale).astype(np.float32),
             "phase": rng.uniform(-0.5, 0.5, size).astype(np.float32),
         }
     tables = [

@@ -45,7 +45,8 @@ class Space:
             "mixup": 0.0 if rng.random() < 0.8 else 0.2,
         }
         if embedded:
-            changes["embedding_scale"] = _log_uniform(rng, 0.03, 2.0)
+            changes["embedding_scale"] = _log_uniform(rng, 0.1, 10.0)
+            changes["embedding_spread"] = float(rng.choice([0.5, 1.0]))
         return base.replace(**changes, **self.shapes[shape])
 
     def grid(self) -> Iterator[Recipe]:
@@ -83,7 +84,7 @@ def default_space(data: Dataset, rows: int, recipe: Recipe | None = None, shapes
         batch_size=_batch_size(rows),
         activation="silu",
         norm="batch",
-        dropout=0.15,
+        dropout=0.25,
         learning_rate=2e-3,
         weight_decay=0.03,
         beta2=0.99,
@@ -99,8 +100,8 @@ def default_space(data: Dataset, rows: int, recipe: Recipe | None = None, shapes
 
 
 def _batch_size(rows: int) -> int:
-    """Return a power of two, about a hundred batches an epoch, from 32 to 1024."""
-    return int(2 ** np.clip(np.round(np.log2(max(rows, 1) / 100)), 5, 10))
+    """Return a power of two, about sixty batches an epoch, from 32 to 1024."""
+    return int(2 ** np.clip(np.round(np.log2(max(rows, 1) / 60)), 5, 10))
 
 
 def _log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
