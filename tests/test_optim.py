@@ -1,0 +1,200 @@
+"""Optimizers against PyTorch and the papers' formulas; schedules against closed forms and optax."""
+
+from __future__ import annotations
+
+import jax
+import numpy as np
+import optax
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from popnet import Recipe, optim
+from popnet.population import reference
+from popnet.recipe import choices
+from popnet.shape import Numbers
+
+STEPS = 20
+SIZE = 7
+DECAYED = np.array([1, 1, 0, 1, 0, 0, 1], np.float32)
+
+RULES = [
+    Recipe(optimizer="sgd", momentum=0.9, nesterov=True, learning_rate=0.05, weight_decay=0.1),
+    Recipe(optimizer="sgd", momentum=0.8, nesterov=False, learning_rate=0.05, weight_decay=0),
+    Recipe(optimizer="sgd", momentum=0, nesterov=False, learning_rate=0.05),
+    Recipe(optimizer="adam", learning_rate=0.03, beta1=0.8, beta2=0.95),
+    Recipe(optimizer="adamw", learning_rate=0.03, weight_decay=0.3),
+    Recipe(optimizer="adamw", learning_rate=0.03, beta1=0, optimizer_epsilon=1e-3),
+    Recipe(optimizer="rmsprop", learning_rate=0.01, beta2=0.9, weight_decay=0.2),
+]
+IDS = [f"{r.optimizer}{i}" for i, r in enumerate(RULES)]
+
+
+clip = jax.jit(optim.clip)
+
+
+@jax.jit
+def one_step(w, gradient, state, n):
+    direction, state = optim.direction(gradient, state, n)
+    return optim.step(w, direction, DECAYED, n.learning_rate, n.decay), state
+
+
+def problem():
+    """Return first weights and the gradient of a curved function."""
+    rng = np.random.default_rng(0)
+    a = rng.standard_normal((SIZE, SIZE))
+    return rng.standard_normal(SIZE), lambda w: a @ np.tanh(a.T @ w) + 0.1 * w
+
+
+def path(recipe: Recipe) -> np.ndarray:
+    """Return the weights after each step, ``(STEPS, SIZE)``."""
+    w, gradient = problem()
+    state, n = optim.init(SIZE), Numbers.of(recipe)
+    w = np.float32(w)
+    out = []
+    for _ in range(STEPS):
+        w, state = one_step(w, np.float32(gradient(np.float64(w))), state, n)
+        out.append(np.asarray(w))
+    return np.array(out)
+
+
+@pytest.mark.parametrize("recipe", RULES, ids=IDS)
+def test_steps_are_those_of_the_papers(recipe):
+    w, gradient = problem()
+    first = second = np.zeros(SIZE)
+    out = []
+    for t in range(1, STEPS + 1):
+        d, first, second = reference.optimize(gradient(w), first, second, recipe, t)
+        w = w - recipe.learning_rate * (d + recipe.decay * DECAYED * w)
+        out.append(w)
+    np.testing.assert_allclose(path(recipe), out, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("recipe", RULES, ids=IDS)
+def test_steps_are_those_of_torch(recipe):
+    torch = pytest.importorskip("torch")
+    start, gradient = problem()
+    parts = [torch.nn.Parameter(torch.tensor(start[d == DECAYED])) for d in (1, 0)]
+    r, rate = recipe, recipe.learning_rate
+    match r.optimizer:
+        case "sgd":
+            rule = torch.optim.SGD(parts, rate, momentum=r.momentum, nesterov=r.nesterov)
+        case "adam":
+            rule = torch.optim.Adam(parts, rate, (r.beta1, r.beta2), r.optimizer_epsilon)
+        case "adamw":
+            groups = [
+                {"params": [parts[0]], "weight_decay": r.weight_decay},
+                {"params": [parts[1]], "weight_decay": 0.0},
+            ]
+            rule = torch.optim.AdamW(groups, rate, (r.beta1, r.beta2), r.optimizer_epsilon)
+        case "rmsprop":
+            rule = torch.optim.RMSprop(parts, rate, r.beta2, r.optimizer_epsilon)
+    out = []
+    w = start.copy()
+    for _ in range(STEPS):
+        g = gradient(w)
+        for part, d in zip(parts, (1, 0), strict=True):
+            part.grad = torch.tensor(g[d == DECAYED])
+        if r.optimizer in ("sgd", "rmsprop"):  # torch's own decay is not decoupled here
+            with torch.no_grad():
+                parts[0].mul_(1 - rate * r.decay)
+        rule.step()
+        for part, d in zip(parts, (1, 0), strict=True):
+            w[d == DECAYED] = part.detach().numpy()
+        out.append(w.copy())
+    np.testing.assert_allclose(path(recipe), out, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("recipe", RULES, ids=IDS)
+def test_every_optimizer_goes_down(recipe):
+    _, gradient = problem()
+    start, end = (np.linalg.norm(gradient(w)) for w in (problem()[0], path(recipe)[-1]))
+    assert end < 0.7 * start
+
+
+def test_a_step_without_gradient_and_decay_changes_nothing():
+    w = np.float32(problem()[0])
+    for recipe in RULES:
+        n = Numbers.of(recipe.replace(weight_decay=0))
+        new, _ = one_step(w, np.zeros(SIZE, np.float32), optim.init(SIZE), n)
+        np.testing.assert_array_equal(new, w)
+
+
+def test_decay_takes_its_share_of_the_masked_weights():
+    w = np.float32(problem()[0])
+    n = Numbers.of(Recipe(learning_rate=0.5, weight_decay=0.2))
+    new, _ = one_step(w, np.zeros(SIZE, np.float32), optim.init(SIZE), n)
+    np.testing.assert_allclose(new, np.where(DECAYED, 0.9, 1) * w, rtol=1e-6)
+
+
+@settings(deadline=None)
+@given(st.just(0.0) | st.floats(1e-3, 20), st.integers(0, 99))
+def test_clipping_keeps_the_direction_and_limits_the_length(limit, seed):
+    g = np.random.default_rng(seed).standard_normal(SIZE).astype(np.float32) * 5
+    length = np.linalg.norm(g)
+    out = np.asarray(clip(g, np.float32(limit)))
+    if limit == 0 or limit > length * 1.0001:
+        np.testing.assert_array_equal(out, g)
+    else:
+        np.testing.assert_allclose(out, g * min(1, limit / length), rtol=1e-5, atol=1e-30)
+
+
+def test_clipping_nothing_gives_nothing():
+    assert not np.any(optim.clip(np.zeros(3, np.float32), np.float32(1)))
+
+
+# --- schedules -----------------------------------------------------------------------------------
+
+TIMES = np.linspace(0, 1, 1001, dtype=np.float32)
+rates = jax.jit(jax.vmap(optim.rate, (0, None)))
+
+
+def course(**fields) -> np.ndarray:
+    """Return a schedule's rates at `TIMES`, as shares of the peak."""
+    recipe = Recipe(learning_rate=0.25, **fields)
+    return np.asarray(rates(TIMES, Numbers.of(recipe))) / 0.25
+
+
+@pytest.mark.parametrize("schedule", choices("schedule"))
+@pytest.mark.parametrize("warmup", [0.0, 0.1, 0.9])
+def test_rates_are_the_closed_forms(schedule, warmup):
+    recipe = Recipe(schedule=schedule, warmup=warmup, steps=3, step_factor=0.5, learning_rate=1)
+    got = course(schedule=schedule, warmup=warmup, steps=3, step_factor=0.5)
+    expected = np.array([reference.learning_rate(recipe, t) for t in np.float64(TIMES)])
+    if schedule == "step":  # at the edges of steps the rounding of the time decides
+        inside = np.abs(TIMES * 4 - np.round(TIMES * 4)) > 1e-3
+        got, expected = got[inside], expected[inside]
+    np.testing.assert_allclose(got, expected, atol=2e-5)
+
+
+def test_rates_are_those_of_optax():
+    n = 1000
+    counts = np.arange(n + 1)
+    halved = {250: 0.5, 500: 0.5, 750: 0.5}
+    theirs = {
+        "constant": lambda i: 1.0,
+        "cosine": optax.cosine_decay_schedule(1.0, n),
+        "warmup_cosine": optax.warmup_cosine_decay_schedule(0, 1, 200, n),
+        "one_cycle": optax.cosine_onecycle_schedule(n, 1.0, 0.2, 25.0, 1e9),
+        "step": lambda i: optax.piecewise_constant_schedule(1.0, halved)(i - 0.5),
+    }
+    for name, schedule in theirs.items():
+        expected = np.array(jax.vmap(schedule)(counts))
+        got = course(schedule=name, warmup=0.2, steps=3, step_factor=0.5)
+        edges = np.isin(counts, [250, 500, 750, 1000]) & (name == "step")
+        np.testing.assert_allclose(got[~edges], expected[~edges], atol=2e-5, err_msg=name)
+
+
+@pytest.mark.parametrize("schedule", choices("schedule"))
+def test_rates_stay_between_zero_and_the_peak_and_reach_it(schedule):
+    rate = course(schedule=schedule)
+    assert rate.min() >= 0
+    assert 0.999 < rate.max() <= 1 + 1e-6
+
+
+def test_coslog_falls_to_zero_after_each_of_four_lengthening_cycles():
+    ends = (2.0 ** np.arange(5) - 1) / 15
+    n = Numbers.of(Recipe(schedule="coslog", learning_rate=1))
+    np.testing.assert_allclose(rates(np.float32(ends), n), 0, atol=1e-5)
+    middles = (2 ** (np.arange(4) + 0.5) - 1) / 15
+    np.testing.assert_allclose(rates(np.float32(middles), n), 1, atol=1e-5)

@@ -1,0 +1,82 @@
+"""A recipe's two parts: what a program is built for, and the numbers that it is given."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from popnet import Dataset, Features, Recipe
+from popnet.nn.activations import ACTIVATIONS
+from popnet.nn.initializers import INITIALIZERS
+from popnet.nn.norm import NORMS
+from popnet.recipe import choices
+from popnet.shape import Numbers, Shape
+
+
+@pytest.fixture
+def data() -> Dataset:
+    features = Features(
+        np.zeros((5, 3), np.float32),
+        np.zeros((5, 2), np.uint8),
+        np.zeros((5, 2), np.int32),
+        (4, 60),
+    )
+    return Dataset(features, np.zeros(5, np.int32), "classification", 3)
+
+
+def test_shape_says_what_arrays_are_large_as(data):
+    recipe = Recipe(depth=2, width=16, batch_size=8, numeric_embedding="periodic", embedding_size=5)
+    assert Shape.of(recipe, data) == Shape(
+        depth=2,
+        width=16,
+        batch_size=8,
+        pieces=1,
+        frequencies=5,
+        n_numeric=3,
+        n_flags=2,
+        levels=(4, 60),
+        n_outputs=3,
+        task="classification",
+    )
+
+
+def test_settings_that_a_net_does_not_have_make_no_other_shape(data):
+    def shape(**fields):
+        return Shape.of(Recipe(**fields), data)
+
+    assert shape(depth=0, width=8) == shape(depth=0, width=64)
+    assert shape(depth=0, activation="maxout") == shape(depth=0)
+    assert shape(maxout_pieces=3) == shape()
+    assert shape(embedding_size=3) == shape()
+    assert shape(activation="maxout", maxout_pieces=3).pieces == 3
+
+
+def test_no_continuous_columns_no_periodic_features():
+    features = Features(
+        np.zeros((5, 0), np.float32), np.zeros((5, 2), np.uint8), np.zeros((5, 0), np.int32)
+    )
+    data = Dataset(features, np.zeros((5, 1), np.float32), "regression", 1)
+    assert Shape.of(Recipe(numeric_embedding="periodic"), data).frequencies == 0
+
+
+def test_tables_are_in_the_order_of_the_choices():
+    assert (*ACTIVATIONS, "maxout") == choices("activation")
+    assert tuple(NORMS) == choices("norm")
+    assert tuple(INITIALIZERS) == choices("init")
+
+
+@pytest.mark.parametrize("norm", ["none", "batch", "layer"])
+@pytest.mark.parametrize("position", ["before", "after"])
+def test_normalization_has_one_place(norm, position):
+    numbers = Numbers.of(Recipe(norm=norm, norm_position=position))
+    expected = choices("norm").index(norm)
+    assert getattr(numbers, f"norm_{position}") == expected
+    assert numbers.norm_before + numbers.norm_after == expected
+
+
+def test_numbers_have_the_types_of_a_program():
+    numbers = Numbers.of(Recipe(learning_rate=1, nesterov=False, activation="maxout"))
+    assert numbers.learning_rate.dtype == np.float32
+    assert numbers.epochs.dtype == np.int32
+    assert numbers.nesterov.dtype == bool
+    assert 0 <= numbers.activation < len(ACTIVATIONS)
