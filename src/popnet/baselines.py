@@ -28,7 +28,9 @@ def dense(features: Features, rows: Array) -> np.ndarray:
     one_hot, embedded = embeddings.split_levels(features.levels)
     parts = [features.numeric[rows], features.flags[rows].astype(np.float32)]
     for c in one_hot:
-        parts.append((features.codes[rows, c][:, None] == np.arange(features.levels[c])).astype(np.float32))
+        parts.append(
+            (features.codes[rows, c][:, None] == np.arange(features.levels[c])).astype(np.float32)
+        )
     width = sum(embeddings.embedding_size(features.levels[c]) for c in embedded)
     return np.concatenate([*parts, np.zeros((len(rows), width), np.float32)], axis=1)
 

@@ -85,7 +85,11 @@ class Dataset:
 
     @classmethod
     def from_arrays(
-        cls, X: Array, y: Array, task: Task | Literal["classification"], weights: Array | None = None
+        cls,
+        X: Array,
+        y: Array,
+        task: Task | Literal["classification"],
+        weights: Array | None = None,
     ) -> Dataset:
         """Make a data set of plain arrays: ``X`` ``(N, F)`` numbers, ``y`` classes 0..O-1 or targets."""
         features = Features.from_numeric(X)

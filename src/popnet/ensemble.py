@@ -45,7 +45,9 @@ def combine(predictions: Array, weights: Array, method: Method = "greedy") -> np
     if method == "vote":
         classes = predictions.shape[2]
         predictions = np.eye(classes)[np.asarray(predictions).argmax(2)]
-    return np.einsum("mno,m->no", np.asarray(predictions, np.float64), np.asarray(weights, np.float64))
+    return np.einsum(
+        "mno,m->no", np.asarray(predictions, np.float64), np.asarray(weights, np.float64)
+    )
 
 
 def equal(count: int) -> Selection:

@@ -84,7 +84,9 @@ class Options:
             raise InputError(f"test_size must be from 0 to below 1; got {self.test_size:g}.")
         for name, known in (("search", STRATEGIES), ("ensemble", ("greedy", "average", "vote"))):
             if getattr(self, name) not in known:
-                raise InputError(f"{name} must be one of {', '.join(known)}; got {getattr(self, name)!r}.")
+                raise InputError(
+                    f"{name} must be one of {', '.join(known)}; got {getattr(self, name)!r}."
+                )
 
 
 @dataclass(frozen=True)
@@ -200,8 +202,12 @@ def fit(
     job = _Job(table, metric, options, clock, tell, stop or threading.Event())
     job.linear_members()
     job.train()
-    tell(Progress("finishing", done=len(job.results), left=_finite(clock.left()), metric=metric.name))
-    return job.finish(reading, source if isinstance(source, str) else type(source).__name__, command)
+    tell(
+        Progress("finishing", done=len(job.results), left=_finite(clock.left()), metric=metric.name)
+    )
+    return job.finish(
+        reading, source if isinstance(source, str) else type(source).__name__, command
+    )
 
 
 def prepare(source: Any, target: str | Sequence[str], options: Options) -> _Table:
@@ -262,7 +268,13 @@ class _Job:
         self, table: _Table, metric: metrics.Metric, options: Options, clock: budget.Clock,
         tell: Callable[[Progress], None], stop: threading.Event,
     ) -> None:  # fmt: skip
-        self.table, self.metric, self.options, self.clock, self.tell = table, metric, options, clock, tell
+        self.table, self.metric, self.options, self.clock, self.tell = (
+            table,
+            metric,
+            options,
+            clock,
+            tell,
+        )
         self.pool = _Pool(table.folds, len(table.data))
         self.finishing = budget.finishing_seconds(options.time_limit, len(table.test))
         self.trainer = Trainer(
@@ -300,11 +312,17 @@ class _Job:
             members = budget.DEFAULT_MEMBERS
         recipes_wanted = None if members is None else max(1, members // folds)
         epochs = space.base.epochs
-        self.tell(Progress("compiling", total=members, left=_finite(self.clock.left()), metric=self.metric.name))
+        self.tell(
+            Progress(
+                "compiling", total=members, left=_finite(self.clock.left()), metric=self.metric.name
+            )
+        )
         if limit is not None:
             epochs = self._affordable_epochs(space, members)
         recipes = STRATEGIES[self.options.search](space, self.options.seed)
-        stream = self._members(itertools.islice(recipes, recipes_wanted), min(epochs, space.base.epochs))
+        stream = self._members(
+            itertools.islice(recipes, recipes_wanted), min(epochs, space.base.epochs)
+        )
         total = None if recipes_wanted is None else recipes_wanted * folds
         owners: dict[int, int] = {}
 
@@ -332,7 +350,8 @@ class _Job:
     def _affordable_epochs(self, space: Space, members: int | None) -> int:
         """Compile the shapes' programs with one epoch of each, and plan by what it took."""
         pilots = [
-            Member(space.base.replace(epochs=1, **shape), self.options.seed) for shape in space.shapes
+            Member(space.base.replace(epochs=1, **shape), self.options.seed)
+            for shape in space.shapes
         ]
         spent = [r.seconds for _, r in self.trainer.run(enumerate(pilots)) if r.epochs]
         if not spent:
@@ -358,7 +377,9 @@ class _Job:
         candidate.ids[fold] = member
         candidate.predictions[self.pool.place[rows]] = self._scores(outputs)
         if self._complete(candidate):
-            self.scores[recipe_id] = self.metric(*self._truth(candidate.predictions), self._pool_weights())
+            self.scores[recipe_id] = self.metric(
+                *self._truth(candidate.predictions), self._pool_weights()
+            )
 
     def _report(self, total: int | None, began: float) -> None:
         done = len(self.results)
@@ -373,7 +394,11 @@ class _Job:
     # --- numbers ---------------------------------------------------------------------------------------
 
     def _scores(self, outputs: Array) -> np.ndarray:
-        return ensemble.softmax(outputs) if self.table.data.task == "classification" else np.asarray(outputs)
+        return (
+            ensemble.softmax(outputs)
+            if self.table.data.task == "classification"
+            else np.asarray(outputs)
+        )
 
     def _complete(self, candidate: Candidate) -> bool:
         return len(candidate.nets) == len(self.table.folds)
@@ -398,17 +423,26 @@ class _Job:
         warnings: list[str] = []
         complete = [c for c in self.candidates.values() if self._complete(c)]
         nets, weights, method, gain, member_weight = self._ensemble(complete, warnings)
-        model = Model(self.table.schema, self.table.encoder, nets, weights, method, self.metric.name)
+        model = Model(
+            self.table.schema, self.table.encoder, nets, weights, method, self.metric.name
+        )
         base = self._baselines(model)
         scored = self._score(model, base, gain)
         if self.trainer.interrupted:
-            warnings.append("training was interrupted; the model is made of the members that had ended")
+            warnings.append(
+                "training was interrupted; the model is made of the members that had ended"
+            )
         elapsed = self.clock.elapsed()
         seconds = {
             "total": elapsed, "reading": reading, "compiling": self.trainer.compile_seconds,
             "training": self.training_seconds,
         }  # fmt: skip
-        saved = {**scored, "members": len(self.results), "seconds": seconds, "seed": self.options.seed}
+        saved = {
+            **scored,
+            "members": len(self.results),
+            "seconds": seconds,
+            "seed": self.options.seed,
+        }
         model = Model(model.schema, model.encoder, nets, weights, method, self.metric.name, saved)
         from popnet.report.gather import gather
 
@@ -435,10 +469,18 @@ class _Job:
                 warnings.append("no net was trained in time; the model is the linear one")
                 linear = baselines.linear(self.table.data, self.table.train, self.options.seed)
                 return (linear,), np.ones(1), "average", {}, {}
-            warnings.append("no recipe was through with all folds; the ensemble is the plain average of what there was")
+            warnings.append(
+                "no recipe was through with all folds; the ensemble is the plain average of what there was"
+            )
             share = 1 / len(nets)
             method = "vote" if method == "vote" else "average"
-            return tuple(nets), np.full(len(nets), share), method, {}, {i: share for i in ids if i >= 0}
+            return (
+                tuple(nets),
+                np.full(len(nets), share),
+                method,
+                {},
+                {i: share for i in ids if i >= 0},
+            )
         predictions = np.stack([c.predictions for c in complete])
         true, _ = self._truth(complete[0].predictions)
         rows = self._selection_rows(len(true))
@@ -450,7 +492,9 @@ class _Job:
         else:
             selection = ensemble.equal(len(complete))
         alone = [self.metric(true, p, row_weights) for p in units]
-        together = self.metric(true, ensemble.combine(units, selection.weights, method), row_weights)
+        together = self.metric(
+            true, ensemble.combine(units, selection.weights, method), row_weights
+        )
         pick = max if self.metric.greater_is_better else min
         gain = {
             "method": method, "score": together, "best_member": pick(alone),
@@ -472,7 +516,9 @@ class _Job:
         """Return the rows that greedy selection looks at: all, or a sample of very many."""
         if n <= most:
             return np.arange(n)
-        return np.sort(keys.generator(self.options.seed, "selection").choice(n, most, replace=False))
+        return np.sort(
+            keys.generator(self.options.seed, "selection").choice(n, most, replace=False)
+        )
 
     def _baselines(self, model: Model) -> list[tuple[str, Model]]:
         data, train = self.table.data, self.table.train
@@ -484,7 +530,9 @@ class _Job:
             for name, net in found
         ]
 
-    def _score(self, model: Model, base: list[tuple[str, Model]], gain: dict[str, Any]) -> dict[str, Any]:
+    def _score(
+        self, model: Model, base: list[tuple[str, Model]], gain: dict[str, Any]
+    ) -> dict[str, Any]:
         """Score the ensemble and the baselines on the test part; without one, on out-of-fold predictions."""
         data, task = self.table.data, self.table.schema.target.task
         honest = len(self.table.test) > 0
@@ -510,7 +558,9 @@ class _Job:
             self.metric, true, predicted, w, rng=keys.generator(self.options.seed, "bootstrap")
         )
         others = {
-            name: metrics.all_of(task, *self._in_units(data.target[rows], m.scores(data.features.take(rows))), w)
+            name: metrics.all_of(
+                task, *self._in_units(data.target[rows], m.scores(data.features.take(rows))), w
+            )
             for name, m in base
         }
         sample: dict[str, Any] = {"confusion": None, "predictions": None}
@@ -519,8 +569,13 @@ class _Job:
             counts = np.bincount(pairs, minlength=len(model.classes) ** 2)
             sample["confusion"] = counts.reshape(len(model.classes), -1).tolist()
         elif task == "regression":
-            some = np.sort(keys.generator(self.options.seed, "scatter").permutation(len(true))[:1000])
-            sample["predictions"] = {"true": true[some, 0].tolist(), "predicted": predicted[some, 0].tolist()}
+            some = np.sort(
+                keys.generator(self.options.seed, "scatter").permutation(len(true))[:1000]
+            )
+            sample["predictions"] = {
+                "true": true[some, 0].tolist(),
+                "predicted": predicted[some, 0].tolist(),
+            }
         return {
             "task": task, "metric": self.metric.name, "score": values[self.metric.name],
             "interval": list(bounds), "metrics": values, "baselines": others, "scored_rows": len(rows),

@@ -66,7 +66,9 @@ def bits(key: Array, shape: tuple[int, ...]) -> Array:
     rows = mix(jax.lax.iota(jnp.uint32, shape[0]) * np.uint32(GOLDEN) + key)
     if len(shape) == 1:
         return rows
-    columns = mix(jax.lax.iota(jnp.uint32, shape[1]) * np.uint32(GOLDEN) + mix(key ^ np.uint32(GOLDEN)))
+    columns = mix(
+        jax.lax.iota(jnp.uint32, shape[1]) * np.uint32(GOLDEN) + mix(key ^ np.uint32(GOLDEN))
+    )
     x = (rows[:, None] ^ columns[None, :]) * np.uint32(0x7FEB352D)
     x = (x ^ (x >> np.uint32(15))) * np.uint32(0x846CA68B)
     return x ^ (x >> np.uint32(16))

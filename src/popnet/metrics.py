@@ -116,11 +116,15 @@ def choose(name: str | None, task: Task) -> Metric:
             f"There is no metric '{name}'.{closest(name, fitting)} For this task: {', '.join(fitting)}."
         )
     if task not in METRICS[name].tasks:
-        raise InputError(f"The metric '{name}' is not for a {task} task; use one of {', '.join(fitting)}.")
+        raise InputError(
+            f"The metric '{name}' is not for a {task} task; use one of {', '.join(fitting)}."
+        )
     return METRICS[name]
 
 
-def all_of(task: Task, true: Array, predicted: Array, weights: Array | None = None) -> dict[str, float]:
+def all_of(
+    task: Task, true: Array, predicted: Array, weights: Array | None = None
+) -> dict[str, float]:
     """Return every metric of a task."""
     return {m.name: m(true, predicted, weights) for m in METRICS.values() if task in m.tasks}
 
@@ -143,6 +147,8 @@ def interval(
     values = np.empty(draws)
     for i in range(draws):
         index = rng.integers(0, n, n)
-        values[i] = metric(true[index], predicted[index], None if weights is None else weights[index])
+        values[i] = metric(
+            true[index], predicted[index], None if weights is None else weights[index]
+        )
     low, high = np.nanquantile(values, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)

@@ -37,7 +37,12 @@ from popnet.types import Array, Tree
 FORMAT = 1
 """Version of the folder's format; raised when older popnets could not read it."""
 
-MODEL, WEIGHTS, REPORT, POPULATION = "model.json", "weights.safetensors", "report.html", "population.parquet"
+MODEL, WEIGHTS, REPORT, POPULATION = (
+    "model.json",
+    "weights.safetensors",
+    "report.html",
+    "population.parquet",
+)
 BLOCK_ROWS = 16_384
 """Rows that all nets predict before the next are encoded: bounds the memory of an ensemble's predictions."""
 
@@ -107,16 +112,24 @@ class Model:
             labels = np.array(self.classes, dtype=object)[scores.argmax(1)]
             columns = [pl.Series(names[0], labels.tolist())]
             if proba:
-                columns += [pl.Series(f"probability_{c}", scores[:, k]) for k, c in enumerate(self.classes)]
+                columns += [
+                    pl.Series(f"probability_{c}", scores[:, k]) for k, c in enumerate(self.classes)
+                ]
         else:
             if proba:
-                raise InputError("Probabilities are for classification; this model predicts numbers.")
+                raise InputError(
+                    "Probabilities are for classification; this model predicts numbers."
+                )
             values = self.encoder.decode_target(scores)
             columns = [pl.Series(name, values[:, k]) for k, name in enumerate(names)]
         return pl.DataFrame(columns)
 
     def predict_batches(
-        self, batches: Iterator[pl.DataFrame], *, proba: bool = False, report: list[str] | None = None
+        self,
+        batches: Iterator[pl.DataFrame],
+        *,
+        proba: bool = False,
+        report: list[str] | None = None,
     ) -> Iterator[pl.DataFrame]:
         """Predict a table batch by batch, for tables larger than memory; see `predict_frame`."""
         for batch in batches:
@@ -185,7 +198,9 @@ class Model:
             content = json.loads((folder / MODEL).read_bytes())
             version = content["format"]
         except (ValueError, KeyError, TypeError):
-            raise ModelError(f"{folder / MODEL} is cut short or damaged; copy the folder again.") from None
+            raise ModelError(
+                f"{folder / MODEL} is cut short or damaged; copy the folder again."
+            ) from None
         except OSError as error:
             raise ModelError(f"{folder / MODEL} cannot be read: {error.strerror}.") from None
         if version != FORMAT:
@@ -194,13 +209,17 @@ class Model:
                 f"use popnet {content.get('popnet', 'of another version')}."
             )
         if content.pop("sha256", None) != _digest(content):
-            raise ModelError(f"{folder / MODEL} was altered after it was saved; copy the folder again.")
+            raise ModelError(
+                f"{folder / MODEL} was altered after it was saved; copy the folder again."
+            )
         try:
             data = (folder / WEIGHTS).read_bytes()
         except OSError as error:
             raise ModelError(f"{folder / WEIGHTS} cannot be read: {error.strerror}.") from None
         if hashlib.sha256(data).hexdigest() != content["weights_sha256"]:
-            raise ModelError(f"{folder / WEIGHTS} is cut short or was altered; copy the folder again.")
+            raise ModelError(
+                f"{folder / WEIGHTS} is cut short or was altered; copy the folder again."
+            )
         try:
             return cls._from(content, load_tensors(data))
         except (KeyError, TypeError, ValueError, ValidationError, struct.error) as error:
@@ -214,7 +233,9 @@ class Model:
             recipe = Recipe.from_mapping(record["recipe"])
             shape = net_shape(recipe, encoder)
             trees = []
-            for part, template in zip(("parameters", "running"), mlp.init(recipe, shape, 0), strict=True):
+            for part, template in zip(
+                ("parameters", "running"), mlp.init(recipe, shape, 0), strict=True
+            ):
                 trees.append(_fill(template, tensors, f"{i}/{part}"))
             nets.append(Net(recipe, shape, *trees))
         return cls(
@@ -267,7 +288,9 @@ def check_output(folder: Path, overwrite: bool = False) -> None:
             raise InputError(f"{folder} is a file; give --out the name of a folder.")
         if folder.is_dir() and any(folder.iterdir()) and not overwrite:
             what = "a model" if (folder / MODEL).exists() else "other files"
-            raise InputError(f"{folder} holds {what} already; choose another --out, or give --overwrite.")
+            raise InputError(
+                f"{folder} holds {what} already; choose another --out, or give --overwrite."
+            )
         parent = folder.parent
         parent.mkdir(parents=True, exist_ok=True)
         probe = parent / f".{folder.name}.probe"

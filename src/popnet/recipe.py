@@ -17,7 +17,17 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from popnet.errors import InputError, RecipeError, closest
 
 Activation = Literal[
-    "sigmoid", "tanh", "relu", "leaky_relu", "elu", "prelu", "selu", "gelu", "silu", "mish", "maxout"
+    "sigmoid",
+    "tanh",
+    "relu",
+    "leaky_relu",
+    "elu",
+    "prelu",
+    "selu",
+    "gelu",
+    "silu",
+    "mish",
+    "maxout",
 ]
 Norm = Literal["none", "batch", "layer"]
 Optimizer = Literal["sgd", "adam", "adamw", "rmsprop"]
@@ -271,7 +281,9 @@ class Recipe(BaseModel):
             text = path.read_text(encoding="utf-8")
             values = json.loads(text) if path.suffix.lower() == ".json" else tomllib.loads(text)
         except OSError as error:
-            raise InputError(f"The recipe {path} cannot be read: {error.strerror or error}.") from None
+            raise InputError(
+                f"The recipe {path} cannot be read: {error.strerror or error}."
+            ) from None
         except ValueError as error:
             raise InputError(f"The recipe {path} is not valid TOML or JSON: {error}.") from None
         if not isinstance(values, dict):

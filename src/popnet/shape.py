@@ -125,7 +125,8 @@ class Numbers(NamedTuple):
         norm = choices("norm").index(recipe.norm)
         special = {
             # Maxout is a matter of shape; its place in the table is never looked up.
-            "activation": choices("activation").index(recipe.activation) % (len(choices("activation")) - 1),
+            "activation": choices("activation").index(recipe.activation)
+            % (len(choices("activation")) - 1),
             "norm_before": norm if recipe.norm_position == "before" else 0,
             "norm_after": norm if recipe.norm_position == "after" else 0,
             "decay": recipe.decay,

@@ -27,9 +27,11 @@ class Pairs(NamedTuple):
 
 def noise(x: Array, key: Array, std: Array) -> Array:
     """Add Gaussian noise of standard deviation ``std`` to ``x`` ``(N, F)``; 0 gives ``x`` back bit for bit."""
-    return jax.lax.cond(
-        std > 0, lambda x: x + std * keys.normal(key, x.shape), lambda x: x, x
-    ) if x.size else x
+    return (
+        jax.lax.cond(std > 0, lambda x: x + std * keys.normal(key, x.shape), lambda x: x, x)
+        if x.size
+        else x
+    )
 
 
 def pairs(key: Array, alpha: Array, count: Array, size: int) -> Pairs:

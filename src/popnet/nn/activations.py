@@ -88,6 +88,5 @@ def mish(z: Array, p: ActivationNumbers) -> Array:
 
 
 ACTIVATIONS: dict[str, Callable[[Array, ActivationNumbers], Array]] = {
-    f.__name__: f
-    for f in (sigmoid, tanh, relu, leaky_relu, elu, prelu, selu, gelu, silu, mish)
+    f.__name__: f for f in (sigmoid, tanh, relu, leaky_relu, elu, prelu, selu, gelu, silu, mish)
 }  # the order is that of `recipe.choices("activation")`

@@ -63,7 +63,8 @@ def init(recipe: Recipe, shape: Shape, seed: int) -> tuple[Tree, Tree]:
     def draw(layer: str, fan_in: int, fan_out: int, pieces: int = 1) -> np.ndarray:
         rng = keys.generator(seed, "weights", layer)
         parts = [
-            initializers.weights(rng, recipe.init, fan_in, fan_out, recipe.init_scale) for _ in range(pieces)
+            initializers.weights(rng, recipe.init, fan_in, fan_out, recipe.init_scale)
+            for _ in range(pieces)
         ]
         return np.concatenate(parts, axis=1)
 
@@ -123,7 +124,8 @@ def penalised(shape: Shape) -> np.ndarray:
     """Return where penalties and decay act: ``(size of the parameters,)`` float32, 1 for layers' weights, 0 else."""
     parameters, _ = init(Recipe(), shape, 0)
     mask = jax.tree_util.tree_map_with_path(
-        lambda path, x: np.full(x.shape, path[-1] == jax.tree_util.DictKey("w"), np.float32), parameters
+        lambda path, x: np.full(x.shape, path[-1] == jax.tree_util.DictKey("w"), np.float32),
+        parameters,
     )
     return layouts(shape)[0].join(mask)
 
@@ -150,7 +152,9 @@ def _dense(parameters: Tree, shape: Shape, x: Inputs) -> Array:
         parts.append(x.flags.astype(jnp.float32))
     one_hot, embedded = embeddings.split_levels(shape.levels)
     if one_hot:
-        parts.append(embeddings.one_hot(x.codes[:, jnp.array(one_hot)], [shape.levels[c] for c in one_hot]))
+        parts.append(
+            embeddings.one_hot(x.codes[:, jnp.array(one_hot)], [shape.levels[c] for c in one_hot])
+        )
     for table, c in zip(parameters.get("tables", []), embedded, strict=True):
         parts.append(table.at[x.codes[:, c]].get(mode="promise_in_bounds"))
     return jnp.concatenate(parts, axis=1) if len(parts) > 1 else parts[0]
@@ -173,7 +177,13 @@ def _activate(p: Tree, shape: Shape, n: Numbers, z: Array) -> Array:
 
 
 def train(
-    parameters: Tree, shape: Shape, n: Numbers, x: Inputs, share: Array, pairs: rows.Pairs, key: Array
+    parameters: Tree,
+    shape: Shape,
+    n: Numbers,
+    x: Inputs,
+    share: Array,
+    pairs: rows.Pairs,
+    key: Array,
 ) -> tuple[Array, Tree]:
     """Pass a batch through the net in training mode.
 
@@ -195,9 +205,13 @@ def train(
     statistics = []
     for i, p in enumerate(parameters["hidden"]):
         z = layers.linear(h, p["w"]) + _bias(p, n)
-        z, before = norm.normalize(n.norm_before, z, share, p["before"]["gamma"], p["before"]["beta"], n.norm_epsilon)
+        z, before = norm.normalize(
+            n.norm_before, z, share, p["before"]["gamma"], p["before"]["beta"], n.norm_epsilon
+        )
         a = _activate(p, shape, n, z)
-        a, after = norm.normalize(n.norm_after, a, share, p["after"]["gamma"], p["after"]["beta"], n.norm_epsilon)
+        a, after = norm.normalize(
+            n.norm_after, a, share, p["after"]["gamma"], p["after"]["beta"], n.norm_epsilon
+        )
         h = dropout(a, keys.fold(keys.fold(key, keys.DROPOUT), i + 1), n.dropout)
         statistics.append({"before": before, "after": after})
     output = parameters["output"]
@@ -209,7 +223,11 @@ def evaluate(parameters: Tree, running: Tree, shape: Shape, n: Numbers, x: Input
     h = _dense(parameters, shape, x)
     for p, r in zip(parameters["hidden"], running, strict=True):
         z = h @ p["w"] + _bias(p, n)
-        z = norm.apply_running(n.norm_before, z, r["before"], p["before"]["gamma"], p["before"]["beta"], n.norm_epsilon)
+        z = norm.apply_running(
+            n.norm_before, z, r["before"], p["before"]["gamma"], p["before"]["beta"], n.norm_epsilon
+        )
         a = _activate(p, shape, n, z)
-        h = norm.apply_running(n.norm_after, a, r["after"], p["after"]["gamma"], p["after"]["beta"], n.norm_epsilon)
+        h = norm.apply_running(
+            n.norm_after, a, r["after"], p["after"]["gamma"], p["after"]["beta"], n.norm_epsilon
+        )
     return h @ parameters["output"]["w"] + parameters["output"]["b"]

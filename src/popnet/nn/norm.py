@@ -25,7 +25,9 @@ class Statistics(NamedTuple):
     var: Array
 
 
-def _none(x: Array, share: Array, gamma: Array, beta: Array, epsilon: Array) -> tuple[Array, Statistics]:
+def _none(
+    x: Array, share: Array, gamma: Array, beta: Array, epsilon: Array
+) -> tuple[Array, Statistics]:
     zeros = jnp.zeros_like(gamma)
     return x, Statistics(zeros, zeros)
 
@@ -66,7 +68,9 @@ def _batch_backward(saved: tuple[Array, ...], cotangent: tuple[Array, Statistics
 _batch.defvjp(_batch_forward, _batch_backward)
 
 
-def _layer(x: Array, share: Array, gamma: Array, beta: Array, epsilon: Array) -> tuple[Array, Statistics]:
+def _layer(
+    x: Array, share: Array, gamma: Array, beta: Array, epsilon: Array
+) -> tuple[Array, Statistics]:
     centred = x - x.mean(1, keepdims=True)
     inverse = jax.lax.rsqrt((centred * centred).mean(1, keepdims=True) + epsilon)
     zeros = jnp.zeros_like(gamma)

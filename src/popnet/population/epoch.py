@@ -108,7 +108,13 @@ def take(rows: Rows, index: Array) -> Rows:
 
 
 def batch_loss(
-    parameters: Tree, shape: Shape, n: Numbers, batch: Rows, share: Array, class_weight: Array, key: Array
+    parameters: Tree,
+    shape: Shape,
+    n: Numbers,
+    batch: Rows,
+    share: Array,
+    class_weight: Array,
+    key: Array,
 ) -> tuple[Array, Tree]:
     """Return the loss of a batch, a scalar, and its statistics, a tree like ``running``.
 
@@ -145,14 +151,22 @@ class Objective(NamedTuple):
 
 
 def objective(
-    parameters: Array, shape: Shape, n: Numbers, batch: Rows, share: Array, class_weight: Array, key: Array
+    parameters: Array,
+    shape: Shape,
+    n: Numbers,
+    batch: Rows,
+    share: Array,
+    class_weight: Array,
+    key: Array,
 ) -> Objective:
     """Differentiate a batch's objective at ``parameters`` ``(P,)``; the other arguments are `batch_loss`'s."""
     layout, running_layout = mlp.layouts(shape)
     (loss, statistics), gradient = jax.value_and_grad(batch_loss, has_aux=True)(
         layout.split(parameters), shape, n, batch, share, class_weight, key
     )
-    penalty, pull = jax.value_and_grad(penalties.penalty)(parameters, mlp.penalised(shape), n.l1, n.l2)
+    penalty, pull = jax.value_and_grad(penalties.penalty)(
+        parameters, mlp.penalised(shape), n.l1, n.l2
+    )
     return Objective(layout.join(gradient) + pull, loss, penalty, running_layout.join(statistics))
 
 
@@ -170,15 +184,17 @@ def train_epoch(
     def body(i: Array, carry: tuple) -> tuple:
         parameters, average, running, optimizer, loss, penalty, _ = carry
         start, count = batch_bounds(i, n_train, steps)
-        index = folds.train.at[fold, jax.lax.dynamic_slice(order, (start,), (shape.batch_size,))].get(
-            mode="promise_in_bounds"
-        )
+        index = folds.train.at[
+            fold, jax.lax.dynamic_slice(order, (start,), (shape.batch_size,))
+        ].get(mode="promise_in_bounds")
         rows_in_batch = count.astype(jnp.float32)
         share = jnp.where(place < count, 1 / rows_in_batch, 0.0)
         found = objective(
             parameters, shape, n, take(rows, index), share, class_weight, keys.fold(key, i + 16)
         )
-        direction, optimizer = optim.direction(optim.clip(found.gradient, n.gradient_clip), optimizer, n)
+        direction, optimizer = optim.direction(
+            optim.clip(found.gradient, n.gradient_clip), optimizer, n
+        )
         done = optimizer.count.astype(jnp.float32)  # counts this step already
         rate = optim.rate((done - 1) / total_steps, n)
         parameters = optim.step(parameters, direction, mlp.penalised(shape), rate, n.decay)
@@ -196,9 +212,15 @@ def train_epoch(
 
     zero = jnp.float32(0)
     carry = (state.parameters, state.average, state.running, state.optimizer, zero, zero, zero)
-    parameters, average, running, optimizer, loss, penalty, rate = jax.lax.fori_loop(0, steps, body, carry)
+    parameters, average, running, optimizer, loss, penalty, rate = jax.lax.fori_loop(
+        0, steps, body, carry
+    )
     state = state._replace(
-        parameters=parameters, average=average, running=running, optimizer=optimizer, epoch=state.epoch + 1
+        parameters=parameters,
+        average=average,
+        running=running,
+        optimizer=optimizer,
+        epoch=state.epoch + 1,
     )
     return state, loss, penalty, rate
 

@@ -46,7 +46,10 @@ def predict(
     out = np.empty((len(nets), len(rows), nets[0].shape.n_outputs if nets else 0), np.float32)
     prepared = []
     for net in nets:
-        flat = (x.join(t) for x, t in zip(mlp.layouts(net.shape), (net.parameters, net.running), strict=True))
+        flat = (
+            x.join(t)
+            for x, t in zip(mlp.layouts(net.shape), (net.parameters, net.running), strict=True)
+        )
         prepared.append((*flat, Numbers.of(net.recipe), net.shape))
 
     def chunk(start: int) -> None:

@@ -68,7 +68,11 @@ def places(workers: int | None = None) -> list[Place]:
     prepare()
     devices = jax.local_devices()
     if devices[0].platform == "cpu":
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        cores = (
+            len(os.sched_getaffinity(0))
+            if hasattr(os, "sched_getaffinity")
+            else os.cpu_count() or 1
+        )
         return [Place(devices[0], 1)] * (workers or cores)
     return [Place(d, MOST_LANES) for d in devices[: workers or len(devices)]]
 
@@ -115,10 +119,17 @@ class Arrays:
     def __post_init__(self) -> None:
         for i, (train, valid) in enumerate(self.folds):
             if not len(train) or not len(valid):
-                raise InputError(f"fold {i} has {len(train)} training and {len(valid)} validation rows.")
-            for name, index, data in (("training", train, self.train), ("validation", valid, self.valid)):
+                raise InputError(
+                    f"fold {i} has {len(train)} training and {len(valid)} validation rows."
+                )
+            for name, index, data in (
+                ("training", train, self.train),
+                ("validation", valid, self.valid),
+            ):
                 if np.min(index) < 0 or np.max(index) >= len(data):
-                    raise InputError(f"fold {i}: its {name} rows reach outside the {len(data)} rows.")
+                    raise InputError(
+                        f"fold {i}: its {name} rows reach outside the {len(data)} rows."
+                    )
 
     def steps(self, fold: int, shape: Shape) -> int:
         """Return the number of batches of an epoch."""
@@ -145,7 +156,9 @@ class Arrays:
         valid_length = -(-max(len(v) for _, v in self.folds) // chunk) * chunk
 
         def filled(index: Array, length: int) -> np.ndarray:
-            out = np.full(length, index[0], np.int32)  # only a fold's own rows: others may be broken
+            out = np.full(
+                length, index[0], np.int32
+            )  # only a fold's own rows: others may be broken
             out[: len(index)] = index
             return out
 
@@ -238,9 +251,13 @@ class Program:
 
 
 @partial(jax.jit, static_argnames="shape", compiler_options=CPU_OPTIONS)
-def _predict_one(parameters: Array, running: Array, n: Numbers, x: mlp.Inputs, *, shape: Shape) -> Array:
+def _predict_one(
+    parameters: Array, running: Array, n: Numbers, x: mlp.Inputs, *, shape: Shape
+) -> Array:
     parameters_layout, running_layout = mlp.layouts(shape)
-    return mlp.evaluate(parameters_layout.split(parameters), running_layout.split(running), shape, n, x)
+    return mlp.evaluate(
+        parameters_layout.split(parameters), running_layout.split(running), shape, n, x
+    )
 
 
 def predict_chunk(

@@ -132,7 +132,9 @@ def arrange(
     if (valid.task, valid.n_outputs, valid.features.levels) != (
         train.task, train.n_outputs, train.features.levels
     ) or valid.features.numeric.shape[1] != train.features.numeric.shape[1]:  # fmt: skip
-        raise InputError("The validation set has other columns, levels or outputs than the training set.")
+        raise InputError(
+            "The validation set has other columns, levels or outputs than the training set."
+        )
     return program.Arrays(train, valid, [(np.arange(len(train)), np.arange(len(valid)))])
 
 
@@ -211,7 +213,10 @@ class Trainer:
             except BaseException as error:  # handed to the caller's thread
                 results.put(error)
 
-        threads = [threading.Thread(target=work, args=(p,), daemon=True) for p in self.places]
+        threads = [
+            threading.Thread(target=work, args=(p,), name="popnet worker", daemon=True)
+            for p in self.places
+        ]
         for thread in threads:
             thread.start()
         alive = len(threads)
@@ -312,7 +317,9 @@ class Trainer:
             job = jobs[0]
             assert job is not None
             before = int(job.state.epoch)
-            job.state, curves = run(job.state, job.numbers, np.int32(job.member.fold), steps, epochs)
+            job.state, curves = run(
+                job.state, job.numbers, np.int32(job.member.fold), steps, epochs
+            )
             done = int(job.state.epoch) - before
             job.curves.append(curves[:done])
             return done
@@ -321,10 +328,13 @@ class Trainer:
         ended = np.int32(STATUSES.index("stopped"))
         lanes = [j if j is not None else template for j in jobs]
         states = [
-            j.state if jobs[k] is not None else j.state._replace(status=ended) for k, j in enumerate(lanes)
+            j.state if jobs[k] is not None else j.state._replace(status=ended)
+            for k, j in enumerate(lanes)
         ]
         folds = np.array([j.member.fold for j in lanes], np.int32)
-        state, curves = run(program.stack(states), program.stack([j.numbers for j in lanes]), folds, steps, epochs)
+        state, curves = run(
+            program.stack(states), program.stack([j.numbers for j in lanes]), folds, steps, epochs
+        )
         state = jax.device_get(state)
         most = 0
         for k, job in enumerate(jobs):

@@ -78,7 +78,10 @@ def gather(
             "split": table["split"],
             "folds": table["folds"],
             "columns": [
-                {k: getattr(c, k) for k in ("name", "kind", "used", "reason", "missing", "distinct")}
+                {
+                    k: getattr(c, k)
+                    for k in ("name", "kind", "used", "reason", "missing", "distinct")
+                }
                 for c in schema.columns
             ],
             "notes": list(table["notes"]),
@@ -90,7 +93,10 @@ def gather(
             "detected": schema.target.detected,
             "class_counts": list(table["class_counts"]),
         },
-        "metric": {"name": model.metric, "greater_is_better": METRICS[model.metric].greater_is_better},
+        "metric": {
+            "name": model.metric,
+            "greater_is_better": METRICS[model.metric].greater_is_better,
+        },
         "score": scored["score"],
         "interval": scored["interval"],
         "metrics": scored["metrics"],

@@ -137,7 +137,9 @@ def headline(facts: Facts, scores: Scores) -> dict[str, Any]:
             verdict = "higher" if gain > 0 else "not_higher"
         else:
             verdict = "better" if beats > 0 else "worse" if loses > 0 else "level"
-        cut = _cut(facts["score"], best["score"], scores) if verdict in ("better", "higher") else None
+        cut = (
+            _cut(facts["score"], best["score"], scores) if verdict in ("better", "higher") else None
+        )
     target = facts["target"]
     return {
         "usable": usable,
@@ -233,7 +235,9 @@ def confusion(facts: Facts) -> dict[str, Any] | None:
         found = words.percent(counts[i] / total) if total else words.MISSING
         rows.append({"name": classes[i], "cells": cells, "total": total, "found": found})
     columns = [sum(c) for c in zip(*matrix, strict=True)]
-    precise = [words.percent(matrix[j][j] / t) if t else words.MISSING for j, t in enumerate(columns)]
+    precise = [
+        words.percent(matrix[j][j] / t) if t else words.MISSING for j, t in enumerate(columns)
+    ]
     mistakes = [
         (n, classes[i], classes[j])
         for i, counts in enumerate(matrix)
@@ -488,7 +492,11 @@ def learning_curves(facts: Facts, scores: Scores) -> dict[str, Any] | None:
     others = [m for m in ranked if m not in firsts]
     chosen = scores.best_first((firsts + others)[:PANELS])
     pool = [
-        v for m in chosen for k in ("loss", "valid_loss") for v in m["curves"].get(k, []) if is_number(v)
+        v
+        for m in chosen
+        for k in ("loss", "valid_loss")
+        for v in m["curves"].get(k, [])
+        if is_number(v)
     ]
     epochs = max(len(m["curves"].get(k, [])) for m in chosen for k in ("loss", "valid_loss"))
     low, high = charts.robust_limits(pool, reach=5)
@@ -602,7 +610,9 @@ def data(facts: Facts) -> dict[str, Any]:
     kinds = Counter(c["kind"] for c in columns)
     used = Counter(c["kind"] for c in columns if c["used"])
     most = max(kinds.values(), default=1)
-    with_missing = sorted((c for c in columns if c["missing"]), key=lambda c: (-c["missing"], c["name"]))
+    with_missing = sorted(
+        (c for c in columns if c["missing"]), key=lambda c: (-c["missing"], c["name"])
+    )
     rows = max(d["rows"], 1)
     counts = target.get("class_counts") or []
     classes = [
@@ -656,7 +666,9 @@ def making(facts: Facts) -> dict[str, Any]:
     return {
         "parts": [
             {"name": k, "text": words.duration(v), "start": start, "width": width}
-            for (k, v), (start, width) in zip(parts, charts.shares([v for _, v in parts]), strict=True)
+            for (k, v), (start, width) in zip(
+                parts, charts.shares([v for _, v in parts]), strict=True
+            )
         ],
         "members_seconds": sum(m["seconds"] for m in facts["members"] if is_number(m["seconds"])),
     }

@@ -26,13 +26,19 @@ class MetricWords(NamedTuple):
 METRICS = {
     "accuracy": MetricWords("accuracy", "share of rows whose class is right", True),
     "balanced_accuracy": MetricWords(
-        "balanced accuracy", "mean over the classes of the share found: rare classes count alike", True
+        "balanced accuracy",
+        "mean over the classes of the share found: rare classes count alike",
+        True,
     ),
     "log_loss": MetricWords(
-        "log-loss", "penalty on the probabilities: small if the true class was thought likely", False
+        "log-loss",
+        "penalty on the probabilities: small if the true class was thought likely",
+        False,
     ),
     "roc_auc": MetricWords(
-        "ROC AUC", "chance that a row of a class is ranked above a row of another: 0.5 is guessing", True
+        "ROC AUC",
+        "chance that a row of a class is ranked above a row of another: 0.5 is guessing",
+        True,
     ),
     "rmse": MetricWords(
         "RMSE", "typical size of an error in the target's unit; large errors count more", False
@@ -65,9 +71,7 @@ def metric_words(name: str) -> MetricWords:
 
 def is_number(value: object) -> TypeGuard[float]:
     """Say whether this is a finite number (truth values are none)."""
-    return (
-        isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-    )
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def fixed(value: object, decimals: int) -> str:
@@ -165,7 +169,9 @@ def short(text: object, most: int = 60) -> str:
 
 def enumeration(parts: list[str]) -> str:
     """Return ``a, b and c``."""
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}" if parts else ""
+    return (
+        parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}" if parts else ""
+    )
 
 
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")

@@ -76,7 +76,9 @@ def default_space(data: Dataset, rows: int, recipe: Recipe | None = None, shapes
     numeric = data.features.numeric.shape[1]
     frequencies = int(min(16, 256 // max(numeric, 1)))
     embedding = (
-        {"numeric_embedding": "periodic", "embedding_size": frequencies} if numeric and frequencies >= 2 else {}
+        {"numeric_embedding": "periodic", "embedding_size": frequencies}
+        if numeric and frequencies >= 2
+        else {}
     )
     base = Recipe(
         depth=2,
@@ -93,9 +95,7 @@ def default_space(data: Dataset, rows: int, recipe: Recipe | None = None, shapes
         **embedding,
     )
     small = rows < 3000
-    choices = (
-        ({}, {"depth": 1}, {"depth": 3}) if small else ({}, {"width": 256}, {"depth": 3})
-    )
+    choices = ({}, {"depth": 1}, {"depth": 3}) if small else ({}, {"width": 256}, {"depth": 3})
     return Space(base, choices[:shapes])
 
 
@@ -106,5 +106,3 @@ def _batch_size(rows: int) -> int:
 
 def _log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
     return float(np.exp(rng.uniform(np.log(low), np.log(high))))
-
-

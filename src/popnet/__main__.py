@@ -1,0 +1,5 @@
+"""``python -m popnet``."""
+
+from popnet.cli import main
+
+main()

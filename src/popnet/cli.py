@@ -1,0 +1,310 @@
+"""The command line: parse, call, print. No logic, and nothing heavy is imported before a command runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import sys
+import threading
+import time
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from popnet._version import __version__
+from popnet.errors import InputError, PopnetError
+
+if TYPE_CHECKING:
+    from popnet.fit import Fitted
+
+BEGAN = time.monotonic()
+
+app = typer.Typer(
+    name="popnet",
+    help="Train a population of neural nets on your table: search, ensemble and honest score in one run.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+class Task(StrEnum):
+    """What is predicted."""
+
+    binary = "binary"
+    multiclass = "multiclass"
+    regression = "regression"
+
+
+class Search(StrEnum):
+    """How recipes are chosen."""
+
+    random = "random"
+    grid = "grid"
+
+
+class Ensemble(StrEnum):
+    """How members are combined."""
+
+    greedy = "greedy"
+    average = "average"
+    vote = "vote"
+
+
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
+Json = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else there.")
+]
+ModelFolder = Annotated[
+    Path, typer.Argument(metavar="MODEL", help="A model folder that fit has written.")
+]
+Table = Annotated[
+    str,
+    typer.Argument(metavar="TABLE", help="CSV (.gz too), Parquet, Arrow/Feather or JSON lines."),
+]
+
+
+def seconds(text: str) -> float:
+    """Return the seconds of ``90``, ``90s``, ``5m``, ``1.5h`` or ``1h30m``.
+
+    Raises:
+        InputError: it is no duration.
+    """
+    units = {"": 1, "s": 1, "m": 60, "h": 3600}
+    parts = re.findall(r"(\d+(?:\.\d+)?)\s*([smh]?)", text.strip().lower())
+    if not parts or "".join(a + b for a, b in parts) != re.sub(r"\s", "", text.strip().lower()):
+        raise InputError(f"'{text}' is no time limit; write for example 90s, 5m or 1h30m.")
+    return sum(float(a) * units[b] for a, b in parts)
+
+
+@app.command()
+def fit(
+    table: Table,
+    target: Annotated[list[str], typer.Option("--target", "-t", help="Column to predict (repeat for several numbers).")],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Model folder to write. [default: TABLE's name + .popnet]")] = None,
+    time_limit: Annotated[str | None, typer.Option(help="For example 90s, 5m, 1h; counts from the command's start.")] = None,
+    members: Annotated[int | None, typer.Option(help="Nets to train. [default: 40, or what the time allows]")] = None,
+    search: Annotated[Search, typer.Option(help="How recipes are chosen.")] = Search.random,
+    folds: Annotated[int | None, typer.Option(help="Cross-validation folds; 1 holds out a fifth. [default: by rows]")] = None,
+    metric: Annotated[str | None, typer.Option(help="What the ensemble is chosen for. [default: accuracy or rmse]")] = None,
+    ensemble: Annotated[Ensemble, typer.Option(help="How members are combined.")] = Ensemble.greedy,
+    task: Annotated[Task | None, typer.Option(help="Overrules the task found from the target.")] = None,
+    recipe: Annotated[Path | None, typer.Option(help="TOML or JSON file with the base recipe.")] = None,
+    test_size: Annotated[float | None, typer.Option(help="Share of rows for the honest score. [default: by rows]")] = None,
+    weight: Annotated[str | None, typer.Option(help="Column of row weights.")] = None,
+    group: Annotated[str | None, typer.Option(help="Column whose equal values stay on one side of every split.")] = None,
+    time_column: Annotated[str | None, typer.Option("--time", help="Column that orders rows: the latest are held out.")] = None,
+    drop: Annotated[list[str] | None, typer.Option(help="Column to leave out (repeatable).")] = None,
+    seed: Annotated[int, typer.Option(help="Of every random choice.")] = 0,
+    workers: Annotated[int | None, typer.Option(help="Threads. [default: one a core]")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a model that is in the output folder.")] = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:  # fmt: skip
+    """Fit an ensemble of nets to a table; writes a model folder with its report."""
+    limit = None if time_limit is None else seconds(time_limit)
+    folder = out or Path(
+        re.sub(r"(\.(csv|tsv|parquet|arrow|feather|ipc|jsonl|ndjson|gz))+$", "", Path(table).name)
+        + ".popnet"
+    )
+    from popnet.model import POPULATION, REPORT, check_output, write_folder
+
+    check_output(folder, overwrite)
+    from popnet.fit import Options
+    from popnet.fit import fit as run
+    from popnet.progress import Watcher
+    from popnet.recipe import Recipe
+    from popnet.report.gather import population_parquet
+    from popnet.report.page import render
+
+    options = Options(
+        task=task.value if task else None, time_limit=limit, members=members, folds=folds,
+        search=search.value, ensemble=ensemble.value, metric=metric,
+        recipe=Recipe.load(recipe) if recipe else None, test_size=test_size, weight=weight, group=group,
+        time=time_column, drop=tuple(drop or ()), seed=seed, workers=workers,
+    )  # fmt: skip
+    command = "popnet " + " ".join(sys.argv[1:])
+    with Watcher(quiet) as watch, _stopping() as stop:
+        fitted = run(
+            table, target if len(target) > 1 else target[0], options, on_progress=watch, began=BEGAN,
+            stop=stop, command=command,
+        )  # fmt: skip
+        page = render(fitted.facts).encode()
+    write_folder(folder, fitted.model, {REPORT: page, POPULATION: population_parquet(fitted.facts)})
+    _print_fit(fitted, folder, as_json, quiet)
+    if fitted.interrupted:
+        raise typer.Exit(130)
+
+
+class _stopping:  # noqa: N801 - reads as a phrase in a with statement
+    """Turn the first Ctrl-C into a flag that ends training; a second one interrupts as usual."""
+
+    def __enter__(self) -> threading.Event:
+        self._flag = threading.Event()
+
+        def heed(number: int, frame: Any) -> None:
+            if self._flag.is_set():
+                raise KeyboardInterrupt
+            self._flag.set()
+            print("popnet: stopping; the members that have ended become the model", file=sys.stderr)
+
+        self._before = signal.signal(signal.SIGINT, heed)
+        return self._flag
+
+    def __exit__(self, *_: object) -> None:
+        signal.signal(signal.SIGINT, self._before)
+
+
+def _print_fit(fitted: Fitted, folder: Path, as_json: bool, quiet: bool) -> None:
+    facts = fitted.facts
+    metric = facts["metric"]["name"]
+    if as_json:
+        print(
+            json.dumps(
+                {
+                    "model": str(folder),
+                    "task": facts["target"]["task"],
+                    "metric": metric,
+                    "score": facts["score"],
+                    "interval": facts["interval"],
+                    "metrics": facts["metrics"],
+                    "baselines": {b["name"]: b["metrics"] for b in facts["baselines"]},
+                    "members": len(facts["members"]),
+                    "seconds": round(time.monotonic() - BEGAN, 3),
+                    "interrupted": fitted.interrupted,
+                    "warnings": facts["warnings"],
+                }
+            )
+        )
+        return
+    if quiet:
+        return
+    low, high = facts["interval"]
+    print(
+        f"{metric} {facts['score']:.4g} (95 % interval {low:.4g} to {high:.4g}) {facts['scored_on']}"
+    )
+    for b in facts["baselines"]:
+        print(f"  {b['name']:<9} {b['metrics'][metric]:.4g}")
+    for text in facts["warnings"]:
+        print(f"  note: {text}")
+    print(f"{len(facts['members'])} members in {time.monotonic() - BEGAN:.0f} s")
+    print(f"model   {folder}")
+    print(f"report  {folder / 'report.html'}")
+
+
+@app.command()
+def predict(
+    model: ModelFolder,
+    table: Table,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="File to write: .csv, .csv.gz, .parquet or .jsonl. [default: stdout, CSV]")] = None,
+    proba: Annotated[bool, typer.Option("--proba", help="Also a column of probabilities for each class.")] = False,
+    quiet: Quiet = False,
+) -> None:  # fmt: skip
+    """Predict a table, batch by batch: it may be larger than memory."""
+    from popnet.data.read import read_batches
+    from popnet.data.write import write_batches
+    from popnet.model import Model
+
+    loaded = Model.load(model)
+    notes: list[str] = []
+    rows = write_batches(
+        loaded.predict_batches(read_batches(table), proba=proba, report=notes), out
+    )
+    if not quiet:
+        for text in dict.fromkeys(notes):
+            print(f"popnet: {text}", file=sys.stderr)
+        if out is not None:
+            print(f"popnet: {rows:,} predictions in {out}", file=sys.stderr)
+
+
+@app.command()
+def evaluate(model: ModelFolder, table: Table, as_json: Json = False, quiet: Quiet = False) -> None:
+    """Score a model on a table that has the target."""
+    from popnet.data.read import read_batches
+    from popnet.model import Model
+
+    rows, values = Model.load(model).evaluate(read_batches(table))
+    if as_json:
+        print(json.dumps({"rows": rows, "metrics": values}))
+    elif not quiet:
+        print(f"{rows:,} rows")
+        for name, value in values.items():
+            print(f"  {name:<18} {value:.5g}")
+
+
+@app.command()
+def show(model: ModelFolder, as_json: Json = False) -> None:
+    """Describe a model: task, score, members, data."""
+    from popnet.model import Model, describe
+
+    loaded = Model.load(model)
+    if as_json:
+        print(json.dumps({
+            "target": loaded.schema.target.model_dump(mode="json"), "method": loaded.method,
+            "facts": dict(loaded.facts),
+            "nets": [{"weight": float(w), "recipe": n.recipe.model_dump()} for w, n in zip(loaded.weights, loaded.nets, strict=True)],
+        }))  # fmt: skip
+    else:
+        print("\n".join(describe(loaded)))
+
+
+@app.command()
+def recipe(
+    file: Annotated[Path | None, typer.Argument(help="A recipe to check and complete.")] = None,
+) -> None:
+    """Print all fields of a recipe as TOML: the default one, or a file's, checked and completed."""
+    from popnet.recipe import Recipe
+
+    print((Recipe.load(file) if file else Recipe()).to_toml(), end="")
+
+
+def _version(value: bool) -> None:
+    if value:
+        print(f"popnet {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+) -> None:  # fmt: skip
+    """Train a population of neural nets on your table."""
+
+
+def main() -> None:
+    """Run the command line; users' mistakes end in one sentence and exit status 2."""
+    status: Any = 0
+    try:
+        status = app(standalone_mode=False)
+    except PopnetError as error:
+        status = _say(str(error), 2)
+    except KeyboardInterrupt:
+        status = _say("interrupted; nothing was written", 130)
+    except BrokenPipeError:  # the reader of our output went away, as with `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 0
+    except MemoryError:
+        status = _say("out of memory; use fewer rows, or fewer workers (--workers 1)", 1)
+    except typer.Exit as error:
+        status = error.exit_code
+    except Exception as error:  # usage errors carry their own text and exit status
+        if not hasattr(error, "format_message"):
+            raise
+        status = _say(f"{error.format_message()} See popnet --help.", 2)  # type: ignore[attr-defined]
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if any(t.daemon and t.name.startswith("popnet") for t in threading.enumerate()):
+        os._exit(
+            status or 0
+        )  # a compilation that outlasted the time limit cannot be stopped otherwise
+    sys.exit(status or 0)
+
+
+def _say(text: str, status: int) -> int:
+    print(f"popnet: {' '.join(text.split())}", file=sys.stderr)
+    return status

@@ -1,0 +1,65 @@
+"""Write predictions batch by batch: CSV (also .gz), JSON lines, Parquet; to a file as a whole or not at all."""
+
+from __future__ import annotations
+
+import gzip
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import polars as pl
+
+from popnet.errors import InputError
+
+
+def write_batches(batches: Iterator[pl.DataFrame], out: Path | None) -> int:
+    """Write frames of equal columns one after another.
+
+    Args:
+        batches: frames.
+        out: file, by its suffix ``.csv``, ``.csv.gz``, ``.jsonl``, ``.ndjson`` or ``.parquet``; None for CSV on stdout.
+
+    Returns:
+        The number of rows.
+
+    Raises:
+        InputError: an unknown suffix, or the file cannot be written; nothing half-written is left.
+    """
+    if out is None:
+        return _stream(batches, sys.stdout.buffer, "csv")
+    name = out.name.lower()
+    form = next(
+        (f for f, ends in {"csv": (".csv", ".csv.gz"), "json": (".jsonl", ".ndjson"), "parquet": (".parquet",)}.items()
+         if name.endswith(ends)), None)  # fmt: skip
+    if form is None:
+        raise InputError(f"{out} has no known suffix; use .csv, .csv.gz, .jsonl or .parquet.")
+    partial = out.with_name(f".{out.name}.partial")
+    try:
+        try:
+            if form == "parquet":
+                frame = pl.concat(list(batches))
+                frame.write_parquet(partial)
+                rows = frame.height
+            else:
+                opened: Any = gzip.open if name.endswith(".gz") else open
+                with opened(partial, "wb") as file:
+                    rows = _stream(batches, file, form)
+            partial.replace(out)
+        finally:
+            partial.unlink(missing_ok=True)
+    except OSError as error:
+        raise InputError(f"{out} cannot be written: {error.strerror or error}.") from None
+    return rows
+
+
+def _stream(batches: Iterator[pl.DataFrame], file: IO[bytes], form: str) -> int:
+    rows = 0
+    for i, frame in enumerate(batches):
+        if form == "csv":
+            file.write(frame.write_csv(include_header=i == 0).encode())
+        else:
+            file.write(frame.write_ndjson().encode())
+        rows += frame.height
+    file.flush()
+    return rows
