@@ -1,0 +1,56 @@
+"""Periodic features and codes, against NumPy."""
+
+from __future__ import annotations
+
+import jax
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from popnet.nn import embeddings
+
+cos2pi = jax.jit(embeddings.cos2pi)
+slope = jax.jit(jax.vmap(jax.grad(embeddings.cos2pi)))
+periodic = jax.jit(embeddings.periodic)
+
+
+@settings(deadline=None)
+@given(hnp.arrays(np.float32, 16, elements=st.floats(-1000, 1000, width=32, allow_subnormal=False)))
+def test_cos2pi_and_its_derivative(t):
+    angle = 2 * np.pi * np.float64(t)
+    np.testing.assert_allclose(cos2pi(t), np.cos(angle), atol=3e-6)
+    np.testing.assert_allclose(slope(t), -2 * np.pi * np.sin(angle), atol=2e-5)
+
+
+def test_cos2pi_over_whole_periods_and_at_the_seams():
+    t = np.concatenate([np.linspace(-2, 2, 16001), np.arange(-8, 9) / 8]).astype(np.float32)
+    angle = 2 * np.pi * np.float64(t)
+    np.testing.assert_allclose(cos2pi(t), np.cos(angle), atol=3e-6)
+    np.testing.assert_allclose(slope(t), -2 * np.pi * np.sin(angle), atol=2e-5)
+
+
+def test_periodic_features_stand_by_column():
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((5, 3)).astype(np.float32)
+    w, b = rng.standard_normal((2, 3, 4)).astype(np.float32)
+    expected = [[np.cos(2 * np.pi * (x[i, f] * w[f] + b[f])) for f in range(3)] for i in range(5)]
+    np.testing.assert_allclose(periodic(x, w, b), np.reshape(expected, (5, 12)), atol=1e-5)
+
+
+def test_one_hot_codes_stand_side_by_side():
+    codes = np.array([[0, 4], [2, 0], [1, 3]], np.int32)
+    expected = np.concatenate([np.eye(3)[codes[:, 0]], np.eye(5)[codes[:, 1]]], axis=1)
+    np.testing.assert_array_equal(embeddings.one_hot(codes, [3, 5]), expected)
+
+
+def test_columns_with_many_levels_have_learned_vectors():
+    most = embeddings.ONE_HOT_LEVELS
+    assert embeddings.split_levels((2, most + 1, most, 1000)) == ([0, 2], [1, 3])
+    assert embeddings.split_levels(()) == ([], [])
+
+
+@pytest.mark.parametrize(("levels", "size"), [(25, 10), (100, 21), (1000, 32), (10**6, 32)])
+def test_length_of_learned_vectors(levels, size):
+    assert embeddings.embedding_size(levels) == size
