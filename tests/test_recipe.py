@@ -19,7 +19,7 @@ from popnet.recipe import choices
 from popnet.shape import Numbers, Shape
 
 FIELDS = Recipe.model_fields
-INITIAL = {"init", "init_scale", "embedding_scale"}
+INITIAL = {"init", "init_scale", "embedding_scale", "embedding_spread"}
 """Fields that only the initial weights depend on."""
 
 

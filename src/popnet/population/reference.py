@@ -190,7 +190,8 @@ def penalise(parameters: Tree, recipe: Recipe) -> tuple[float, Tree]:
         value += recipe.l1 * np.abs(w).sum() + recipe.l2 * (w**2).sum()
         return recipe.l1 * np.sign(w) + 2 * recipe.l2 * w
 
-    return value, jax.tree_util.tree_map_with_path(pull, parameters)
+    gradient = jax.tree_util.tree_map_with_path(pull, parameters)
+    return value, gradient
 
 
 def is_weight(path: tuple) -> bool:
