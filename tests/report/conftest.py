@@ -48,7 +48,9 @@ def _columns(count: int) -> list[dict[str, Any]]:
     keys = ("name", "kind", "used", "reason", "missing", "distinct")
     out = [dict(zip(keys, c, strict=True)) for c in known]
     for i in range(len(known), count):
-        out.append(dict(zip(keys, (f"x{i}", "numeric", i % 7 > 0, "constant" * (i % 7 == 0), i % 5, i), strict=True)))  # fmt: skip
+        used = i % 7 > 0
+        values = (f"x{i}", "numeric", used, "" if used else "constant", i % 5, i)
+        out.append(dict(zip(keys, values, strict=True)))
     return out[:count]
 
 
@@ -165,8 +167,14 @@ def build(
         "interval": [0.86682, 0.87731],
         "metrics": {"accuracy": 0.87203, "balanced_accuracy": 0.7951, "log_loss": 0.27912, "roc_auc": 0.9283},
         "baselines": [
-            {"name": "constant", "metrics": {"accuracy": 0.7607, "balanced_accuracy": 0.5, "log_loss": 0.5508, "roc_auc": 0.5}},
-            {"name": "linear", "metrics": {"accuracy": 0.8513, "balanced_accuracy": 0.7637, "log_loss": 0.3183, "roc_auc": 0.9051}},
+            {
+                "name": "constant",
+                "metrics": {"accuracy": 0.7607, "balanced_accuracy": 0.5, "log_loss": 0.5508, "roc_auc": 0.5},
+            },
+            {
+                "name": "linear",
+                "metrics": {"accuracy": 0.8513, "balanced_accuracy": 0.7637, "log_loss": 0.3183, "roc_auc": 0.9051},
+            },
         ],
         "ensemble": {
             "method": "greedy",

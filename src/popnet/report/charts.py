@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from popnet.report.words import fixed, is_number, number
@@ -81,7 +82,7 @@ def tick_texts(values: Sequence[float]) -> list[str]:
     if not values:
         return []
     largest = max(abs(v) for v in values)
-    gap = min((b - a for a, b in zip(values, values[1:], strict=False)), default=largest or 1.0)
+    gap = min((b - a for a, b in pairwise(values)), default=largest or 1.0)
     if largest >= 1e7 or (0 < largest < 1e-4):
         return [number(float(v), 3) for v in values]
     places = max(0, -math.floor(math.log10(gap) + 1e-9)) if gap > 0 else 0
@@ -114,9 +115,10 @@ def thin(n: int, most: int = CURVE_POINTS, keep: int | None = None) -> list[int]
     if n <= most:
         return list(range(n))
     places = {round(i * (n - 1) / (most - 1)) for i in range(most)}
-    if keep is not None and keep not in places:
+    if keep is not None and 0 <= keep < n and keep not in places:
         inner = places - {0, n - 1}
-        places -= {min(inner, key=lambda i: (abs(i - keep), i))}
+        if inner:
+            places.remove(min(inner, key=lambda i: (abs(i - keep), i)))
         places.add(keep)
     return sorted(places)
 

@@ -62,7 +62,7 @@ class Baseline(TypedDict):
 
 
 class Ensemble(TypedDict):
-    """Scores on ``on``; ``path``: the score after each greedy step."""
+    """Scores on ``on``; ``path``: the score after each greedy step. May be empty: no gain is known."""
 
     method: Literal["greedy", "average", "vote"]
     score: Score
@@ -127,7 +127,11 @@ class Predictions(TypedDict):
 
 
 class Facts(TypedDict):
-    """Everything that the page shows. ``score``, ``interval`` and ``metrics`` are of the test part."""
+    """Everything that the page shows.
+
+    ``score``, ``interval``, ``metrics``, ``confusion`` and ``predictions`` are of the test part, unless
+    ``data["test_rows"]`` is 0: then ``scored_on`` says of which rows, and the page calls them optimistic.
+    """
 
     title: str
     version: str
@@ -140,6 +144,7 @@ class Facts(TypedDict):
     score: Score
     interval: list[Score] | None
     metrics: dict[str, Score]
+    scored_on: NotRequired[str]
     baselines: list[Baseline]
     ensemble: Ensemble | None
     members: list[Member]

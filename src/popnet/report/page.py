@@ -66,7 +66,6 @@ def _environment() -> Environment:
         autoescape=True,
         undefined=StrictUndefined,
         finalize=_finalize,
-        trim_blocks=True,
         lstrip_blocks=True,
     )
     env.filters |= {
@@ -75,6 +74,7 @@ def _environment() -> Environment:
         "duration": words.duration,
         "short": words.short,
         "count_of": words.count,
+        "capital": words.capital,
         "enumeration": words.enumeration,
     }
     return env

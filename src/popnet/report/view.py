@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from popnet.report import charts, words
 from popnet.report.charts import Axis
-from popnet.report.facts import Column, Facts, Member, Recipe
+from popnet.report.facts import Baseline, Column, Facts, Member, Recipe
 from popnet.report.words import MetricWords, decimals, fixed, is_number, metric_words, number
 
 RECIPES_SHOWN = 30
@@ -117,18 +117,34 @@ def dot_chart(
     return DotChart(axis, dots)
 
 
+def _best_baselines(facts: Facts, scores: Scores) -> list[Baseline]:
+    """Return the baselines, the strongest first."""
+    ranked = scores.best_first(
+        [
+            {"score": b["metrics"].get(scores.name), "id": i}
+            for i, b in enumerate(facts["baselines"])
+        ]
+    )
+    return [facts["baselines"][r["id"]] for r in ranked]
+
+
 def headline(facts: Facts, scores: Scores) -> dict[str, Any]:
     """Return the result in plain words and against the baselines."""
     interval = facts.get("interval") or [None, None]
     low, high = interval
     usable = is_number(facts["score"])
-    base = [(b["name"], b["metrics"].get(scores.name)) for b in facts["baselines"]]
-    base = scores.best_first([{"score": v, "id": i, "name": n} for i, (n, v) in enumerate(base)])
-    rows: list[tuple[str, object, bool]] = [("Ensemble of nets", facts["score"], True)]
+    base = [
+        {"name": b["name"], "score": b["metrics"].get(scores.name)}
+        for b in _best_baselines(facts, scores)
+    ]
+    nets = any(m["weight"] > 0 for m in facts["members"])
+    rows: list[tuple[str, object, bool]] = []
+    if usable:
+        rows.append(("Ensemble of nets" if nets else "Model that was kept", facts["score"], True))
     rows += [(BASELINE_TITLES.get(b["name"], b["name"]), b["score"], False) for b in base]
     best = next((b for b in base if is_number(b["score"])), None)
     verdict, cut = "", None
-    if best and usable:
+    if best and usable and nets:
         worst_end, best_end = (low, high) if scores.greater else (high, low)
         beats = scores.gain(worst_end, best["score"])
         loses = scores.gain(best["score"], best_end)
@@ -143,6 +159,8 @@ def headline(facts: Facts, scores: Scores) -> dict[str, Any]:
     target = facts["target"]
     return {
         "usable": usable,
+        "nets": nets,
+        "warnings": facts.get("warnings") or [],
         "interval": is_number(low) and is_number(high),
         "low": scores.text(low),
         "high": scores.text(high),
@@ -152,7 +170,9 @@ def headline(facts: Facts, scores: Scores) -> dict[str, Any]:
         "best": best and BASELINE_WORDS.get(best["name"], f"the baseline “{best['name']}”"),
         "best_score": best and scores.text(best["score"]),
         "cut": cut,
-        "small": facts["data"]["test_rows"] < SMALL_TEST,
+        "honest": facts["data"]["test_rows"] > 0,
+        "scored_on": facts.get("scored_on") or "on rows that it was trained on: optimistic",
+        "small": 0 < facts["data"]["test_rows"] < SMALL_TEST,
         "what": _what(target["task"], len(target["classes"]), len(target["names"])),
         "columns": sum(c["used"] for c in facts["data"]["columns"]),
         "members": len(facts["members"]),
@@ -185,19 +205,20 @@ def _cut(score: object, base: object, scores: Scores) -> tuple[str, str] | None:
 def metrics(facts: Facts, scores: Scores) -> dict[str, Any]:
     """Return all metrics of the test part, the ensemble beside the baselines."""
     names = list(facts["metrics"])
-    for baseline in facts["baselines"]:
+    baselines = _best_baselines(facts, scores)
+    for baseline in baselines:
         names += [n for n in baseline["metrics"] if n not in names]
     names.sort(key=lambda n: n != scores.name)
     rows = []
     for name in names:
         about = metric_words(name)
         greater = scores.greater if name == scores.name else about.greater
-        values = [facts["metrics"].get(name), *(b["metrics"].get(name) for b in facts["baselines"])]
+        values = [facts["metrics"].get(name), *(b["metrics"].get(name) for b in baselines)]
         finite = [v for v in values if is_number(v)]
         best = None
         if finite and greater is not None and len(set(finite)) > 1:
             best = max(finite) if greater else min(finite)
-        places = max((decimals(v) for v in finite), default=3)
+        places = decimals(max(finite, key=abs, default=None))
         rows.append(
             {
                 "title": about.title,
@@ -209,7 +230,7 @@ def metrics(facts: Facts, scores: Scores) -> dict[str, Any]:
                 ],
             }
         )
-    heads = [BASELINE_TITLES.get(b["name"], b["name"]) for b in facts["baselines"]]
+    heads = [BASELINE_TITLES.get(b["name"], b["name"]) for b in baselines]
     return {"heads": ["Ensemble", *heads], "rows": rows}
 
 
@@ -290,7 +311,7 @@ def scatter(facts: Facts) -> list[dict[str, Any]]:
 def ensemble(facts: Facts, scores: Scores) -> dict[str, Any] | None:
     """Return what the ensemble gained over its members, and the path of greedy selection."""
     e = facts.get("ensemble")
-    if not e or not is_number(e["score"]):
+    if not e or not is_number(e.get("score")):
         return None
     chosen = [m for m in facts["members"] if m["weight"] > 0]
     rows = [
@@ -298,6 +319,7 @@ def ensemble(facts: Facts, scores: Scores) -> dict[str, Any] | None:
         ("Best member", e["best_member"], False),
         ("Mean member", e["mean_member"], False),
     ]
+    inside = sum(m["weight"] for m in chosen)
     over_best = scores.gain(e["score"], e["best_member"])
     return {
         "method": e["method"],
@@ -309,6 +331,8 @@ def ensemble(facts: Facts, scores: Scores) -> dict[str, Any] | None:
         "over_mean": words.signed(scores.gain(e["score"], e["mean_member"]), scores.decimals),
         "gained": over_best is None or over_best > 0,
         "known": over_best is not None,
+        "inside": words.percent(inside),
+        "elsewhere": words.percent(1 - inside) if chosen and inside < 1 - 1e-3 else "",
         "chosen": len(chosen),
         "recipes": len({m["recipe_id"] for m in chosen}),
         "chart": dot_chart(rows, None, scores),
@@ -364,7 +388,7 @@ def members(facts: Facts, scores: Scores) -> dict[str, Any]:
     }
     out["median"] = scores.text(charts.quantile((m["score"] for m in scored), 0.5))
     e = facts.get("ensemble")
-    together = e["score"] if e and is_number(e["score"]) else None
+    together = e["score"] if e and is_number(e.get("score")) else None
     important = [m["score"] for m in scored if m["weight"] > 0] + [ranked[0]["score"]]
     if together is not None:
         important.append(together)
@@ -422,7 +446,12 @@ def _band(
                 "status": m["status"] if m["status"] in words.STATUSES else "finished",
             }
         )
-    return {"dots": dots, "height": round(2 * middle, 1), "count": len(group)}
+    return {
+        "dots": dots,
+        "height": round(2 * middle, 1),
+        "count": len(group),
+        "small": diameter < 6,
+    }
 
 
 def varying_fields(recipes: Sequence[Recipe]) -> list[str]:

@@ -167,6 +167,11 @@ def short(text: object, most: int = 60) -> str:
     return f"{text[: most - 1 - tail]}…{text[len(text) - tail :]}"
 
 
+def capital(text: str) -> str:
+    """Return a text with its first letter large and the others as they are."""
+    return text[:1].upper() + text[1:]
+
+
 def enumeration(parts: list[str]) -> str:
     """Return ``a, b and c``."""
     return (

@@ -1,0 +1,106 @@
+"""Numbers and texts as people read them."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from popnet.report import words
+
+SPACE = words.NARROW
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0, "0"),
+        (16281, "16,281"),
+        (-3, "−3"),
+        (0.0, "0"),
+        (0.87234, "0.8723"),
+        (0.5, "0.5"),
+        (123456.78, "123,457"),
+        (0.000237123, "0.0002371"),
+        (1e-7, "1e−7"),
+        (1.25e12, "1.25e12"),
+        (-2.5e-9, "−2.5e−9"),
+        (None, "–"),
+        (math.nan, "–"),
+        (math.inf, "–"),
+        ("text", "–"),
+        (True, "–"),
+    ],
+)
+def test_numbers(value, text):
+    assert words.number(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "places", "text"),
+    [(1234.5, 1, "1,234.5"), (-0.0001, 2, "0.00"), (-1.5, 1, "−1.5"), (None, 2, "–")],
+)
+def test_fixed_decimals(value, places, text):
+    assert words.fixed(value, places) == text
+
+
+@pytest.mark.parametrize(("value", "text"), [(0.004, "+0.004"), (-0.004, "−0.004"), (0.0, "0.000")])
+def test_signs(value, text):
+    assert words.signed(value, 3) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "half", "places"),
+    [(0.872, 0.005, 3), (0.872, 0.0004, 4), (45_231.4, 1443.0, 0), (3.2, None, 2), (None, None, 3), (0.0, 1.0, 3)],
+)  # fmt: skip
+def test_decimals_follow_the_interval(value, half, places):
+    assert words.decimals(value, half) == places
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [(0.872, "87"), (0.0583, "5.8"), (1, "100"), (0.999, "99.9"), (0, "0"), (0.0001, f"<{SPACE}0.1")],
+)  # fmt: skip
+def test_percent(share, text):
+    assert words.percent(share) == f"{text}{SPACE}%"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.042, "0.04 s"), (12.34, "12.3 s"), (60, "1 min"), (184.2, "3 min 4 s"), (3720, "1 h 2 min"), (None, "–")],
+)  # fmt: skip
+def test_durations(seconds, text):
+    assert words.duration(seconds).replace(SPACE, " ") == text
+
+
+def test_short_keeps_both_ends():
+    text = words.short("a" * 50 + "z" * 50, 20)
+    assert len(text) == 20
+    assert text.startswith("a")
+    assert text.endswith("z")
+    assert words.short("as it is", 20) == "as it is"
+
+
+def test_clean_takes_out_what_html_cannot_hold():
+    assert words.clean("a\x00b\ud800c\td\n") == "a�b�c\td\n"
+
+
+def test_enumeration_and_count():
+    assert words.enumeration([]) == ""
+    assert words.enumeration(["a"]) == "a"
+    assert words.enumeration(["a", "b", "c"]) == "a, b and c"
+    assert words.count(1, "row") == "1 row"
+    assert words.count(2000, "class", "classes") == "2,000 classes"
+
+
+def test_every_metric_of_popnet_has_words():
+    from popnet.metrics import METRICS
+
+    for name, metric in METRICS.items():
+        assert words.METRICS[name].greater == metric.greater_is_better
+
+
+def test_every_status_of_a_member_has_words():
+    from popnet.population.members import STATUSES
+
+    assert set(words.STATUSES) == set(STATUSES) - {"running"}
