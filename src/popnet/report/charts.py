@@ -49,7 +49,7 @@ def quantile(values: Iterable[float], q: float) -> float:
     return ordered[below] + (place - below) * (ordered[above] - ordered[below])
 
 
-def robust_limits(values: Iterable[float], reach: float = 3.0) -> tuple[float, float]:
+def robust_limits(values: Iterable[float | None], reach: float = 3.0) -> tuple[float, float]:
     """Return the smallest and largest value within ``reach`` quartile distances of the quartiles.
 
     With no spread between the quartiles, all values are within.
@@ -90,7 +90,7 @@ def tick_texts(values: Sequence[float]) -> list[str]:
 
 
 def axis(
-    values: Iterable[float],
+    values: Iterable[float | None],
     *,
     about: int = 5,
     padding: float = PADDING,

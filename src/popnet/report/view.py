@@ -141,7 +141,7 @@ def headline(facts: Facts, scores: Scores) -> dict[str, Any]:
     rows: list[tuple[str, object, bool]] = []
     if usable:
         rows.append(("Ensemble of nets" if nets else "Model that was kept", facts["score"], True))
-    rows += [(BASELINE_TITLES.get(b["name"], b["name"]), b["score"], False) for b in base]
+    rows += [(BASELINE_TITLES.get(str(b["name"]), str(b["name"])), b["score"], False) for b in base]
     best = next((b for b in base if is_number(b["score"])), None)
     verdict, cut = "", None
     if best and usable and nets:
@@ -380,21 +380,22 @@ def members(facts: Facts, scores: Scores) -> dict[str, Any]:
     }
     if not ranked:
         return out
+    known_scores = [m["score"] for m in scored if is_number(m["score"])]
     best = ranked[0]
     out["best"] = {
         "id": best["id"],
         "recipe": recipe_name(known.get(best["recipe_id"]), best["recipe_id"]),
         "score": scores.text(best["score"]),
     }
-    out["median"] = scores.text(charts.quantile((m["score"] for m in scored), 0.5))
+    out["median"] = scores.text(charts.quantile(known_scores, 0.5))
     e = facts.get("ensemble")
     together = e["score"] if e and is_number(e.get("score")) else None
     important = [m["score"] for m in scored if m["weight"] > 0] + [ranked[0]["score"]]
     if together is not None:
         important.append(together)
-    low, high = charts.robust_limits([m["score"] for m in scored])
+    low, high = charts.robust_limits(known_scores)
     axis = charts.axis([low, high, *important], about=6, padding=0.04)
-    inside = [m for m in scored if axis.low <= m["score"] <= axis.high]
+    inside = [m for m in scored if is_number(m["score"]) and axis.low <= m["score"] <= axis.high]
     out["outside"] = len(scored) - len(inside)
     heaviest = max((m["weight"] for m in inside), default=0)
     bands = []
