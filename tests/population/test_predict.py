@@ -1,0 +1,57 @@
+"""Evaluating nets: chunks, rows, threads."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from popnet import Recipe
+from popnet.nn import mlp
+from popnet.population import predict
+from popnet.shape import Shape
+
+
+@pytest.fixture
+def nets(table):
+    def net(recipe, seed):
+        shape = Shape.of(recipe, table)
+        return predict.Net(recipe, shape, *mlp.init(recipe, shape, seed))
+
+    a = Recipe(depth=2, width=8, batch_size=32)
+    return [net(a, 0), net(a.replace(activation="tanh"), 1), net(a.replace(depth=0), 2)]
+
+
+def test_chunks_and_threads_change_nothing(nets, table, monkeypatch):
+    whole = predict.predict(nets, table.features)
+    monkeypatch.setattr(predict, "CHUNKS", (32, 32))
+    for workers in (1, 3):
+        again = predict.predict(nets, table.features, workers=workers)
+        np.testing.assert_allclose(again, whole, rtol=1e-5, atol=1e-6)
+
+
+def test_rows_come_in_the_order_asked_for(nets, table):
+    rows = np.array([5, 200, 5, 0])
+    whole = predict.predict(nets, table.features)
+    some = predict.predict(nets, table.features, rows)
+    np.testing.assert_allclose(some, whole[:, rows], rtol=1e-5, atol=1e-6)
+
+
+def test_nets_of_several_shapes_are_those_alone(nets, table):
+    together = predict.predict(nets, table.features)
+    for i, net in enumerate(nets):
+        np.testing.assert_array_equal(predict.predict([net], table.features)[0], together[i])
+
+
+def test_no_rows_no_outputs(nets, table):
+    assert predict.predict(nets, table.features, np.arange(0)).shape == (3, 0, 3)
+    assert predict.predict([], table.features).shape[0] == 0
+
+
+def test_a_second_prediction_compiles_nothing(nets, table):
+    predict.predict(nets, table.features)
+    before = predict.program._predict_one._cache_size()
+    predict.predict(nets, table.features)
+    # Nets that differ in numbers only share a program, too.
+    nets[0] = nets[0]._replace(recipe=nets[0].recipe.replace(activation="elu", elu_alpha=0.3))
+    predict.predict(nets, table.features)
+    assert predict.program._predict_one._cache_size() == before
