@@ -91,6 +91,7 @@ class Measurement:
         memory_mb: peak resident memory, start-up and imports included; summed over the system's
             processes.
         process_seconds: wall time of the whole process, imports included; set by the parent.
+        threads: of each process, inside an operation.
     """
 
     case: Case
@@ -99,6 +100,7 @@ class Measurement:
     accuracies: list[float] = field(default_factory=list)
     memory_mb: float = 0.0
     process_seconds: float = 0.0
+    threads: int = 1
 
     @property
     def run_seconds(self) -> float:

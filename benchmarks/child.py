@@ -82,16 +82,35 @@ def popnet(case: Case) -> Measurement:
 
 
 def torch_loop(case: Case) -> Measurement:
-    """Measure PyTorch, one net after another, eager, with a thread a core."""
+    """Measure PyTorch, one net after another, eager, with a thread a core or with one, whichever is faster.
+
+    With small nets the threads of an operation can cost more than they bring, and a careful user tries it: the
+    warm-up takes one epoch with each.
+    """
     from benchmarks import peers_torch
 
-    peers_torch.use_threads(case.cores)
     data = peers_torch.tensors(make_data(case))
-    if case.warm_up:
-        peers_torch.train(replace(case, epochs=1), data, seed=10**6)
+    threads = fastest_threads(case, data) if case.warm_up else case.cores
+    peers_torch.use_threads(threads)
     began = time.perf_counter()
     accuracies = [peers_torch.train(case, data, seed) for seed in case.seeds]
-    return Measurement(case, time.perf_counter() - began, 0.0, accuracies, peak_memory_mb())
+    seconds = time.perf_counter() - began
+    return Measurement(case, seconds, 0.0, accuracies, peak_memory_mb(), threads=threads)
+
+
+def fastest_threads(case: Case, data: Any) -> int:
+    """Return 1 or the number of cores: with which PyTorch trains one epoch faster."""
+    from benchmarks import peers_torch
+
+    one_epoch = replace(case, epochs=1)
+    peers_torch.train(one_epoch, data, seed=10**6)  # the very first steps initialise things
+    seconds: dict[int, float] = {}
+    for threads in {1, case.cores}:
+        peers_torch.use_threads(threads)
+        began = time.perf_counter()
+        peers_torch.train(one_epoch, data, seed=10**6)
+        seconds[threads] = time.perf_counter() - began
+    return min(seconds, key=lambda n: seconds[n])
 
 
 Trainer = Callable[[int], float]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 NAMES = {
     "popnet": "popnet",
-    "torch": "(a) PyTorch, one net after another, a thread a core",
+    "torch": "(a) PyTorch, one net after another",
     "torch-processes": "(b) PyTorch, a process a core",
     "torch-compile": "(b') as (b), torch.compile",
     "sklearn": "(c) scikit-learn, a process a core",
@@ -77,6 +77,7 @@ SPEED_NOTE = (
     "round; medians over the rounds. Compilation is once a width, whatever the members and epochs."
 )
 PEER_NOTE = (
+    "Threads: (a) takes the faster of one and one a core, found in its warm-up. "
     "Imports, start of the processes and one untimed warm-up epoch are left out (see --start-up "
     "for whole processes). Memory is summed over the processes; pages of libraries that they share "
     "count in each. scikit-learn's net has no batch norm, dropout, decoupled decay or schedule, and is "
@@ -207,6 +208,7 @@ def peer_table(rounds: Sequence[Round]) -> str:
         "system",
         "n",
         "nets each",
+        "threads",
         "ms/member-epoch",
         "s/member",
         "compile s",
@@ -216,6 +218,7 @@ def peer_table(rounds: Sequence[Round]) -> str:
     rows = [
         [
             str(width), NAMES[name], str(len(ms)), str(ms[0].case.members),
+            "/".join(sorted({str(m.threads) for m in ms})),
             spread([m.ms_per_epoch for m in ms]),
             spread([m.per_member() for m in ms], 3),
             spread([m.compile_seconds for m in ms]) if name == "torch-compile" else "-",
