@@ -1,0 +1,336 @@
+"""Populations: who trains beside a member changes nothing; members end in each way that they can."""
+
+from __future__ import annotations
+
+import itertools
+import queue
+import threading
+
+import jax
+import numpy as np
+import pytest
+
+from popnet import Dataset, InputError, Member, Recipe, train_population
+from popnet.dataset import Features
+from popnet.population import predict, program, train
+
+BASE = Recipe(depth=2, width=8, batch_size=32, epochs=4, dropout=0.2)
+MIXED = [
+    BASE,
+    BASE.replace(activation="tanh", norm="layer", optimizer="sgd", learning_rate=0.02),
+    BASE.replace(epochs=9, patience=2, mixup=0.3, input_noise=0.1),
+    BASE.replace(epochs=2, l1=1e-3, optimizer="rmsprop", schedule="one_cycle"),
+]
+ENDLESS = BASE.replace(epochs=1_000_000, patience=1_000_000, learning_rate=1e-4)
+DIVERGING = BASE.replace(optimizer="sgd", learning_rate=1e30, norm="none")
+"""Diverges in its first epoch."""
+
+
+def assert_same(a, b):
+    """Two results of a member are equal to the bit."""
+    assert (a.status, a.epochs, a.best_epoch) == (b.status, b.epochs, b.best_epoch)
+    np.testing.assert_array_equal(a.best_score, b.best_score)
+    for trees in ((a.parameters, b.parameters), (a.running, b.running), (a.curves, b.curves)):
+        jax.tree.map(np.testing.assert_array_equal, *trees)
+
+
+@pytest.fixture(scope="module")
+def population(table, folds):
+    """Four recipes, two seeds, two folds, by one worker."""
+    return train_population(table, recipes=MIXED, seeds=[0, 5], folds=folds, workers=1)
+
+
+# --- independence --------------------------------------------------------------------------------
+
+
+def test_results_stand_in_the_order_of_recipes_seeds_folds(population):
+    expected = [Member(r, s, f) for r, s, f in itertools.product(MIXED, (0, 5), (0, 1))]
+    assert [r.member for r in population] == expected
+    assert len(population) == 16
+    assert population[3] is population.results[3]
+
+
+@pytest.mark.parametrize("i", range(4))
+def test_a_member_alone_is_the_member_among_others(population, table, folds, i):
+    alone = train_population(table, recipes=[MIXED[i]], seeds=[5], folds=folds, workers=1)
+    for f in (0, 1):
+        assert_same(alone[f], population[4 * i + 2 + f])
+
+
+@pytest.mark.parametrize("workers", [1, 2, 5])
+def test_order_and_number_of_workers_change_nothing(population, table, folds, workers):
+    again = train_population(table, recipes=MIXED[::-1], seeds=[5, 0], folds=folds, workers=workers)
+    by_member = {r.member: r for r in again}
+    for r in population:
+        assert_same(r, by_member[r.member])
+
+
+def test_changing_one_member_leaves_the_others(population, table, folds):
+    changed = [MIXED[0], DIVERGING, *MIXED[2:]]
+    again = train_population(table, recipes=changed, seeds=[0, 5], folds=folds, workers=2)
+    for a, b in zip(population, again, strict=True):
+        if a.member == b.member:
+            assert_same(a, b)
+        else:
+            assert b.status == "diverged"
+
+
+@pytest.mark.parametrize("seconds", [1e-9, 1e9])
+def test_how_epochs_are_cut_into_calls_changes_nothing(
+    population, table, folds, monkeypatch, seconds
+):
+    monkeypatch.setattr(train, "CALL_SECONDS", seconds)
+    calls = []
+    call = program.Program.__call__
+
+    def counted(self, *args):
+        calls.append(args)
+        return call(self, *args)
+
+    monkeypatch.setattr(program.Program, "__call__", counted)
+    again = train_population(table, recipes=MIXED, seeds=[0, 5], folds=folds, workers=1)
+    for a, b in zip(population, again, strict=True):
+        assert_same(a, b)
+    epochs = sum(r.epochs for r in population)
+    # The first call is one epoch, to measure; then one by one, or each member at once.
+    assert len(calls) == (epochs if seconds < 1 else len(population) + 1)
+
+
+def test_curves_go_on_over_many_calls(table, folds):
+    long = BASE.replace(epochs=150, patience=1000, ema=0.99)
+    result, _ = train_population(table, recipes=[long], folds=folds, workers=1)
+    assert result.status == "finished"
+    assert result.epochs == 150
+    assert {len(c) for c in result.curves.values()} == {150}
+    assert np.all(result.curves["learning_rate"][1:] < result.curves["learning_rate"][:-1])
+    best = np.argmin(result.curves["valid_loss"])
+    assert result.best_epoch == best + 1
+    assert result.best_score == result.curves["valid_loss"][best]
+
+
+def test_a_seed_is_another_member(population):
+    a, b = population[0], population[2]
+    assert not np.any(a.parameters["output"]["w"] == b.parameters["output"]["w"])
+
+
+def test_a_fold_sees_its_own_training_rows_only(population, table, folds):
+    spoiled = table.target.copy()
+    rest = np.setdiff1d(np.arange(len(table)), folds[0][0])
+    spoiled[rest] = (spoiled[rest] + 1) % 3
+    data = Dataset(table.features, spoiled, "classification", 3, table.weights)
+    again = train_population(data, recipes=[BASE.replace(patience=50)], folds=folds, workers=1)[0]
+    for name in ("loss", "learning_rate"):
+        np.testing.assert_array_equal(again.curves[name], population[0].curves[name])
+    assert np.all(again.curves["valid_loss"] != population[0].curves["valid_loss"])
+
+
+def test_a_validation_set_is_a_fold_by_another_name(table, folds):
+    recipe = BASE.replace(depth=0)
+
+    def part(rows):
+        f = table.features
+        some = Features(f.numeric[rows], f.flags[rows], f.codes[rows], f.levels)
+        return Dataset(some, table.target[rows], "classification", 3, table.weights[rows])
+
+    (alone,) = train_population(part(folds[0][0]), part(folds[0][1]), [recipe], [5])
+    among = train_population(table, recipes=[recipe], seeds=[5], folds=folds)[0]
+    assert (alone.status, alone.best_epoch) == (among.status, among.best_epoch)
+    # Another program (other sizes), so equality to the bit is not promised.
+    np.testing.assert_allclose(alone.best_score, among.best_score, rtol=1e-5)
+    for a, b in zip(
+        jax.tree.leaves(alone.parameters), jax.tree.leaves(among.parameters), strict=True
+    ):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
+# --- programs ------------------------------------------------------------------------------------
+
+
+def test_one_program_a_bucket(table, folds, monkeypatch):
+    compiled = []
+    compile_ = program.Program.compile
+
+    def counted(self, *args):
+        compiled.append(self.shape)
+        return compile_(self, *args)
+
+    monkeypatch.setattr(program.Program, "compile", counted)
+    recipes = [*MIXED, BASE.replace(ema=0.9), BASE.replace(maxout_pieces=4), BASE.replace(depth=0)]
+    recipes.append(BASE.replace(depth=0, width=16))
+    train_population(table, recipes=recipes, seeds=[1, 2], folds=folds, workers=2)
+    assert sorted(s.depth for s in compiled) == [0, 2]
+
+
+# --- how members end -----------------------------------------------------------------------------
+
+
+def test_a_member_that_diverges_disturbs_nobody(population, table, folds):
+    again = train_population(table, recipes=[DIVERGING, BASE], seeds=[5], folds=folds, workers=1)
+    for r in again.results[:2]:
+        assert (r.status, r.epochs, r.best_epoch) == ("diverged", 1, 0)
+        assert not r.usable
+        assert not np.isfinite(r.curves["valid_loss"][0])
+    assert_same(again[2], population[2])
+    assert_same(again[3], population[3])
+
+
+def test_broken_rows_stop_only_the_folds_that_have_them(population, table, folds):
+    # Row 0 is read by nobody in fold 0, and trained on in fold 1.
+    def without(rows):
+        return np.where(rows == 0, 1, rows)
+
+    some = [(without(folds[0][0]), without(folds[0][1])), folds[1]]
+    some[1][0][0] = 0
+    clean = train_population(table, recipes=[BASE], folds=some, workers=1)
+    numeric = table.features.numeric.copy()
+    numeric[0] = np.nan
+    f = Features(numeric, table.features.flags, table.features.codes, table.features.levels)
+    broken = Dataset(f, table.target, "classification", 3, table.weights)
+    got = train_population(broken, recipes=[BASE], folds=some, workers=1)
+    assert_same(got[0], clean[0])
+    assert got[1].status == "diverged"
+
+
+def test_patience_keeps_the_best_weights(table, folds):
+    # A rate of nearly nothing: no score is ever better by min_delta.
+    slow = BASE.replace(learning_rate=1e-9, patience=3, min_delta=0.1, epochs=50)
+    for r in train_population(table, recipes=[slow], folds=folds):
+        assert (r.status, r.epochs) == ("stopped", 4)
+        assert r.usable
+
+
+def test_a_time_limit_interrupts_and_leaves_usable_members(table, folds):
+    train_population(table, recipes=[BASE], folds=folds, workers=1)  # compiles
+    population = train_population(
+        table, recipes=[BASE, ENDLESS], folds=folds, workers=1, time_limit=3
+    )
+    statuses = [r.status for r in population]
+    assert statuses == ["finished", "finished", "interrupted", "interrupted"]
+    begun, waiting = population[2], population[3]
+    assert begun.usable
+    assert begun.epochs == len(begun.curves["loss"]) > 0
+    net = predict.Net(ENDLESS, begun.shape, begun.parameters, begun.running)
+    rows = folds[0][1]
+    outputs = np.float64(predict.predict([net], table.features, rows)[0])
+    log_p = outputs - np.log(np.exp(outputs).sum(1, keepdims=True))
+    loss = -np.average(log_p[np.arange(len(rows)), table.target[rows]], weights=table.weights[rows])
+    np.testing.assert_allclose(begun.best_score, loss, rtol=1e-4)
+    assert (waiting.epochs, waiting.best_epoch, waiting.usable) == (0, 0, False)
+
+
+def test_no_time_no_training(table, folds):
+    for r in train_population(table, recipes=[BASE], folds=folds, time_limit=0):
+        assert (r.status, r.epochs, r.usable) == ("interrupted", 0, False)
+        assert all(len(c) == 0 for c in r.curves.values())
+
+
+def trainer(table, folds, **options) -> train.Trainer:
+    return train.Trainer(train.arrange(table, None, folds), **options)
+
+
+def test_an_endless_stream_of_members_ends_at_a_stop(table, folds):
+    stop = threading.Event()
+    t = trainer(table, folds, workers=2, stop=stop)
+    drawn = []
+
+    def members():
+        for seed in itertools.count():
+            drawn.append(seed)
+            yield seed, Member(BASE, seed, seed % 2)
+
+    got = {}
+    for i, result in t.run(members()):
+        got[i] = result
+        if len(got) == 5:
+            stop.set()
+    assert t.interrupted
+    assert sorted(got) == drawn[: len(got)]
+    assert sum(r.status == "finished" for r in got.values()) >= 5
+    assert {r.status for r in got.values()} <= {"finished", "interrupted"}
+
+
+def test_ctrl_c_interrupts_members_and_a_second_one_is_raised(table, folds, monkeypatch):
+    strokes = iter([True])
+
+    class Keyboard(queue.Queue):
+        def get(self, *args, **kwargs):
+            if next(strokes, False):
+                raise KeyboardInterrupt
+            return super().get(*args, **kwargs)
+
+    train_population(table, recipes=[BASE], folds=folds, workers=1)  # compiles
+    monkeypatch.setattr(train.queue, "Queue", Keyboard)
+    t = trainer(table, folds, workers=1)
+    results = list(t.run([(0, Member(ENDLESS)), (1, Member(ENDLESS, 1))]))
+    assert t.interrupted
+    assert {r.status for _, r in results} <= {"interrupted"}
+
+    strokes = iter([True, True])
+    t = trainer(table, folds, workers=1)
+    with pytest.raises(KeyboardInterrupt):
+        list(t.run([(0, Member(ENDLESS))]))
+
+
+def test_closing_the_stream_stops_the_workers(table, folds):
+    before = set(threading.enumerate())
+    t = trainer(table, folds, workers=2)
+    stream = t.run((i, Member(BASE if i == 0 else ENDLESS, i)) for i in itertools.count())
+    assert next(stream)[0] == 0
+    stream.close()
+    for thread in set(threading.enumerate()) - before:
+        thread.join(timeout=60)
+        assert not thread.is_alive()
+    assert not t.interrupted
+
+
+def test_an_error_of_a_worker_reaches_the_caller(table, folds, monkeypatch):
+    def fail(*args):
+        raise MemoryError("no more")
+
+    monkeypatch.setattr(program.Program, "compile", fail)
+    with pytest.raises(MemoryError, match="no more"):
+        train_population(table, recipes=[BASE], folds=folds, workers=2)
+
+
+def test_results_are_told_as_they_come_on_the_callers_thread(table, folds):
+    told = []
+
+    def tell(result):
+        told.append((result, threading.current_thread()))
+
+    population = train_population(table, recipes=MIXED[:2], folds=folds, workers=2, on_result=tell)
+    assert {id(r) for r, _ in told} == {id(r) for r in population}
+    assert {t for _, t in told} == {threading.current_thread()}
+
+
+# --- arguments -----------------------------------------------------------------------------------
+
+
+def test_bad_arguments_are_refused(table, regression, folds):
+    n = len(table)
+    rows = np.arange(n)
+    bad = [
+        ("either a validation set or folds", {}),
+        ("either a validation set or folds", {"valid": table, "folds": folds}),
+        ("at least one recipe", {"valid": table, "recipes": []}),
+        ("one seed", {"valid": table, "seeds": []}),
+        ("folds is empty", {"folds": []}),
+        ("fold 0 has 0 training", {"folds": [(rows[:0], rows)]}),
+        ("fold 1 has 240 training and 0", {"folds": [(rows, rows), (rows, rows[:0])]}),
+        ("fold 0: its training rows reach outside the 240", {"folds": [(rows + 1, rows)]}),
+        ("fold 0: its validation rows reach outside", {"folds": [(rows, rows - 1)]}),
+        ("other columns, levels or outputs", {"valid": regression}),
+        ("other columns", {"valid": Dataset.from_arrays(rows[:, None], rows % 3, "multiclass")}),
+    ]
+    for says, arguments in bad:
+        with pytest.raises(InputError, match=says):
+            train_population(table, **arguments)
+
+
+def test_arrays_of_nearly_equal_length_share_programs():
+    sizes = np.arange(1, 5000)
+    out = np.array([program.rounded(int(n)) for n in sizes])
+    assert np.all(out >= sizes)
+    assert np.all(out[sizes > 64] <= 1.125 * sizes[sizes > 64])
+    assert np.all(np.diff(out) >= 0)
+    assert len(set(out)) < 80
