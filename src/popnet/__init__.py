@@ -13,11 +13,16 @@ from popnet._version import __version__
 if TYPE_CHECKING:
     from popnet.dataset import Dataset, Features
     from popnet.errors import InputError, ModelError, PopnetError, RecipeError
+    from popnet.estimators import Classifier, Regressor
+    from popnet.model import Model
     from popnet.population.members import Member, Result
     from popnet.population.train import Population, train_population
     from popnet.recipe import Recipe
 
 _HOME = {
+    "Classifier": "estimators",
+    "Regressor": "estimators",
+    "Model": "model",
     "Dataset": "dataset",
     "Features": "dataset",
     "InputError": "errors",

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from popnet._version import __version__
-from popnet.errors import InputError, PopnetError
+from popnet.durations import seconds
+from popnet.errors import PopnetError
 
 if TYPE_CHECKING:
     from popnet.fit import Fitted
@@ -67,19 +68,6 @@ Table = Annotated[
     str,
     typer.Argument(metavar="TABLE", help="CSV (.gz too), Parquet, Arrow/Feather or JSON lines."),
 ]
-
-
-def seconds(text: str) -> float:
-    """Return the seconds of ``90``, ``90s``, ``5m``, ``1.5h`` or ``1h30m``.
-
-    Raises:
-        InputError: it is no duration.
-    """
-    units = {"": 1, "s": 1, "m": 60, "h": 3600}
-    parts = re.findall(r"(\d+(?:\.\d+)?)\s*([smh]?)", text.strip().lower())
-    if not parts or "".join(a + b for a, b in parts) != re.sub(r"\s", "", text.strip().lower()):
-        raise InputError(f"'{text}' is no time limit; write for example 90s, 5m or 1h30m.")
-    return sum(float(a) * units[b] for a, b in parts)
 
 
 @app.command()

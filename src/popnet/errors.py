@@ -1,10 +1,9 @@
 """What popnet raises.
 
     PopnetError                       everything below
-    ├── InputError (ValueError)       the user's data or options; one sentence that says what, where, what to do
-    │   ├── RecipeError               a recipe's field: unknown, or an impossible value
-    │   └── ModelError                a model folder that is missing, altered or cut short
-    └── OutOfTime                     the time limit passed before anything usable existed
+    └── InputError (ValueError)       the user's data or options; one sentence that says what, where, what to do
+        ├── RecipeError               a recipe's field: unknown, or an impossible value
+        └── ModelError                a model folder that is missing, altered or cut short
 
 The command line prints the sentence and ends with exit status 2 for every ``InputError``.
 """
@@ -29,10 +28,6 @@ class RecipeError(InputError):
 
 class ModelError(InputError):
     """A model folder is missing, was altered, or was cut short."""
-
-
-class OutOfTime(PopnetError):
-    """The time limit passed before there was anything to keep."""
 
 
 def closest(name: str, known: Iterable[str]) -> str:

@@ -1,4 +1,4 @@
-"""The main job: read, check, split, search, train, ensemble, score. Both the command line and the estimators call it."""
+"""The main job: read, check, split, search, train, ensemble, score; what the command line and the estimators call."""
 
 from __future__ import annotations
 
@@ -52,6 +52,8 @@ class Options:
         group: column whose equal values are never split between parts.
         time: column by which parts are ordered: the latest rows are held out.
         drop: columns to leave out.
+        keep: columns to use even if they look like identifiers, free text or duplicates.
+        tiny: whether a table may have fewer than 10 rows, or a class one row only.
         seed: of every random choice.
         workers: threads on a CPU; None for one a core.
     """
@@ -69,6 +71,8 @@ class Options:
     group: str | None = None
     time: str | None = None
     drop: Sequence[str] = ()
+    keep: Sequence[str] = ()
+    tiny: bool = False
     seed: int = 0
     workers: int | None = None
 
@@ -165,7 +169,7 @@ class _Pool:
 def fit(
     source: Any,
     target: str | Sequence[str],
-    options: Options = Options(),  # noqa: B008 - frozen
+    options: Options = Options(),
     *,
     on_progress: Callable[[Progress], None] | None = None,
     began: float | None = None,
@@ -215,7 +219,7 @@ def prepare(source: Any, target: str | Sequence[str], options: Options) -> _Tabl
     frame = read_table(source)
     schema = infer_schema(
         frame, target, task=options.task, weight=options.weight, group=options.group, time=options.time,
-        drop=options.drop,
+        drop=options.drop, keep=options.keep, **({"fewest_rows": 2, "single_rows": True} if options.tiny else {}),
     )  # fmt: skip
     names = schema.target.names
     if schema.rows_without_target:
@@ -288,6 +292,7 @@ class _Job:
         self.recipe_ids: list[int] = []
         self.training_seconds = 0.0
         self.scores: dict[int, float] = {}
+        self.member_scores: dict[int, float] = {}
 
     # --- training ------------------------------------------------------------------------------------
 
@@ -375,7 +380,13 @@ class _Job:
             candidate = self.candidates[recipe_id] = Candidate(recipe_id, empty)
         candidate.nets[fold] = net
         candidate.ids[fold] = member
-        candidate.predictions[self.pool.place[rows]] = self._scores(outputs)
+        scores = self._scores(outputs)
+        candidate.predictions[self.pool.place[rows]] = scores
+        data = self.table.data
+        weights = None if data.weights is None else np.asarray(data.weights)[rows]
+        self.member_scores[member] = self.metric(
+            *self._in_units(data.target[rows], scores), weights
+        )
         if self._complete(candidate):
             self.scores[recipe_id] = self.metric(
                 *self._truth(candidate.predictions), self._pool_weights()
@@ -447,7 +458,8 @@ class _Job:
         from popnet.report.gather import gather
 
         facts = gather(
-            model, self.results, self.recipe_ids, member_weight, self.scores, gain, scored,
+            model, self.results, self.recipe_ids, member_weight, self.member_scores, self.scores, gain,
+            scored,
             table={
                 "source": source, "train_rows": len(self.table.train), "test_rows": len(self.table.test),
                 "split": self.table.split, "folds": len(self.table.folds), "notes": self.table.notes,

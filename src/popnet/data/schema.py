@@ -122,6 +122,8 @@ def infer_schema(
     time: str | None = None,
     drop: Sequence[str] = (),
     keep: Sequence[str] = (),
+    fewest_rows: int = FEWEST_ROWS,
+    single_rows: bool = False,
 ) -> Schema:
     """Find what each column of a table holds, and the task.
 
@@ -134,20 +136,22 @@ def infer_schema(
         time: column that orders the rows.
         drop: columns to leave out.
         keep: columns to use even if they look like identifiers, free text or duplicates.
+        fewest_rows: rows with a target that must be there.
+        single_rows: whether a class may have one row only.
 
     Raises:
-        InputError: a named column is not there, or has two roles; fewer than 10 rows with a
+        InputError: a named column is not there, or has two roles; too few rows with a
             target; no column is left to learn from; and what `infer_target` raises.
     """
     names = (target,) if isinstance(target, str) else tuple(target)
     if isinstance(drop, str) or isinstance(keep, str):
         raise InputError("drop and keep take lists of columns, not one name.")
     _check_roles(frame, names, weight, group, time, drop, keep)
-    found_target = infer_target(frame, names, task)
+    found_target = infer_target(frame, names, task, single_rows=single_rows)
     without = frame.height - frame.select(names).drop_nulls().height
-    if frame.height - without < FEWEST_ROWS:
+    if frame.height - without < fewest_rows:
         raise InputError(
-            f"the table has {frame.height - without} rows with a target, at least {FEWEST_ROWS} "
+            f"the table has {frame.height - without} rows with a target, at least {fewest_rows} "
             "are needed; give more rows."
         )
     spared = {*keep, *([time] if time else [])}

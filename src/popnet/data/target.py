@@ -44,7 +44,13 @@ class Target(BaseModel):
     detected: bool = True
 
 
-def infer_target(frame: pl.DataFrame, names: Sequence[str], task: str | None = None) -> Target:
+def infer_target(
+    frame: pl.DataFrame,
+    names: Sequence[str],
+    task: str | None = None,
+    *,
+    single_rows: bool = False,
+) -> Target:
     """Find the task and the classes.
 
     Without ``task``: truth values and text are classes (text that is all numbers counts as
@@ -58,6 +64,7 @@ def infer_target(frame: pl.DataFrame, names: Sequence[str], task: str | None = N
         frame: the table.
         names: target columns.
         task: "binary", "multiclass", "regression", or "classification" for one of the first two.
+        single_rows: whether a class may have one row only.
 
     Raises:
         InputError: no such column, a name twice, all values missing, an unknown task; one class, a
@@ -83,7 +90,7 @@ def infer_target(frame: pl.DataFrame, names: Sequence[str], task: str | None = N
             f"several targets ({_quote(names)}) can only be a regression; give one target for a "
             "classification."
         )
-    classes = _find_classes(present[names[0]])
+    classes = _find_classes(present[names[0]], single_rows)
     if task == "binary" and len(classes) != 2:
         raise InputError(
             f"the target column '{names[0]}' has {len(classes)} classes, a binary task has 2; use "
@@ -152,7 +159,7 @@ def _runs_without_gap(levels: np.ndarray) -> bool:
     return bool(np.array_equal(levels, levels[0] + np.arange(len(levels))))
 
 
-def _find_classes(values: pl.Series) -> tuple[Label, ...]:
+def _find_classes(values: pl.Series, single_rows: bool = False) -> tuple[Label, ...]:
     name, n = values.name, len(values)
     if not (values.dtype.is_numeric() or values.dtype in (pl.Boolean, pl.String)):
         raise InputError(
@@ -173,7 +180,7 @@ def _find_classes(values: pl.Series) -> tuple[Label, ...]:
             f"identifier; {cure} another target."
         )
     single = counts.filter(pl.col("count") == 1)[name].to_list()
-    if single:
+    if single and not single_rows:
         listed = ", ".join(show(v) for v in single[:5]) + (", …" if len(single) > 5 else "")
         many = "classes" if len(single) > 1 else "class"
         each = "one row each" if len(single) > 1 else "one row only"

@@ -152,8 +152,8 @@ class Arrays:
 
     def _folds(self, batch_size: int) -> epoch.Folds:
         chunk = epoch.EVALUATION_ROWS
-        train_length = max(len(t) for t, _ in self.folds) + batch_size
-        valid_length = -(-max(len(v) for _, v in self.folds) // chunk) * chunk
+        train_length = rounded(max(len(t) for t, _ in self.folds)) + batch_size
+        valid_length = -(-rounded(max(len(v) for _, v in self.folds)) // chunk) * chunk
 
         def filled(index: Array, length: int) -> np.ndarray:
             out = np.full(
@@ -180,9 +180,20 @@ def class_weight(data: Dataset, index: Array) -> np.ndarray:
     return np.where(counts > 0, len(index) / (data.n_outputs * present), 1.0).astype(np.float32)
 
 
+def rounded(n: int) -> int:
+    """Return ``n`` rounded up to a number with three significant bits, at least 64.
+
+    Arrays that hold one row more or less then have the same shape, and share compiled programs.
+    """
+    step = 2 ** max(0, n.bit_length() - 4)
+    return max(64, -(-n // step) * step)
+
+
 def _rows(data: Dataset) -> epoch.Rows:
     weights = data.weights if data.weights is not None else np.ones(len(data), np.float32)
-    return epoch.Rows(inputs(data.features), data.target, np.asarray(weights, np.float32))
+    rows = epoch.Rows(inputs(data.features), data.target, np.asarray(weights, np.float32))
+    more = rounded(len(data)) - len(data)
+    return jax.tree.map(lambda x: np.pad(x, [(0, more)] + [(0, 0)] * (x.ndim - 1)), rows)
 
 
 def inputs(features: Features) -> mlp.Inputs:

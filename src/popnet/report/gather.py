@@ -7,7 +7,6 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from popnet._version import __version__
@@ -21,6 +20,7 @@ def gather(
     results: Sequence[Result],
     recipe_ids: Sequence[int],
     member_weight: Mapping[int, float],
+    member_scores: Mapping[int, float],
     scores: Mapping[int, float],
     gain: Mapping[str, Any],
     scored: Mapping[str, Any],
@@ -43,7 +43,8 @@ def gather(
             "status": r.status,
             "epochs": r.epochs,
             "best_epoch": r.best_epoch,
-            "score": r.best_score if r.usable else None,
+            "score": member_scores.get(i),
+            "monitored": r.best_score if r.usable else None,
             "seconds": r.seconds,
             "weight": float(member_weight.get(i, 0.0)),
             "curves": {name: [float(v) for v in values] for name, values in r.curves.items()},
@@ -114,12 +115,15 @@ def gather(
 
 
 def population_parquet(facts: Mapping[str, Any]) -> bytes:
-    """Return ``population.parquet``: a row a member, with its recipe's fields as columns."""
+    """Return ``population.parquet``: a row a member, with its recipe's fields as columns.
+
+    ``score`` is the fit's metric on the member's held-out rows, ``monitored`` the loss that early stopping watched.
+    """
     rows = [
         {
             "id": m["id"], "recipe_id": m["recipe_id"], "seed": m["seed"], "fold": m["fold"],
             "status": m["status"], "epochs": m["epochs"], "best_epoch": m["best_epoch"],
-            "valid_score": np.nan if m["score"] is None else m["score"], "seconds": m["seconds"],
+            "score": m["score"], "monitored": m["monitored"], "seconds": m["seconds"],
             "weight": m["weight"], **{f"recipe.{k}": v for k, v in m["recipe"].items()},
         }
         for m in facts["members"]

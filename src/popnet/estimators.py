@@ -1,0 +1,281 @@
+"""`Classifier` and `Regressor`: popnet with scikit-learn's conventions. The only file that knows its base classes."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import polars as pl
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    check_array,
+    check_is_fitted,
+    column_or_1d,
+    validate_data,
+)
+
+from popnet.data.read import read_table
+from popnet.errors import InputError
+from popnet.fit import Options, fit
+from popnet.model import check_output, write_folder
+from popnet.recipe import Recipe
+from popnet.types import Array
+
+TARGET, WEIGHT = "__target__", "__weight__"
+
+
+class _Estimator(BaseEstimator):
+    """What both estimators share: parameters, input checks, fitting.
+
+    Parameters are documented at `Classifier`.
+    """
+
+    def __init__(
+        self,
+        *,
+        time_limit: float | str | None = None,
+        members: int | None = None,
+        folds: int | None = None,
+        search: str = "random",
+        ensemble: str = "greedy",
+        metric: str | None = None,
+        recipe: Recipe | None = None,
+        test_size: float = 0.0,
+        seed: int = 0,
+        workers: int | None = None,
+    ) -> None:
+        self.time_limit = time_limit
+        self.members = members
+        self.folds = folds
+        self.search = search
+        self.ensemble = ensemble
+        self.metric = metric
+        self.recipe = recipe
+        self.test_size = test_size
+        self.seed = seed
+        self.workers = workers
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.categorical = True
+        tags.input_tags.string = True
+        tags.non_deterministic = self.time_limit is not None
+        return tags
+
+    # --- input -------------------------------------------------------------------------------------
+
+    def _frame(self, X: Any, *, reset: bool) -> pl.DataFrame:
+        """Return X as a frame whose columns are named as in `fit`."""
+        if hasattr(X, "columns"):
+            validate_data(self, X, reset=reset, skip_check_array=True)
+            frame = read_table(X)
+            if not hasattr(self, "feature_names_in_"):
+                frame.columns = _names(frame.width)
+            return frame
+        array = X if hasattr(X, "dtype") or hasattr(X, "tocsr") else np.asarray(X)
+        if getattr(array, "dtype", None) == object and _holds_text(array):
+            validate_data(self, X, reset=reset, dtype=None, ensure_all_finite=False)
+        else:
+            array = validate_data(
+                self, X, reset=reset, dtype="numeric", ensure_all_finite="allow-nan"
+            )
+        return read_table(
+            pl.DataFrame(np.asarray(array), schema=_names(array.shape[1]), orient="row")
+        )
+
+    def _fit(
+        self,
+        X: Any,
+        frame: pl.DataFrame,
+        y: np.ndarray,
+        sample_weight: Array | None,
+        task: str,
+        began: float,
+    ) -> None:
+        if frame.height != len(y):
+            raise ValueError(f"X has {frame.height} rows, y has {len(y)}.")
+        if frame.height < 2:
+            raise InputError("Found 1 sample; at least 2 are needed to train and to validate.")
+        columns = y.T if y.ndim == 2 else [y]
+        targets = [TARGET] if y.ndim == 1 else [f"{TARGET}{k}" for k in range(y.shape[1])]
+        frame = frame.with_columns(
+            pl.Series(n, c.tolist() if c.dtype.kind in "OUS" else c)
+            for n, c in zip(targets, columns, strict=True)
+        )
+        if sample_weight is not None:
+            frame = frame.with_columns(
+                pl.Series(WEIGHT, _check_sample_weight(sample_weight, X, dtype=np.float64))
+            )
+        limit = self.time_limit
+        if isinstance(limit, str):
+            from popnet.durations import seconds
+
+            limit = seconds(limit)
+        options = Options(
+            task=task, time_limit=limit, members=self.members, folds=self.folds, search=self.search,
+            ensemble=self.ensemble, metric=self.metric, recipe=self.recipe, test_size=self.test_size,
+            weight=WEIGHT if sample_weight is not None else None, seed=self.seed, workers=self.workers,
+            keep=() if hasattr(X, "columns") else tuple(c for c in frame.columns if c.startswith("x")),
+            tiny=True,
+        )  # fmt: skip
+        fitted = fit(frame, targets if y.ndim == 2 else TARGET, options, began=began)
+        self.model_ = fitted.model
+        self.facts_ = fitted.facts
+        self.n_iter_ = max((r.epochs for r in fitted.results), default=1)
+
+    def _encoded(self, X: Any) -> np.ndarray:
+        """Return probabilities, or standardised targets, of X."""
+        check_is_fitted(self, "model_")
+        frame = self._frame(X, reset=False)
+        return self.model_.scores(self.model_.encoder.transform(frame))
+
+    def save(self, folder: str | Path, overwrite: bool = False) -> Path:
+        """Write the fitted model as a model folder (see ``popnet predict``) and return its path.
+
+        Raises:
+            InputError: the folder holds something already, or cannot be written.
+        """
+        from popnet.report.gather import population_parquet
+        from popnet.report.page import render
+
+        check_is_fitted(self, "model_")
+        folder = Path(folder)
+        check_output(folder, overwrite)
+        page = render(self.facts_).encode()
+        write_folder(
+            folder,
+            self.model_,
+            {"report.html": page, "population.parquet": population_parquet(self.facts_)},
+        )
+        return folder
+
+
+class Classifier(ClassifierMixin, _Estimator):
+    """An ensemble of neural nets that classifies the rows of a table.
+
+    Takes NumPy arrays, and pandas or polars frames with numbers, strings, dates and missing values as they are.
+
+    Parameters
+    ----------
+    time_limit : float or str, default=None
+        Seconds (or ``"5m"``) that `fit` may take, compilation included. None: no limit; the result then depends on
+        the data, the parameters and the seed alone.
+    members : int, default=None
+        Nets to train. None: 40, or as many as the time limit allows.
+    folds : int, default=None
+        Cross-validation folds; 1 holds out a fifth. None: by the number of rows.
+    search : {"random", "grid"}, default="random"
+        How recipes are chosen.
+    ensemble : {"greedy", "average", "vote"}, default="greedy"
+        How members are combined.
+    metric : str, default=None
+        What the ensemble is chosen for; None: ``"accuracy"`` (``"rmse"`` for `Regressor`).
+    recipe : popnet.Recipe, default=None
+        Base recipe. None: the default one for the data's size.
+    test_size : float, default=0.0
+        Share of rows held out for an honest score in ``facts_``; 0 trains on all rows.
+    seed : int, default=0
+        Of every random choice.
+    workers : int, default=None
+        Threads; None: one a core.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The labels.
+    model_ : popnet.Model
+        The ensemble.
+    facts_ : dict
+        Scores, members and their curves, and all that the report shows.
+    n_features_in_ : int
+        Columns of X in `fit`.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Their names, if X had names.
+    n_iter_ : int
+        Most epochs that a member was trained.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from popnet import Classifier, Recipe
+    >>> X, y = load_iris(return_X_y=True)
+    >>> recipe = Recipe(depth=1, width=16, batch_size=32, epochs=60)
+    >>> bool(Classifier(members=5, recipe=recipe).fit(X, y).score(X, y) > 0.9)
+    True
+    """
+
+    def fit(self, X: Any, y: Any, sample_weight: Array | None = None) -> Self:
+        """Fit to X ``(n_samples, n_features)`` and labels y ``(n_samples,)``."""
+        began = time.monotonic()
+        frame = self._frame(X, reset=True)
+        if y is None:
+            raise ValueError("requires y to be passed, but the target y is None.")
+        y = column_or_1d(y, warn=True)
+        check_classification_targets(y)
+        self.classes_ = np.unique(y)
+        if len(self.classes_) < 2:
+            raise InputError(
+                f"y has one class, {self.classes_[0]!r}; a classifier needs at least two classes."
+            )
+        codes = np.searchsorted(self.classes_, y)
+        task = "binary" if len(self.classes_) == 2 else "multiclass"
+        self._fit(X, frame, codes, sample_weight, task, began)
+        self._order = np.asarray(self.model_.classes, dtype=int)
+        return self
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Return probabilities ``(n_samples, n_classes)``, columns as in ``classes_``."""
+        check_is_fitted(self, "model_")
+        scores = self._encoded(X)
+        out = np.zeros((len(scores), len(self.classes_)))
+        out[:, self._order] = scores
+        return out
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return labels ``(n_samples,)``."""
+        favourites = self.predict_proba(X).argmax(1)
+        return self.classes_[favourites]
+
+
+class Regressor(RegressorMixin, _Estimator):
+    """An ensemble of neural nets that predicts numbers from the rows of a table.
+
+    Parameters and attributes are those of `Classifier`, without ``classes_``; several targets are allowed.
+    """
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
+    def fit(self, X: Any, y: Any, sample_weight: Array | None = None) -> Self:
+        """Fit to X ``(n_samples, n_features)`` and targets y ``(n_samples,)`` or ``(n_samples, n_targets)``."""
+        began = time.monotonic()
+        frame = self._frame(X, reset=True)
+        if y is None:
+            raise ValueError("requires y to be passed, but the target y is None.")
+        y = check_array(y, ensure_2d=False, dtype="numeric", input_name="y").astype(np.float64)
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        self._fit(X, frame, y, sample_weight, "regression", began)
+        self._single = y.ndim == 1
+        return self
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return predictions ``(n_samples,)``, or ``(n_samples, n_targets)``."""
+        scores = self._encoded(X)
+        values = self.model_.encoder.decode_target(scores)
+        return values[:, 0] if self._single else values
+
+
+def _names(width: int) -> list[str]:
+    return [f"x{i}" for i in range(width)]
+
+
+def _holds_text(array: np.ndarray) -> bool:
+    return any(isinstance(v, str) for v in array.reshape(-1))
