@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -47,7 +48,7 @@ class Space:
         if embedded:
             changes["embedding_scale"] = _log_uniform(rng, 0.1, 10.0)
             changes["embedding_spread"] = float(rng.choice([0.5, 1.0]))
-        return base.replace(**changes, **self.shapes[shape])
+        return self._changed(changes, shape)
 
     def grid(self) -> Iterator[Recipe]:
         """Yield the full factorial of the fields that matter most, in an order that varies rates first."""
@@ -57,9 +58,19 @@ class Space:
             "activation": ("relu", "silu"),
             "learning_rate": (1e-3, 2e-3, 4e-3),
         }
-        for shape in self.shapes:
+        for shape in range(len(self.shapes)):
+            seen = set()
             for values in itertools.product(*axes.values()):
-                yield self.base.replace(**dict(zip(axes, values, strict=True)), **shape)
+                recipe = self._changed(dict(zip(axes, values, strict=True)), shape)
+                if (key := recipe.to_json()) not in seen:
+                    seen.add(key)
+                    yield recipe
+
+    def _changed(self, changes: dict[str, Any], shape: int) -> Recipe:
+        """Change the base recipe; Adam has no decoupled decay to search over."""
+        if self.base.optimizer == "adam":
+            changes.pop("weight_decay", None)
+        return self.base.replace(**changes, **self.shapes[shape])
 
 
 def default_space(data: Dataset, rows: int, recipe: Recipe | None = None, shapes: int = 3) -> Space:
