@@ -1,0 +1,83 @@
+"""What a run can afford."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from popnet.search import budget
+
+
+@pytest.mark.parametrize(
+    ("rows", "share"), [(100, 0.2), (9_999, 0.2), (10_000, 0.1), (200_000, 0.1), (2_000_000, 0.01)]
+)
+def test_a_fifth_is_held_out_and_less_of_many_rows(rows, share):
+    assert budget.test_fraction(rows) == pytest.approx(share)
+
+
+@given(st.integers(1, 10**8))
+def test_never_more_than_the_most_test_rows(rows):
+    assert budget.test_fraction(rows) * rows <= budget.MOST_TEST_ROWS + 1e-6
+
+
+@pytest.mark.parametrize(
+    ("rows", "members", "folds"),
+    [
+        (100, None, 5), (50_000, None, 5), (50_001, None, 3), (150_001, None, 1),
+        (100, 3, 3), (100, 1, 1), (100, 40, 5), (10**6, 40, 1),
+    ],
+)  # fmt: skip
+def test_folds(rows, members, folds):
+    assert budget.fold_count(rows, members) == folds
+
+
+def test_clock_counts_from_the_commands_start():
+    clock = budget.Clock(time.monotonic() - 100.0, 160.0)
+    assert 100 <= clock.elapsed() < 160
+    assert clock.left() == pytest.approx(160 - clock.elapsed(), abs=1)
+    assert clock.training_deadline(10.0) == pytest.approx(clock.began + 150)
+
+
+def test_clock_without_a_limit_never_ends():
+    clock = budget.Clock(time.monotonic(), None)
+    assert clock.left() == np.inf
+    assert clock.training_deadline(10.0) is None
+
+
+@given(st.floats(0.01, 1e5), st.integers(0, 20_000))
+def test_finishing_takes_less_than_a_third_of_the_limit(limit, rows):
+    seconds = budget.finishing_seconds(limit, rows)
+    assert 0 < seconds <= 0.3 * limit
+    assert budget.finishing_seconds(limit, rows + 1000) >= seconds
+
+
+def test_finishing_needs_no_time_kept_without_a_limit():
+    assert budget.finishing_seconds(None, 20_000) == 0
+
+
+def test_epochs_fill_the_time_of_all_workers():
+    """8 recipes x 5 folds = 40 members; 2 workers x 100 s / 40 = 5 s a member; at 0.1 s an epoch: 50."""
+    assert budget.affordable_epochs(200, 0.1, 100.0, 2, 5, None) == 50
+    assert budget.affordable_epochs(30, 0.1, 100.0, 2, 5, None) == 30
+    assert budget.affordable_epochs(200, 0.1, 100.0, 2, 5, 10) == 200  # 10 members have 20 s each
+
+
+def test_epochs_are_as_wanted_without_a_limit_and_two_at_least():
+    assert budget.affordable_epochs(77, 10.0, np.inf, 1, 5, None) == 77
+    assert budget.affordable_epochs(77, 10.0, 0.1, 1, 5, None) == 2
+    assert budget.affordable_epochs(77, 0.0, 10.0, 1, 5, None) == 77
+
+
+@given(
+    st.integers(2, 500), st.floats(1e-5, 100), st.floats(0, 1e5), st.integers(1, 16),
+    st.integers(1, 5), st.none() | st.integers(1, 100),
+)  # fmt: skip
+def test_planned_members_fit_the_time(wanted, epoch, seconds, workers, folds, members):
+    epochs = budget.affordable_epochs(wanted, epoch, seconds, workers, folds, members)
+    nets = folds * min(budget.RECIPES_WANTED, max(1, (members or 10**9) // folds))
+    assert 2 <= epochs <= max(2, wanted)
+    assert epochs == 2 or epochs * epoch * nets / workers <= seconds * (1 + 1e-9)

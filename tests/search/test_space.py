@@ -1,0 +1,144 @@
+"""Recipes drawn from the search space are valid, within their ranges, and determined by the seed."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from popnet import Dataset, Features, Recipe
+from popnet.search.space import Space, default_space
+from popnet.search.strategies import STRATEGIES
+
+RANGES = {
+    "learning_rate": (5e-4, 8e-3),
+    "weight_decay": (1e-3, 1.0),
+    "dropout": (0.0, 0.5),
+    "input_noise": (0.0, 0.1),
+    "embedding_scale": (0.1, 10.0),
+}
+CHOICES = {
+    "activation": {"relu", "silu", "mish", "gelu", "elu", "leaky_relu"},
+    "norm": {"none", "batch", "layer"},
+    "beta2": {0.95, 0.99, 0.999},
+    "ema": {0.0, 0.99, 0.998},
+    "schedule": {"cosine", "coslog", "warmup_cosine"},
+    "label_smoothing": {0.0, 0.05},
+    "mixup": {0.0, 0.2},
+    "embedding_spread": {0.5, 1.0},
+}
+
+
+def columns(numeric: int) -> Dataset:
+    rows = 20
+    features = Features(
+        np.zeros((rows, numeric), np.float32),
+        np.zeros((rows, 1), np.uint8),
+        np.zeros((rows, 0), np.int32),
+        (),
+    )
+    return Dataset(features, np.arange(rows, dtype=np.int32) % 2, "classification", 2)
+
+
+def first(strategy: str, space: Space, seed: int, count: int = 24) -> list[Recipe]:
+    return list(itertools.islice(STRATEGIES[strategy](space, seed), count))
+
+
+@given(st.integers(0, 2**31 - 1), st.sampled_from([0, 4, 300]), st.integers(10, 10**6))
+def test_draws_are_valid_recipes_within_their_ranges(seed, numeric, rows):
+    space = default_space(columns(numeric), rows)
+    for recipe in first("random", space, seed, 6)[1:]:
+        assert Recipe.from_mapping(recipe.model_dump()) == recipe
+        for name, (low, high) in RANGES.items():
+            if name != "embedding_scale" or recipe.numeric_embedding != "none":
+                assert low <= getattr(recipe, name) <= high, name
+        for name, choices in CHOICES.items():
+            if name != "embedding_spread" or recipe.numeric_embedding != "none":
+                assert getattr(recipe, name) in choices, name
+        searched = {*RANGES, *CHOICES, "depth", "width"}
+        kept = set(Recipe.model_fields) - searched
+        assert all(getattr(recipe, k) == getattr(space.base, k) for k in kept)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_the_default_recipe_comes_first(strategy):
+    space = default_space(columns(4), 1000)
+    assert first(strategy, space, 5, 1) == [space.base]
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_same_seed_same_recipes_and_another_seed_others(strategy):
+    space = default_space(columns(4), 1000)
+    assert first(strategy, space, 1) == first(strategy, space, 1)
+    assert first(strategy, space, 1)[1:] != first(strategy, space, 2)[1:]
+
+
+def test_more_recipes_do_not_change_the_first_ones():
+    space = default_space(columns(4), 1000)
+    assert first("random", space, 3, 24)[:5] == first("random", space, 3, 5)
+
+
+def test_random_recipes_differ_and_turn_through_the_shapes():
+    space = default_space(columns(4), 100_000)
+    recipes = first("random", space, 0, 25)
+    assert len(set(map(str, recipes))) == 25
+    shapes = [(r.depth, r.width) for r in recipes]
+    assert shapes[:3] == [(2, 128), (2, 256), (3, 128)]
+    assert shapes[1:4] == shapes[4:7]
+
+
+def test_rates_are_drawn_on_a_logarithmic_scale():
+    """Half of the draws lie below the geometric mean; three deviations of 400 draws are 30."""
+    space = default_space(columns(0), 1000)
+    rates = [r.learning_rate for r in first("random", space, 0, 401)[1:]]
+    below = sum(rate < np.sqrt(5e-4 * 8e-3) for rate in rates)
+    assert 170 <= below <= 230
+
+
+def test_the_grid_is_complete_and_ends():
+    space = default_space(columns(4), 1000, shapes=2)
+    recipes = first("grid", space, 0, 10_000)
+    assert len(recipes) == len(set(map(str, recipes)))
+    points = {str(r) for r in space.grid()}
+    assert {str(r) for r in recipes} == points | {str(space.base)}
+    assert len(points) == 2 * 3 * 3 * 2 * 3
+
+
+@pytest.mark.parametrize("shapes", [1, 2, 3])
+def test_no_more_structures_than_asked_for(shapes):
+    space = default_space(columns(4), 1000, shapes=shapes)
+    assert len({(r.depth, r.width) for r in first("random", space, 0, 30)}) == shapes
+
+
+def test_the_default_recipe_fits_the_data():
+    few, many = default_space(columns(4), 300).base, default_space(columns(4), 1_000_000).base
+    assert few.width < many.width
+    assert (few.batch_size, many.batch_size) == (32, 1024)
+    assert few.numeric_embedding == "periodic"
+    assert default_space(columns(0), 300).base.numeric_embedding == "none"
+    assert default_space(columns(300), 300).base.numeric_embedding == "none"
+    wide = default_space(columns(32), 300).base
+    assert wide.embedding_size * 32 <= 256
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_recipe_of_the_users_own_keeps_its_structure(strategy):
+    own = Recipe(depth=1, width=8, batch_size=32, epochs=3)
+    recipes = first(strategy, default_space(columns(4), 1000, own), 0)
+    assert recipes[0] == own
+    for recipe in recipes:
+        for name in Recipe.structure_fields:
+            assert getattr(recipe, name) == getattr(own, name)
+        assert recipe.epochs == 3
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_recipe_with_adam_is_searched_without_decoupled_decay(strategy):
+    """Adam refuses decoupled decay, so the search must not set it."""
+    recipes = first(strategy, default_space(columns(4), 1000, Recipe(optimizer="adam")), 0, 100)
+    assert {r.optimizer for r in recipes} == {"adam"}
+    assert {r.decay for r in recipes} == {0.0}
+    assert len(set(map(str, recipes))) == len(recipes) > 10
