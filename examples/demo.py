@@ -26,7 +26,9 @@ def main() -> None:
     fit = [*popnet, "fit", str(table), "--target", "diagnosis", "--out", str(model)]
     subprocess.run([*fit, "--time-limit", "45s", "--overwrite"], check=True)
     predictions = folder / "predictions.csv"
-    subprocess.run([*popnet, "predict", str(model), str(table), "--out", str(predictions)], check=True)
+    subprocess.run(
+        [*popnet, "predict", str(model), str(table), "--out", str(predictions)], check=True
+    )
     print("\nWhat you have now:")
     print(f"  model        {model.resolve()}")
     print(f"  report       {(model / 'report.html').resolve()}")
