@@ -156,9 +156,8 @@ class Arrays:
         valid_length = -(-rounded(max(len(v) for _, v in self.folds)) // chunk) * chunk
 
         def filled(index: Array, length: int) -> np.ndarray:
-            out = np.full(
-                length, index[0], np.int32
-            )  # only a fold's own rows: others may be broken
+            # Filled with a row of the fold itself: others may hold NaN, and 0 * NaN is NaN.
+            out = np.full(length, index[0], np.int32)
             out[: len(index)] = index
             return out
 
