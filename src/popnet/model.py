@@ -91,7 +91,12 @@ class Model:
         return out
 
     def predict_frame(
-        self, frame: pl.DataFrame, *, proba: bool = False, report: list[str] | None = None
+        self,
+        frame: pl.DataFrame,
+        *,
+        proba: bool = False,
+        report: list[str] | None = None,
+        first_row: int = 1,
     ) -> pl.DataFrame:
         """Predict the rows of a frame.
 
@@ -99,6 +104,7 @@ class Model:
             frame: has the columns that the model was trained on; others are ignored.
             proba: also give a column ``probability_<class>`` for each class.
             report: receives what was noticed (columns ignored, levels not seen in training).
+            first_row: number of the frame's first row, for messages.
 
         Returns:
             A column named like each target, and the probabilities.
@@ -106,7 +112,7 @@ class Model:
         Raises:
             InputError: a column is missing, or a value cannot be taken as its column's kind.
         """
-        scores = self.scores(self.encoder.transform(frame, report=report))
+        scores = self.scores(self.encoder.transform(frame, report=report, first_row=first_row))
         names = self.encoder.target.names
         if self.is_classifier:
             labels = np.array(self.classes, dtype=object)[scores.argmax(1)]
@@ -132,8 +138,10 @@ class Model:
         report: list[str] | None = None,
     ) -> Iterator[pl.DataFrame]:
         """Predict a table batch by batch, for tables larger than memory; see `predict_frame`."""
+        row = 1
         for batch in batches:
-            yield self.predict_frame(batch, proba=proba, report=report)
+            yield self.predict_frame(batch, proba=proba, report=report, first_row=row)
+            row += batch.height
 
     def evaluate(self, batches: Iterator[pl.DataFrame]) -> tuple[int, dict[str, float]]:
         """Return the number of rows with a target, and every metric on them.
@@ -141,17 +149,24 @@ class Model:
         Raises:
             InputError: the target is not there, or no row has one, or a class is unknown.
         """
-        true, predicted, weights = [], [], []
+        true, predicted, keeps, weights = [], [], [], []
+        row = 1
         for batch in batches:
-            y, keep = self.encoder.encode_target(batch)
-            scores = self.scores(self.encoder.transform(batch))
+            y, keep = self.encoder.encode_target(batch, first_row=row)
+            scores = self.scores(self.encoder.transform(batch, first_row=row))
             true.append(y[keep])
             predicted.append(scores[keep])
-            w = self.encoder.weights(batch) if self.schema.weight in batch.columns else None
-            weights.append(np.ones(int(keep.sum())) if w is None else w[keep])
+            keeps.append(keep)
+            if self.schema.weight in batch.columns:
+                weights.append(batch.select(self.schema.weight))
+            row += batch.height
         if not sum(map(len, true)):
             raise InputError("The table has no row with a target, so there is nothing to evaluate.")
-        y, p, w = (np.concatenate(x) for x in (true, predicted, weights))
+        w = None
+        if weights:  # of all batches at once: weights are relative to their mean
+            found = self.encoder.weights(pl.concat(weights, how="vertical_relaxed"))
+            w = None if found is None else found[np.concatenate(keeps)]
+        y, p = np.concatenate(true), np.concatenate(predicted)
         return len(y), metrics.all_of(self.encoder.target.task, *self.in_units(y, p), w)
 
     def in_units(self, true: Array, scores: Array) -> tuple[np.ndarray, np.ndarray]:
