@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from popnet._version import __version__
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # the names below are for type checkers; `__getattr__` loads them
     from popnet.dataset import Dataset, Features
     from popnet.errors import InputError, ModelError, PopnetError, RecipeError
     from popnet.estimators import Classifier, Regressor

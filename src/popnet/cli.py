@@ -283,7 +283,7 @@ def main() -> None:
     except Exception as error:  # usage errors carry their own text and exit status
         if not hasattr(error, "format_message"):
             raise
-        status = _say(f"{error.format_message()} See popnet --help.", 2)  # type: ignore[attr-defined]
+        status = _say(f"{error.format_message().rstrip('.')}. See popnet --help.", 2)  # type: ignore[attr-defined]
     sys.stdout.flush()
     sys.stderr.flush()
     if any(t.daemon and t.name.startswith("popnet") for t in threading.enumerate()):

@@ -78,15 +78,14 @@ class _Estimator(BaseEstimator):
                 frame.columns = _names(frame.width)
             return frame
         array = X if hasattr(X, "dtype") or hasattr(X, "tocsr") else np.asarray(X)
-        if getattr(array, "dtype", None) == object and _holds_text(array):
+        if getattr(array, "dtype", None) == np.dtype(object) and _holds_text(array):
             validate_data(self, X, reset=reset, dtype=None, ensure_all_finite=False)
         else:
             array = validate_data(
                 self, X, reset=reset, dtype="numeric", ensure_all_finite="allow-nan"
             )
-        return read_table(
-            pl.DataFrame(np.asarray(array), schema=_names(array.shape[1]), orient="row")
-        )
+        array = np.asarray(array)
+        return read_table(pl.DataFrame(array, schema=_names(array.shape[1]), orient="row"))
 
     def _fit(
         self,

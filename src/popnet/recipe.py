@@ -83,7 +83,7 @@ class Recipe(BaseModel):
 
     # --- activation -----------------------------------------------------------------------------------
     activation: Activation = "relu"
-    """Non-linearity of the hidden units. Default ``relu``. ``maxout`` has its own weights' shape and so its own program.
+    """Non-linearity of the hidden units. Default ``relu``. ``maxout`` has weights of another shape: its own program.
     Glorot et al. 2011 (relu); Maas et al. 2013 (leaky_relu); Clevert et al. 2016, arXiv:1511.07289 (elu); He et al.
     2015, arXiv:1502.01852 (prelu); Klambauer et al. 2017, arXiv:1706.02515 (selu); Hendrycks and Gimpel 2016,
     arXiv:1606.08415 (gelu, silu); Misra 2019, arXiv:1908.08681 (mish); Goodfellow et al. 2013 (maxout)."""
@@ -243,7 +243,7 @@ class Recipe(BaseModel):
                     "weight_decay: decoupled decay with Adam is AdamW; set optimizer = 'adamw', or use l2"
                 )
             # The default is meant for the others; written and read again, it must not be refused.
-            self.__dict__["weight_decay"] = 0.0
+            object.__setattr__(self, "weight_decay", 0.0)
         return self
 
     @property

@@ -134,7 +134,7 @@ class Numbers(NamedTuple):
             "optimizer": choices("optimizer").index(recipe.optimizer),
             "schedule": choices("schedule").index(recipe.schedule),
         }
-        values = {f: special.get(f, getattr(recipe, f, None)) for f in cls._fields}
+        values = {f: special[f] if f in special else getattr(recipe, f) for f in cls._fields}
         return cls(**{f: _scalar(v) for f, v in values.items()})
 
 

@@ -43,7 +43,7 @@ class Folds(NamedTuple):
         n_train: ``(K,)`` int32.
         valid: ``(K, multiple of EVALUATION_ROWS)`` int32.
         n_valid: ``(K,)`` int32.
-        class_weight: ``(K, O)`` float32, rows / (classes * rows of the class) in the training part; ones for regression.
+        class_weight: ``(K, O)`` float32, rows / (classes * rows of the class) in the training part, or ones.
     """
 
     train: Array
@@ -142,7 +142,7 @@ def batch_loss(
 
 
 class Objective(NamedTuple):
-    """A batch's objective, ``loss + penalty``: its gradient ``(P,)``, its terms, and the batch's statistics ``(R,)``."""
+    """A batch's objective, ``loss + penalty``: gradient ``(P,)``, terms, and the batch's statistics ``(R,)``."""
 
     gradient: Array
     loss: Array

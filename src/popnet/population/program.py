@@ -44,7 +44,7 @@ def prepare() -> None:
     """
     if "JAX_CPU_ENABLE_ASYNC_DISPATCH" not in os.environ:
         jax.config.update("jax_cpu_enable_async_dispatch", False)
-    if not jax.config.jax_compilation_cache_dir:
+    if not getattr(jax.config, "jax_compilation_cache_dir", None):
         home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
         folder = Path(os.environ.get("POPNET_CACHE") or home / "popnet")
         try:
@@ -171,7 +171,7 @@ class Arrays:
 
 
 def class_weight(data: Dataset, index: Array) -> np.ndarray:
-    """Return ``(O,)`` float32: rows / (classes * rows of the class) over some rows; 1 for regression and absent classes."""
+    """Return ``(O,)`` float32: rows / (classes * rows of the class) over some rows; 1 for absent classes."""
     if data.task == "regression":
         return np.ones(data.n_outputs, np.float32)
     counts = np.bincount(np.asarray(data.target)[index], minlength=data.n_outputs)

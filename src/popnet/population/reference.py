@@ -98,7 +98,7 @@ def train_member(
             break
     else:
         status = "finished"
-    columns = dict(zip(CURVES, np.array(curves).T, strict=True))
+    columns: dict[str, Any] = dict(zip(CURVES, np.array(curves).T, strict=True))
     return Result(member, shape, status, len(curves), best[1], best[0], best[2], best[3], columns)
 
 
@@ -130,7 +130,7 @@ def differentiate(
     noise = 0.0
     if recipe.input_noise:
         drawn = _normal(_fold(key, keys.NOISE), shape=(size, shape.n_numeric))
-        noise = recipe.input_noise * np.float64(drawn)
+        noise = recipe.input_noise * np.asarray(drawn, np.float64)
 
     # Forward, noting how to come back.
     dropout_key = _fold(key, keys.DROPOUT)
@@ -150,10 +150,10 @@ def differentiate(
     outputs, back_output = linear(h, parameters["output"]["w"], parameters["output"]["b"])
 
     # The loss of each row, and its gradient by the outputs.
-    weight = np.ones(size) if data.weights is None else np.float64(data.weights)[batch]
+    weight = np.ones(size) if data.weights is None else np.asarray(data.weights, np.float64)[batch]
     target = np.asarray(data.target)[batch]
     if shape.task == "regression":
-        target, _ = mix(np.float64(target), share)
+        target, _ = mix(np.asarray(target, np.float64), share)
         rows = ((outputs - target) ** 2).mean(1)
         g = 2 * (outputs - target) / outputs.shape[1]
     else:
@@ -227,15 +227,16 @@ def dense(
     parameters: Tree, shape: Shape, data: Dataset, rows: Array, noise: Array | float
 ) -> tuple[Array, Back]:
     """Return the first layer's inputs ``(N, D)``: numbers, periodic, flags, codes."""
-    x = np.float64(np.asarray(data.features.numeric)[rows]) + noise
+    x = np.asarray(np.asarray(data.features.numeric)[rows], np.float64) + noise
     codes = np.asarray(data.features.codes)[rows]
     one_hot, embedded = embeddings.split_levels(shape.levels)
     parts = [x]
+    angle = np.zeros((len(x), shape.n_numeric, 0))  # (N, F, k)
     if shape.frequencies:
         p = parameters["periodic"]
-        angle = 2 * np.pi * (x[:, :, None] * p["frequency"] + p["phase"])  # (N, F, k)
+        angle = 2 * np.pi * (x[:, :, None] * p["frequency"] + p["phase"])
         parts.append(np.cos(angle).reshape(len(x), -1))
-    parts.append(np.float64(np.asarray(data.features.flags)[rows]))
+    parts.append(np.asarray(np.asarray(data.features.flags)[rows], np.float64))
     parts += [np.eye(shape.levels[c])[codes[:, c]] for c in one_hot]
     parts += [t[codes[:, c]] for t, c in zip(parameters.get("tables", []), embedded, strict=True)]
 
@@ -483,11 +484,13 @@ def score(
     """Return loss and error over some rows, weighted means."""
     outputs = evaluate(parameters, running, shape, recipe, data, rows)
     target = np.asarray(data.target)[rows]
-    weight = np.ones(len(rows)) if data.weights is None else np.float64(data.weights)[rows]
+    weight = (
+        np.ones(len(rows)) if data.weights is None else np.asarray(data.weights, np.float64)[rows]
+    )
     if shape.task == "regression":
         loss = ((outputs - target) ** 2).mean(1)
         error = np.abs(outputs - target).mean(1)
     else:
         loss = cross_entropy(outputs, np.eye(shape.n_outputs)[target])
-        error = np.float64(outputs.argmax(1) != target)
+        error = np.asarray(outputs.argmax(1) != target, np.float64)
     return float(np.average(loss, weights=weight)), float(np.average(error, weights=weight))

@@ -21,7 +21,7 @@ def test_fraction(rows: int) -> float:
 
 
 def fold_count(rows: int, members: int | None = None) -> int:
-    """Return the number of folds: 5, fewer on many rows, where one held-out part says enough; never over ``members``."""
+    """Return the number of folds: 5, fewer on many rows, where one held-out part says enough; at most ``members``."""
     folds = 5 if rows <= 50_000 else 3 if rows <= 150_000 else 1
     return max(1, min(folds, members or folds))
 
