@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import signal
@@ -153,7 +154,7 @@ def _print_fit(fitted: Fitted, folder: Path, as_json: bool, quiet: bool) -> None
     metric = facts["metric"]["name"]
     if as_json:
         print(
-            json.dumps(
+            _json(
                 {
                     "model": str(folder),
                     "task": facts["target"]["task"],
@@ -218,7 +219,7 @@ def evaluate(model: ModelFolder, table: Table, as_json: Json = False, quiet: Qui
 
     rows, values = Model.load(model).evaluate(read_batches(table))
     if as_json:
-        print(json.dumps({"rows": rows, "metrics": values}))
+        print(_json({"rows": rows, "metrics": values}))
     elif not quiet:
         print(f"{rows:,} rows")
         for name, value in values.items():
@@ -232,7 +233,7 @@ def show(model: ModelFolder, as_json: Json = False) -> None:
 
     loaded = Model.load(model)
     if as_json:
-        print(json.dumps({
+        print(_json({
             "target": loaded.schema.target.model_dump(mode="json"), "method": loaded.method,
             "facts": dict(loaded.facts),
             "nets": [{"weight": float(w), "recipe": n.recipe.model_dump()} for w, n in zip(loaded.weights, loaded.nets, strict=True)],
@@ -249,6 +250,19 @@ def recipe(
     from popnet.recipe import Recipe
 
     print((Recipe.load(file) if file else Recipe()).to_toml(), end="")
+
+
+def _json(value: Any) -> str:
+    """Return strict JSON: a number that is not finite becomes null."""
+
+    def plain(v: Any) -> Any:
+        if isinstance(v, dict):
+            return {k: plain(x) for k, x in v.items()}
+        if isinstance(v, list | tuple):
+            return [plain(x) for x in v]
+        return None if isinstance(v, float) and not math.isfinite(v) else v
+
+    return json.dumps(plain(value), allow_nan=False)
 
 
 def _version(value: bool) -> None:

@@ -29,7 +29,7 @@ from popnet.types import Array
 CALL_SECONDS = 0.5
 """Aim for the length of one call: how soon a stop or a time limit is heeded."""
 
-SLOWEST_FLOPS = 5e9
+SLOWEST_FLOPS = 1e10
 """Floating-point operations per second that any machine reaches; only guards the very first epoch."""
 
 
