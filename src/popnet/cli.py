@@ -287,7 +287,9 @@ def main() -> None:
         status = _say(str(error), 2)
     except KeyboardInterrupt:
         status = _say("interrupted; nothing was written", 130)
-    except BrokenPipeError:  # the reader of our output went away, as with `| head`
+    except SystemExit as error:  # what typer makes of a reader that went away, as with `| head`
+        status = 0 if isinstance(error.__context__, BrokenPipeError) else error.code
+    except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 0
     except MemoryError:
