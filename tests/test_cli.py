@@ -1,0 +1,321 @@
+"""The command line: what is printed where, predictions in every format, Ctrl-C, and what is loaded when."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from popnet import Model, Recipe, cli
+from popnet._version import __version__
+from popnet.data import read
+
+RECIPE = 'depth = 1\nwidth = 8\nbatch_size = 32\nepochs = 3\nnorm = "none"\n'
+CHEAP = ["--recipe", "recipe.toml", "--folds", "2", "--workers", "1"]
+CLASSES, NUMBERS = ("bought", "classes"), ("price", "numbers")
+
+
+def make_table(rows: int = 120) -> pl.DataFrame:
+    rng = np.random.default_rng(0)
+    size, age = rng.standard_normal((2, rows)).round(6)
+    colour = rng.choice(["red", "green", "blue"], rows)
+    score = size + (colour == "red")
+    bought = np.where(score > 0.3, "yes", "no")
+    table = {"size": size, "age": age, "colour": colour, "bought": bought, "price": 100 + score}
+    return pl.DataFrame(table)
+
+
+class Run:
+    """Runs a command in this process and returns its status, stdout and stderr."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture) -> None:
+        self._monkeypatch, self._capfd = monkeypatch, capfd
+
+    def __call__(self, *words: object, fails: int = 0) -> tuple[str, str]:
+        self._monkeypatch.setattr(cli.sys, "argv", ["popnet", *map(str, words)])
+        self._capfd.readouterr()
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        out, err = self._capfd.readouterr()
+        assert (end.value.code or 0) == fails, err
+        return out, err
+
+
+@pytest.fixture
+def run(monkeypatch, capfd) -> Run:
+    return Run(monkeypatch, capfd)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """A folder with a table and two models, made by the command line."""
+    place = tmp_path_factory.mktemp("cli")
+    make_table().write_csv(place / "table.csv")
+    (place / "recipe.toml").write_text(RECIPE)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(place)
+        for (target, name), other in zip((CLASSES, NUMBERS), ("price", "bought"), strict=True):
+            words = ["fit", "table.csv", "-t", target, "-o", name, "--drop", other, *CHEAP]
+            words += ["--members", "4", "--ensemble", "average", "--quiet"]
+            patch.setattr(cli.sys, "argv", ["popnet", *words])
+            with pytest.raises(SystemExit) as end:
+                cli.main()
+            assert not end.value.code
+    return place
+
+
+@pytest.fixture(autouse=True)
+def _inside(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+
+
+# --- fit ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("target", "other"), [("bought", "price"), ("price", "bought")])
+def test_fit_prints_one_json_object_and_nothing_else(run, tmp_path, target, other):
+    out, _ = run(
+        "fit", "table.csv", "-t", target, "--drop", other, "-o", tmp_path / "m", *CHEAP,
+        "--members", 4, "--json",
+    )  # fmt: skip
+    facts = json.loads(out)
+    assert out.count("\n") == 1
+    wanted = {
+        "model", "task", "metric", "score", "interval", "metrics", "baselines", "members", "seconds",
+    }  # fmt: skip
+    assert wanted <= set(facts)
+    classes = target == "bought"
+    assert facts["model"] == str(tmp_path / "m")
+    assert facts["task"] == ("binary" if classes else "regression")
+    assert facts["metric"] == ("accuracy" if classes else "rmse")
+    assert facts["score"] == facts["metrics"][facts["metric"]]
+    low, high = facts["interval"]
+    assert low <= facts["score"] <= high
+    names = {"accuracy", "balanced_accuracy", "log_loss", "roc_auc"}
+    assert set(facts["metrics"]) == (names if classes else {"rmse", "mae", "r2"})
+    assert set(facts["baselines"]) == {"constant", "linear"}
+    assert all(set(b) == set(facts["metrics"]) for b in facts["baselines"].values())
+    assert facts["members"] == 4
+    assert facts["seconds"] > 0
+    assert {p.name for p in (tmp_path / "m").iterdir()} == {
+        "model.json",
+        "weights.safetensors",
+        "report.html",
+        "population.parquet",
+    }
+
+
+def test_fit_tells_people_score_baselines_and_where_the_model_is(run, tmp_path):
+    out, _ = run(
+        "fit", "table.csv", "-t", "bought", "--drop", "price", "-o", tmp_path / "m", *CHEAP,
+        "--members", 2,
+    )  # fmt: skip
+    assert out.startswith("accuracy ")
+    for words in ("95 % interval", "constant", "linear", "2 members", str(tmp_path / "m")):
+        assert words in out
+
+
+def test_quiet_prints_nothing_and_the_folder_is_named_after_the_table(run):
+    words = ["fit", "table.csv", "-t", "bought", "--drop", "price", *CHEAP, "--members", 2]
+    assert run(*words, "--quiet") == ("", "")
+    assert Path("table.popnet/model.json").exists()
+
+
+def test_fit_is_determined_by_its_seed(run, tmp_path):
+    words = ["fit", "table.csv", "-t", "bought", "--drop", "price", *CHEAP, "--members", 4, "-q"]
+    weights = []
+    for name, seed in (("a", 3), ("b", 3), ("c", 4)):
+        run(*words, "-o", tmp_path / name, "--seed", seed, "--ensemble", "average")
+        weights.append((tmp_path / name / "weights.safetensors").read_bytes())
+    assert weights[0] == weights[1] != weights[2]
+
+
+# --- predict, evaluate, show ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("model", ["classes", "numbers"])
+def test_predictions_are_the_same_in_every_format(run, tmp_path, model):
+    printed, err = run("predict", model, "table.csv", "--quiet")
+    assert err == ""
+    expected = pl.read_csv(io.StringIO(printed))
+    assert expected.columns == [{"classes": "bought", "numbers": "price"}[model]]
+    assert expected.height == 120
+    readers = {
+        "p.csv": pl.read_csv,
+        "p.csv.gz": lambda p: pl.read_csv(gzip.decompress(p.read_bytes())),
+        "p.jsonl": pl.read_ndjson,
+        "p.parquet": pl.read_parquet,
+    }
+    for name, reader in readers.items():
+        run("predict", model, "table.csv", "-o", tmp_path / name)
+        found = reader(tmp_path / name)
+        assert found.columns == expected.columns
+        if model == "classes":
+            assert found.equals(expected), name
+        else:
+            np.testing.assert_allclose(found[:, 0], expected[:, 0], rtol=1e-9, err_msg=name)
+    assert {p.name for p in tmp_path.iterdir()} == set(readers)
+
+
+def test_probabilities(run):
+    printed, _ = run("predict", "classes", "table.csv", "--proba", "-q")
+    found = pl.read_csv(io.StringIO(printed))
+    assert found.columns == ["bought", "probability_no", "probability_yes"]
+    np.testing.assert_allclose(found["probability_no"] + found["probability_yes"], 1)
+
+
+@pytest.mark.parametrize("form", ["csv", "csv.gz", "jsonl", "parquet"])
+def test_a_stream_of_batches_predicts_as_one_batch(run, tmp_path, monkeypatch, form):
+    run("predict", "classes", "table.csv", "--proba", "-o", tmp_path / f"one.{form}")
+    whole, sizes = read.read_batches, []
+
+    def small(path, rows=50_000):
+        for batch in whole(path, 50):
+            sizes.append(batch.height)
+            yield batch
+
+    monkeypatch.setattr(read, "read_batches", small)
+    run("predict", "classes", "table.csv", "--proba", "-o", tmp_path / f"many.{form}")
+    assert sizes == [50, 50, 20]
+
+    def read_back(name: str) -> pl.DataFrame:
+        path = tmp_path / f"{name}.{form}"
+        return pl.read_ndjson(path) if form == "jsonl" else read.read_table(path)
+
+    one, many = read_back("one"), read_back("many")
+    assert one["bought"].equals(many["bought"])
+    np.testing.assert_allclose(one[:, 1:].to_numpy(), many[:, 1:].to_numpy(), rtol=1e-5)
+
+
+def test_evaluate_prints_one_json_object(run):
+    for model, names in (
+        ("classes", {"accuracy", "balanced_accuracy", "log_loss", "roc_auc"}),
+        ("numbers", {"rmse", "mae", "r2"}),
+    ):
+        out, err = run("evaluate", model, "table.csv", "--json")
+        found = json.loads(out)
+        assert err == ""
+        assert set(found) == {"rows", "metrics"}
+        assert found["rows"] == 120
+        assert set(found["metrics"]) == names
+        out, _ = run("evaluate", model, "table.csv")
+        assert out.startswith("120 rows")
+        assert all(n in out for n in names)
+
+
+def test_evaluated_accuracy_is_that_of_the_predictions(run):
+    printed, _ = run("predict", "classes", "table.csv", "-q")
+    hits = pl.read_csv(io.StringIO(printed))["bought"] == make_table()["bought"]
+    out, _ = run("evaluate", "classes", "table.csv", "--json")
+    assert json.loads(out)["metrics"]["accuracy"] == pytest.approx(hits.mean())
+
+
+def test_show(run):
+    out, _ = run("show", "classes")
+    for words in ("bought (binary)", "accuracy", "6 nets, average", "left out: price"):
+        assert words in out
+    shown = json.loads(run("show", "classes", "--json")[0])
+    assert shown["target"]["names"] == ["bought"]
+    assert sum(n["weight"] for n in shown["nets"]) == pytest.approx(1)
+    assert Recipe.from_mapping(shown["nets"][-1]["recipe"]).depth in (0, 1)
+
+
+def test_recipe_is_checked_and_completed(run):
+    out, _ = run("recipe", "recipe.toml")
+    assert "depth = 1\n" in out
+    assert out.count("\n") == len(Recipe.model_fields)
+    assert run("recipe")[0] == Recipe().to_toml()
+
+
+def test_version_and_help(run):
+    assert run("--version")[0] == f"popnet {__version__}\n"
+    out, _ = run("--help")
+    assert all(c in out for c in ("fit", "predict", "evaluate", "show", "recipe"))
+
+
+# --- in processes of their own --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import popnet",
+        "import popnet.cli",
+        "import sys, popnet.cli\nsys.argv = ['popnet', '--help']\n"
+        "try: popnet.cli.main()\nexcept SystemExit as end: assert not end.code",
+    ],
+    ids=["package", "command line", "help"],
+)
+def test_nothing_heavy_is_loaded_before_it_is_needed(code):
+    code += "\nimport sys; print(sorted(m for m in sys.modules if '.' not in m), file=sys.stderr)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    loaded = set(json.loads(done.stderr.replace("'", '"')))
+    assert "popnet" in loaded
+    heavy = {"jax", "jaxlib", "sklearn", "optuna", "polars", "pandas", "scipy", "torch", "numpy"}
+    assert not loaded & heavy
+
+
+def test_ctrl_c_leaves_a_model_of_the_members_that_had_ended(folder, tmp_path):
+    """Endless members of many recipes; the signal comes once the first have ended, as the compiled program tells."""
+    out = tmp_path / "model"
+    code = (
+        "import popnet.fit as f, popnet.cli\n"
+        "add = f._Job._add\n"
+        "def said(self, recipe_id, *rest):\n"
+        "    add(self, recipe_id, *rest)\n"
+        "    print('added', recipe_id, flush=True)\n"
+        "f._Job._add = said\n"
+        "popnet.cli.main()\n"
+    )
+    words = ["fit", "table.csv", "-t", "bought", "--drop", "price", "-o", str(out), *CHEAP]
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *words, "--members", "1000000", "--json"],
+        cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ),
+    )  # fmt: skip
+    try:
+        assert process.stdout is not None
+        lines = []
+        for line in process.stdout:
+            lines.append(line)
+            if line.startswith("added 1"):  # the second recipe
+                process.send_signal(signal.SIGINT)
+                break
+        rest, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130, err
+    assert "stopping; the members that have ended become the model" in err
+    facts = json.loads((rest or "").splitlines()[-1])
+    assert facts["interrupted"] is True
+    assert 2 <= facts["members"] < 1_000_000
+    assert "training was interrupted" in " ".join(facts["warnings"])
+    found = Model.load(out).predict_frame(make_table())
+    assert found.height == 120
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_a_reader_that_goes_away_is_no_error(folder):
+    """As with ``popnet predict … | head``."""
+    code = "import popnet.cli; popnet.cli.main()"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, "predict", "classes", "table.csv", "-q"],
+        cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.stderr is not None
+    err = process.stderr.read()
+    process.stderr.close()
+    assert process.wait(timeout=60) == 0, err
+    assert err == ""
