@@ -1,0 +1,119 @@
+"""The estimators keep scikit-learn's contract, and take frames as people have them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from sklearn.base import clone
+from sklearn.datasets import make_classification, make_regression
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from popnet import Classifier, InputError, Model, Recipe, Regressor
+
+TINY = Recipe(
+    depth=1, width=8, batch_size=32, epochs=20, learning_rate=0.02, norm="none", dropout=0.0, weight_decay=0.0
+)  # fmt: skip
+OPTIONS: dict[str, Any] = {"members": 2, "folds": 2, "recipe": TINY}
+
+EXPECTED_FAILURES = {
+    "check_sample_weight_equivalence_on_dense_data": (
+        "a row given twice can fall into two folds and two batches, one row of weight 2 cannot"
+    ),
+}
+
+
+def expected(estimator: Any) -> dict[str, str]:
+    """Return the checks that cannot hold, each with its reason."""
+    return EXPECTED_FAILURES
+
+
+@parametrize_with_checks(
+    [Classifier(**OPTIONS), Regressor(**OPTIONS)], expected_failed_checks=expected
+)
+@pytest.mark.filterwarnings("ignore")
+def test_contract(estimator: Any, check: Callable[[Any], None]) -> None:
+    check(estimator)
+
+
+@pytest.fixture(scope="module")
+def classes() -> tuple[np.ndarray, np.ndarray]:
+    return make_classification(160, 4, n_informative=3, n_redundant=0, random_state=0)
+
+
+def test_score_is_far_above_chance_in_a_pipeline(classes: tuple[np.ndarray, np.ndarray]) -> None:
+    scores = cross_val_score(make_pipeline(StandardScaler(), Classifier(**OPTIONS)), *classes, cv=2)
+    assert scores.min() > 0.7
+
+
+def test_grid_search_over_parameters(classes: tuple[np.ndarray, np.ndarray]) -> None:
+    search = GridSearchCV(Classifier(**OPTIONS), {"ensemble": ["average", "greedy"]}, cv=2)
+    search.fit(*classes)
+    assert search.best_params_["ensemble"] in ("average", "greedy")
+    assert search.best_score_ > 0.7
+
+
+def test_clone_keeps_parameters_and_same_seed_gives_same_model(
+    classes: tuple[np.ndarray, np.ndarray],
+) -> None:
+    first = Classifier(**OPTIONS, seed=3)
+    second = clone(first)
+    assert second.get_params() == first.get_params()
+    X, y = classes
+    one, two = first.fit(X, y).predict_proba(X), second.fit(X, y).predict_proba(X)
+    np.testing.assert_array_equal(one, two)
+    np.testing.assert_allclose(one.sum(1), 1)
+
+
+def mixed(n: int = 160) -> tuple[pd.DataFrame, np.ndarray]:
+    """Return a frame with a number (some missing) and a colour (some missing) that decides the label."""
+    rng = np.random.default_rng(0)
+    colour = rng.choice(["red", "green", "blue"], n).astype(object)
+    number = rng.normal(size=n)
+    y = np.where(colour == "red", "yes", "no")
+    number[::7] = np.nan
+    colour[::11] = None
+    return pd.DataFrame({"number": number, "colour": colour}), y
+
+
+def test_pandas_and_polars_frames_with_text_and_missing_values_agree() -> None:
+    frame, y = mixed()
+    net = Classifier(**OPTIONS).fit(frame, y)
+    assert list(net.classes_) == ["no", "yes"]
+    assert list(net.feature_names_in_) == ["number", "colour"]
+    assert net.score(frame, y) > 0.85
+    other = Classifier(**OPTIONS).fit(pl.from_pandas(frame), y)
+    np.testing.assert_array_equal(net.predict_proba(frame), other.predict_proba(pl.from_pandas(frame)))
+
+
+def test_a_saved_estimator_predicts_as_before(tmp_path: Any) -> None:
+    frame, y = mixed()
+    net = Classifier(**OPTIONS).fit(frame, y)
+    model = Model.load(net.save(tmp_path / "model"))
+    scores = model.scores(model.encoder.transform(pl.from_pandas(frame)))
+    np.testing.assert_array_equal(scores, net.predict_proba(frame))
+    with pytest.raises(InputError, match="holds a model already"):
+        net.save(tmp_path / "model")
+
+
+def test_several_targets() -> None:
+    X, y = make_regression(160, 4, n_targets=2, random_state=0)
+    net = Regressor(**OPTIONS).fit(X, y)
+    assert net.predict(X).shape == y.shape
+    assert net.score(X, y) > 0.5
+
+
+def test_a_time_limit_may_be_written_as_text_and_is_checked(
+    classes: tuple[np.ndarray, np.ndarray],
+) -> None:
+    with pytest.raises(InputError, match="no time limit"):
+        Classifier(time_limit="soon").fit(*classes)
+    with pytest.raises(InputError, match="above 0"):
+        Classifier(time_limit=-1).fit(*classes)
