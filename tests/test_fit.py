@@ -1,0 +1,299 @@
+"""The main job: determined by its seed, honest about the test part, and always leaving a usable model."""
+
+from __future__ import annotations
+
+import io
+import threading
+import time
+from dataclasses import replace
+
+import jax
+import numpy as np
+import polars as pl
+import pytest
+
+from popnet import Recipe
+from popnet.errors import InputError
+from popnet.fit import Fitted, Options, Progress, fit, prepare
+from popnet.population.program import Program
+from popnet.report.gather import population_parquet
+from popnet.report.page import render
+
+RECIPE = Recipe(depth=1, width=8, batch_size=32, epochs=3, norm="none")
+OPTIONS = Options(members=4, folds=2, recipe=RECIPE, workers=1, ensemble="average")
+FEATURES = ["size", "age", "colour"]
+
+
+def make_table(rows: int = 120) -> pl.DataFrame:
+    rng = np.random.default_rng(0)
+    size, age = rng.standard_normal((2, rows))
+    colour = rng.choice(["red", "green", "blue"], rows)
+    score = size + (colour == "red") + 0.2 * rng.standard_normal(rows)
+    return pl.DataFrame(
+        {
+            "size": size,
+            "age": age,
+            "colour": colour,
+            "bought": np.where(score > 0.3, "yes", "no"),
+            "score": 100 + 10 * score,
+            "other": age - score,
+            "weight": rng.uniform(0.5, 2, rows),
+            "family": rng.integers(0, 20, rows),
+        }
+    )
+
+
+TABLE = make_table()
+PEOPLE = TABLE.select(*FEATURES, "bought")
+
+
+def fitted_weights(fitted: Fitted) -> list[np.ndarray]:
+    return [x for r in fitted.results for x in jax.tree.leaves(r.parameters)]
+
+
+def differ(a: Fitted, b: Fitted) -> bool:
+    """Whether weights differ (not all do: a net without normalization leaves its parameters alone)."""
+    pairs = zip(fitted_weights(a), fitted_weights(b), strict=True)
+    return any(not np.array_equal(x, y) for x, y in pairs)
+
+
+def assert_same(a: Fitted, b: Fitted) -> None:
+    for x, y in zip(fitted_weights(a), fitted_weights(b), strict=True):
+        np.testing.assert_array_equal(x, y)
+    np.testing.assert_array_equal(a.model.weights, b.model.weights)
+    assert a.model.predict_frame(TABLE).equals(b.model.predict_frame(TABLE))
+
+
+@pytest.fixture(scope="module")
+def fitted() -> Fitted:
+    return fit(PEOPLE, "bought", OPTIONS)
+
+
+# --- determined -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_same_seed_same_model_whatever_the_workers(fitted, workers):
+    again = fit(PEOPLE, "bought", replace(OPTIONS, workers=workers))
+    by_member = sorted(again.results, key=lambda r: (r.member.seed, r.member.fold))
+    expected = sorted(fitted.results, key=lambda r: (r.member.seed, r.member.fold))
+    for found, wanted in zip(by_member, expected, strict=True):
+        assert found.member == wanted.member
+        jax.tree.map(np.testing.assert_array_equal, found.parameters, wanted.parameters)
+    if workers == 1:
+        assert_same(again, fitted)
+    else:
+        expected = fitted.model.predict_frame(PEOPLE, proba=True)["probability_yes"]
+        found = again.model.predict_frame(PEOPLE, proba=True)["probability_yes"]
+        np.testing.assert_allclose(found, expected, rtol=1e-6)
+    assert again.facts["score"] == fitted.facts["score"]
+
+
+def test_another_seed_is_another_model(fitted):
+    other = fit(PEOPLE, "bought", replace(OPTIONS, seed=1))
+    assert differ(other, fitted)
+
+
+# --- honest ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["greedy", "average"])
+def test_the_test_part_decides_nothing(method):
+    """Its targets are turned round and its features made huge: the same nets, the same ensemble, another score."""
+    turned = pl.when(pl.col("bought") == "yes").then(pl.lit("no")).otherwise(pl.lit("yes"))
+    # A stratified split looks at the targets, so the rows are given by time instead.
+    order = pl.int_range(pl.len()).alias("when")
+    options = replace(OPTIONS, ensemble=method, time="when")
+    clean_table = PEOPLE.with_columns(order)
+    test = prepare(clean_table, "bought", options).test
+    held = pl.int_range(pl.len()).is_in(test)
+    poisoned = clean_table.with_columns(
+        size=pl.when(held).then(1e6).otherwise("size"),
+        bought=pl.when(held).then(turned).otherwise("bought"),
+    )
+    table = prepare(poisoned, "bought", options)
+    np.testing.assert_array_equal(table.test, test)
+    assert not set(test) & {int(i) for f in table.folds for part in f for i in part}
+    clean, found = fit(clean_table, "bought", options), fit(poisoned, "bought", options)
+    for x, y in zip(fitted_weights(clean), fitted_weights(found), strict=True):
+        np.testing.assert_array_equal(x, y)
+    np.testing.assert_array_equal(clean.model.weights, found.model.weights)
+    assert found.facts["score"] != clean.facts["score"]
+
+
+def test_score_is_that_of_the_test_part(fitted):
+    table = prepare(PEOPLE, "bought", OPTIONS)
+    part = PEOPLE[table.test.tolist()]
+    rows, values = fitted.model.evaluate(iter([part]))
+    assert rows == len(table.test) == fitted.facts["data"]["test_rows"]
+    assert fitted.facts["metrics"] == pytest.approx(values, rel=1e-6)
+    assert "no choice saw" in fitted.facts["scored_on"]
+
+
+def test_without_a_test_part_the_score_is_said_to_be_optimistic():
+    found = fit(PEOPLE, "bought", replace(OPTIONS, test_size=0.0))
+    assert found.facts["data"]["test_rows"] == 0
+    assert "optimistic" in found.facts["scored_on"]
+
+
+# --- parts and roles ------------------------------------------------------------------------------
+
+
+def test_groups_stay_on_one_side():
+    table = prepare(
+        TABLE.select(*FEATURES, "bought", "family"), "bought", replace(OPTIONS, group="family")
+    )
+    family = TABLE["family"].to_numpy()
+    assert not set(family[table.test]) & set(family[table.train])
+    for f in table.folds:
+        assert not set(family[f.train]) & set(family[f.valid])
+
+
+def test_the_latest_rows_are_held_out():
+    when = np.random.default_rng(1).permutation(120)
+    frame = PEOPLE.with_columns(when=pl.Series(when))
+    table = prepare(frame, "bought", replace(OPTIONS, time="when"))
+    assert when[table.train].max() < when[table.test].min()
+    for f in table.folds:
+        assert when[f.train].max() < when[f.valid].min()
+    assert table.split == "time-ordered"
+
+
+def test_row_weights_change_the_model_and_are_no_feature():
+    frame = TABLE.select(*FEATURES, "bought", "weight")
+    plain = fit(frame.drop("weight"), "bought", OPTIONS)
+    weighted = fit(frame, "bought", replace(OPTIONS, weight="weight"))
+    assert [c.name for c in weighted.model.schema.features] == FEATURES
+    assert differ(plain, weighted)
+    even = fit(frame.with_columns(weight=pl.lit(3.0)), "bought", replace(OPTIONS, weight="weight"))
+    for x, y in zip(fitted_weights(plain), fitted_weights(even), strict=True):
+        np.testing.assert_array_equal(x, y)
+
+
+def test_several_regression_targets_in_their_own_units():
+    found = fit(TABLE.select(*FEATURES, "score", "other"), ["score", "other"], OPTIONS)
+    assert found.facts["target"]["task"] == "regression"
+    predicted = found.model.predict_frame(TABLE)
+    assert predicted.columns == ["score", "other"]
+    assert 90 < predicted["score"].mean() < 120
+    assert abs(predicted["other"].mean()) < 3
+    assert set(found.facts["metrics"]) == {"rmse", "mae", "r2"}
+
+
+@pytest.mark.parametrize("method", ["greedy", "average", "vote"])
+def test_methods(method):
+    found = fit(PEOPLE, "bought", replace(OPTIONS, ensemble=method))
+    assert found.model.method == method
+    assert found.model.weights.sum() == pytest.approx(1)
+    if method == "greedy":
+        assert found.facts["ensemble"]["score"] >= found.facts["ensemble"]["best_member"]
+    else:
+        np.testing.assert_allclose(found.model.weights, 1 / len(found.model.weights))
+
+
+def test_vote_for_numbers_is_refused():
+    with pytest.raises(InputError, match="vote is for classes"):
+        fit(TABLE.select(*FEATURES, "score"), "score", replace(OPTIONS, ensemble="vote"))
+
+
+# --- ends -----------------------------------------------------------------------------------------
+
+
+def test_a_stop_after_the_first_results_leaves_a_usable_model():
+    stop = threading.Event()
+    seen: list[Progress] = []
+
+    def watch(p: Progress) -> None:
+        seen.append(p)
+        if p.stage == "training" and p.done >= 2:
+            stop.set()
+
+    found = fit(
+        PEOPLE, "bought", replace(OPTIONS, members=100_000), on_progress=watch, stop=stop
+    )  # fmt: skip
+    assert found.interrupted
+    assert 2 <= len(found.results) < 100_000
+    assert "training was interrupted" in " ".join(found.facts["warnings"])
+    assert found.model.predict_frame(PEOPLE).height == 120
+    assert [p.stage for p in seen][-1] == "finishing"
+
+
+def test_a_stop_before_the_first_result_leaves_the_linear_model():
+    stop = threading.Event()
+    stop.set()
+    found = fit(PEOPLE, "bought", OPTIONS, stop=stop)
+    assert found.interrupted
+    assert not any(r.usable for r in found.results)
+    assert {n.recipe.depth for n in found.model.nets} == {0}
+    assert found.model.predict_frame(PEOPLE).height == 120
+
+
+def test_a_limit_shorter_than_the_compilation_leaves_the_linear_model(monkeypatch):
+    release = threading.Event()
+    monkeypatch.setattr(Program, "compile", lambda *_: release.wait(60))
+    try:
+        found = fit(PEOPLE, "bought", replace(OPTIONS, time_limit=1.0))
+    finally:
+        release.set()
+    assert found.facts["warnings"] == ["no net was trained in time; the model is the linear one"]
+    assert [n.recipe.depth for n in found.model.nets] == [0]
+    assert found.model.predict_frame(PEOPLE).height == 120
+    assert "<html" in render(found.facts)
+    for thread in threading.enumerate():
+        if thread.name == "popnet worker":
+            thread.join(60)
+
+
+def test_a_limit_counts_from_the_given_moment():
+    """An hour that began two hours ago is over."""
+    began = time.monotonic() - 7200
+    found = fit(PEOPLE, "bought", replace(OPTIONS, time_limit=3600.0), began=began)
+    assert not any(r.usable for r in found.results)
+    assert found.facts["seconds"]["total"] >= 7200
+
+
+# --- what it tells --------------------------------------------------------------------------------
+
+
+def test_progress_comes_in_order():
+    seen: list[Progress] = []
+    fit(PEOPLE, "bought", OPTIONS, on_progress=seen.append)
+    stages = list(dict.fromkeys(p.stage for p in seen))
+    assert stages == ["reading", "compiling", "training", "finishing"]
+    assert [p.done for p in seen if p.stage == "training"] == [1, 2, 3, 4]
+    assert {p.total for p in seen if p.stage == "training"} == {4}
+    assert any("bought: binary" in p.note for p in seen)
+
+
+def test_the_page_is_made_of_the_facts(fitted):
+    page = render(fitted.facts)
+    assert page.lower().startswith("<!doctype html>")
+    assert "bought" in page
+
+
+def test_a_row_a_member(fitted):
+    table = pl.read_parquet(io.BytesIO(population_parquet(fitted.facts)))
+    assert table.height == len(fitted.results) == 4
+    for row, result in zip(table.iter_rows(named=True), fitted.results, strict=True):
+        recipe = {k.removeprefix("recipe."): v for k, v in row.items() if k.startswith("recipe.")}
+        assert Recipe.from_mapping(recipe) == result.member.recipe
+        assert (row["seed"], row["fold"]) == (result.member.seed, result.member.fold)
+        assert (row["status"], row["epochs"]) == (result.status, result.epochs)
+    assert table["score"].is_between(0, 1).all()
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"time_limit": 0.0}, "time limit"),
+        ({"time_limit": float("nan")}, "time limit"),
+        ({"members": 0}, "members"),
+        ({"folds": -1}, "folds"),
+        ({"test_size": 1.0}, "test_size"),
+        ({"search": "tpe"}, "search"),
+        ({"ensemble": "stack"}, "ensemble"),
+    ],
+)
+def test_impossible_options_are_named(values, said):
+    with pytest.raises(InputError, match=said):
+        fit(PEOPLE, "bought", replace(OPTIONS, **values))
