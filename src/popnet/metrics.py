@@ -63,6 +63,8 @@ def _log_loss(true: Array, p: Array, w: Array | None) -> float:
 
 def _roc_auc(true: Array, p: Array, w: Array | None) -> float:
     """Area under the ROC curve; with several classes the mean over classes of one against the rest."""
+    if w is not None:  # a class whose rows all weigh nothing is not there
+        true, p, w = true[w > 0], p[w > 0], w[w > 0]
     if p.shape[1] == 2:
         if len(np.unique(true)) < 2:
             return float("nan")
