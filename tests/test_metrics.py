@@ -91,6 +91,17 @@ def test_ranking_of_one_class_only_is_undefined():
     assert np.isnan(metrics.METRICS["roc_auc"](np.array([1, 1]), p))
 
 
+def test_ranking_ignores_rows_that_weigh_nothing():
+    """Also where only one class is left: undefined, without a warning."""
+    rng = np.random.default_rng(4)
+    true, p = rng.integers(0, 3, ROWS), probabilities(rng, 3)
+    auc = metrics.METRICS["roc_auc"]
+    assert np.isnan(auc(true % 2, p[:, :2], (true % 2).astype(float)))
+    heavy = (true != 2).astype(float)
+    kept = true != 2
+    assert auc(true, p, heavy) == pytest.approx(auc(true[kept], p[kept]))
+
+
 def test_certain_and_wrong_costs_much_but_not_infinitely_much():
     p = np.array([[1.0, 0.0]])
     assert 20 < metrics.METRICS["log_loss"](np.array([1]), p) < 100
