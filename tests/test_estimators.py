@@ -90,7 +90,9 @@ def test_pandas_and_polars_frames_with_text_and_missing_values_agree() -> None:
     assert list(net.feature_names_in_) == ["number", "colour"]
     assert net.score(frame, y) > 0.85
     other = Classifier(**OPTIONS).fit(pl.from_pandas(frame), y)
-    np.testing.assert_array_equal(net.predict_proba(frame), other.predict_proba(pl.from_pandas(frame)))
+    np.testing.assert_array_equal(
+        net.predict_proba(frame), other.predict_proba(pl.from_pandas(frame))
+    )
 
 
 def test_a_saved_estimator_predicts_as_before(tmp_path: Any) -> None:
