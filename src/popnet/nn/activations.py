@@ -30,6 +30,9 @@ class ActivationNumbers(NamedTuple):
     learned: Array
 
 
+Activation = Callable[[Array, ActivationNumbers], Array]
+
+
 def _negative_exp(z: Array) -> Array:
     """exp(z) - 1 up to 0, and 0 above, where the replaced argument keeps the gradient finite."""
     return jnp.expm1(jnp.where(z > 0, 0.0, z))
@@ -87,6 +90,6 @@ def mish(z: Array, p: ActivationNumbers) -> Array:
     return jnp.where(z > 20.0, z, z * n / (n + 2))
 
 
-ACTIVATIONS: dict[str, Callable[[Array, ActivationNumbers], Array]] = {
+ACTIVATIONS: dict[str, Activation] = {
     f.__name__: f for f in (sigmoid, tanh, relu, leaky_relu, elu, prelu, selu, gelu, silu, mish)
 }  # the order is that of `recipe.choices("activation")`

@@ -23,18 +23,24 @@ def dropout(x: Array, key: Array, rate: Array) -> Array:
     return _forward(x, key, rate)[0]
 
 
-def _masked(x: Array, mask: Array, rate: Array) -> Array:
+def mask(key: Array, shape: tuple[int, ...], rate: Array) -> Array:
+    """Return which elements are kept, booleans of a shape."""
+    # The barrier keeps the compiler from hashing again wherever the mask is used.
+    return jax.lax.optimization_barrier(keys.keep(key, shape, rate))
+
+
+def masked(x: Array, mask: Array, rate: Array) -> Array:
+    """Return ``x`` with the elements that are not kept set to 0 and the others scaled by 1/(1-rate)."""
     return jnp.where(mask, x * (1 / (1 - rate)), 0.0)
 
 
 def _forward(x: Array, key: Array, rate: Array) -> tuple[Array, tuple[Array, Array]]:
-    # The barrier keeps the compiler from hashing again wherever the mask is used.
-    mask = jax.lax.optimization_barrier(keys.keep(key, x.shape, rate))
-    return _masked(x, mask, rate), (mask, rate)
+    kept = mask(key, x.shape, rate)
+    return masked(x, kept, rate), (kept, rate)
 
 
 def _backward(saved: tuple[Array, Array], g: Array) -> tuple[Array, None, None]:
-    return _masked(g, *saved), None, None
+    return masked(g, *saved), None, None
 
 
 dropout.defvjp(_forward, _backward)

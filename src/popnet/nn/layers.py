@@ -52,5 +52,8 @@ def maxout(z: Array, pieces: int) -> Array:
     width = z.shape[1] // pieces
     out = z[:, :width]
     for p in range(1, pieces):
-        out = jnp.maximum(out, z[:, p * width : (p + 1) * width])
+        piece = z[:, p * width : (p + 1) * width]
+        # Not `maximum`: its gradient asks which side equals the result, and the compiler may have rounded them apart.
+        larger = (piece > out) | jnp.isnan(piece)
+        out = jnp.where(larger, piece, out)
     return out

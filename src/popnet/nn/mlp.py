@@ -1,7 +1,7 @@
 """The fully connected net, for ONE member: initial parameters, training pass, evaluation pass.
 
 A hidden layer is  linear -> [norm] -> activation -> [norm] -> dropout , with the normalization in one of the two
-places. Nothing here knows of members: ``population/step.py`` lifts it.
+places. Nothing here knows of members: ``population/program.py`` lifts it.
 """
 
 from __future__ import annotations
@@ -16,10 +16,12 @@ import numpy as np
 from popnet import keys
 from popnet.augment import rows
 from popnet.nn import embeddings, initializers, layers, norm
-from popnet.nn.activations import ACTIVATIONS, ActivationNumbers
+from popnet.nn.activations import ActivationNumbers
 from popnet.nn.branch import branch
-from popnet.nn.dropout import dropout
+from popnet.nn.dropout import dropout, mask
 from popnet.nn.flat import Layout
+from popnet.nn.hidden import Choice, Learned, hidden
+from popnet.nn.hidden import evaluate as at_evaluation
 from popnet.recipe import Recipe
 from popnet.shape import Numbers, Shape
 from popnet.types import Array, Tree
@@ -160,20 +162,20 @@ def _dense(parameters: Tree, shape: Shape, x: Inputs) -> Array:
     return jnp.concatenate(parts, axis=1) if len(parts) > 1 else parts[0]
 
 
-def _bias(p: Tree, n: Numbers) -> Array:
-    """Return a hidden layer's biases ``(W,)``; none before batch normalization, which takes them out again.
-
-    Their gradient would be rounding noise there, and Adam scales noise up to full steps: the biases would wander, and
-    the running means lag behind them.
-    """
-    return jnp.where(n.norm_before == norm.BATCH, 0.0, p["b"])
+def _early(n: Numbers) -> Array:
+    """Return the dropout's rate right after the activation: 0 if a normalization comes between them."""
+    return jnp.where(n.norm_after == norm.NONE, n.dropout, 0.0)
 
 
-def _activate(p: Tree, shape: Shape, n: Numbers, z: Array) -> Array:
-    if shape.pieces > 1:
-        return layers.maxout(z, shape.pieces)
-    numbers = ActivationNumbers(n.leaky_slope, n.elu_alpha, p["slope"])
-    return branch(list(ACTIVATIONS.values()), n.activation, z, numbers)
+def _choice(n: Numbers) -> Choice:
+    return Choice(n.norm_before, n.activation, n.norm_epsilon, _early(n))
+
+
+def _learned(p: Tree, n: Numbers) -> tuple[Learned, ActivationNumbers]:
+    return (
+        Learned(p["b"], p["before"]["gamma"], p["before"]["beta"]),
+        ActivationNumbers(n.leaky_slope, n.elu_alpha, p["slope"]),
+    )
 
 
 def train(
@@ -204,30 +206,39 @@ def train(
     h = dropout(h, keys.fold(key, keys.DROPOUT), n.input_dropout)
     statistics = []
     for i, p in enumerate(parameters["hidden"]):
-        z = layers.linear(h, p["w"]) + _bias(p, n)
-        z, before = norm.normalize(
-            n.norm_before, z, share, p["before"]["gamma"], p["before"]["beta"], n.norm_epsilon
-        )
-        a = _activate(p, shape, n, z)
-        a, after = norm.normalize(
-            n.norm_after, a, share, p["after"]["gamma"], p["after"]["beta"], n.norm_epsilon
-        )
-        h = dropout(a, keys.fold(keys.fold(key, keys.DROPOUT), i + 1), n.dropout)
+        key_i = keys.fold(keys.fold(key, keys.DROPOUT), i + 1)
+        kept = mask(key_i, (h.shape[0], shape.width), _early(n))
+        z = layers.linear(h, p["w"])
+        h, before = hidden(shape.pieces, _choice(n), z, *_learned(p, n), share, kept)
+        h, after = branch(
+            [_nothing_after, _normalized_after], n.norm_after != norm.NONE, h, p["after"],
+            constants=(n, share, key_i),
+        )  # fmt: skip
         statistics.append({"before": before, "after": after})
     output = parameters["output"]
     return layers.linear(h, output["w"]) + output["b"], statistics
+
+
+def _nothing_after(
+    h: Array, p: Tree, n: Numbers, share: Array, key: Array
+) -> tuple[Array, norm.Statistics]:
+    zeros = jnp.zeros(h.shape[1])
+    return h, norm.Statistics(zeros, zeros)
+
+
+def _normalized_after(
+    h: Array, p: Tree, n: Numbers, share: Array, key: Array
+) -> tuple[Array, norm.Statistics]:
+    y, statistics = norm.normalize(n.norm_after, h, share, p["gamma"], p["beta"], n.norm_epsilon)
+    return dropout(y, key, n.dropout), statistics
 
 
 def evaluate(parameters: Tree, running: Tree, shape: Shape, n: Numbers, x: Inputs) -> Array:
     """Pass rows through the net at evaluation: no dropout, no noise, running statistics. Returns ``(N, O)``."""
     h = _dense(parameters, shape, x)
     for p, r in zip(parameters["hidden"], running, strict=True):
-        z = h @ p["w"] + _bias(p, n)
-        z = norm.apply_running(
-            n.norm_before, z, r["before"], p["before"]["gamma"], p["before"]["beta"], n.norm_epsilon
-        )
-        a = _activate(p, shape, n, z)
+        h = at_evaluation(shape.pieces, _choice(n), h @ p["w"], *_learned(p, n), r["before"])
         h = norm.apply_running(
-            n.norm_after, a, r["after"], p["after"]["gamma"], p["after"]["beta"], n.norm_epsilon
+            n.norm_after, h, r["after"], p["after"]["gamma"], p["after"]["beta"], n.norm_epsilon
         )
     return h @ parameters["output"]["w"] + parameters["output"]["b"]

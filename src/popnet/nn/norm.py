@@ -1,7 +1,11 @@
 """Normalization of one layer: none, batch or layer.
 
-In training, `normalize` uses the batch's own statistics and returns them, so that the caller can keep running
-ones; at evaluation, `apply_running` uses those.
+Every kind is the same formula with other moments: ``(x - mean) / deviation * gamma + beta``, where mean and deviation
+belong to columns (batch) or to rows (layer). So `moments`, which differ by kind, are apart from `scaled`, which does
+not: what follows a linear map can be fused into one pass over memory (see ``hidden.py``).
+
+In training the batch's own statistics are used, and returned, so that the caller can keep running ones; at evaluation
+`running_moments` uses those.
 """
 
 from __future__ import annotations
@@ -12,7 +16,6 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from popnet.nn.branch import branch
 from popnet.types import Array
 
 NONE, BATCH, LAYER = 0, 1, 2  # the order of `recipe.choices("norm")`
@@ -25,96 +28,205 @@ class Statistics(NamedTuple):
     var: Array
 
 
-def _none(
-    x: Array, share: Array, gamma: Array, beta: Array, epsilon: Array
-) -> tuple[Array, Statistics]:
+class Moments(NamedTuple):
+    """What takes ``z`` ``(N, W)`` to its normalized values.
+
+    Attributes:
+        mean: ``(W,)``, taken off each column; a bias is a mean with the other sign.
+        inverse: ``(W,)``, 1 / deviation of each column.
+        row_mean: ``(N, 1)``, taken off each row.
+        row_inverse: ``(N, 1)``, 1 / deviation of each row.
+    """
+
+    mean: Array
+    inverse: Array
+    row_mean: Array
+    row_inverse: Array
+
+
+class Gradient(NamedTuple):
+    """Gradients of what a normalization takes: ``z`` ``(N, W)``, ``bias``, ``gamma`` and ``beta`` ``(W,)``."""
+
+    z: Array
+    bias: Array
+    gamma: Array
+    beta: Array
+
+
+class Kind(NamedTuple):
+    """One kind of normalization.
+
+    Attributes:
+        moments: ``(z, bias, share, epsilon)`` to `Moments` and `Statistics`.
+        backward: ``(g, z, moments, share, gamma)`` to `Gradient`, with ``g`` the gradient of `scaled`.
+    """
+
+    moments: Callable[..., tuple[Moments, Statistics]]
+    backward: Callable[..., Gradient]
+
+
+def _columns(z: Array, mean: Array, inverse: Array) -> Moments:
+    rows = (z.shape[0], 1)
+    return Moments(mean, inverse, jnp.zeros(rows, z.dtype), jnp.ones(rows, z.dtype))
+
+
+def _no_statistics(z: Array) -> Statistics:
+    zeros = jnp.zeros(z.shape[1:], z.dtype)
+    return Statistics(zeros, zeros)
+
+
+def _none(z: Array, bias: Array, share: Array, epsilon: Array) -> tuple[Moments, Statistics]:
+    return _columns(z, -bias, jnp.ones_like(bias)), _no_statistics(z)
+
+
+def _none_backward(g: Array, z: Array, m: Moments, share: Array, gamma: Array) -> Gradient:
     zeros = jnp.zeros_like(gamma)
-    return x, Statistics(zeros, zeros)
+    return Gradient(g, jnp.ones_like(share) @ g, zeros, zeros)
 
 
-@jax.custom_vjp
-def _batch(
-    x: Array, share: Array, gamma: Array, beta: Array, epsilon: Array
-) -> tuple[Array, Statistics]:
-    return _batch_forward(x, share, gamma, beta, epsilon)[0]
-
-
-def _batch_forward(
-    x: Array, share: Array, gamma: Array, beta: Array, epsilon: Array
-) -> tuple[tuple[Array, Statistics], tuple[Array, ...]]:
+def _batch(z: Array, bias: Array, share: Array, epsilon: Array) -> tuple[Moments, Statistics]:
     # Sums over rows are written as products with the row shares: a matrix-vector product is the fastest
     # column sum on the CPU, and rows that only fill up a ragged batch drop out with share 0.
-    mean = share @ x
-    centred = x - mean
+    mean = share @ z
+    centred = z - mean
     var = share @ (centred * centred)
-    inverse = jax.lax.rsqrt(var + epsilon)
-    y = centred * (inverse * gamma) + beta
-    return (y, Statistics(mean, var)), (x, share, gamma, mean, inverse)
+    return _columns(z, mean, jax.lax.rsqrt(var + epsilon)), Statistics(mean, var)
 
 
-def _batch_backward(saved: tuple[Array, ...], cotangent: tuple[Array, Statistics]) -> tuple:
-    # Ioffe and Szegedy 2015, section 3, in two passes. The statistics' own cotangents are dropped: running
-    # averages are no part of the objective.
-    x, share, gamma, mean, inverse = saved
-    g = jax.lax.optimization_barrier(cotangent[0])
-    normalized = (x - mean) * inverse
+def _batch_backward(g: Array, z: Array, m: Moments, share: Array, gamma: Array) -> Gradient:
+    # Ioffe and Szegedy 2015, section 3, in two passes. The statistics are no part of the objective.
     ones = jnp.ones_like(share)
+    x = normalized(z, m)
     d_beta = ones @ g
-    d_gamma = ones @ (g * normalized)
-    d_x = (g - share[:, None] * (d_beta + normalized * d_gamma)) * (inverse * gamma)
-    return d_x, None, d_gamma, d_beta, None
+    d_gamma = ones @ (g * x)
+    d_z = (g - share[:, None] * (d_beta + x * d_gamma)) * (m.inverse * gamma)
+    return Gradient(d_z, jnp.zeros_like(gamma), d_gamma, d_beta)
 
 
-_batch.defvjp(_batch_forward, _batch_backward)
-
-
-def _layer(
-    x: Array, share: Array, gamma: Array, beta: Array, epsilon: Array
-) -> tuple[Array, Statistics]:
-    centred = x - x.mean(1, keepdims=True)
+def _layer(z: Array, bias: Array, share: Array, epsilon: Array) -> tuple[Moments, Statistics]:
+    x = z + bias
+    mean = x.mean(1, keepdims=True)
+    centred = x - mean
     inverse = jax.lax.rsqrt((centred * centred).mean(1, keepdims=True) + epsilon)
-    zeros = jnp.zeros_like(gamma)
-    return centred * inverse * gamma + beta, Statistics(zeros, zeros)
+    return Moments(-bias, jnp.ones_like(bias), mean, inverse), _no_statistics(z)
 
 
-NORMS: dict[str, Callable[..., tuple[Array, Statistics]]] = {
-    "none": _none,
-    "batch": _batch,
-    "layer": _layer,
+def _layer_backward(g: Array, z: Array, m: Moments, share: Array, gamma: Array) -> Gradient:
+    ones = jnp.ones_like(share)
+    x = normalized(z, m)
+    d_x = g * gamma
+    along = (d_x * x).mean(1, keepdims=True)
+    d_z = (d_x - d_x.mean(1, keepdims=True) - x * along) * m.row_inverse
+    return Gradient(d_z, ones @ d_z, ones @ (g * x), ones @ g)
+
+
+NORMS: dict[str, Kind] = {
+    "none": Kind(_none, _none_backward),
+    "batch": Kind(_batch, _batch_backward),
+    "layer": Kind(_layer, _layer_backward),
 }  # the order is that of `recipe.choices("norm")`
 
 
+def moments(
+    norm: Array, z: Array, bias: Array, share: Array, epsilon: Array
+) -> tuple[Moments, Statistics]:
+    """Return the moments of a layer in training.
+
+    Args:
+        norm: scalar int32, place in `NORMS`.
+        z: ``(N, W)``, before the bias.
+        bias: ``(W,)``, added before normalization; batch normalization would take it out again and leaves it out, with
+            gradient 0: the rounding noise that is left else, Adam scales up to full steps.
+        share: ``(N,)``, each row's share in the batch's statistics: 1/n for the n real rows, 0 for filling.
+        epsilon: scalar, added to the variance.
+
+    Returns:
+        The moments, and the batch's statistics (biased variance; zeros for ``none`` and ``layer``).
+    """
+    return jax.lax.switch(norm, [k.moments for k in NORMS.values()], z, bias, share, epsilon)
+
+
+def running_moments(
+    norm: Array, z: Array, bias: Array, running: Statistics, epsilon: Array
+) -> Moments:
+    """Return the moments of a layer at evaluation: running statistics for ``batch``, as in training for the others."""
+
+    def batch(z: Array, bias: Array) -> Moments:
+        return _columns(z, running.mean, jax.lax.rsqrt(running.var + epsilon))
+
+    def same(kind: Callable[..., tuple[Moments, Statistics]]) -> Callable[[Array, Array], Moments]:
+        return lambda z, bias: kind(z, bias, z[:, 0], epsilon)[0]
+
+    return jax.lax.switch(norm, [same(_none), batch, same(_layer)], z, bias)
+
+
+def normalized(z: Array, m: Moments) -> Array:
+    """Return ``(z - mean) / deviation``, ``(N, W)``."""
+    return (z - m.mean - m.row_mean) * (m.inverse * m.row_inverse)
+
+
+def learned(norm: Array, gamma: Array, beta: Array) -> tuple[Array, Array]:
+    """Return scale and shift as they act: 1 and 0 without normalization."""
+    return jnp.where(norm == NONE, 1.0, gamma), jnp.where(norm == NONE, 0.0, beta)
+
+
+def scaled(z: Array, m: Moments, gamma: Array, beta: Array) -> Array:
+    """Return the normalization's values, ``normalized * gamma + beta``, ``(N, W)``."""
+    return normalized(z, m) * gamma + beta
+
+
+def backward(norm: Array, g: Array, z: Array, m: Moments, share: Array, gamma: Array) -> Gradient:
+    """Return the gradients of what `moments` and `scaled` took, for the gradient ``g`` ``(N, W)`` of their values."""
+    return jax.lax.switch(norm, [k.backward for k in NORMS.values()], g, z, m, share, gamma)
+
+
+@jax.custom_vjp
 def normalize(
     norm: Array, x: Array, share: Array, gamma: Array, beta: Array, epsilon: Array
 ) -> tuple[Array, Statistics]:
-    """Normalize a layer in training.
+    """Normalize a layer in training, by itself; arguments and statistics are those of `moments`.
 
     Args:
         norm: scalar int32, place in `NORMS`.
         x: ``(N, W)``.
-        share: ``(N,)``, each row's share in the batch's statistics: 1/n for the n real rows, 0 for filling.
+        share: ``(N,)``.
         gamma: ``(W,)``, learned scale.
         beta: ``(W,)``, learned shift.
-        epsilon: scalar, added to the variance.
+        epsilon: scalar.
 
     Returns:
-        ``(N, W)`` and the batch's statistics (biased variance; zeros for ``none`` and ``layer``).
+        ``(N, W)`` and the batch's statistics.
     """
-    return branch(list(NORMS.values()), norm, x, share, gamma, beta, epsilon)
+    return _normalize(norm, x, share, gamma, beta, epsilon)[0]
+
+
+def _normalize(
+    norm: Array, x: Array, share: Array, gamma: Array, beta: Array, epsilon: Array
+) -> tuple[tuple[Array, Statistics], tuple[Array, ...]]:
+    m, statistics = moments(norm, x, jnp.zeros_like(gamma), share, epsilon)
+    gamma, beta = learned(norm, gamma, beta)
+    return (scaled(x, m, gamma, beta), statistics), (norm, x, m, share, gamma)
+
+
+def _normalize_backward(saved: tuple, cotangent: tuple[Array, Statistics]) -> tuple:
+    norm, x, m, share, gamma = saved
+    d = backward(norm, cotangent[0], x, m, share, gamma)
+    return None, d.z, None, d.gamma, d.beta, None
+
+
+normalize.defvjp(_normalize, _normalize_backward)
 
 
 def apply_running(
     norm: Array, x: Array, running: Statistics, gamma: Array, beta: Array, epsilon: Array
 ) -> Array:
-    """Normalize a layer at evaluation: ``batch`` by its running statistics, ``layer`` as in training."""
+    """Normalize a layer at evaluation, by itself."""
 
-    def batch(x: Array) -> Array:
-        return (x - running.mean) * (jax.lax.rsqrt(running.var + epsilon) * gamma) + beta
+    def scale(x: Array) -> Array:
+        m = running_moments(norm, x, jnp.zeros_like(gamma), running, epsilon)
+        return scaled(x, m, gamma, beta)
 
-    def layer(x: Array) -> Array:
-        return _layer(x, x, gamma, beta, epsilon)[0]
-
-    return jax.lax.switch(norm, [lambda x: x, batch, layer], x)
+    return jax.lax.cond(norm == NONE, lambda x: x, scale, x)
 
 
 def update_running(

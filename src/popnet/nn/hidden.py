@@ -1,0 +1,122 @@
+"""What follows a hidden layer's linear map: bias, normalization, activation, dropout, in one pass over memory.
+
+Each of them by itself reads and writes the whole layer, and between choices made by number the compiler cannot join
+them. So the choice of the activation holds the formula of all of them, and its gradient is written down here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from popnet.nn import layers, norm
+from popnet.nn.activations import ACTIVATIONS, Activation, ActivationNumbers
+from popnet.nn.dropout import masked
+from popnet.types import Array
+
+
+class Choice(NamedTuple):
+    """What is done, as a recipe says it.
+
+    Attributes:
+        norm: scalar int32, place in `norm.NORMS`.
+        activation: scalar int32, place in `ACTIVATIONS`.
+        epsilon: scalar, of the normalization.
+        rate: scalar, of the dropout.
+    """
+
+    norm: Array
+    activation: Array
+    epsilon: Array
+    rate: Array
+
+
+class Learned(NamedTuple):
+    """What a hidden layer learns beside its weights; `ActivationNumbers` has PReLU's slopes."""
+
+    bias: Array
+    gamma: Array
+    beta: Array
+
+
+def _activations(pieces: int) -> list[Activation]:
+    if pieces > 1:
+        return [lambda y, numbers: layers.maxout(y, pieces)]
+    return list(ACTIVATIONS.values())
+
+
+def hidden(
+    pieces: int, choice: Choice, z: Array, p: Learned, numbers: ActivationNumbers, share: Array, mask: Array
+) -> tuple[Array, norm.Statistics]:  # fmt: skip
+    """Return a hidden layer's values in training, ``(N, W)``, and its batch's statistics.
+
+    Args:
+        pieces: k, linear maps of a maxout unit; 1 for the activations of the table.
+        choice: normalization (before the activation), activation, dropout.
+        z: ``(N, k * W)``, the linear map.
+        p: bias, scale and shift, ``(k * W,)`` each.
+        numbers: the activation's.
+        share: ``(N,)``, each row's share in the batch's statistics.
+        mask: ``(N, W)`` booleans, which units are kept.
+    """
+    return _hidden(pieces, choice, z, p, numbers, share, mask)
+
+
+def _forward(
+    pieces: int, choice: Choice, z: Array, p: Learned, numbers: ActivationNumbers, share: Array, mask: Array
+) -> tuple[tuple[Array, norm.Statistics], tuple]:  # fmt: skip
+    m, statistics = norm.moments(choice.norm, z, p.bias, share, choice.epsilon)
+    gamma, beta = norm.learned(choice.norm, p.gamma, p.beta)
+
+    def values(activation: Activation) -> Callable[..., Array]:
+        def run(z: Array, m: norm.Moments, gamma: Array, beta: Array) -> Array:
+            return masked(activation(norm.scaled(z, m, gamma, beta), numbers), mask, choice.rate)
+
+        return run
+
+    branches = [values(a) for a in _activations(pieces)]
+    h = jax.lax.switch(choice.activation, branches, z, m, gamma, beta)
+    return (h, statistics), (choice, z, m, gamma, beta, numbers, share, mask)
+
+
+def _backward(pieces: int, saved: tuple, cotangent: tuple[Array, norm.Statistics]) -> tuple:
+    choice, z, m, gamma, beta, numbers, share, mask = saved
+
+    def pull(activation: Activation) -> Callable[..., tuple[Array, Array]]:
+        def run(z: Array, m: norm.Moments, g: Array) -> tuple[Array, Array]:
+            def values(y: Array, slopes: Array) -> Array:
+                return activation(y, numbers._replace(learned=slopes))
+
+            y = norm.scaled(z, m, gamma, beta)
+            return jax.vjp(values, y, numbers.learned)[1](masked(g, mask, choice.rate))
+
+        return run
+
+    g, d_slopes = jax.lax.switch(
+        choice.activation, [pull(a) for a in _activations(pieces)], z, m, cotangent[0]
+    )
+    d = norm.backward(choice.norm, g, z, m, share, gamma)
+    zero = jnp.zeros_like(numbers.slope)
+    return (
+        None, d.z, Learned(d.bias, d.gamma, d.beta), ActivationNumbers(zero, zero, d_slopes), None, None,
+    )  # fmt: skip
+
+
+_hidden = jax.custom_vjp(lambda *args: _forward(*args)[0], nondiff_argnums=(0,))
+_hidden.defvjp(_forward, _backward)
+
+
+def evaluate(
+    pieces: int, choice: Choice, z: Array, p: Learned, numbers: ActivationNumbers, running: norm.Statistics
+) -> Array:  # fmt: skip
+    """Return a hidden layer's values at evaluation, ``(N, W)``: running statistics, no dropout."""
+    m = norm.running_moments(choice.norm, z, p.bias, running, choice.epsilon)
+    gamma, beta = norm.learned(choice.norm, p.gamma, p.beta)
+
+    def values(activation: Activation) -> Callable[..., Array]:
+        return lambda z, m: activation(norm.scaled(z, m, gamma, beta), numbers)
+
+    return jax.lax.switch(choice.activation, [values(a) for a in _activations(pieces)], z, m)
