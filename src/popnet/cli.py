@@ -302,7 +302,7 @@ def main() -> None:
         status = _say(f"{error.format_message().rstrip('.')}. See popnet --help.", 2)  # type: ignore[attr-defined]
     sys.stdout.flush()
     sys.stderr.flush()
-    if any(t.daemon and t.name.startswith("popnet") for t in threading.enumerate()):
+    if any(t.name.startswith("popnet") for t in threading.enumerate()):
         os._exit(
             status or 0
         )  # a compilation that outlasted the time limit cannot be stopped otherwise

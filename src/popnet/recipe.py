@@ -104,8 +104,9 @@ class Recipe(BaseModel):
     """Whether normalization stands before the activation (as in the paper) or after it. Default ``before``."""
 
     norm_momentum: Annotated[float, Field(gt=0, le=1)] = 0.1
-    """Share of the newest batch in the running mean and variance that evaluation uses (1 - Keras' momentum).
-    Default 0.1, usual range 0.01 to 0.1."""
+    """Share of the newest batch in the running mean and variance that evaluation uses (1 - Keras' momentum); with
+    ``ema`` at most ``1 - ema``, so that statistics and weights are averages of the same steps. Default 0.1, usual range
+    0.01 to 0.1."""
 
     norm_epsilon: Positive = 1e-5
     """Added to the variance under the root. Default 1e-5, usual range 1e-5 to 1e-3."""

@@ -179,7 +179,7 @@ def train_epoch(
     order = keys.permute(keys.fold(key, keys.SHUFFLE), n_train, folds.train.shape[1])
     class_weight = folds.class_weight[fold]
     place = jax.lax.iota(jnp.int32, shape.batch_size)
-    total_steps = (steps * n.epochs).astype(jnp.float32)
+    total_steps = steps.astype(jnp.float32) * n.epochs.astype(jnp.float32)
 
     def body(i: Array, carry: tuple) -> tuple:
         parameters, average, running, optimizer, loss, penalty, _ = carry
@@ -201,8 +201,10 @@ def train_epoch(
         # The average follows faster in the first steps, so that it forgets the initial weights.
         memory = jnp.minimum(n.ema, done / (done + 9))
         average = memory * average + (1 - memory) * parameters
+        # Statistics of the same stretch of training as the weights that they are evaluated with.
+        momentum = jnp.minimum(n.norm_momentum, 1 - memory)
         running = norm.update_running(
-            running, found.statistics, mlp.variances(shape), rows_in_batch, n.norm_momentum
+            running, found.statistics, mlp.variances(shape), rows_in_batch, momentum
         )
         part = rows_in_batch / n_train.astype(jnp.float32)
         return (

@@ -78,7 +78,8 @@ def train_member(
             parameters = step(parameters, direction, rate, recipe.decay)
             memory = min(recipe.ema, done / (done + 9))
             average = jax.tree.map(lambda a, p, m=memory: m * a + (1 - m) * p, average, parameters)
-            running = follow(running, statistics, len(batch), recipe.norm_momentum)
+            share = min(recipe.norm_momentum, 1 - memory)
+            running = follow(running, statistics, len(batch), share)
             mean_loss += loss * len(batch) / n
             mean_penalty += penalty * len(batch) / n
 

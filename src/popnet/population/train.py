@@ -1,7 +1,7 @@
 """Train populations: members dealt to workers, bucket by bucket, results as they come.
 
-The public entry is :func:`train_population`; :func:`train_members` is its streaming form, which search and `fit`
-feed with members one after another.
+The public entry is :func:`train_population`; `Trainer.run` is its streaming form, which `fit` feeds with members one
+after another.
 """
 
 from __future__ import annotations
@@ -31,6 +31,9 @@ CALL_SECONDS = 0.5
 
 SLOWEST_FLOPS = 1e10
 """Floating-point operations per second that any machine reaches; only guards the very first epoch."""
+
+REFUSALS = 16
+"""So many members in a row whose next epoch would outlast the deadline end a worker: others would as well."""
 
 
 @dataclass(frozen=True)
@@ -178,7 +181,6 @@ class Trainer:
         self._began = time.monotonic()
         self.interrupted = False
         self._user_stop = stop or threading.Event()
-        self._closed = threading.Event()
         self._lock = threading.Lock()
         self._programs: dict[tuple, program.Program] = {}
         self._compiling: dict[tuple, threading.Lock] = {}
@@ -202,20 +204,20 @@ class Trainer:
         while this waits is taken as a `stop`: members in training end as ``interrupted`` and are yielded; a second one
         is raised. Closing the generator stops the training.
         """
-        self._closed.clear()
+        closed = threading.Event()  # one a run: workers of an earlier run stay closed
         source = _Source(members)
         results: queue.Queue[tuple[int, Result] | BaseException | None] = queue.Queue()
 
         def work(place: program.Place) -> None:
             try:
-                self._work(place, source, results.put)
+                self._work(place, source, results.put, closed)
                 results.put(None)
             except BaseException as error:  # handed to the caller's thread
                 results.put(error)
 
+        # No daemons: a program that ends while one of them compiles waits for it, where Python would abort.
         threads = [
-            threading.Thread(target=work, args=(p,), name="popnet worker", daemon=True)
-            for p in self.places
+            threading.Thread(target=work, args=(p,), name="popnet worker") for p in self.places
         ]
         for thread in threads:
             thread.start()
@@ -242,7 +244,7 @@ class Trainer:
                     yield item
         finally:
             self.interrupted |= self._user_stop.is_set()
-            self._closed.set()
+            closed.set()
 
     def untrained(self, member: Member) -> Result:
         """Return the result of a member that was never started."""
@@ -253,8 +255,11 @@ class Trainer:
 
     # --- on a worker's thread -----------------------------------------------------------------------
 
-    def _work(self, place: program.Place, source: _Source, emit: Callable[[Any], None]) -> None:
-        while not self._over():
+    def _work(
+        self, place: program.Place, source: _Source, emit: Callable[[Any], None], closed: threading.Event
+    ) -> None:  # fmt: skip
+        refused = 0
+        while refused < REFUSALS and not self._over(closed):
             first = source.take()
             if first is None:
                 return
@@ -271,17 +276,21 @@ class Trainer:
                 waiting += source.take_fitting(fits, place.lanes - 1)
                 rows = max(len(t) for t, _ in self.arrays.folds)
                 lanes = program.fitting_lanes(place, shape, rows, len(waiting))
-            self._bucket(place, shape, steps, lanes, waiting, emit)
+            begun = self._bucket(place, shape, steps, lanes, waiting, emit, closed)
+            refused = 0 if begun else refused + 1
 
     def _bucket(
         self, place: program.Place, shape: Shape, steps: int, lanes: int, waiting: list[tuple[int, Member]],
-        emit: Callable[[Any], None],
-    ) -> None:  # fmt: skip
-        """Train some members of one bucket, ``lanes`` at a time; a lane whose member ends takes the next."""
+        emit: Callable[[Any], None], closed: threading.Event,
+    ) -> bool:  # fmt: skip
+        """Train some members of one bucket, ``lanes`` at a time; a lane whose member ends takes the next.
+
+        Returns whether any was begun: none is if an epoch would outlast the deadline.
+        """
         jobs: list[Job | None] = [None] * lanes
         expected = self.epoch_seconds.get(shape) or _flops(shape, steps) * lanes / SLOWEST_FLOPS
         if expected > self.remaining():
-            return
+            return False
         while waiting or any(jobs):
             for lane in range(lanes):
                 if jobs[lane] is None and waiting:
@@ -291,10 +300,10 @@ class Trainer:
             epochs = 1
             if shape in self.epoch_seconds:
                 epochs = int(CALL_SECONDS / max(self.epoch_seconds[shape], 1e-6))
-            if self._over(self.epoch_seconds.get(shape, 0.0)):
+            if self._over(closed, self.epoch_seconds.get(shape, 0.0)):
                 for job in busy:
                     emit((job.index, _result(job, shape, INTERRUPTED)))
-                return
+                return True
             began = time.perf_counter()
             done = self._call(run, jobs, steps, max(1, min(epochs, epoch.CALL_EPOCHS)))
             seconds = time.perf_counter() - began
@@ -306,6 +315,7 @@ class Trainer:
                 if int(job.state.status) != RUNNING:
                     emit((job.index, _result(job, shape, int(job.state.status))))
                     jobs[lane] = None
+        return True
 
     def _job(self, index: int, member: Member, shape: Shape) -> Job:
         state = epoch.init(member.recipe, shape, member.seed)
@@ -363,8 +373,8 @@ class Trainer:
                 self._programs[key] = made
         return self._programs[key]
 
-    def _over(self, needed: float = 0.0) -> bool:
-        return self._user_stop.is_set() or self._closed.is_set() or self.remaining() <= needed
+    def _over(self, closed: threading.Event, needed: float = 0.0) -> bool:
+        return self._user_stop.is_set() or closed.is_set() or self.remaining() <= needed
 
 
 class _Source:
@@ -398,7 +408,8 @@ def _flops(shape: Shape, steps: int) -> float:
 def _result(job: Job, shape: Shape, status: int) -> Result:
     best = jax.device_get(job.state.best)
     parameters, running = (
-        layout.split(np.asarray(vector))
+        # A copy: of members that trained side by side, each would keep the arrays of all.
+        layout.split(np.array(vector))
         for layout, vector in zip(mlp.layouts(shape), best.weights, strict=True)
     )
     curves = np.concatenate(job.curves) if job.curves else np.zeros((0, len(CURVES)), np.float32)
