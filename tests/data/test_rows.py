@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from popnet.data.rows import folds, holdout
+from popnet.data.rows import folds, holdout, most_folds
 from popnet.errors import InputError
 
 SIZES = st.integers(2, 300)
@@ -123,6 +123,36 @@ def test_one_fold_holds_out_a_fifth():
 
 def test_the_seed_matters():
     assert not np.array_equal(holdout(100, 0.2, 0).valid, holdout(100, 0.2, 1).valid)
+    # A negative seed is as good as any, and differs from the one without its sign.
+    assert not np.array_equal(holdout(100, 0.2, -1).valid, holdout(100, 0.2, 1).valid)
+    assert len(folds(np.arange(9), 3, -1)) == 3
+
+
+@quick
+@given(st.integers(2, 60), st.integers(1, 60), SEEDS, st.sampled_from(["rows", "groups", "time"]))
+def test_rows_can_be_cut_into_the_most_folds_and_no_more(n, values, seed, by):
+    labels = np.random.default_rng(seed).integers(0, values, n + 5) ** 2
+    rows = np.arange(n) + 5
+    arrange = {} if by == "rows" else {by: labels}
+    most = most_folds(rows, **arrange)
+    distinct = len(np.unique(labels[rows]))
+    assert most == max({"rows": n, "groups": distinct, "time": distinct - 1}[by], 1)
+    if distinct > 1 or by == "rows":
+        for k in {1, 2, most // 2, most} & set(range(1, most + 1)):
+            parts = folds(rows, k, seed, **arrange)
+            assert len(parts) == k
+            for fold in parts:
+                assert len(fold.train)
+                assert len(fold.valid)
+                if by == "time":
+                    assert labels[fold.train].max() < labels[fold.valid].min()
+    with pytest.raises(InputError, match=f"{most + 1} folds"):
+        folds(rows, most + 1, seed, **arrange)
+
+
+def test_most_folds_by_group_and_time_at_once():
+    with pytest.raises(InputError, match="at once"):
+        most_folds(np.arange(9), np.arange(9), np.arange(9))
 
 
 def test_a_class_smaller_than_the_folds_is_spread():

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from popnet import keys
 from popnet.errors import InputError
 
 VALID_SHARE = 0.2
@@ -54,7 +55,8 @@ def holdout(
         InputError: too few rows, groups or times to split, ``fraction`` out of range, or both
             groups and time.
     """
-    return _split(np.arange(n), fraction, seed, stratify, groups, time)
+    rng = keys.generator(seed, "holdout")
+    return _split(np.arange(n), fraction, rng, stratify, groups, time)
 
 
 def folds(
@@ -93,17 +95,42 @@ def folds(
             "folds."
         )
     _check_one_order(groups, time)
+    rng = keys.generator(seed, "folds")
     if k == 1:
-        return [_split(rows, VALID_SHARE, seed, stratify, groups, time)]
+        return [_split(rows, VALID_SHARE, rng, stratify, groups, time)]
     if time is not None:
         return _expanding(rows, np.asarray(time)[rows], k)
-    rng = np.random.default_rng(seed)
     if groups is not None:
         part = _deal_groups(np.asarray(groups)[rows], k, rng)
     else:
         part = np.empty(len(rows), np.int64)
         part[_order(rows, stratify, rng)] = np.arange(len(rows)) % k
     return [_fold(rows, part == i) for i in range(k)]
+
+
+def most_folds(
+    rows: np.ndarray, groups: np.ndarray | None = None, time: np.ndarray | None = None
+) -> int:
+    """Return the largest number of folds that `folds` can make of the given rows, at least 1.
+
+    Args:
+        rows: row numbers.
+        groups: groups of all rows of the table: no more folds than groups.
+        time: times of all rows: one fold fewer than distinct times, as the first only trains.
+
+    Raises:
+        InputError: both groups and time.
+    """
+    rows = np.asarray(rows)
+    _check_one_order(groups, time)
+    if groups is not None:
+        most = len(np.unique(np.asarray(groups)[rows]))
+    elif time is not None:
+        most = len(np.unique(np.asarray(time)[rows])) - 1
+    else:
+        most = len(rows)
+    # Not 0: one fold of rows that cannot be split is refused by `folds`, with the reason.
+    return max(most, 1)
 
 
 def _fold(rows: np.ndarray, held: np.ndarray) -> Fold:
@@ -119,7 +146,7 @@ def _check_one_order(groups: np.ndarray | None, time: np.ndarray | None) -> None
 def _split(
     rows: np.ndarray,
     fraction: float,
-    seed: int,
+    rng: np.random.Generator,
     stratify: np.ndarray | None,
     groups: np.ndarray | None,
     time: np.ndarray | None,
@@ -132,7 +159,6 @@ def _split(
     _check_one_order(groups, time)
     if time is not None:
         return _latest(rows, np.asarray(time)[rows], fraction)
-    rng = np.random.default_rng(seed)
     held = np.zeros(n, bool)
     if groups is not None:
         held = _some_groups(np.asarray(groups)[rows], fraction, rng)
@@ -217,13 +243,19 @@ def _expanding(rows: np.ndarray, times: np.ndarray, k: int) -> list[Fold]:
     order = _by_time(times)
     n = len(rows)
     distinct = len(np.unique(times))
-    wanted = np.arange(1, k + 1) * n // (k + 1)
-    cuts = _cuts(times[order], wanted)
-    if distinct < k + 1 or cuts[0] == 0 or (np.diff(cuts) <= 0).any() or cuts[-1] == n:
+    if distinct < k + 1:
         raise InputError(
             f"{n} rows with {distinct} distinct times cannot be cut into {k} folds by time; ask "
             "for fewer folds."
         )
+    times = times[order]
+    changes = np.flatnonzero(times[1:] != times[:-1]) + 1
+    cuts = _cuts(times, np.arange(1, k + 1) * n // (k + 1))
+    # Cuts moved onto one change part again: each is after the one before, and leaves changes for
+    # those that follow.
+    place, step = np.searchsorted(changes, cuts), np.arange(k)
+    place = np.maximum.accumulate(place - step) + step
+    cuts = changes[np.minimum(place, len(changes) - k + step)]
     ends = [*cuts[1:], n]
     result = []
     for cut, end in zip(cuts, ends, strict=True):
