@@ -50,6 +50,7 @@ def read_table(source: Any) -> pl.DataFrame:
         (microseconds, UTC, no zone). Missing values, and NaN, are null. In text files the delimiter
         (comma, semicolon, tab or bar) is found by itself, a column's type follows from all of its
         values, blanks around values are taken off, and the texts of `cast.NULL_TOKENS` are null;
+        if the delimiter is not a comma, a value such as "1,5" is read as "1.5", also among text;
         dates stay text (the schema finds them).
 
     Raises:
@@ -147,22 +148,42 @@ def _locate(source: str | PathLike[str]) -> tuple[Path, str]:
     except OSError:  # a name that is too long
         found = False
     if not found:
-        raise InputError(f"there is no file {path}; check the path.")
+        raise InputError(_no_file(path))
     if path.is_dir():
         raise InputError(f"{path} is a folder; give the path of one table.")
+    if not path.is_file():
+        raise InputError(
+            f"{path} is a pipe or a device, and a table is read only from a file; write it to a "
+            "file first."
+        )
     suffixes = [s.lower() for s in path.suffixes]
     packed = bool(suffixes) and suffixes[-1] == ".gz"
     last = suffixes[-2] if packed and len(suffixes) > 1 else suffixes[-1] if suffixes else ""
     form = FORMATS.get(last)
     if form is None or (packed and form not in PACKED):
-        known = ", ".join(FORMATS)
+        ending = "".join(suffixes[-2:]) if packed else last
+        what = f"no table format has the ending '{ending}'" if ending else "the name has no ending"
         raise InputError(
-            f"{path}: no table format has the ending '{''.join(suffixes[-2:])}'; known are "
-            f"{known}, and .gz after a text format."
+            f"{path}: {what}; save it as CSV or Parquet (known are {', '.join(FORMATS)}, and .gz "
+            "after a text format)."
         )
     if path.stat().st_size == 0:
         raise InputError(f"{path} is empty; give a table with a header line and rows.")
     return path, form
+
+
+def _no_file(path: Path) -> str:
+    if str(path) == "-":
+        return "a table cannot be read from stdin (-); write it to a file first and give its path."
+    missing = path
+    try:
+        while not missing.parent.exists():
+            missing = missing.parent
+    except OSError:
+        missing = path
+    if missing == path:
+        return f"there is no file {path}; check the path."
+    return f"there is no file {path}, for there is no folder {missing}; check the path."
 
 
 def _json_frames(path: Path) -> Iterator[pl.DataFrame]:
