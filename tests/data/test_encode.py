@@ -12,7 +12,9 @@ import pytest
 from hypothesis import given, settings
 from sklearn.preprocessing import OrdinalEncoder, RobustScaler, StandardScaler
 
+from popnet.data import delimited
 from popnet.data.encode import Encoder, fit_encoder, group_numbers, time_numbers
+from popnet.data.read import read_batches, read_table
 from popnet.data.schema import infer_schema
 from popnet.errors import InputError
 
@@ -270,8 +272,8 @@ def test_the_report_says_what_is_new():
     assert "1 new column ignored: 'extra'" in text
     assert "'category': 240 values are levels" in text
     assert "'purple'" in text
-    assert "'full': 1 missing values, training had none" in text
-    assert "'full': 1 infinite values" in text
+    assert "'full': 1 missing value, training had none" in text
+    assert "'full': 1 infinite value, taken as" in text
     assert "'discrete': 240 values" in text
     place = dict(zip(encoder.names.codes, features.codes.T, strict=True))
     assert (place["category"] == 0).all()
@@ -280,12 +282,168 @@ def test_the_report_says_what_is_new():
     assert quiet == []
 
 
-def test_a_third_number_in_a_boolean_counts_as_missing():
-    frame = pl.DataFrame({"x": cycle([0, 1, None]), "y": cycle(["a", "b"])})
+def test_one_value_is_said_in_the_singular():
+    frame = mixed()
+    odd = frame.with_columns(
+        category=pl.Series(["purple", *frame["category"][1:]]),
+        numeric=pl.Series([1e300, *frame["numeric"][1:]]),
+    )
     report: list[str] = []
-    features = fitted(frame).transform(pl.DataFrame({"x": [2, 1]}), report=report)
-    assert features.flags.tolist() == [[0, 1], [1, 0]]
-    assert "neither 0 nor 1" in report[0]
+    fitted(frame).transform(odd, report=report)
+    assert report == [
+        "column 'numeric': 1 value is far outside the training's usual range, e.g. 1e+300; taken "
+        "as the bound",
+        "column 'category': 1 value is a level that training did not have or had rarely, e.g. "
+        "'purple'; taken as 'other'",
+    ]
+
+
+def test_huge_values_are_said_and_bounded():
+    frame = mixed()
+    encoder = fitted(frame)
+    huge = pl.Series([1e300, -1e12, float("inf"), 1e4, *frame["full"][4:]])
+    report: list[str] = []
+    features = encoder.transform(frame.with_columns(full=huge), report=report)
+    place = encoder.names.numeric.index("full")
+    np.testing.assert_allclose(features.numeric[:4, place], [3, -3, 3, 3], rtol=1e-3)
+    assert report == [
+        "column 'full': 1 infinite value, taken as ±3 after scaling",
+        "column 'full': 2 values are far outside the training's usual range, e.g. 1e+300; taken as "
+        "the bound",
+    ]
+
+
+def test_the_training_table_is_reported_as_such():
+    rare = ["a", "b", "c"] * 60 + [f"r{i}" for i in range(59)] + [None]
+    frame = mixed().with_columns(
+        rare=pl.Series(rare), full=pl.Series([None, 1e300, *RNG.normal(size=N - 2)])
+    )
+    rows = np.arange(2, N - 1)
+    encoder = fitted(frame, rows=rows)
+    report: list[str] = []
+    a = encoder.transform(frame, report=report, training=True)
+    assert report == ["column 'rare': 59 values of rare levels are taken together as 'other'"]
+    later: list[str] = []
+    b = encoder.transform(frame, report=later)
+    np.testing.assert_array_equal(a.codes, b.codes)
+    assert len(later) == 3
+    assert "59 values are levels that training did not have" in later[2]
+    one: list[str] = []
+    encoder.transform(frame.slice(180, 1), report=one, training=True)
+    assert one == ["column 'rare': 1 value of a rare level is taken as 'other'"]
+
+
+@pytest.mark.parametrize(("third", "taken"), [(None, "missing"), (1, "0")])
+def test_a_third_number_in_a_boolean_is_said_as_it_is_taken(third, taken):
+    frame = pl.DataFrame({"x": cycle([0, 1, third]), "y": cycle(["a", "b"])})
+    encoder = fitted(frame)
+    report: list[str] = []
+    features = encoder.transform(pl.DataFrame({"x": [2, 1]}), report=report)
+    assert features.flags.tolist() == ([[0, 1], [1, 0]] if third is None else [[0], [1]])
+    assert report == [f"column 'x': 1 value is neither 0 nor 1, e.g. 2; taken as {taken}"]
+
+
+GERMAN = ["1,5", "2,5", "10,0", "1,50", "x"]
+
+
+def german(n):
+    """Return lines of a file whose columns hold decimal commas, two of them among words."""
+    rng = np.random.default_rng(5)
+    numbers = [f"{v:.3f}".replace(".", ",") for v in rng.normal(size=n)]
+    few = [f"{v},0" for v in rng.integers(0, 4, n)]
+    stray = ["unknown" if i % 40 == 7 else f"{v},25" for i, v in enumerate(rng.permutation(n))]
+    levels = rng.choice(GERMAN, n)
+    marks = rng.choice(["1,3", "2,0", "5,0", "ill"], n)
+    return [";".join(row) for row in zip(levels, numbers, few, stray, marks, strict=True)]
+
+
+@pytest.mark.parametrize("ending", [".csv", ".tsv"])
+def test_decimal_commas_encode_equally_in_any_batch_and_in_a_file_of_their_own(tmp_path, ending):
+    def write(name, lines):
+        path = tmp_path / (name + ending)
+        text = "\n".join(["level;number;few;stray;mark", *lines]) + "\n"
+        path.write_text(text.replace(";", "\t" if ending == ".tsv" else ";"))
+        return path
+
+    lines = german(N)
+    path = write("t", lines)
+    frame = read_table(path)
+    schema = infer_schema(frame, "mark")
+    assert {c.name: c.kind for c in schema.columns} == {
+        "level": "categorical", "number": "numeric", "few": "discrete", "stray": "numeric",
+    }  # fmt: skip
+    encoder = fit_encoder(frame, schema)
+    whole, marks = encoder.transform(frame), encoder.encode_target(frame)[0]
+
+    def same(frames, rows):
+        parts = [encoder.transform(f) for f in frames]
+        for block in ("numeric", "flags", "codes"):
+            joined = np.concatenate([getattr(p, block) for p in parts])
+            np.testing.assert_array_equal(joined, getattr(whole, block)[rows])
+        found = np.concatenate([encoder.encode_target(f)[0] for f in frames])
+        np.testing.assert_array_equal(found, marks[rows])
+
+    for size in (1, 7, N):
+        same(list(read_batches(path, size)), slice(None))
+    tame = [i for i, line in enumerate(lines) if not set(line) & set("xkl")]
+    assert 20 < len(tame) < N
+    own = write("own", [lines[i] for i in tame])
+    same(list(read_batches(own, 9)), tame)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(delimited.chunks, "__defaults__", (64,))
+        same(list(read_batches(own, 9)), tame)
+        same([read_table(path)], slice(None))
+
+
+def test_levels_that_are_numbers_are_known_in_a_table_of_numbers(tmp_path):
+    levels = ["1.5", "10.0", "007", "7", "True", "false", "x"]
+    encoder = fitted(pl.DataFrame({"c": cycle(levels), "y": cycle(levels)}))
+    codes = dict(
+        zip(levels, encoder.transform(pl.DataFrame({"c": levels})).codes[:, 0], strict=True)
+    )
+    numbers = pl.DataFrame({"c": [1.5, 10.0, 7.0]})
+    assert encoder.transform(numbers).codes[:, 0].tolist() == [
+        codes["1.5"], codes["10.0"], codes["7"],
+    ]  # fmt: skip
+    truth = pl.DataFrame({"c": [True, False]})
+    assert encoder.transform(truth).codes[:, 0].tolist() == [codes["True"], codes["false"]]
+    labels = encoder.encode_target(truth.rename({"c": "y"}))[0]
+    assert encoder.decode_target(labels).tolist() == ["True", "false"]
+    labels = encoder.encode_target(numbers.rename({"c": "y"}))[0]
+    assert encoder.decode_target(labels).tolist() == ["1.5", "10.0", "7"]
+
+
+WORDS = st.sampled_from(["maybe", "True", "false", "1,5", "007", "7.0", "x y", "2024-01-01"])
+MIXED = st.lists(
+    st.one_of(
+        st.booleans(),
+        WORDS,
+        st.none(),
+        st.integers(-3, 3),
+        st.sampled_from([0.5, 2.0, -1e-7, 1e20, float("inf")]),
+        st.just(dt.date(2024, 1, 1)),
+    ),
+    min_size=4,
+    max_size=8,
+).filter(lambda values: any(isinstance(v, str) for v in values))
+
+
+@quick
+@given(MIXED)
+def test_a_frame_and_its_csv_encode_equally(tmp_path_factory, values):
+    frame = pd.DataFrame({"x": pd.Series(cycle(values), dtype=object)})
+    frame["z"] = np.linspace(0, 1, N) ** 2
+    frame["y"] = cycle(["a", "b"])
+    path = tmp_path_factory.mktemp("t") / "t.csv"
+    frame.to_csv(path, index=False)
+    ours, theirs = read_table(frame), read_table(path)
+    encoder = fitted(ours)
+    assert fitted(theirs) == encoder
+    a = encoder.transform(ours)
+    for other in (theirs, *read_batches(path)):
+        b = encoder.transform(other)
+        for block in ("numeric", "flags", "codes"):
+            np.testing.assert_array_equal(getattr(a, block), getattr(b, block))
 
 
 BAD = {
@@ -323,6 +481,37 @@ def test_row_numbers_go_on_in_a_stream():
     bad = mixed().head(1).with_columns(full=pl.lit("abc"))
     with pytest.raises(InputError, match="row 1001:"):
         encoder.transform(bad, first_row=1001)
+
+
+def test_rows_are_named_by_their_numbers_in_the_users_table():
+    frame = mixed().with_columns(w=pl.Series(RNG.random(N)), g=pl.Series(cycle(["u", "v"])))
+    frame = frame.with_columns(n=pl.Series(RNG.random(N)), t=pl.Series(np.arange(N)))
+    schema = infer_schema(frame, "y", weight="w", group="g", time="t")
+    encoder = fit_encoder(frame, schema)
+    two, numbers = frame.head(2), np.array([7, 9])
+    second = pl.int_range(pl.len()) == 1
+
+    def bad(**values):
+        cells = [pl.when(second).then(pl.lit(v)).otherwise(c).alias(c) for c, v in values.items()]
+        return two.with_columns(cells)
+
+    calls = [
+        lambda **k: encoder.transform(bad(full="abc"), **k),
+        lambda **k: encoder.encode_target(bad(y="zz"), **k),
+        lambda **k: encoder.weights(bad(w=-1.0), **k),
+        lambda **k: group_numbers(bad(g=None), "g", **k),
+        lambda **k: time_numbers(bad(t=None), schema, **k),
+        lambda **k: time_numbers(bad(t="soon"), schema, **k),
+        lambda **k: fitted(frame, "n").encode_target(bad(n="abc"), **k),
+        lambda **k: fit_encoder(bad(full="abc"), schema, np.array([0, 1]), **k),
+        lambda **k: fit_encoder(bad(full="abc"), schema, np.array([1]), **k),
+        lambda **k: fit_encoder(bad(n="abc"), infer_schema(frame, "n"), np.array([0, 1]), **k),
+    ]
+    for call in calls:
+        with pytest.raises(InputError, match=r"row 2\b"):
+            call()
+        with pytest.raises(InputError, match=r"row 9\b"):
+            call(row_numbers=numbers)
 
 
 # --- targets and weights -----------------------------------------------------------------------

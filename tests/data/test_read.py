@@ -71,6 +71,11 @@ def test_frames_are_streamed_in_slices():
 
 CSV = {
     "semicolons and decimal commas": ("a;b\n1,5;x\n2;y,z\n", [(1.5, "x"), (2.0, "y,z")]),
+    "a word among decimal commas": (
+        "a;b\n1,5;0,125\nx;1,500\n1,5,2;-2,5e3\n,5;\n",
+        [("1.5", 0.125), ("x", 1.5), ("1,5,2", -2500.0), (",5", None)],
+    ),
+    "commas in quotes": ('a,b\n"1,5",x\n"2,5",y\n', [("1,5", "x"), ("2,5", "y")]),
     "tabs": ("a\tb\n1\tx\n", [(1, "x")]),
     "bars": ("a|b\n1|x,y\n", [(1, "x,y")]),
     "byte-order mark": ("\ufeffa,b\n1,x\n", [(1, "x")]),
@@ -119,6 +124,17 @@ def test_types_follow_from_all_rows(tmp_path, monkeypatch):
     assert frame["a"][n] == 1.5
 
 
+def test_decimal_commas_read_the_same_whatever_the_block(tmp_path, monkeypatch):
+    lines = [f"{i},50;{i},25" for i in range(500)] + ["word;7", "1,5;8"]
+    path = write(tmp_path / "t.csv", "a;b\n" + "\n".join(lines))
+    whole = read_table(path)
+    assert whole["a"].to_list() == [f"{i}.50" for i in range(500)] + ["word", "1.5"]
+    assert whole["b"].to_list() == [i + 0.25 for i in range(500)] + [7, 8]
+    monkeypatch.setattr(delimited.chunks, "__defaults__", (256,))
+    assert read_table(path).equals(whole)
+    assert pl.concat(read_batches(path, 3)).cast(dict(whole.schema)).equals(whole)  # type: ignore[arg-type]
+
+
 @settings(max_examples=40, deadline=None)
 @given(
     st.lists(
@@ -163,6 +179,10 @@ LATIN = "name,x\nAnna,1\nJürgen,2\n".encode("latin-1")
 PARQUET_HEAD = b"PAR1\x15\x04\x15\x10"
 BAD = {
     "missing file": (lambda p: p / "none.csv", ["none.csv", "no file"]),
+    "missing folder": (lambda p: p / "none" / "a" / "t.csv", ["no file", "none; check"]),
+    "file for a folder": (lambda p: write(p / "t.csv", "a\n1\n") / "u.csv", ["u.csv", "no file"]),
+    "stdin": (lambda p: "-", ["stdin", "write it to a file first"]),
+    "device": (lambda p: "/dev/null", ["/dev/null", "write it to a file first"]),
     "folder": (lambda p: folder(p / "t.csv"), ["folder"]),
     "empty": (lambda p: write(p / "t.csv", ""), ["t.csv", "empty"]),
     "empty gz": (lambda p: write(p / "t.csv.gz", ""), ["empty"]),
@@ -172,8 +192,12 @@ BAD = {
     "binary": (lambda p: write(p / "t.csv", b"a,b\n1,\0\n"), ["binary", "line 2"]),
     "parquet as csv": (lambda p: write(p / "t.csv", PARQUET_HEAD), ["a Parquet file"]),
     "excel as csv": (lambda p: write(p / "t.csv", b"PK\x03\x04xx"), ["Excel"]),
-    "unknown suffix": (lambda p: write(p / "t.xlsx", "a"), ["'.xlsx'", ".csv"]),
-    "no suffix": (lambda p: write(p / "t", "a"), [".csv"]),
+    "unknown suffix": (
+        lambda p: write(p / "t.xlsx", "a"),
+        ["'.xlsx'", "save it as CSV or Parquet", ".csv"],
+    ),
+    "no suffix": (lambda p: write(p / "t", "a"), ["no ending", ".csv"]),
+    "dotted": (lambda p: write(p / "t.v1.json", "a"), ["ending '.json';"]),
     "parquet gz": (lambda p: write(p / "t.parquet.gz", "a"), [".parquet.gz"]),
     "names twice": (lambda p: write(p / "t.csv", "a,b,a,c,b\n1,2,3,4,5\n"), ["'a', 'b'"]),
     "no header": (lambda p: write(p / "t.csv", "1,1,2\n1,2,3\n"), ["'1'", "header line missing"]),
@@ -284,7 +308,7 @@ def test_pandas_columns_of_every_type():
         "datetime": when,
         "zoned": [dt.datetime(2024, 1, 31, 11), None],
         "delta": [1.5, None],
-        "mixed": ["a", "3"],
+        "mixed": ["a", "3.0"],
         "numeric object": [1.0, 2.5],
         "gaps": [None, None],
         "dates": [dt.datetime(2024, 1, 1), None],
@@ -328,7 +352,7 @@ def test_arrays_and_lists():
         "x1": [1, 3],
     }
     mixed = [[1, "a", None], [2.5, True, float("nan")]]
-    expected = {"x0": [1.0, 2.5], "x1": ["a", "true"], "x2": [None, None]}
+    expected = {"x0": [1.0, 2.5], "x1": ["a", "True"], "x2": [None, None]}
     assert read_table(mixed).to_dict(as_series=False) == expected
     assert read_table(np.array(mixed, object)).to_dict(as_series=False) == expected
     assert read_table(np.array([["a", "b"]])).rows() == [("a", "b")]

@@ -7,9 +7,15 @@ column asks for what it needs here and learns which values could not be cast.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
 import polars as pl
 
 from popnet.errors import InputError
+
+RowNumbers = int | np.ndarray
+"""Numbers of a frame's rows for messages: ``(N,)``, or the first row's number, the others follow."""
 
 NULL_TOKENS = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "?")
 """Texts that mean "missing" in a text file."""
@@ -60,7 +66,7 @@ DATE_FORMATS = (
 COMPACT_DATE = "%Y%m%d"
 """Dates written as one number, 20240131."""
 
-_DECIMAL_COMMA = r"^\s*[+-]?\d+(,\d+)?([eE][+-]?\d+)?\s*$"
+_DECIMAL_COMMA = r"^([+-]?\d+),(\d+(?:[eE][+-]?\d+)?)$"
 
 
 def to_numbers(
@@ -118,6 +124,34 @@ def to_text(values: pl.Series) -> pl.Series:
     return values.cast(pl.String)
 
 
+def spell(levels: Sequence[str], dtype: pl.DataType) -> list[str]:
+    """Write levels of text as `to_text` writes them if their column comes as another type.
+
+    A column that was text in training, for a word among its values, may later hold numbers or
+    truth values alone: the level "1.50" is then 1.5, and "True" is true.
+
+    Args:
+        levels: texts, all different.
+        dtype: type of the column that is to be compared with them.
+
+    Returns:
+        As many texts, all different: a level whose spelling is another's already stays as it is.
+    """
+    if dtype.is_numeric():
+        numbers = to_text(to_numbers(pl.Series(levels, dtype=pl.String))[0])
+        spelled = [own if own is not None else v for own, v in zip(numbers, levels, strict=True)]
+    elif dtype == pl.Boolean:
+        spelled = [v.lower() if v.lower() in ("true", "false") else v for v in levels]
+    else:
+        return list(levels)
+    taken = set(levels)
+    for i, own in enumerate(spelled):
+        if own != levels[i]:
+            spelled[i] = levels[i] if own in taken else own
+            taken.add(own)
+    return spelled
+
+
 def to_times(values: pl.Series, form: str) -> tuple[pl.Series, pl.Series]:
     """Cast a column to points in time (microseconds, no zone; zoned ones are taken to UTC).
 
@@ -155,39 +189,34 @@ def parse_times(text: pl.Series, form: str) -> pl.Series:
 
 
 def type_text(values: pl.Series, decimal_comma: bool = False) -> pl.Series:
-    """Type a column of text as it stands in a file: Int64, else Float64, else stripped String.
+    """Type a column of text as it stands in a file: Int64, else Float64, else clean String.
 
     Args:
         values: ``(N,)`` String.
-        decimal_comma: also read "1,5" as 1.5 (files whose delimiter is not a comma).
+        decimal_comma: see `clean`.
     """
     typed = _numbers_or_none(values)
     if typed is not None:
         return typed
-    clean = strip(values)
-    typed = _numbers_or_none(clean)
-    if typed is not None:
-        return typed
-    if decimal_comma:
-        dotted = dot_decimals(clean)
-        if dotted is not clean:
-            return dotted.cast(pl.Float64)
-    return clean
+    text = clean(values, decimal_comma)
+    typed = _numbers_or_none(text)
+    return text if typed is None else typed
 
 
-def strip(values: pl.Series) -> pl.Series:
-    """Take blanks off both ends of text; what then is a null token becomes null."""
-    clean = values.str.strip_chars()
-    if clean.str.len_bytes().sum() != values.str.len_bytes().sum():
-        clean = clean.set(clean.is_in(NULL_TOKENS), None)
-    return clean
+def clean(values: pl.Series, decimal_comma: bool = False) -> pl.Series:
+    """Take blanks off both ends of text; what then is a null token becomes null.
 
-
-def dot_decimals(values: pl.Series) -> pl.Series:
-    """Write "1,5" as "1.5" if all values are numbers so written; else return ``values`` itself."""
-    if values.null_count() == len(values) or not values.str.contains(_DECIMAL_COMMA).all():
-        return values
-    return values.str.replace(",", ".", literal=True)
+    Args:
+        values: ``(N,)`` String.
+        decimal_comma: write "1,5" as "1.5" (files whose delimiter is not a comma). Each value by
+            itself, whatever the others are: the same value must read the same in every batch.
+    """
+    text = values.str.strip_chars()
+    if text.str.len_bytes().sum() != values.str.len_bytes().sum():
+        text = text.set(text.is_in(NULL_TOKENS), None)
+    if decimal_comma and text.str.contains(",", literal=True).any():
+        text = text.str.replace(_DECIMAL_COMMA, "${1}.${2}")
+    return text
 
 
 def _numbers_or_none(values: pl.Series) -> pl.Series | None:
@@ -203,7 +232,7 @@ def _numbers_or_none(values: pl.Series) -> pl.Series | None:
     return None
 
 
-def refuse(name: str, values: pl.Series, bad: pl.Series, wanted: str, first_row: int = 1) -> None:
+def refuse(name: str, values: pl.Series, bad: pl.Series, wanted: str, rows: RowNumbers = 1) -> None:
     """Raise an InputError for the first value that is ``bad``; do nothing if there is none.
 
     Args:
@@ -211,7 +240,7 @@ def refuse(name: str, values: pl.Series, bad: pl.Series, wanted: str, first_row:
         values: ``(N,)`` the column as it came.
         bad: ``(N,)`` Boolean.
         wanted: what it should be: "a number", "a date", "yes or no".
-        first_row: number of the first row of ``values``; rows count from 1 without the header.
+        rows: numbers of the rows of ``values``; rows count from 1 without the header.
     """
     if not bad.any():
         return
@@ -220,9 +249,14 @@ def refuse(name: str, values: pl.Series, bad: pl.Series, wanted: str, first_row:
     more = int(bad.sum()) - 1
     also = f" (and {more} more)" if more else ""
     raise InputError(
-        f"column '{name}', row {row + first_row}: {show(values[row])} is not {wanted}{also}; "
+        f"column '{name}', row {row_number(row, rows)}: {show(values[row])} is not {wanted}{also}; "
         "correct the value or leave it empty."
     )
+
+
+def row_number(row: int, rows: RowNumbers) -> int:
+    """Return the number that a message gives to the row at position ``row``."""
+    return int(rows[row]) if isinstance(rows, np.ndarray) else row + rows
 
 
 def show(value: object) -> str:

@@ -8,17 +8,19 @@ nothing, so every column of the result says something.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
-from popnet.data.cast import refuse, show, to_numbers, to_text, to_times
+from popnet.data.cast import RowNumbers, refuse, show, spell, to_numbers, to_text, to_times
 
 LIMIT = 3.0
 """Bound of scaled numbers: z / sqrt(1 + (z / LIMIT)^2), near z for small z."""
+FAR = 1e6
+"""Scaled numbers beyond are all taken as this one; in float32 they are at the bound long before."""
 FURTHEST = 1e150
 """Training values beyond are taken as this far, so that differences of quantiles stay finite."""
 MOST_LEVELS = 2_000
@@ -26,7 +28,6 @@ FEWEST_ROWS, ROW_SHARE, ENOUGH_ROWS = 2, 1e-3, 10
 """A level needs 0.1 % of the training rows, but 2 at least, and 10 are always enough."""
 MONTHS, WEEKDAYS, HOURS = 12, 7, 24
 
-Note = Callable[[str], None]
 Cycle = Literal["month", "weekday", "hour"]
 CYCLES: tuple[Cycle, ...] = ("month", "weekday", "hour")
 
@@ -54,6 +55,23 @@ class Views(NamedTuple):
     codes: np.ndarray
 
 
+class Notes(NamedTuple):
+    """Where a record says what is worth knowing.
+
+    Attributes:
+        lines: gets a line each; None: nobody asked.
+        training: the rows are those of the training table, rows held out of training included.
+    """
+
+    lines: list[str] | None = None
+    training: bool = False
+
+    def add(self, line: str) -> None:
+        """Take a line."""
+        if self.lines is not None:
+            self.lines.append(line)
+
+
 class _Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -73,7 +91,7 @@ class Scale(BaseModel):
         with np.errstate(over="ignore"):
             z = (values - self.centre) / self.scale
         # A clip first: the square of 1e300 would be infinite, and the quotient 0.
-        np.clip(z, -1e6, 1e6, out=z)
+        np.clip(z, -FAR, FAR, out=z)
         z /= np.sqrt(1.0 + np.square(z / LIMIT))
         return np.nan_to_num(z, copy=False, nan=0.0)
 
@@ -117,15 +135,9 @@ class Numeric(_Record):
         """What it fills."""
         return Slots((self.name,) if self.scale else (), _flag(self.name, self.missing))
 
-    def fill(self, column: pl.Series, out: Views, note: Note, first_row: int) -> None:
+    def fill(self, column: pl.Series, out: Views, notes: Notes, rows: RowNumbers) -> None:
         """Write a column; InputError for a value that is not a number."""
-        values = _numbers(column, self.name, self.nulls, first_row)
-        absent = np.isnan(values)
-        _note_values(self.name, values, absent, self.missing, note)
-        if self.scale:
-            out.numeric[:, 0] = self.scale.apply(values)
-        if self.missing:
-            out.flags[:, 0] = absent
+        _fill_numbers(self, column, out, notes, rows)
 
 
 class Discrete(_Record):
@@ -148,19 +160,13 @@ class Discrete(_Record):
         flags = _flag(self.name, self.missing)
         return Slots((self.name,) if self.scale else (), flags, *coded)
 
-    def fill(self, column: pl.Series, out: Views, note: Note, first_row: int) -> None:
+    def fill(self, column: pl.Series, out: Views, notes: Notes, rows: RowNumbers) -> None:
         """Write a column; InputError for a value that is not a number."""
-        values = _numbers(column, self.name, self.nulls, first_row)
-        absent = np.isnan(values)
-        _note_values(self.name, values, absent, self.missing, note)
-        if self.scale:
-            out.numeric[:, 0] = self.scale.apply(values)
-        if self.missing:
-            out.flags[:, 0] = absent
+        values = _fill_numbers(self, column, out, notes, rows)
         if self.levels is not None:
             series = pl.Series(values).fill_nan(None)
             out.codes[:, 0] = _codes(series, self.levels, self.missing)
-            _note_unseen(self.name, series, out.codes[:, 0], note)
+            _note_unseen(self.name, series, out.codes[:, 0], notes)
 
 
 class Boolean(_Record):
@@ -184,23 +190,27 @@ class Boolean(_Record):
         own = (self.name,) if self.varies else ()
         return Slots((), own + _flag(self.name, self.missing))
 
-    def fill(self, column: pl.Series, out: Views, note: Note, first_row: int) -> None:
-        """Write a column; a third number counts as missing, InputError for a third word."""
+    def fill(self, column: pl.Series, out: Views, notes: Notes, rows: RowNumbers) -> None:
+        """Write a column; InputError for a third word.
+
+        A third number counts as missing if training had missing values, else as ``false``.
+        """
         words = {self.false, self.true} == {0.0, 1.0}
         numbers, bad = to_numbers(column, self.nulls, words)
         wanted = "a truth value" if words else f"{self.false:g} or {self.true:g}"
-        refuse(self.name, column, bad, wanted, first_row)
+        refuse(self.name, column, bad, wanted, rows)
         values = numbers.to_numpy()
         yes = values == self.true
         absent = np.isnan(values)
         other = ~(yes | absent | (values == self.false))
         if other.any():
             example = show(column[int(np.argmax(other))])
-            note(
-                f"column '{self.name}': {int(other.sum())} values are neither {self.false:g} nor "
-                f"{self.true:g}, e.g. {example}; taken as missing"
+            taken = "missing" if self.missing else f"{self.false:g}"
+            notes.add(
+                f"column '{self.name}': {_values(other)} neither {self.false:g} nor "
+                f"{self.true:g}, e.g. {example}; taken as {taken}"
             )
-        _note_values(self.name, values, absent, self.missing, note)
+        _note_missing(self.name, absent, self.missing, notes)
         if self.varies:
             out.flags[:, 0] = yes
         if self.missing:
@@ -229,11 +239,12 @@ class Categorical(_Record):
         """What it fills."""
         return Slots((), (), *_code(self.name, self.levels, self.missing))
 
-    def fill(self, column: pl.Series, out: Views, note: Note, first_row: int) -> None:
+    def fill(self, column: pl.Series, out: Views, notes: Notes, rows: RowNumbers) -> None:
         """Write a column; takes any value."""
         text = level_text(column, self.numbers)
-        out.codes[:, 0] = _codes(text, self.levels, self.missing)
-        _note_unseen(self.name, text, out.codes[:, 0], note)
+        levels = self.levels if self.numbers else spell(self.levels, column.dtype)
+        out.codes[:, 0] = _codes(text, levels, self.missing)
+        _note_unseen(self.name, text, out.codes[:, 0], notes)
 
 
 class Datetime(_Record):
@@ -261,12 +272,12 @@ class Datetime(_Record):
         parts += [f"{c} {f}" for c in self.cycles for f in ("sin", "cos")]
         return Slots(tuple(f"{self.name} {p}" for p in parts), _flag(self.name, self.missing))
 
-    def fill(self, column: pl.Series, out: Views, note: Note, first_row: int) -> None:
+    def fill(self, column: pl.Series, out: Views, notes: Notes, rows: RowNumbers) -> None:
         """Write a column; InputError for a value that is not a date or time."""
         times, bad = to_times(column, self.format)
-        refuse(self.name, column, bad, "a date or time", first_row)
+        refuse(self.name, column, bad, "a date or time", rows)
         absent = times.is_null().to_numpy()
-        _note_values(self.name, np.zeros(1), absent, self.missing, note)
+        _note_missing(self.name, absent, self.missing, notes)
         at = 0
         for scale, values in ((self.seconds, epoch_seconds), (self.year, _years)):
             if scale:
@@ -286,12 +297,19 @@ Record = Annotated[
 ]
 
 
-def fit_record(column: pl.Series, kind: str, form: str = "", nulls: tuple[str, ...] = ()) -> Record:
+def fit_record(
+    column: pl.Series,
+    kind: str,
+    form: str = "",
+    nulls: tuple[str, ...] = (),
+    rows: RowNumbers = 1,
+) -> Record:
     """Fit the record of a column.
 
     Args:
         column: ``(N,)`` the training rows.
         kind, form, nulls: what the schema says of it.
+        rows: numbers of the rows, for messages.
 
     Raises:
         InputError: the column holds values that do not fit its kind.
@@ -306,9 +324,9 @@ def fit_record(column: pl.Series, kind: str, form: str = "", nulls: tuple[str, .
             missing=missing,
         )
     if kind == "datetime":
-        return _fit_datetime(column, form)
+        return _fit_datetime(column, form, rows)
     numbers, bad = to_numbers(column, nulls, words=kind == "boolean")
-    refuse(name, column, bad, "a number")
+    refuse(name, column, bad, "a number", rows)
     missing = numbers.null_count() > 0
     if kind == "boolean":
         two = numbers.drop_nulls().unique().sort().to_list()
@@ -325,9 +343,9 @@ def fit_record(column: pl.Series, kind: str, form: str = "", nulls: tuple[str, .
     return Discrete(name=name, scale=scale, levels=kept, missing=missing, nulls=nulls)
 
 
-def _fit_datetime(column: pl.Series, form: str) -> Datetime:
+def _fit_datetime(column: pl.Series, form: str, rows: RowNumbers) -> Datetime:
     times, bad = to_times(column, form)
-    refuse(column.name, column, bad, "a date or time")
+    refuse(column.name, column, bad, "a date or time", rows)
     known = times.drop_nulls()
     cycles: list[Cycle] = [c for c in CYCLES if len(np.unique(cycle_phase(known, c))) > 1]
     return Datetime(
@@ -396,13 +414,24 @@ def _code(
     return (name,), (1 + len(levels) + missing,)
 
 
-def _numbers(column: pl.Series, name: str, nulls: tuple[str, ...], first_row: int) -> np.ndarray:
-    numbers, bad = to_numbers(column, nulls, words=False)
-    refuse(name, column, bad, "a number", first_row)
-    return numbers.to_numpy()
+def _fill_numbers(
+    record: Numeric | Discrete, column: pl.Series, out: Views, notes: Notes, rows: RowNumbers
+) -> np.ndarray:
+    """Write the scaled numbers and the flag for missing ones; return ``(N,)`` float64."""
+    numbers, bad = to_numbers(column, record.nulls, words=False)
+    refuse(record.name, column, bad, "a number", rows)
+    values = numbers.to_numpy()
+    absent = np.isnan(values)
+    _note_missing(record.name, absent, record.missing, notes)
+    _note_far(record.name, values, record.scale, notes)
+    if record.scale:
+        out.numeric[:, 0] = record.scale.apply(values)
+    if record.missing:
+        out.flags[:, 0] = absent
+    return values
 
 
-def _codes(values: pl.Series, levels: tuple, missing: bool) -> np.ndarray:
+def _codes(values: pl.Series, levels: Sequence, missing: bool) -> np.ndarray:
     """Return ``(N,)`` int32 codes: 1 + position in ``levels``, 0 if it is not there."""
     if levels:
         numbers = list(range(1, len(levels) + 1))
@@ -416,21 +445,48 @@ def _codes(values: pl.Series, levels: tuple, missing: bool) -> np.ndarray:
     return codes
 
 
-def _note_values(
-    name: str, values: np.ndarray, absent: np.ndarray, expected: bool, note: Note
-) -> None:
-    infinite = int(np.isinf(values).sum())
-    if infinite:
-        note(f"column '{name}': {infinite} infinite values, taken as ±{LIMIT:g} after scaling")
-    if not expected and absent.any():
-        note(f"column '{name}': {int(absent.sum())} missing values, training had none")
+def _values(chosen: np.ndarray) -> str:
+    n = int(chosen.sum())
+    return "1 value is" if n == 1 else f"{n} values are"
 
 
-def _note_unseen(name: str, values: pl.Series, codes: np.ndarray, note: Note) -> None:
-    other = (codes == 0) & values.is_not_null().to_numpy()
-    if other.any():
-        example = values[int(np.argmax(other))]
-        note(
-            f"column '{name}': {int(other.sum())} values are levels that training did not have or "
-            f"had rarely, e.g. {show(example)}; taken as 'other'"
+def _note_missing(name: str, absent: np.ndarray, expected: bool, notes: Notes) -> None:
+    # Of a training table these are rows held out of training, and no news to its owner.
+    if expected or notes.training or not absent.any():
+        return
+    n = int(absent.sum())
+    notes.add(f"column '{name}': {n} missing value{'s' if n > 1 else ''}, training had none")
+
+
+def _note_far(name: str, values: np.ndarray, scale: Scale | None, notes: Notes) -> None:
+    infinite = np.isinf(values)
+    n = int(infinite.sum())
+    if n:
+        what = "1 infinite value" if n == 1 else f"{n} infinite values"
+        notes.add(f"column '{name}': {what}, taken as ±{LIMIT:g} after scaling")
+    if scale is None or notes.training:
+        return
+    reach = FAR * scale.scale
+    far = ((values < scale.centre - reach) | (values > scale.centre + reach)) & ~infinite
+    if far.any():
+        notes.add(
+            f"column '{name}': {_values(far)} far outside the training's usual range, e.g. "
+            f"{values[int(np.argmax(far))]:g}; taken as the bound"
         )
+
+
+def _note_unseen(name: str, values: pl.Series, codes: np.ndarray, notes: Notes) -> None:
+    other = (codes == 0) & values.is_not_null().to_numpy()
+    if not other.any():
+        return
+    if notes.training:
+        n = int(other.sum())
+        which = "1 value of a rare level is" if n == 1 else f"{n} values of rare levels are"
+        together = "" if n == 1 else " together"
+        notes.add(f"column '{name}': {which} taken{together} as 'other'")
+        return
+    which = "a level" if int(other.sum()) == 1 else "levels"
+    notes.add(
+        f"column '{name}': {_values(other)} {which} that training did not have or had rarely, e.g. "
+        f"{show(values[int(np.argmax(other))])}; taken as 'other'"
+    )

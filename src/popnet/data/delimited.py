@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from popnet.data.cast import NULL_TOKENS, dot_decimals, strip, type_text
+from popnet.data.cast import NULL_TOKENS, clean, type_text
 from popnet.errors import InputError
 
 BLOCK_BYTES = 16 << 20
@@ -40,6 +40,11 @@ class Layout(NamedTuple):
 
     delimiter: str
     names: tuple[str, ...]
+
+    @property
+    def decimal_comma(self) -> bool:
+        """Whether "1,5" is a number: where commas separate fields it is more likely a list."""
+        return self.delimiter != ","
 
 
 class Block(NamedTuple):
@@ -64,9 +69,9 @@ def read_delimited(path: Path) -> pl.DataFrame:
     for layout, frame in string_blocks(path):
         for column in frame:
             if column.name in text:
-                part = strip(column)
+                part = clean(column, layout.decimal_comma)
             else:
-                part = type_text(column, layout.delimiter != ",")
+                part = type_text(column, layout.decimal_comma)
                 if part.dtype == pl.String:
                     text.add(column.name)
             parts.setdefault(column.name, []).append(part)
@@ -78,9 +83,9 @@ def read_delimited(path: Path) -> pl.DataFrame:
     ]
     if torn:
         again: dict[str, list[pl.Series]] = {name: [] for name in torn}
-        for _, frame in string_blocks(path, torn):
+        for layout, frame in string_blocks(path, torn):
             for name in torn:
-                again[name].append(strip(frame[name]))
+                again[name].append(clean(frame[name], layout.decimal_comma))
         parts.update(again)
     return pl.DataFrame([_join(pieces) for pieces in parts.values()])
 
@@ -96,10 +101,7 @@ def _join(pieces: list[pl.Series]) -> pl.Series:
 def string_batches(path: Path) -> Iterator[pl.DataFrame]:
     """Stream a delimited file as frames of text: stripped, null tokens null, decimal points."""
     for layout, frame in string_blocks(path):
-        columns = [strip(c) for c in frame]
-        if layout.delimiter != ",":
-            columns = [dot_decimals(c) for c in columns]
-        yield pl.DataFrame(columns)
+        yield pl.DataFrame([clean(column, layout.decimal_comma) for column in frame])
 
 
 def string_blocks(

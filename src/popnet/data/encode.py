@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 import polars as pl
 from pydantic import BaseModel, ConfigDict
 
-from popnet.data.cast import refuse, show, to_numbers, to_text, to_times
+from popnet.data.cast import (
+    RowNumbers,
+    refuse,
+    row_number,
+    show,
+    spell,
+    to_numbers,
+    to_text,
+    to_times,
+)
 from popnet.data.columns import (
     Categorical,
     Discrete,
+    Notes,
     Record,
     Slots,
     Views,
@@ -91,7 +100,13 @@ class Encoder(BaseModel):
         return FeatureNames(*names, *sources)
 
     def transform(
-        self, frame: pl.DataFrame, *, report: list[str] | None = None, first_row: int = 1
+        self,
+        frame: pl.DataFrame,
+        *,
+        report: list[str] | None = None,
+        training: bool = False,
+        first_row: int = 1,
+        row_numbers: np.ndarray | None = None,
     ) -> Features:
         """Encode the features of N rows.
 
@@ -99,8 +114,13 @@ class Encoder(BaseModel):
             frame: a table, or a batch of one, from ``data/read.py``. Columns may be of another
                 type than in training where the values can be cast without loss.
             report: gets a line for what is worth knowing: new columns (ignored), levels that
-                training did not have, infinite values, missing values where training had none.
+                training did not have, values that are infinite or far outside the training's
+                range, missing values where training had none.
+            training: this is the table that the encoder was fitted on (rows held out included):
+                the report says how many values are of rare levels, and not what is new.
             first_row: number of the frame's first row, for messages.
+            row_numbers: ``(N,)`` numbers of its rows in the user's table, where those of a frame
+                that lost rows would mislead; overrules ``first_row``.
 
         Returns:
             Features, all finite.
@@ -115,13 +135,14 @@ class Encoder(BaseModel):
         numeric = np.zeros((n, len(names.numeric)), np.float32)
         flags = np.zeros((n, len(names.flags)), np.uint8)
         codes = np.zeros((n, len(names.codes)), np.int32)
-        note: Callable[[str], None] = report.append if report is not None else _ignore
+        notes = Notes(report, training)
+        rows = first_row if row_numbers is None else row_numbers
         f = g = c = 0
         for record in self.columns:
             slots = record.slots
             df, dg, dc = len(slots.numeric), len(slots.flags), len(slots.codes)
             views = Views(numeric[:, f : f + df], flags[:, g : g + dg], codes[:, c : c + dc])
-            record.fill(frame[record.name], views, note, first_row)
+            record.fill(frame[record.name], views, notes, rows)
             f, g, c = f + df, g + dg, c + dc
         return Features(numeric, flags, codes, self.levels)
 
@@ -145,9 +166,17 @@ class Encoder(BaseModel):
             report.append(f"{len(new)} new {which} ignored: {listed}")
 
     def encode_target(
-        self, frame: pl.DataFrame, *, first_row: int = 1
+        self,
+        frame: pl.DataFrame,
+        *,
+        first_row: int = 1,
+        row_numbers: np.ndarray | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Encode the target of N rows.
+
+        Args:
+            frame: has the target's columns.
+            first_row, row_numbers: see `transform`.
 
         Returns:
             The target, ``(N,)`` int32 class numbers or ``(N, T)`` float32 standardised by the
@@ -164,13 +193,14 @@ class Encoder(BaseModel):
                 f"the table lacks the target column '{lacking[0]}'; add it."
                 f"{closest(lacking[0], frame.columns)}"
             )
+        rows = first_row if row_numbers is None else row_numbers
         if self.target.task != "regression":
-            numbers = _class_numbers(frame[self.target.names[0]], self.target, first_row)
+            numbers = _class_numbers(frame[self.target.names[0]], self.target, rows)
             return np.maximum(numbers, 0), numbers >= 0
         result = np.zeros((frame.height, len(self.scales)), np.float32)
         keep = np.ones(frame.height, bool)
         for i, (name, scale) in enumerate(zip(self.target.names, self.scales, strict=True)):
-            values = _target_numbers(frame[name], first_row)
+            values = _target_numbers(frame[name], rows)
             keep &= ~np.isnan(values)
             result[:, i] = np.nan_to_num((values - scale.mean) / scale.std)
         result[~keep] = 0
@@ -192,8 +222,18 @@ class Encoder(BaseModel):
         std = np.array([s.std for s in self.scales])
         return np.asarray(outputs, np.float64) * std + mean
 
-    def weights(self, frame: pl.DataFrame, *, first_row: int = 1) -> np.ndarray | None:
+    def weights(
+        self,
+        frame: pl.DataFrame,
+        *,
+        first_row: int = 1,
+        row_numbers: np.ndarray | None = None,
+    ) -> np.ndarray | None:
         """Return the row weights ``(N,)`` float32 with mean 1 over the frame's rows, or None.
+
+        Args:
+            frame: has the weight column.
+            first_row, row_numbers: see `transform`.
 
         Raises:
             InputError: the column is not there, or a weight is missing, negative, infinite or no
@@ -209,7 +249,7 @@ class Encoder(BaseModel):
         column = frame[name]
         numbers, bad = to_numbers(column)
         wrong = (bad | numbers.is_null() | (numbers < 0) | numbers.is_infinite()).fill_null(True)
-        refuse_weight(name, column, wrong, first_row)
+        refuse_weight(name, column, wrong, first_row if row_numbers is None else row_numbers)
         values = numbers.to_numpy()
         # Divided first: the sum of weights near 1e308 would be infinite.
         largest = values.max(initial=0.0)
@@ -219,7 +259,7 @@ class Encoder(BaseModel):
         return (values / values.mean()).astype(np.float32)
 
 
-def refuse_weight(name: str, column: pl.Series, wrong: pl.Series, first_row: int = 1) -> None:
+def refuse_weight(name: str, column: pl.Series, wrong: pl.Series, rows: RowNumbers = 1) -> None:
     """Raise an InputError for the first weight that is ``wrong``."""
     row = wrong.arg_max()
     if row is None or not wrong[row]:
@@ -227,32 +267,36 @@ def refuse_weight(name: str, column: pl.Series, wrong: pl.Series, first_row: int
     value = column[row]
     what = "is missing" if value is None else f"is {show(value)}"
     raise InputError(
-        f"the weight in column '{name}', row {row + first_row}, {what}; weights must be finite "
+        f"the weight in column '{name}', row {row_number(row, rows)}, {what}; weights must be finite "
         "numbers of 0 or more."
     )
 
 
-def fit_encoder(frame: pl.DataFrame, schema: Schema, rows: np.ndarray | None = None) -> Encoder:
+def fit_encoder(
+    frame: pl.DataFrame,
+    schema: Schema,
+    rows: np.ndarray | None = None,
+    *,
+    row_numbers: np.ndarray | None = None,
+) -> Encoder:
     """Fit an encoder.
 
-    Args:
-        frame: the table that the schema was inferred from.
-        schema: what its columns hold.
-        rows: ``(n,)`` numbers of the training rows, the only ones that statistics are taken from;
-            None: all rows with a target.
-
-    Raises:
-        InputError: no training rows, or no feature that varies in them.
+        Args:
+            frame: the table that the schema was inferred from.
+            schema: what its columns hold.
+            rows: ``(n,)`` numbers of the training rows, the only ones that statistics are taken from;
+    XX rows, or no feature that varies in them.
     """
     target = schema.target
     present = ~frame.select(pl.any_horizontal(pl.col(target.names).is_null())).to_series()
     rows = np.flatnonzero(present.to_numpy()) if rows is None else np.asarray(rows)
     if len(rows) == 0:
         raise InputError("there are no training rows to fit the encoder on; give more rows.")
+    numbers = rows + 1 if row_numbers is None else np.asarray(row_numbers)[rows]
     records = []
     for column in schema.features:
         values = frame[column.name].gather(rows)
-        record = fit_record(values, column.kind, column.format, column.nulls)
+        record = fit_record(values, column.kind, column.format, column.nulls, numbers)
         if _says_something(record, values):
             records.append(record)
     if not records:
@@ -262,7 +306,7 @@ def fit_encoder(frame: pl.DataFrame, schema: Schema, rows: np.ndarray | None = N
     fitted = {r.name for r in records}
     scales: tuple[TargetScale, ...] = ()
     if target.task == "regression":
-        scales = tuple(_fit_target(frame[name].gather(rows)) for name in target.names)
+        scales = tuple(_fit_target(frame[name].gather(rows), numbers) for name in target.names)
     return Encoder(
         columns=tuple(records),
         target=target,
@@ -278,19 +322,15 @@ def _says_something(record: Record, values: pl.Series) -> bool:
     if isinstance(record, Categorical):
         codes = np.zeros((len(values), 1), np.int32)
         nothing = np.zeros((len(values), 0))
-        record.fill(values, Views(nothing, nothing, codes), _ignore, 1)
+        record.fill(values, Views(nothing, nothing, codes), Notes(), 1)
         return bool((codes != codes[:1]).any())
     if not isinstance(record, Discrete) and slots.flags and not slots.numeric:
         return len(slots.flags) > 1 or values.null_count() < len(values)
     return bool(slots.numeric or slots.flags) and values.null_count() < len(values)
 
 
-def _ignore(line: str) -> None:
-    """Take a line of a report that nobody asked for."""
-
-
-def _fit_target(column: pl.Series) -> TargetScale:
-    values = _target_numbers(column)
+def _fit_target(column: pl.Series, rows: RowNumbers) -> TargetScale:
+    values = _target_numbers(column, rows)
     values = values[~np.isnan(values)]
     if len(values) == 0:
         return TargetScale(mean=0.0, std=1.0)
@@ -301,76 +341,92 @@ def _fit_target(column: pl.Series) -> TargetScale:
     return TargetScale(mean=mean, std=std)
 
 
-def _target_numbers(column: pl.Series, first_row: int = 1) -> np.ndarray:
+def _target_numbers(column: pl.Series, rows: RowNumbers) -> np.ndarray:
     """Return ``(N,)`` float64, NaN where missing."""
     numbers, bad = to_numbers(column)
-    refuse(column.name, column, bad, "a number", first_row)
-    check_magnitude(column.name, column, numbers, first_row)
+    refuse(column.name, column, bad, "a number", rows)
+    check_magnitude(column.name, column, numbers, rows)
     return numbers.to_numpy()
 
 
-def _class_numbers(column: pl.Series, target: Target, first_row: int) -> np.ndarray:
+def _class_numbers(column: pl.Series, target: Target, rows: RowNumbers) -> np.ndarray:
     """Return ``(N,)`` int32 class numbers, -1 where the target is missing."""
     classes = list(target.classes)
     if isinstance(classes[0], str):
-        values = to_text(column)
+        values, classes = to_text(column), spell([str(c) for c in classes], column.dtype)
     elif column.dtype.is_integer() and isinstance(classes[0], int):
         # Compared as integers: as floats, labels beyond 2^53 would run together.
         values, classes = column.cast(pl.Int64), [int(c) for c in classes]
     else:
         values, bad = to_numbers(column, words=isinstance(classes[0], bool))
-        _refuse_class(column, bad, target, first_row)
+        _refuse_class(column, bad, target, rows)
         classes = [float(c) for c in classes]
     numbers = values.replace_strict(
         classes, list(range(len(classes))), default=-1, return_dtype=pl.Int32
     )
-    _refuse_class(column, (numbers < 0) & values.is_not_null(), target, first_row)
+    _refuse_class(column, (numbers < 0) & values.is_not_null(), target, rows)
     return np.where(values.is_null().to_numpy(), np.int32(-1), numbers.to_numpy())
 
 
-def _refuse_class(column: pl.Series, bad: pl.Series, target: Target, first_row: int) -> None:
+def _refuse_class(column: pl.Series, bad: pl.Series, target: Target, rows: RowNumbers) -> None:
     shown = ", ".join(show(c) for c in target.classes[:8])
     more = ", …" if len(target.classes) > 8 else ""
     wanted = f"a class that training had ({shown}{more})"
-    refuse(column.name, column, bad, wanted, first_row)
+    refuse(column.name, column, bad, wanted, rows)
 
 
-def group_numbers(frame: pl.DataFrame, name: str) -> np.ndarray:
+def group_numbers(
+    frame: pl.DataFrame, name: str, *, row_numbers: np.ndarray | None = None
+) -> np.ndarray:
     """Return ``(N,)`` int64 numbers of the groups in a column, for ``data/rows.py``.
+
+    Args:
+        frame: the table.
+        name: the column of groups.
+        row_numbers: see `fit_encoder`.
 
     Raises:
         InputError: the column is not there, or a value is missing.
     """
-    column = _role_column(frame, name, "group")
+    column = _role_column(frame, name, "group", 1 if row_numbers is None else row_numbers)
     return column.rank("dense").to_numpy().astype(np.int64) - 1
 
 
-def time_numbers(frame: pl.DataFrame, schema: Schema) -> np.ndarray | None:
+def time_numbers(
+    frame: pl.DataFrame, schema: Schema, *, row_numbers: np.ndarray | None = None
+) -> np.ndarray | None:
     """Return ``(N,)`` float64 that orders the rows in time, for ``data/rows.py``; None if no order.
+
+    Args:
+        frame: the table.
+        schema: names the column that orders the rows.
+        row_numbers: see `fit_encoder`.
 
     Raises:
         InputError: the column is not there, a value is missing, or is neither number nor time.
     """
     if schema.time is None:
         return None
-    column = _role_column(frame, schema.time, "time")
+    rows = 1 if row_numbers is None else row_numbers
+    column = _role_column(frame, schema.time, "time", rows)
     found = schema.column(schema.time)
     if found.kind == "datetime":
         values, bad = to_times(column, found.format)
         values = pl.Series(epoch_seconds(values)).fill_nan(None)
     else:
         values, bad = to_numbers(column, found.nulls)
-    refuse(schema.time, column, bad | values.is_null(), "a time to order the rows by")
+    refuse(schema.time, column, bad | values.is_null(), "a time to order the rows by", rows)
     return values.to_numpy()
 
 
-def _role_column(frame: pl.DataFrame, name: str, role: str) -> pl.Series:
+def _role_column(frame: pl.DataFrame, name: str, role: str, rows: RowNumbers) -> pl.Series:
     if name not in frame.columns:
         raise InputError(f"there is no {role} column '{name}'.{closest(name, frame.columns)}")
     column = frame[name]
     row = column.is_null().arg_max() if column.null_count() else None
     if row is not None:
         raise InputError(
-            f"the {role} column '{name}' has no value in row {row + 1}; fill it or drop the row."
+            f"the {role} column '{name}' has no value in row {row_number(row, rows)}; fill it or "
+            "drop the row."
         )
     return column

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from popnet.data.cast import to_text
 from popnet.data.delimited import check_names
 from popnet.errors import InputError
 
@@ -189,7 +188,7 @@ def from_objects(name: str, values: Sequence[Any]) -> pl.Series:
     """Make a plain column of Python objects that may be of mixed types.
 
     None, NaN, NaT and pandas.NA are null. All truth values: Boolean. Truth values and numbers:
-    numbers. Dates and times: Datetime. Anything else mixed with text: text.
+    numbers. Dates and times: Datetime. Any other mix: text, as Python writes it ("True", "3.0").
 
     Raises:
         InputError: a value is none of these (a list, a dict, an object, a complex number).
@@ -240,14 +239,9 @@ def _to_time(value: Any) -> dt.datetime:
 
 
 def _to_word(value: Any, name: str) -> str:
-    if isinstance(value, str):
+    """Write a value as Python does, and so pandas into a CSV file: a frame and its file agree."""
+    if isinstance(value, str | np.bool_ | numbers.Real | decimal.Decimal | dt.date | np.datetime64):
         return str(value)
-    if isinstance(value, bool | np.bool_):
-        return str(bool(value)).lower()
-    if isinstance(value, numbers.Real | decimal.Decimal):
-        return to_text(pl.Series([float(value)]))[0]
-    if isinstance(value, dt.date | np.datetime64):
-        return str(_to_time(value))
     raise InputError(
         f"column '{name}' holds a value of type {type(value).__name__}; give numbers, text, truth "
         "values or dates."
