@@ -161,7 +161,7 @@ def test_describe_says_what_counts():
     lines = "\n".join(infer_schema(frame, "y").describe())
     assert "200 rows" in lines
     assert "binary" in lines
-    assert "1 rows without a target" in lines
+    assert "1 row without a target is left out" in lines
     assert "left out: e (empty: all values are missing)" in lines
     assert "left out: z (duplicate: the same as 'x')" in lines
 
@@ -209,6 +209,38 @@ def test_a_given_task_overrules():
     assert not infer_target(labels, ["y"], "binary").detected
 
 
+def test_a_given_task_allows_nearly_as_many_classes_as_rows():
+    frame = pl.DataFrame({"y": [f"c{i // 2}" for i in range(32)]})
+    assert len(infer_target(frame, ["y"], "multiclass").classes) == 16
+    frame = pl.DataFrame({"y": [f"c{i % 16}" for i in range(30)]})
+    with pytest.raises(InputError, match=r"identifier; .* give the task multiclass"):
+        infer_target(frame, ["y"])
+    assert len(infer_target(frame, ["y"], "multiclass", single_rows=True).classes) == 16
+
+
+NUMBERING = {
+    "row numbers": (np.arange(N), True),
+    "shuffled, from 1000": (1000 + RNG.permutation(N), True),
+    "floats": (np.arange(N) * 1.0, True),
+    "text": ([str(i) for i in range(N)], True),
+    "one missing": ([None, *range(N - 1)], True),
+    "with large gaps": (np.arange(N) * 7, False),
+    "one twice": ([5, *range(N - 1)], False),
+    "fractions": (np.arange(N) + 0.5, False),
+    "prices": (PRICES, False),
+}
+
+
+@pytest.mark.parametrize("case", NUMBERING)
+def test_a_target_that_numbers_the_rows_is_said(case):
+    values, said = NUMBERING[case]
+    schema = infer_schema(table(y=values), "y")
+    assert schema.target.task == "regression"
+    lines = [line for line in schema.describe() if "numbers the rows" in line]
+    assert [line.startswith("the target 'y' ") for line in lines] == [True] * said
+    assert Schema.model_validate_json(schema.model_dump_json()) == schema
+
+
 def test_several_targets_are_a_regression():
     frame = pl.DataFrame({"a": cycle([0, 1]), "b": cycle([1, 2, None])})
     target = infer_target(frame, ["a", "b"])
@@ -234,7 +266,11 @@ BAD = {
         ["class 2 with one row", "task regression"],
     ),
     "identifier": (table(y=[f"k{i}" for i in range(N)]), {}, ["identifier", "200 classes"]),
-    "identifier as asked": (table(y=PRICES), {"task": "multiclass"}, ["identifier", "regression"]),
+    "numbers as classes": (
+        table(y=PRICES),
+        {"task": "multiclass"},
+        ["one row each", "task regression"],
+    ),
     "text for regression": (table(), {"task": "regression"}, ["'y'", "'a'", "row 1", "regression"]),
     "infinite": (table(y=infinite(float("inf"))), {}, ["'y'", "row 200", "inf"]),
     "huge": (table(y=infinite(1e300)), {}, ["'y'", "row 200", "1e+300"]),

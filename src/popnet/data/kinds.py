@@ -148,8 +148,7 @@ def _find_number(column: pl.Series, name: str, keep: bool) -> Finding:
             return Finding(
                 "identifier", f"a number of its own for {_most(distinct, n)}", missing, distinct
             )
-        low, high = _bounds(values)
-        if distinct == n == len(column) and high - low < DENSE_RANGE * n:
+        if distinct == n and not missing and numbers_rows(values):
             return Finding("identifier", "it numbers the rows", missing, distinct)
     few = n >= ROWS_PER_LEVEL * distinct
     if distinct <= DISCRETE_LEVELS and few:
@@ -157,6 +156,18 @@ def _find_number(column: pl.Series, name: str, keep: bool) -> Finding:
     if named and few:
         return Finding("categorical", "", missing, distinct)
     return Finding("numeric", "", missing, distinct)
+
+
+def numbers_rows(values: pl.Series) -> bool:
+    """Tell whether numbers without missing ones are a numbering of their rows, in whatever order.
+
+    They are if there are `IDENTIFIER_ROWS` at least, all whole and distinct, in a dense range.
+    """
+    n = len(values)
+    if n < IDENTIFIER_ROWS or not _is_whole(values) or values.n_unique() < n:
+        return False
+    low, high = _bounds(values)
+    return high - low < DENSE_RANGE * n
 
 
 def _is_whole(values: pl.Series) -> bool:

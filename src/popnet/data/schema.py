@@ -90,8 +90,15 @@ class Schema(BaseModel):
             more = ", …" if len(target.classes) > 6 else ""
             line += f", {len(target.classes)} classes: {shown}{more}"
         lines.append(line)
+        lines += [
+            f"the target '{name}' numbers the rows: its values are different whole numbers without "
+            "large gaps; if it is no measurement, choose another target"
+            for name in target.numbering
+        ]
         if self.rows_without_target:
-            lines.append(f"{self.rows_without_target:,} rows without a target are left out")
+            n = self.rows_without_target
+            which = "1 row without a target is" if n == 1 else f"{n:,} rows without a target are"
+            lines.append(f"{which} left out")
         kinds = Counter(c.kind for c in self.features)
         counts = ", ".join(f"{kinds[k]} {k}" for k in USED_KINDS if kinds[k])
         lines.append(f"{len(self.features)} features: {counts}")

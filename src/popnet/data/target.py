@@ -9,7 +9,8 @@ import numpy as np
 import polars as pl
 from pydantic import BaseModel, ConfigDict
 
-from popnet.data.cast import refuse, show, to_numbers
+from popnet.data.cast import RowNumbers, refuse, show, to_numbers
+from popnet.data.kinds import numbers_rows
 from popnet.errors import InputError, closest
 from popnet.types import Task
 
@@ -20,7 +21,7 @@ FEW_CLASSES, ROWS_PER_CLASS = 20, 5
 MANY_CLASSES, EVEN_SHARE = 100, 0.25
 """... or up to this many if the rarest has at least this share of the mean count."""
 IDENTIFIER_SHARE, IDENTIFIER_ROWS = 0.5, 20
-"""A classification target with more classes than this share of its rows is an identifier."""
+"""A target of text with more classes than this share of its rows is an identifier."""
 LARGEST = 1e30
 """Largest magnitude of a regression target: squares of float32 must stay finite after scaling."""
 
@@ -34,6 +35,7 @@ class Target(BaseModel):
         classes: labels in the order of their class numbers (sorted); empty for regression. They
             have the type they had in the table.
         detected: the task was found from the values, not given.
+        numbering: those of the names whose values look like a numbering of the rows.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -42,6 +44,7 @@ class Target(BaseModel):
     task: Literal["binary", "multiclass", "regression"]
     classes: tuple[Label, ...] = ()
     detected: bool = True
+    numbering: tuple[str, ...] = ()
 
 
 def infer_target(
@@ -68,9 +71,9 @@ def infer_target(
 
     Raises:
         InputError: no such column, a name twice, all values missing, an unknown task; one class, a
-            class with one row, more than half as many classes as rows (an identifier), not two
-            classes for "binary", several targets for a classification; text, infinite or huge
-            values, or a single value for a regression.
+            class with one row, more than half as many classes as rows (an identifier) if no task
+            is given, not two classes for "binary", several targets for a classification; text,
+            infinite or huge values, or a single value for a regression.
     """
     check_task(task)
     _check_names(frame, names)
@@ -83,14 +86,14 @@ def infer_target(
     if task is None:
         task = "regression" if len(names) > 1 else _detect(present[names[0]])
     if task == "regression":
-        _check_regression(frame, names)
-        return Target(names=tuple(names), task="regression", detected=detected)
+        numbering = _check_regression(frame, names)
+        return Target(names=tuple(names), task="regression", detected=detected, numbering=numbering)
     if len(names) > 1:
         raise InputError(
             f"several targets ({_quote(names)}) can only be a regression; give one target for a "
             "classification."
         )
-    classes = _find_classes(present[names[0]], single_rows)
+    classes = _find_classes(present[names[0]], single_rows, detected)
     if task == "binary" and len(classes) != 2:
         raise InputError(
             f"the target column '{names[0]}' has {len(classes)} classes, a binary task has 2; use "
@@ -159,7 +162,7 @@ def _runs_without_gap(levels: np.ndarray) -> bool:
     return bool(np.array_equal(levels, levels[0] + np.arange(len(levels))))
 
 
-def _find_classes(values: pl.Series, single_rows: bool = False) -> tuple[Label, ...]:
+def _find_classes(values: pl.Series, single_rows: bool, detected: bool) -> tuple[Label, ...]:
     name, n = values.name, len(values)
     if not (values.dtype.is_numeric() or values.dtype in (pl.Boolean, pl.String)):
         raise InputError(
@@ -172,12 +175,11 @@ def _find_classes(values: pl.Series, single_rows: bool = False) -> tuple[Label, 
             f"the target column '{name}' has one class, {show(counts[name][0])}, in all {n} rows; "
             "there is nothing to learn: give rows of a second class."
         )
-    if n >= IDENTIFIER_ROWS and d > IDENTIFIER_SHARE * n:
-        numeric = values.dtype.is_numeric()
-        cure = "use task regression, or choose" if numeric else "choose"
+    # Numbers of so many values are never taken for classes, unless the caller gave the task.
+    if detected and n >= IDENTIFIER_ROWS and d > IDENTIFIER_SHARE * n:
         raise InputError(
             f"the target column '{name}' has {d} classes in {n} rows, so it looks like an "
-            f"identifier; {cure} another target."
+            "identifier; choose another target, or give the task multiclass."
         )
     single = counts.filter(pl.col("count") == 1)[name].to_list()
     if single and not single_rows:
@@ -194,7 +196,9 @@ def _find_classes(values: pl.Series, single_rows: bool = False) -> tuple[Label, 
     return tuple(counts[name].to_list())
 
 
-def _check_regression(frame: pl.DataFrame, names: Sequence[str]) -> None:
+def _check_regression(frame: pl.DataFrame, names: Sequence[str]) -> tuple[str, ...]:
+    """Refuse what is no regression target; return the names of those that number the rows."""
+    numbering = []
     for name in names:
         column = frame[name]
         numbers, bad = to_numbers(column)
@@ -211,9 +215,12 @@ def _check_regression(frame: pl.DataFrame, names: Sequence[str]) -> None:
                 f"the target column '{name}' has one value, {numbers.drop_nulls()[0]:g}, in all "
                 "rows; there is nothing to learn: choose another target."
             )
+        if numbers_rows(numbers.drop_nulls()):
+            numbering.append(name)
+    return tuple(numbering)
 
 
-def check_magnitude(name: str, column: pl.Series, numbers: pl.Series, first_row: int = 1) -> None:
+def check_magnitude(name: str, column: pl.Series, numbers: pl.Series, rows: RowNumbers = 1) -> None:
     """Raise an InputError for an infinite or huge target value, with its row."""
     wanted = f"a number that a regression can use (finite, below {LARGEST:g})"
-    refuse(name, column, (numbers.abs() > LARGEST).fill_null(False), wanted, first_row)
+    refuse(name, column, (numbers.abs() > LARGEST).fill_null(False), wanted, rows)
