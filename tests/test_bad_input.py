@@ -429,4 +429,4 @@ def test_a_model_folder_cut_short(fitted, command, file):
     fitted.refuses(fitted(command, "model", *table), file, "cut short")
     path.unlink()
     fitted.refuses(fitted(command, "model", *table), file)
-    fitted.refuses(fitted(command, "nowhere", *table), "nowhere", "not a model folder")
+    fitted.refuses(fitted(command, "nowhere", *table), "no folder nowhere")

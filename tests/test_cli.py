@@ -119,8 +119,15 @@ def test_fit_tells_people_score_baselines_and_where_the_model_is(run, tmp_path):
         "fit", "table.csv", "-t", "bought", "--drop", "price", "-o", tmp_path / "m", *CHEAP,
         "--members", 2,
     )  # fmt: skip
-    assert out.startswith("accuracy ")
-    for words in ("95 % interval", "constant", "linear", "2 members", str(tmp_path / "m")):
+    assert "\naccuracy " in out
+    for words in (
+        "left out: price",
+        "95 % interval",
+        "constant",
+        "linear",
+        "2 members",
+        str(tmp_path / "m"),
+    ):
         assert words in out
 
 
@@ -233,7 +240,10 @@ def test_recipe_is_checked_and_completed(run):
     out, _ = run("recipe", "recipe.toml")
     assert "depth = 1\n" in out
     assert out.count("\n") == len(Recipe.model_fields)
-    assert run("recipe")[0] == Recipe().to_toml()
+    lines = run("recipe")[0].splitlines()[1:]
+    assert "\n".join(line.removeprefix("# ") for line in lines) + "\n" == Recipe().to_toml()
+    Path("mine.toml").write_text("\n".join(lines).replace("# depth = 3", "depth = 1"))
+    assert Recipe.load("mine.toml").model_fields_set == {"depth"}
 
 
 def test_version_and_help(run):

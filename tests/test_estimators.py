@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -19,7 +22,8 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from popnet import Classifier, InputError, Model, Recipe, Regressor
 
 TINY = Recipe(
-    depth=1, width=8, batch_size=32, epochs=20, learning_rate=0.02, norm="none", dropout=0.0, weight_decay=0.0
+    depth=1, width=8, batch_size=32, epochs=20, learning_rate=0.02, norm="none", dropout=0.0,
+    weight_decay=0.0, numeric_embedding="none", activation="relu", ema=0.0,
 )  # fmt: skip
 OPTIONS: dict[str, Any] = {"members": 2, "folds": 2, "recipe": TINY}
 
@@ -101,6 +105,11 @@ def test_a_saved_estimator_predicts_as_before(tmp_path: Any) -> None:
     model = Model.load(net.save(tmp_path / "model"))
     scores = model.scores(model.encoder.transform(pl.from_pandas(frame)))
     np.testing.assert_array_equal(scores, net.predict_proba(frame))
+    assert model.classes == ("no", "yes")
+    labelled = pl.from_pandas(frame).with_columns(target=pl.Series(y.tolist()))
+    rows, values = model.evaluate(iter([labelled]))
+    assert (rows, values["accuracy"]) == (len(y), pytest.approx(net.score(frame, y)))
+    assert model.predict_frame(labelled)["target"].to_list() == net.predict(frame).tolist()
     with pytest.raises(InputError, match="holds a model already"):
         net.save(tmp_path / "model")
 
@@ -119,3 +128,35 @@ def test_a_time_limit_may_be_written_as_text_and_is_checked(
         Classifier(time_limit="soon").fit(*classes)
     with pytest.raises(InputError, match="above 0"):
         Classifier(time_limit=-1).fit(*classes)
+
+
+def test_names_and_labels_of_y_are_the_models() -> None:
+    frame, y = mixed()
+    net = Classifier(**OPTIONS).fit(frame, pd.Series(y == "yes", name="bought"))
+    assert net.model_.schema.target.names == ("bought",)
+    assert net.model_.classes == (False, True)
+    numbers = pd.DataFrame({"a": frame["number"].fillna(0), "number": frame["number"].fillna(1)})
+    two = Regressor(**OPTIONS).fit(frame, numbers)
+    assert two.model_.schema.target.names == ("a", "number_")  # a column of X has its name
+
+
+def test_lists_of_numbers_and_text() -> None:
+    frame, y = mixed()
+    rows = frame.fillna({"number": 0.0, "colour": "red"}).values.tolist()
+    net = Classifier(**OPTIONS).fit(rows, y)
+    assert net.score(rows, y) > 0.85
+    assert net.score(np.array(rows, dtype=str), y) > 0.85
+
+
+def test_a_program_ends_cleanly_when_the_limit_was_shorter_than_the_compilation(
+    tmp_path: Any,
+) -> None:
+    code = (
+        "import numpy as np; from popnet import Classifier; X = np.random.default_rng(0).random((400, 8)); "
+        "Classifier(time_limit=0.5).fit(X, X[:, 0] > 0.5)"
+    )
+    environment = {**os.environ, "POPNET_CACHE": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, b"")

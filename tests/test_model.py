@@ -193,8 +193,8 @@ def one_sentence(error: pytest.ExceptionInfo[ModelError]) -> str:
 
 
 def test_no_folder_and_a_folder_of_something_else(tmp_path):
-    for place in (tmp_path / "nowhere", tmp_path):
-        with pytest.raises(ModelError, match=r"not a model folder: it has no model\.json") as error:
+    for place, said in ((tmp_path / "nowhere", "no folder"), (tmp_path, "has no model.json")):
+        with pytest.raises(ModelError, match=said) as error:
             Model.load(place)
         assert str(place) in one_sentence(error)
 
@@ -226,12 +226,23 @@ def test_an_altered_byte_of_the_weights(folder, place):
         Model.load(folder)
 
 
+def parsed(data: bytes) -> object:
+    try:
+        return json.loads(data)
+    except ValueError:
+        return None
+
+
 @pytest.mark.parametrize("place", np.linspace(0, 0.999, 25))
 def test_an_altered_byte_of_the_description(model, folder, place):
-    """Blanks between the fields say nothing; any other byte does."""
-    data = bytearray((folder / "model.json").read_bytes())
-    i = next(i for i in range(int(place * len(data)), -1, -1) if not chr(data[i]).isspace())
-    data[i] ^= 1
+    """Blanks between the fields say nothing, nor do some last digits of a number; any other byte does."""
+    before = (folder / "model.json").read_bytes()
+    data = bytearray(before)
+    for i in range(int(place * len(data)), -1, -1):
+        data[i] ^= 1
+        if parsed(data) != parsed(before):
+            break
+        data[i] ^= 1
     (folder / "model.json").write_bytes(data)
     with pytest.raises(ModelError) as error:
         Model.load(folder)
@@ -305,12 +316,31 @@ def test_a_move_that_fails_brings_the_old_model_back(model, tmp_path, monkeypatc
 
 def test_a_new_model_replaces_the_old_one_as_a_whole(model, tmp_path):
     folder = tmp_path / "model"
-    write_folder(folder, model, {"report.html": b"the old one", "left over": b""})
+    write_folder(folder, model, {"report.html": b"the old one", "population.parquet": b""})
     (tmp_path / ".model.new").mkdir()  # of a run that was killed
     write_folder(folder, model, {"report.html": b"the new one"})
     assert [p.name for p in tmp_path.iterdir()] == ["model"]
     assert (folder / "report.html").read_bytes() == b"the new one"
-    assert not (folder / "left over").exists()
+    assert not (folder / "population.parquet").exists()
+
+
+def test_only_a_model_is_ever_replaced(model, tmp_path):
+    folder = tmp_path / "thesis"
+    write_folder(folder, model)
+    (folder / "chapter.txt").write_text("mine")
+    with pytest.raises(InputError, match=r"other files \(chapter\.txt\)"):
+        check_output(folder, overwrite=True)
+    with pytest.raises(InputError, match="other files"):
+        write_folder(folder, model)
+    assert (folder / "chapter.txt").read_text() == "mine"
+
+
+def test_the_folder_that_one_is_in_is_refused(tmp_path, monkeypatch):
+    (tmp_path / "inner").mkdir()
+    monkeypatch.chdir(tmp_path / "inner")
+    for place in (Path(), Path("..")):
+        with pytest.raises(InputError, match="the folder you are in"):
+            check_output(place)
 
 
 def test_an_output_folder_that_holds_something_is_refused(model, folder, tmp_path):
@@ -322,7 +352,7 @@ def test_an_output_folder_that_holds_something_is_refused(model, folder, tmp_pat
     folder.mkdir()
     check_output(folder)
     (folder / "notes.txt").write_text("mine")
-    with pytest.raises(InputError, match="holds other files already"):
+    with pytest.raises(InputError, match=r"holds other files \(notes"):
         check_output(folder)
     with pytest.raises(InputError, match="is a file"):
         check_output(folder / "notes.txt")

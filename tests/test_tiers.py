@@ -10,12 +10,22 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "popnet"
 
 TIERS = (
-    ("_version", "errors", "types", "durations", "keys", "recipe", "dataset", "shape"),
-    ("data", "nn", "augment", "losses", "penalties", "metrics", "optim"),
+    (
+        "_version",
+        "errors",
+        "types",
+        "durations",
+        "strict_json",
+        "keys",
+        "recipe",
+        "dataset",
+        "shape",
+    ),
+    ("data", "nn", "augment", "losses", "penalties", "metrics", "intervals", "optim"),
     ("population",),
     ("search", "ensemble", "baselines"),
-    ("model",),
-    ("report", "fit", "estimators", "progress", "cli"),
+    ("model", "report"),
+    ("fit", "estimators", "progress", "cli"),
 )
 TIER = {name: i for i, names in enumerate(TIERS) for name in names}
 
@@ -98,7 +108,7 @@ def test_parts_do_not_know_each_other(own):
     ("library", "allowed"),
     [
         ("polars", {"data", "model", "fit", "estimators", "report"}),
-        ("sklearn", {"metrics", "baselines", "estimators"}),
+        ("sklearn", {"baselines", "estimators"}),
         ("typer", {"cli"}),
         ("rich", {"progress"}),
         ("safetensors", {"model"}),

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import math
+import errno
 import os
 import re
 import signal
@@ -16,9 +15,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from popnet import strict_json
 from popnet._version import __version__
 from popnet.durations import seconds
-from popnet.errors import PopnetError
+from popnet.errors import InputError, PopnetError
 
 if TYPE_CHECKING:
     from popnet.fit import Fitted
@@ -77,13 +77,13 @@ def fit(
     target: Annotated[list[str], typer.Option("--target", "-t", help="Column to predict (repeat for several numbers).")],
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Model folder to write. [default: TABLE's name + .popnet]")] = None,
     time_limit: Annotated[str | None, typer.Option(help="For example 90s, 5m, 1h; counts from the command's start.")] = None,
-    members: Annotated[int | None, typer.Option(help="Nets to train. [default: 40, or what the time allows]")] = None,
+    members: Annotated[int | None, typer.Option(help="Nets to train, whole recipes of a net a fold. [default: 40, or what the time allows]")] = None,
     search: Annotated[Search, typer.Option(help="How recipes are chosen.")] = Search.random,
     folds: Annotated[int | None, typer.Option(help="Cross-validation folds; 1 holds out a fifth. [default: by rows]")] = None,
-    metric: Annotated[str | None, typer.Option(help="What the ensemble is chosen for. [default: accuracy or rmse]")] = None,
+    metric: Annotated[str | None, typer.Option(help="What the ensemble is chosen for. [default: accuracy, rmse, or r2 of several targets]")] = None,
     ensemble: Annotated[Ensemble, typer.Option(help="How members are combined.")] = Ensemble.greedy,
     task: Annotated[Task | None, typer.Option(help="Overrules the task found from the target.")] = None,
-    recipe: Annotated[Path | None, typer.Option(help="TOML or JSON file with the base recipe.")] = None,
+    recipe: Annotated[Path | None, typer.Option(help="TOML or JSON file: fields in it are kept, the others searched.")] = None,
     test_size: Annotated[float | None, typer.Option(help="Share of rows for the honest score. [default: by rows]")] = None,
     weight: Annotated[str | None, typer.Option(help="Column of row weights.")] = None,
     group: Annotated[str | None, typer.Option(help="Column whose equal values stay on one side of every split.")] = None,
@@ -123,8 +123,11 @@ def fit(
             table, target if len(target) > 1 else target[0], options, on_progress=watch, began=BEGAN,
             stop=stop, command=command,
         )  # fmt: skip
-        page = render(fitted.facts).encode()
-    write_folder(folder, fitted.model, {REPORT: page, POPULATION: population_parquet(fitted.facts)})
+        files = {POPULATION: population_parquet(fitted.facts)}
+        try:
+            files[REPORT] = render(fitted.facts).encode()
+        finally:  # a fault in the page must not cost the model
+            write_folder(folder, fitted.model, files)
     _print_fit(fitted, folder, as_json, quiet)
     if fitted.interrupted:
         raise typer.Exit(130)
@@ -154,7 +157,7 @@ def _print_fit(fitted: Fitted, folder: Path, as_json: bool, quiet: bool) -> None
     metric = facts["metric"]["name"]
     if as_json:
         print(
-            _json(
+            strict_json.dumps(
                 {
                     "model": str(folder),
                     "task": facts["target"]["task"],
@@ -167,18 +170,22 @@ def _print_fit(fitted: Fitted, folder: Path, as_json: bool, quiet: bool) -> None
                     "seconds": round(time.monotonic() - BEGAN, 3),
                     "interrupted": fitted.interrupted,
                     "warnings": facts["warnings"],
+                    "notes": facts["notes"],
                 }
             )
         )
         return
     if quiet:
         return
-    low, high = facts["interval"]
-    print(
-        f"{metric} {facts['score']:.4g} (95 % interval {low:.4g} to {high:.4g}) {facts['scored_on']}"
-    )
+    from popnet.model import number
+
+    if not sys.stderr.isatty():  # there they were shown while it ran
+        for text in facts["notes"]:
+            print(f"  {text}")
+    low, high = map(number, facts["interval"])
+    print(f"{metric} {number(facts['score'])} (95 % interval {low} to {high}) {facts['scored_on']}")
     for b in facts["baselines"]:
-        print(f"  {b['name']:<9} {b['metrics'][metric]:.4g}")
+        print(f"  {b['name']:<9} {number(b['metrics'][metric])}")
     for text in facts["warnings"]:
         print(f"  note: {text}")
     print(f"{len(facts['members'])} members in {time.monotonic() - BEGAN:.0f} s")
@@ -199,6 +206,10 @@ def predict(
     from popnet.data.write import write_batches
     from popnet.model import Model
 
+    if out is not None and out.resolve() == Path(table).resolve():
+        raise InputError(f"--out {out} is the table itself; give another file.")
+    if out is not None and out.resolve().parent == model.resolve():
+        raise InputError(f"--out {out} lies in the model's folder; give another place.")
     loaded = Model.load(model)
     notes: list[str] = []
     rows = write_batches(
@@ -219,7 +230,7 @@ def evaluate(model: ModelFolder, table: Table, as_json: Json = False, quiet: Qui
 
     rows, values = Model.load(model).evaluate(read_batches(table))
     if as_json:
-        print(_json({"rows": rows, "metrics": values}))
+        print(strict_json.dumps({"rows": rows, "metrics": values}))
     elif not quiet:
         print(f"{rows:,} rows")
         for name, value in values.items():
@@ -233,7 +244,7 @@ def show(model: ModelFolder, as_json: Json = False) -> None:
 
     loaded = Model.load(model)
     if as_json:
-        print(_json({
+        print(strict_json.dumps({
             "target": loaded.schema.target.model_dump(mode="json"), "method": loaded.method,
             "facts": dict(loaded.facts),
             "nets": [{"weight": float(w), "recipe": n.recipe.model_dump()} for w, n in zip(loaded.weights, loaded.nets, strict=True)],
@@ -246,23 +257,17 @@ def show(model: ModelFolder, as_json: Json = False) -> None:
 def recipe(
     file: Annotated[Path | None, typer.Argument(help="A recipe to check and complete.")] = None,
 ) -> None:
-    """Print all fields of a recipe as TOML: the default one, or a file's, checked and completed."""
+    """Print all fields of a recipe as TOML, to uncomment what to keep and let fit search the rest; or check a file."""
     from popnet.recipe import Recipe
 
-    print((Recipe.load(file) if file else Recipe()).to_toml(), end="")
-
-
-def _json(value: Any) -> str:
-    """Return strict JSON: a number that is not finite becomes null."""
-
-    def plain(v: Any) -> Any:
-        if isinstance(v, dict):
-            return {k: plain(x) for k, x in v.items()}
-        if isinstance(v, list | tuple):
-            return [plain(x) for x in v]
-        return None if isinstance(v, float) and not math.isfinite(v) else v
-
-    return json.dumps(plain(value), allow_nan=False)
+    if file is not None:
+        print(Recipe.load(file).to_toml(), end="")
+        return
+    print(
+        "# Fields that fit --recipe finds here are kept in every net; it chooses and searches the others."
+    )
+    for text in Recipe().to_toml().splitlines():
+        print(f"# {text}")
 
 
 def _version(value: bool) -> None:
@@ -290,8 +295,15 @@ def main() -> None:
     except SystemExit as error:  # what typer makes of a reader that went away, as with `| head`
         status = 0 if isinstance(error.__context__, BrokenPipeError) else error.code
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_stdout()
         status = 0
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        _drop_stdout()
+        status = _say("no space is left where the output goes; free some, or give another --out", 1)
+    except typer.Abort:  # what typer makes of a second Ctrl-C
+        status = _say("interrupted; nothing was written", 130)
     except MemoryError:
         status = _say("out of memory; use fewer rows, or fewer workers (--workers 1)", 1)
     except typer.Exit as error:
@@ -299,7 +311,7 @@ def main() -> None:
     except Exception as error:  # usage errors carry their own text and exit status
         if not hasattr(error, "format_message"):
             raise
-        status = _say(f"{error.format_message().rstrip('.')}. See popnet --help.", 2)  # type: ignore[attr-defined]
+        status = _usage(error)
     sys.stdout.flush()
     sys.stderr.flush()
     if any(t.name.startswith("popnet") for t in threading.enumerate()):
@@ -307,6 +319,22 @@ def main() -> None:
             status or 0
         )  # a compilation that outlasted the time limit cannot be stopped otherwise
     sys.exit(status or 0)
+
+
+def _usage(error: Any) -> int:
+    """Say what is wrong with the command line; a command alone gets its help."""
+    text = error.format_message().strip().replace("Value error, ", "")
+    context = getattr(error, "ctx", None)
+    if context is not None and type(error).__name__ == "NoArgsIsHelpError":
+        print(text, file=sys.stderr)
+        return 2
+    where = context.command_path if context is not None else "popnet"
+    return _say(f"{text.rstrip('.')}. See {where} --help.", 2)
+
+
+def _drop_stdout() -> None:
+    """Let what is still to be written go nowhere, so that leaving cannot fail on it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _say(text: str, status: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -63,11 +64,13 @@ def greedy(
     *,
     steps: int = 50,
     patience: int = 10,
+    deadline: float | None = None,
 ) -> Selection:
     """Select members with replacement, each step the one that helps the average most (Caruana et al. 2004).
 
     Starts from the best member, so the ensemble is never worse than that on these rows. Of equal scores the log-loss
-    (or squared error) decides, because a metric like accuracy moves in steps.
+    (or squared error) decides, because a metric like accuracy moves in steps; it alone decides where the metric is not
+    defined (the area under the curve of one class).
 
     Args:
         predictions: ``(M, N, O)``, probabilities or regression values on rows that the members did not train on.
@@ -76,6 +79,7 @@ def greedy(
         weights: ``(N,)`` row weights.
         steps: most members to add.
         patience: steps without improvement after which selection ends.
+        deadline: moment of ``time.monotonic()`` after which no step is begun, but the first.
     """
     predictions = np.asarray(predictions, np.float64)
     count = len(predictions)
@@ -83,14 +87,17 @@ def greedy(
     total = np.zeros(predictions.shape[1:])
     best, best_chosen, path, waited = np.inf, chosen, [], 0
     for step in range(1, steps + 1):
+        if step > 1 and deadline is not None and time.monotonic() > deadline:
+            break
         losses = [metric.loss(true, (total + p) / step, weights) for p in predictions]
-        least = np.nanmin(losses)
+        losses = [loss if np.isfinite(loss) else np.inf for loss in losses]
+        least = min(losses)
         tied = [m for m in range(count) if losses[m] <= least]
         pick = min(tied, key=lambda m: _smooth_loss(true, (total + predictions[m]) / step, weights))
         chosen = chosen + np.eye(count)[pick]
         total = total + predictions[pick]
         path.append(-losses[pick] if metric.greater_is_better else losses[pick])
-        if losses[pick] < best - 1e-12:
+        if step == 1 or losses[pick] < best - 1e-12:
             best, best_chosen, waited = losses[pick], chosen, 0
         else:
             waited += 1
@@ -102,5 +109,11 @@ def greedy(
 def _smooth_loss(true: Array, predicted: Array, weights: Array | None) -> float:
     if true.ndim == 1:
         p = predicted[np.arange(len(true)), true]
-        return float(np.average(-np.log(np.clip(p, 1e-12, None)), weights=weights))
-    return float(np.average(((true - predicted) ** 2).mean(1), weights=weights))
+        return _average(-np.log(np.clip(p, 1e-12, None)), weights)
+    return _average(((true - predicted) ** 2).mean(1), weights)
+
+
+def _average(losses: np.ndarray, weights: Array | None) -> float:
+    return float(
+        np.average(losses, weights=weights if weights is not None and np.any(weights) else None)
+    )

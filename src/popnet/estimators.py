@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from pathlib import Path
 from typing import Any, Self
 
@@ -20,12 +21,12 @@ from sklearn.utils.validation import (
 
 from popnet.data.read import read_table
 from popnet.errors import InputError
-from popnet.fit import Options, fit
+from popnet.fit import Options, fit, relabelled
 from popnet.model import check_output, write_folder
 from popnet.recipe import Recipe
 from popnet.types import Array
 
-TARGET, WEIGHT = "__target__", "__weight__"
+WEIGHT = "__weight__"
 
 
 class _Estimator(BaseEstimator):
@@ -78,8 +79,10 @@ class _Estimator(BaseEstimator):
                 frame.columns = _names(frame.width)
             return frame
         array = X if hasattr(X, "dtype") or hasattr(X, "tocsr") else np.asarray(X)
+        if getattr(array, "dtype", None) is not None and array.dtype.kind in "US":
+            array = np.asarray(X, dtype=object)  # a list of text and numbers: NumPy made all text
         if getattr(array, "dtype", None) == np.dtype(object) and _holds_text(array):
-            validate_data(self, X, reset=reset, dtype=None, ensure_all_finite=False)
+            validate_data(self, array, reset=reset, dtype=None, ensure_all_finite=False)
         else:
             array = validate_data(
                 self, X, reset=reset, dtype="numeric", ensure_all_finite="allow-nan"
@@ -95,13 +98,15 @@ class _Estimator(BaseEstimator):
         sample_weight: Array | None,
         task: str,
         began: float,
+        names: list[str],
+        labels: list[Any] | None = None,
     ) -> None:
         if frame.height != len(y):
             raise ValueError(f"X has {frame.height} rows, y has {len(y)}.")
         if frame.height < 2:
             raise InputError("Found 1 sample; at least 2 are needed to train and to validate.")
         columns = y.T if y.ndim == 2 else [y]
-        targets = [TARGET] if y.ndim == 1 else [f"{TARGET}{k}" for k in range(y.shape[1])]
+        targets = _apart(names, frame.columns)
         frame = frame.with_columns(
             pl.Series(n, c.tolist() if c.dtype.kind in "OUS" else c)
             for n, c in zip(targets, columns, strict=True)
@@ -122,7 +127,13 @@ class _Estimator(BaseEstimator):
             keep=() if hasattr(X, "columns") else tuple(c for c in frame.columns if c.startswith("x")),
             tiny=True,
         )  # fmt: skip
-        fitted = fit(frame, targets if y.ndim == 2 else TARGET, options, began=began)
+        fitted = fit(frame, targets if y.ndim == 2 else targets[0], options, began=began)
+        if fitted.interrupted:
+            warnings.warn(
+                "Training was interrupted; the model is made of what had ended.", stacklevel=3
+            )
+        if labels is not None:
+            fitted = relabelled(fitted, labels)
         self.model_ = fitted.model
         self.facts_ = fitted.facts
         self.n_iter_ = max((r.epochs for r in fitted.results), default=1)
@@ -214,6 +225,7 @@ class Classifier(ClassifierMixin, _Estimator):
         frame = self._frame(X, reset=True)
         if y is None:
             raise ValueError("requires y to be passed, but the target y is None.")
+        names = _target_names(y, 1)
         y = column_or_1d(y, warn=True)
         check_classification_targets(y)
         self.classes_ = np.unique(y)
@@ -223,17 +235,13 @@ class Classifier(ClassifierMixin, _Estimator):
             )
         codes = np.searchsorted(self.classes_, y)
         task = "binary" if len(self.classes_) == 2 else "multiclass"
-        self._fit(X, frame, codes, sample_weight, task, began)
-        self._order = np.asarray(self.model_.classes, dtype=int)
+        self._fit(X, frame, codes, sample_weight, task, began, names, _labels(self.classes_))
         return self
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return probabilities ``(n_samples, n_classes)``, columns as in ``classes_``."""
         check_is_fitted(self, "model_")
-        scores = self._encoded(X)
-        out = np.zeros((len(scores), len(self.classes_)))
-        out[:, self._order] = scores
-        return out
+        return self._encoded(X)
 
     def predict(self, X: Any) -> np.ndarray:
         """Return labels ``(n_samples,)``."""
@@ -258,10 +266,12 @@ class Regressor(RegressorMixin, _Estimator):
         frame = self._frame(X, reset=True)
         if y is None:
             raise ValueError("requires y to be passed, but the target y is None.")
+        given = y
         y = check_array(y, ensure_2d=False, dtype="numeric", input_name="y").astype(np.float64)
+        names = _target_names(given, y.shape[1] if y.ndim == 2 else 1)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
-        self._fit(X, frame, y, sample_weight, "regression", began)
+        self._fit(X, frame, y, sample_weight, "regression", began, names)
         self._single = y.ndim == 1
         return self
 
@@ -278,3 +288,32 @@ def _names(width: int) -> list[str]:
 
 def _holds_text(array: np.ndarray) -> bool:
     return any(isinstance(v, str) for v in array.reshape(-1))
+
+
+def _target_names(y: Any, count: int) -> list[str]:
+    """Return names for the columns of y: its own, or ``target``, ``target1``, ..."""
+    own = getattr(y, "columns", None)
+    if own is None and getattr(y, "name", None) is not None:
+        own = [y.name]
+    if own is not None and len(own) == count:
+        return [str(name) for name in own]
+    return ["target"] if count == 1 else [f"target{k + 1}" for k in range(count)]
+
+
+def _apart(names: list[str], columns: list[str]) -> list[str]:
+    """Return names that are neither columns nor given twice."""
+    out: list[str] = []
+    for name in names:
+        while name in columns or name in out or name == WEIGHT:
+            name += "_"
+        out.append(name)
+    return out
+
+
+def _labels(classes: np.ndarray) -> list[Any] | None:
+    """Return classes as a model file holds them; None for kinds that it cannot hold, which stay numbers."""
+    labels = classes.tolist()
+    plain = all(
+        type(c) is type(labels[0]) and isinstance(c, bool | int | float | str) for c in labels
+    )
+    return labels if plain else None

@@ -6,13 +6,13 @@ import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from popnet import baselines, ensemble, keys, metrics
+from popnet import baselines, ensemble, intervals, keys, metrics
 from popnet.data import rows as splits
 from popnet.data.encode import Encoder, fit_encoder, group_numbers, time_numbers
 from popnet.data.read import read_table
@@ -33,6 +33,12 @@ from popnet.types import Array
 LINEAR_MEMBER_ROWS = 20_000
 """Up to so many training rows the linear model is also trained on each fold and may join the ensemble."""
 
+MOST_CANDIDATES = 100
+"""Recipes that are kept for the ensemble, the best by score; the others' weights and predictions are let go."""
+
+TIME_BLOCKS = 25
+"""Blocks of consecutive rows that the test part of a time-ordered split is resampled by."""
+
 
 @dataclass(frozen=True)
 class Options:
@@ -41,12 +47,13 @@ class Options:
     Attributes:
         task: ``binary``, ``multiclass`` or ``regression``; None detects it from the target.
         time_limit: seconds from the start of the command, all included; None for no limit.
-        members: nets to train; None for 40, or for as many as the time limit allows.
+        members: nets to train, rounded up to whole recipes (each is trained on every fold); None for 40, or for as
+            many as the time limit allows.
         folds: of the cross-validation; None chooses by the number of rows; 1 holds out a fifth.
         search: ``random`` or ``grid``.
         ensemble: ``greedy``, ``average`` or ``vote``.
-        metric: that the ensemble is chosen for; None for ``accuracy`` or ``rmse``.
-        recipe: base recipe; None for the default one.
+        metric: that the ensemble is chosen for; None for ``accuracy``, ``rmse``, or ``r2`` of several targets.
+        recipe: its fields that were set are kept in every net; those left out are searched. None searches all.
         test_size: share of rows held out for the honest score; None chooses by the number of rows, 0 holds out none.
         weight: column of row weights.
         group: column whose equal values are never split between parts.
@@ -155,6 +162,7 @@ class _Table:
     folds: list[splits.Fold]
     split: str
     notes: list[str]
+    test_groups: np.ndarray | None
 
 
 class _Pool:
@@ -196,7 +204,7 @@ def fit(
     tell(Progress("reading", left=_finite(clock.left())))
     table = prepare(source, target, options)
     task = table.schema.target.task
-    metric = metrics.choose(options.metric, task)
+    metric = metrics.choose(options.metric, task, len(table.schema.target.names))
     if options.ensemble == "vote" and task == "regression":
         raise InputError("vote is for classes; use greedy or average for a regression task.")
     for note in [*table.schema.describe(), *table.notes]:
@@ -227,6 +235,11 @@ def prepare(source: Any, target: str | Sequence[str], options: Options) -> _Tabl
         for n in names:
             if frame[n].dtype.is_float():
                 frame = frame.filter(frame[n].is_not_nan())
+    notes: list[str] = []
+    if options.weight:
+        frame, weightless = _with_weight(frame, options.weight)
+        if weightless:
+            notes.append(f"{weightless:,} rows of weight 0 are left out")
     rows = frame.height
     classification = schema.target.task != "regression"
     stratify = frame[names[0]].rank("dense").to_numpy() if classification else None
@@ -239,7 +252,6 @@ def prepare(source: Any, target: str | Sequence[str], options: Options) -> _Tabl
     else:
         part = splits.Fold(np.arange(rows, dtype=np.int32), np.zeros(0, np.int32))
     encoder = fit_encoder(frame, schema, part.train)
-    notes: list[str] = []
     features = encoder.transform(frame, report=notes)
     y, keep = encoder.encode_target(frame)
     if not keep.all():  # a value that counts as missing only once it is cast
@@ -248,7 +260,10 @@ def prepare(source: Any, target: str | Sequence[str], options: Options) -> _Tabl
         features, y, "classification" if classification else "regression", encoder.n_outputs,
         encoder.weights(frame),
     )  # fmt: skip
-    k = options.folds or budget.fold_count(len(part.train), options.members)
+    k = options.folds or min(
+        budget.fold_count(len(part.train), options.members),
+        splits.most_folds(part.train, groups, times),
+    )
     folds = splits.folds(part.train, k, options.seed, **arrange)
     most = budget.MOST_VALIDATION_ROWS
     if k == 1 and len(folds[0].valid) > most:
@@ -262,7 +277,36 @@ def prepare(source: Any, target: str | Sequence[str], options: Options) -> _Tabl
         folds = [splits.Fold(train, np.sort(valid[picked[:most]]))]
     split = "time-ordered" if times is not None else "grouped" if groups is not None else (
         "stratified" if classification else "random")  # fmt: skip
-    return _Table(schema, encoder, data, part.train, part.valid, folds, split, notes)
+    test_groups = None if groups is None else groups[part.valid]
+    if times is not None:
+        place = np.argsort(np.argsort(times[part.valid], kind="stable"))
+        test_groups = place * TIME_BLOCKS // max(len(place), 1)
+    return _Table(schema, encoder, data, part.train, part.valid, folds, split, notes, test_groups)
+
+
+def relabelled(fitted: Fitted, labels: Sequence[Any]) -> Fitted:
+    """Return a classification that was fitted on class numbers 0, 1, ... with labels in their places.
+
+    Args:
+        fitted: its classes are 0 to C - 1.
+        labels: C of them, truth values, whole numbers, numbers or text.
+    """
+    model = fitted.model
+    target = model.schema.target.model_copy(update={"classes": tuple(labels)})
+    schema = model.schema.model_copy(update={"target": target})
+    encoder = model.encoder.model_copy(update={"target": target})
+    facts = {**fitted.facts, "target": {**fitted.facts["target"], "classes": list(labels)}}
+    known = len(model.schema.describe())
+    facts["notes"] = [*schema.describe(), *fitted.facts["notes"][known:]]
+    return replace(fitted, model=replace(model, schema=schema, encoder=encoder), facts=facts)
+
+
+def _with_weight(frame: pl.DataFrame, name: str) -> tuple[pl.DataFrame, int]:
+    """Return the rows whose weight is not 0, and how many others there were: they would count nowhere."""
+    nothing = frame[name].cast(pl.Float64, strict=False) == 0
+    kept = frame.filter(~nothing.fill_null(False))
+    # All or nearly all of them: let the checks of the weights say what is wrong.
+    return (kept, frame.height - kept.height) if kept.height >= 2 else (frame, 0)
 
 
 class _Job:
@@ -288,8 +332,8 @@ class _Job:
             stop=stop,
         )
         self.candidates: dict[int, Candidate] = {}
-        self.results: list[Result] = []
-        self.recipe_ids: list[int] = []
+        self.results: dict[int, Result] = {}
+        self.recipe_ids: dict[int, int] = {}
         self.training_seconds = 0.0
         self.scores: dict[int, float] = {}
         self.member_scores: dict[int, float] = {}
@@ -315,7 +359,7 @@ class _Job:
         members = self.options.members
         if members is None and limit is None:
             members = budget.DEFAULT_MEMBERS
-        recipes_wanted = None if members is None else max(1, members // folds)
+        recipes_wanted = None if members is None else -(-members // folds)
         epochs = space.base.epochs
         self.tell(
             Progress(
@@ -337,26 +381,54 @@ class _Job:
                 yield i, member
 
         for i, result in self.trainer.run(numbered()):
-            self.results.append(result)
-            self.recipe_ids.append(owners[i])
+            self.results[i] = result
+            self.recipe_ids[i] = owners[i]
             if result.usable and not self._too_late():
                 net = Net(result.member.recipe, result.shape, result.parameters, result.running)
-                self._add(owners[i], result.member.fold, len(self.results) - 1, net)
+                self._add(owners[i], result.member.fold, i, net)
+                self._let_go()
             self._report(total, began)
         self.training_seconds = self.clock.elapsed() - began
+        self._in_order()
+
+    def _let_go(self) -> None:
+        """Forget the worst recipe's weights and predictions if there are very many recipes."""
+        if len(self.scores) <= MOST_CANDIDATES:
+            return
+        worst = min if self.metric.greater_is_better else max
+        there = [c for c in self.scores if c in self.candidates]
+        if len(there) <= MOST_CANDIDATES:
+            return
+        gone = self.candidates.pop(worst(there, key=lambda c: (self.scores[c], c)))
+        for i in gone.ids.values():
+            if i >= 0:
+                self.results[i] = replace(self.results[i], parameters={}, running={})
+
+    def _in_order(self) -> None:
+        """Put what came in the order of ending into the order of the recipes, which the seed determines."""
+        place = {i: k for k, i in enumerate(sorted(self.results))}
+        self.results = {place[i]: self.results[i] for i in sorted(self.results)}
+        self.recipe_ids = {place[i]: self.recipe_ids[i] for i in sorted(self.recipe_ids)}
+        self.member_scores = {place[i]: v for i, v in self.member_scores.items() if i in place}
+        self.candidates = {c: self.candidates[c] for c in sorted(self.candidates)}
+        for candidate in self.candidates.values():
+            candidate.ids = {fold: place.get(i, i) for fold, i in sorted(candidate.ids.items())}
 
     def _members(self, recipes: Iterator[Recipe], epochs: int) -> Iterator[tuple[int, Member]]:
         for recipe_id, recipe in enumerate(recipes):
             if epochs < recipe.epochs:
                 recipe = recipe.replace(epochs=epochs)
             for fold in range(len(self.table.folds)):
-                yield recipe_id, Member(recipe, self.options.seed + recipe_id, fold)
+                yield recipe_id, Member(recipe, self._seed(recipe_id), fold)
+
+    def _seed(self, recipe_id: int) -> int:
+        """Return a recipe's seed: one of its own, also among the runs of other seeds."""
+        return int(keys.key(self.options.seed, "member", recipe_id))
 
     def _affordable_epochs(self, space: Space, members: int | None) -> int:
         """Compile the shapes' programs with one epoch of each, and plan by what it took."""
         pilots = [
-            Member(space.base.replace(epochs=1, **shape), self.options.seed)
-            for shape in space.shapes
+            Member(space.base.replace(epochs=1, **shape), self._seed(0)) for shape in space.shapes
         ]
         spent = [r.seconds for _, r in self.trainer.run(enumerate(pilots)) if r.epochs]
         if not spent:
@@ -437,11 +509,15 @@ class _Job:
         model = Model(
             self.table.schema, self.table.encoder, nets, weights, method, self.metric.name
         )
-        base = self._baselines(model)
-        scored = self._score(model, base, gain)
-        if self.trainer.interrupted:
+        scored = self._score(model, gain)
+        if self.trainer.interrupted and self.candidates:
             warnings.append(
                 "training was interrupted; the model is made of the members that had ended"
+            )
+        constant = scored["baselines"].get("constant", {}).get(self.metric.name, np.nan)
+        if self.metric.loss_of(scored["score"]) >= self.metric.loss_of(constant):
+            warnings.append(
+                "the model predicts no better than a constant: the columns may say nothing about the target"
             )
         elapsed = self.clock.elapsed()
         seconds = {
@@ -458,7 +534,8 @@ class _Job:
         from popnet.report.gather import gather
 
         facts = gather(
-            model, self.results, self.recipe_ids, member_weight, self.member_scores, self.scores, gain,
+            model, list(self.results.values()), list(self.recipe_ids.values()),
+            member_weight, self.member_scores, self.scores, gain,
             scored,
             table={
                 "source": source, "train_rows": len(self.table.train), "test_rows": len(self.table.test),
@@ -467,7 +544,8 @@ class _Job:
             },
             seconds=seconds, warnings=warnings, command=command, options=self.options,
         )  # fmt: skip
-        return Fitted(model, facts, self.results, self.trainer.interrupted)
+        facts["notes"] = [*self.table.schema.describe(), *self.table.notes]
+        return Fitted(model, facts, list(self.results.values()), self.trainer.interrupted)
 
     def _ensemble(
         self, complete: list[Candidate], warnings: list[str]
@@ -478,7 +556,12 @@ class _Job:
             nets = [net for c in self.candidates.values() for net in c.nets.values()]
             ids = [i for c in self.candidates.values() for i in c.ids.values()]
             if not nets:
-                warnings.append("no net was trained in time; the model is the linear one")
+                why = (
+                    "training was interrupted before a net had ended"
+                    if self.trainer.interrupted
+                    else "no net was trained in time"
+                )
+                warnings.append(f"{why}; the model is the linear one")
                 linear = baselines.linear(self.table.data, self.table.train, self.options.seed)
                 return (linear,), np.ones(1), "average", {}, {}
             warnings.append(
@@ -500,7 +583,9 @@ class _Job:
         row_weights = self._pool_weights()
         chosen_weights = None if row_weights is None else row_weights[rows]
         if method == "greedy":
-            selection = ensemble.greedy(units[:, rows], true[rows], self.metric, chosen_weights)
+            selection = ensemble.greedy(
+                units[:, rows], true[rows], self.metric, chosen_weights, deadline=self._moment(0.6)
+            )
         else:
             selection = ensemble.equal(len(complete))
         alone = [self.metric(true, p, row_weights) for p in units]
@@ -516,8 +601,11 @@ class _Job:
         for candidate, weight in zip(complete, selection.weights, strict=True):
             if weight <= 0:
                 continue
-            for fold, net in sorted(candidate.nets.items()):
-                share = weight / len(candidate.nets)
+            kept = sorted(candidate.nets.items())
+            if self.table.split == "time-ordered":
+                kept = kept[-1:]  # the others know the oldest rows only
+            for fold, net in kept:
+                share = weight / len(kept)
                 nets.append(net)
                 weights.append(share)
                 if candidate.ids[fold] >= 0:
@@ -532,49 +620,65 @@ class _Job:
             keys.generator(self.options.seed, "selection").choice(n, most, replace=False)
         )
 
-    def _baselines(self, model: Model) -> list[tuple[str, Model]]:
-        data, train = self.table.data, self.table.train
-        found = [("constant", baselines.constant(data, train))]
-        if self.clock.left() > 0.3 * self.finishing:
-            found.append(("linear", baselines.linear(data, train, self.options.seed)))
-        return [
-            (name, Model(model.schema, model.encoder, (net,), np.ones(1), "average", model.metric))
-            for name, net in found
-        ]
+    def _moment(self, share: float) -> float | None:
+        """Return the moment at which a share of the time that is kept for finishing is left; None without a limit."""
+        limit = self.clock.limit
+        return None if limit is None else self.clock.began + limit - share * self.finishing
 
-    def _score(
-        self, model: Model, base: list[tuple[str, Model]], gain: dict[str, Any]
-    ) -> dict[str, Any]:
+    def _baselines(self, model: Model, rows: Array, out_of_fold: bool) -> dict[str, np.ndarray]:
+        """Return the constant and the linear model's scores on some rows, out of fold as the ensemble's or not."""
+        data, seed = self.table.data, self.options.seed
+        makers: dict[str, Callable[[Array], Net]] = {
+            "constant": lambda train: baselines.constant(data, train)
+        }
+        if self.clock.left() > 0.3 * self.finishing:
+            makers["linear"] = lambda train: baselines.linear(data, train, seed)
+
+        def scores(net: Net, rows: Array) -> np.ndarray:
+            one = Model(model.schema, model.encoder, (net,), np.ones(1), "average", model.metric)
+            return one.scores(data.features.take(rows))
+
+        found = {}
+        for name, make in makers.items():
+            if not out_of_fold:
+                found[name] = scores(make(self.table.train), rows)
+                continue
+            out = np.empty((len(rows), data.n_outputs))
+            for fold in self.table.folds:
+                out[self.pool.place[fold.valid]] = scores(make(fold.train), fold.valid)
+            found[name] = out
+        return found
+
+    def _score(self, model: Model, gain: dict[str, Any]) -> dict[str, Any]:
         """Score the ensemble and the baselines on the test part; without one, on out-of-fold predictions."""
         data, task = self.table.data, self.table.schema.target.task
         honest = len(self.table.test) > 0
-        rows = self.table.test if honest else self.table.train
-        part = data.features.take(rows)
-        w = None if data.weights is None else np.asarray(data.weights)[rows]
-        true, predicted = self._in_units(data.target[rows], model.scores(part))
-        where = "on {rows} rows that no choice saw"
-        if not honest:
+        out_of_fold = not honest and bool(gain)
+        groups = self.table.test_groups if honest else None
+        if honest:
+            rows, where = self.table.test, "on {rows} rows that no choice saw"
+        elif out_of_fold:
+            rows = self.pool.rows
+            where = "on out-of-fold predictions of {rows} rows, which chose the ensemble: slightly optimistic"
+        else:
+            rows, where = self.table.train, "on {rows} rows that it was trained on: optimistic"
+        if out_of_fold:
             complete = [c for c in self.candidates.values() if self._complete(c)]
-            if gain:
-                rows = self.pool.rows
-                shares = self._candidate_shares(complete, model)
-                scores = np.stack([c.predictions for c in complete])
-                combined = ensemble.combine(scores, shares, model.method)
-                true, predicted = self._truth(combined)
-                w = self._pool_weights()
-                where = "on out-of-fold predictions of {rows} rows, which chose the ensemble: slightly optimistic"
-            else:
-                where = "on {rows} rows that it was trained on: optimistic"
-        values = metrics.all_of(task, true, predicted, w)
-        bounds = metrics.interval(
-            self.metric, true, predicted, w, rng=keys.generator(self.options.seed, "bootstrap")
-        )
-        others = {
-            name: metrics.all_of(
-                task, *self._in_units(data.target[rows], m.scores(data.features.take(rows))), w
+            shares = self._candidate_shares(complete, model)
+            scores = ensemble.combine(
+                np.stack([c.predictions for c in complete]), shares, model.method
             )
-            for name, m in base
+        else:
+            scores = model.scores(data.features.take(rows))
+        w = None if data.weights is None else np.asarray(data.weights)[rows]
+        true, predicted = self._in_units(data.target[rows], scores)
+        base = {
+            name: self._in_units(data.target[rows], s)[1]
+            for name, s in self._baselines(model, rows, out_of_fold).items()
         }
+        values = metrics.all_of(task, true, predicted, w)
+        others = {name: metrics.all_of(task, true, p, w) for name, p in base.items()}
+        bounds, gains = self._intervals(true, predicted, base, w, groups)
         sample: dict[str, Any] = {"confusion": None, "predictions": None}
         if task != "regression" and len(model.classes) <= 30:
             pairs = true * len(model.classes) + predicted.argmax(1)
@@ -590,9 +694,26 @@ class _Job:
             }
         return {
             "task": task, "metric": self.metric.name, "score": values[self.metric.name],
-            "interval": list(bounds), "metrics": values, "baselines": others, "scored_rows": len(rows),
-            "scored_on": where, **sample,
+            "interval": list(bounds), "metrics": values, "baselines": others, "baseline_gains": gains,
+            "scored_rows": len(rows), "scored_on": where.format(rows=f"{len(rows):,}"), **sample,
         }  # fmt: skip
+
+    def _intervals(
+        self, true: Array, predicted: Array, base: dict[str, np.ndarray], w: Array | None, groups: Array | None
+    ) -> tuple[tuple[float, float], dict[str, list[float]]]:  # fmt: skip
+        """Return the score's interval, and by how much the ensemble is better than each baseline, with its interval."""
+        metric = self.metric
+        draws = intervals.bootstrap(
+            metric, true, [predicted, *base.values()], w, groups,
+            rng=keys.generator(self.options.seed, "bootstrap"), deadline=self._moment(0.3),
+        )  # fmt: skip
+        bounds = intervals.interval(metric, true, predicted, draws[:, 0], w, groups)
+        gains = {}
+        for k, (name, p) in enumerate(base.items(), 1):
+            sign = 1 if metric.greater_is_better else -1
+            better = sign * (metric(true, predicted, w) - metric(true, p, w))
+            gains[name] = [better, *intervals.bounds(sign * (draws[:, 0] - draws[:, k]))]
+        return bounds, gains
 
     def _candidate_shares(self, complete: list[Candidate], model: Model) -> np.ndarray:
         """Return each complete candidate's weight in a model."""

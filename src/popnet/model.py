@@ -10,10 +10,10 @@ import hashlib
 import json
 import shutil
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import jax
 import numpy as np
@@ -22,7 +22,7 @@ from pydantic import ValidationError
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
-from popnet import ensemble, metrics
+from popnet import ensemble, metrics, strict_json
 from popnet._version import __version__
 from popnet.data.encode import Encoder
 from popnet.data.schema import Schema
@@ -43,6 +43,9 @@ MODEL, WEIGHTS, REPORT, POPULATION = (
     "report.html",
     "population.parquet",
 )
+RECIPES_SHOWN = 5
+"""Recipes that `describe` names, those with the largest shares of the ensemble."""
+
 BLOCK_ROWS = 16_384
 """Rows that all nets predict before the next are encoded: bounds the memory of an ensemble's predictions."""
 
@@ -195,9 +198,10 @@ class Model:
             "facts": dict(self.facts),
             "weights_sha256": hashlib.sha256(data).hexdigest(),
         }
+        content = strict_json.finite(content)
         content["sha256"] = _digest(content)
         (folder / WEIGHTS).write_bytes(data)
-        (folder / MODEL).write_text(json.dumps(content, indent=1), encoding="utf-8")
+        (folder / MODEL).write_text(strict_json.dumps(content, indent=1), encoding="utf-8")
 
     @classmethod
     def load(cls, folder: str | Path) -> Model:
@@ -207,6 +211,8 @@ class Model:
             ModelError: it is missing, of a newer format, altered or cut short; one sentence says which.
         """
         folder = Path(folder)
+        if not folder.exists():
+            raise ModelError(f"There is no folder {folder}; check the path.")
         if not (folder / MODEL).is_file():
             raise ModelError(f"{folder} is not a model folder: it has no {MODEL}.")
         try:
@@ -231,18 +237,31 @@ class Model:
             data = (folder / WEIGHTS).read_bytes()
         except OSError as error:
             raise ModelError(f"{folder / WEIGHTS} cannot be read: {error.strerror}.") from None
-        if hashlib.sha256(data).hexdigest() != content["weights_sha256"]:
+        if hashlib.sha256(data).hexdigest() != content.get("weights_sha256"):
             raise ModelError(
                 f"{folder / WEIGHTS} is cut short or was altered; copy the folder again."
             )
         try:
             return cls._from(content, load_tensors(data))
-        except (KeyError, TypeError, ValueError, ValidationError, struct.error) as error:
+        except (
+            KeyError,
+            TypeError,
+            ValueError,
+            ValidationError,
+            InputError,
+            struct.error,
+        ) as error:
             raise ModelError(f"{folder} cannot be read as a model: {error}.") from None
 
     @classmethod
     def _from(cls, content: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> Model:
         encoder = Encoder.model_validate_json(json.dumps(content["encoder"]))
+        weights = np.array([r["weight"] for r in content["nets"]], np.float64)
+        if not (len(weights) and np.all(weights >= 0) and abs(weights.sum() - 1) < 1e-6):
+            raise ValueError("the weights of its nets are no shares of 1")
+        if content["method"] not in get_args(ensemble.Method):
+            raise ValueError(f"it combines nets by {content['method']!r}, which is not known")
+        metrics.choose(content["metric"], encoder.target.task)
         nets = []
         for i, record in enumerate(content["nets"]):
             recipe = Recipe.from_mapping(record["recipe"])
@@ -257,7 +276,7 @@ class Model:
             schema=Schema.model_validate_json(json.dumps(content["schema"])),
             encoder=encoder,
             nets=tuple(nets),
-            weights=np.array([r["weight"] for r in content["nets"]]),
+            weights=weights,
             method=content["method"],
             metric=content["metric"],
             facts=content["facts"],
@@ -280,8 +299,12 @@ def net_shape(recipe: Recipe, encoder: Encoder) -> Shape:
 def _fill(template: Tree, tensors: Mapping[str, np.ndarray], prefix: str) -> Tree:
     def leaf(path: Any, like: np.ndarray) -> np.ndarray:
         found = tensors[prefix + jax.tree_util.keystr(path)]
-        if found.shape != like.shape:
-            raise ValueError(f"{prefix}: shape {found.shape} instead of {like.shape}")
+        if found.shape != like.shape or found.dtype != like.dtype:
+            raise ValueError(
+                f"{prefix}: {found.dtype} {found.shape} instead of {like.dtype} {like.shape}"
+            )
+        if not np.isfinite(found).all():
+            raise ValueError(f"{prefix}: a weight is not a finite number")
         return found
 
     return jax.tree_util.tree_map_with_path(leaf, template)
@@ -292,23 +315,35 @@ def _digest(content: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+OWN_FILES = frozenset({MODEL, WEIGHTS, REPORT, POPULATION})
+
+
 def check_output(folder: Path, overwrite: bool = False) -> None:
     """Refuse an output folder before any work is done.
 
     Raises:
-        InputError: it holds something already (unless ``overwrite``), or cannot be written to.
+        InputError: it holds a model (unless ``overwrite``) or anything else (always: only models are replaced), is the
+            folder that one is in, or cannot be written to.
     """
+    place = folder.resolve()
     try:
-        if folder.exists() and not folder.is_dir():
+        if place.exists() and not place.is_dir():
             raise InputError(f"{folder} is a file; give --out the name of a folder.")
-        if folder.is_dir() and any(folder.iterdir()) and not overwrite:
-            what = "a model" if (folder / MODEL).exists() else "other files"
+        if place in (Path.cwd(), *Path.cwd().parents):
             raise InputError(
-                f"{folder} holds {what} already; choose another --out, or give --overwrite."
+                f"{folder} is the folder you are in, or around it; give --out a new name."
             )
-        parent = folder.parent
-        parent.mkdir(parents=True, exist_ok=True)
-        probe = parent / f".{folder.name}.probe"
+        held = {f.name for f in place.iterdir()} if place.is_dir() else set()
+        if others := sorted(held - OWN_FILES):
+            raise InputError(
+                f"{folder} holds other files ({others[0]}); give --out the name of a new folder."
+            )
+        if held and not overwrite:
+            raise InputError(
+                f"{folder} holds a model already; choose another --out, or give --overwrite."
+            )
+        place.parent.mkdir(parents=True, exist_ok=True)
+        probe = place.with_name(f".{place.name}.probe")
         probe.write_bytes(b"popnet")
         probe.unlink()
     except OSError as error:
@@ -324,26 +359,27 @@ def write_folder(folder: Path, model: Model, files: Mapping[str, bytes] | None =
         files: further files, name -> content.
 
     Raises:
-        InputError: the disk is full or cannot be written; nothing half-written is left.
+        InputError: the disk is full or cannot be written, or the folder holds other files by now; nothing
+            half-written is left.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    new = folder.with_name(f".{folder.name}.new")
-    old = folder.with_name(f".{folder.name}.old")
+    check_output(folder, overwrite=True)
+    place = folder.resolve()
+    new, old = (place.with_name(f".{place.name}.{what}") for what in ("new", "old"))
     try:
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir()
         model.save(new)
         for name, data in (files or {}).items():
             (new / name).write_bytes(data)
-        if folder.exists():
+        if place.exists():
             shutil.rmtree(old, ignore_errors=True)
-            folder.rename(old)
-        new.rename(folder)
+            place.rename(old)
+        new.rename(place)
         shutil.rmtree(old, ignore_errors=True)
     except OSError as error:
         shutil.rmtree(new, ignore_errors=True)
-        if old.exists() and not folder.exists():
-            old.rename(folder)
+        if old.exists() and not place.exists():
+            old.rename(place)
         raise InputError(f"{folder} cannot be written: {error.strerror or error}.") from None
 
 
@@ -354,19 +390,30 @@ def describe(model: Model) -> list[str]:
     lines = [f"target     {', '.join(target.names)} ({target.task})"]
     if "score" in facts:
         low, high = facts["interval"]
-        rows = facts["scored_rows"]
         lines.append(
-            f"score      {facts['metric']} {facts['score']:.4g} "
-            f"(95 % interval {low:.4g} to {high:.4g}) {facts['scored_on'].format(rows=f'{rows:,}')}"
+            f"score      {facts['metric']} {number(facts['score'])} "
+            f"(95 % interval {number(low)} to {number(high)}) {facts['scored_on']}"
         )
         for name, values in facts["baselines"].items():
-            lines.append(f"           {name} model: {values[facts['metric']]:.4g}")
+            lines.append(f"           {name} model: {number(values[facts['metric']])}")
     lines.append(f"ensemble   {len(model.nets)} nets, {model.method}")
-    top: Sequence[int] = np.argsort(-model.weights)[:5].tolist()
-    for i in top:
-        r = model.nets[i].recipe
-        lines.append(
-            f"           {model.weights[i]:.3f}  depth {r.depth}, width {r.width}, {r.activation}, norm {r.norm}, "
-            f"dropout {r.dropout:.2f}, learning rate {r.learning_rate:.2g}"
+    shares: dict[Recipe, float] = {}
+    for net, weight in zip(model.nets, model.weights, strict=True):
+        shares[net.recipe] = shares.get(net.recipe, 0.0) + float(weight)
+    ranked = sorted(shares.items(), key=lambda item: -item[1])
+    for r, share in ranked[:RECIPES_SHOWN]:
+        what = (
+            f"depth {r.depth}, width {r.width}, {r.activation}, norm {r.norm}, dropout {r.dropout:.2f}, "
+            f"learning rate {r.learning_rate:.2g}"
         )
+        lines.append(f"           {share:.3f}  {what if r.depth else 'the linear model'}")
+    if len(ranked) > RECIPES_SHOWN:
+        lines.append(f"           and {len(ranked) - RECIPES_SHOWN} recipes more")
     return lines + [f"data       {line}" for line in model.schema.describe()]
+
+
+def number(value: float | None) -> str:
+    """Return a score for people: five digits, thousands apart, a dash if there is none."""
+    if value is None or not np.isfinite(value):
+        return "-"
+    return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.5g}"

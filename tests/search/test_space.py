@@ -125,14 +125,31 @@ def test_the_default_recipe_fits_the_data():
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_a_recipe_of_the_users_own_keeps_its_structure(strategy):
-    own = Recipe(depth=1, width=8, batch_size=32, epochs=3)
+def test_fields_that_the_user_set_are_kept_and_the_others_searched(strategy):
+    own = Recipe(depth=1, activation="maxout", dropout=0.4, epochs=3)
+    default = default_space(columns(4), 1000).base
     recipes = first(strategy, default_space(columns(4), 1000, own), 0)
-    assert recipes[0] == own
     for recipe in recipes:
-        for name in Recipe.structure_fields:
+        for name in own.model_fields_set:
             assert getattr(recipe, name) == getattr(own, name)
-        assert recipe.epochs == 3
+    assert recipes[0] == default.replace(**own.model_dump(exclude_unset=True))
+    assert len({r.weight_decay for r in recipes}) > 1
+
+
+def test_a_recipe_given_in_full_is_all_there_is():
+    own = Recipe(**Recipe(depth=1, width=8).model_dump())
+    space = default_space(columns(4), 1000, own)
+    assert set(map(str, first("random", space, 0))) == {str(own)}
+    assert first("grid", space, 0) == [own]
+
+
+def test_rates_of_plain_gradient_descent_are_higher_than_adams():
+    own = Recipe(optimizer="sgd")
+    rates = [
+        [r.learning_rate for r in first("random", default_space(columns(4), 1000, recipe), 0)]
+        for recipe in (None, own)
+    ]
+    np.testing.assert_allclose(np.array(rates[1]) / rates[0], 25)
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)

@@ -20,10 +20,12 @@ class Space:
     Attributes:
         base: the default recipe for this data, always the first; fields that are not searched keep its values.
         shapes: changes of structure that the search may make; few, because each costs a compilation.
+        fixed: fields that keep the base's values whatever the search would try.
     """
 
     base: Recipe
     shapes: tuple[dict[str, int], ...]
+    fixed: frozenset[str] = frozenset()
 
     def draw(self, rng: np.random.Generator, shape: int) -> Recipe:
         """Draw a recipe at random (Bergstra and Bengio 2012), of the given place in `shapes`.
@@ -35,7 +37,7 @@ class Space:
         changes = {
             "activation": str(rng.choice(["relu", "silu", "mish", "gelu", "elu", "leaky_relu"])),
             "norm": str(rng.choice(["none", "batch", "batch", "layer"])),
-            "learning_rate": _log_uniform(rng, 5e-4, 8e-3),
+            "learning_rate": _log_uniform(rng, 5e-4, 8e-3) * _rate_factor(base.optimizer),
             "weight_decay": _log_uniform(rng, 1e-3, 1.0),
             "dropout": 0.0 if rng.random() < 0.3 else float(rng.uniform(0, 0.5)),
             "beta2": float(rng.choice([0.95, 0.99, 0.999])),
@@ -56,7 +58,9 @@ class Space:
             "dropout": (0.0, 0.25, 0.5),
             "weight_decay": (0.003, 0.03, 0.3),
             "activation": ("relu", "silu"),
-            "learning_rate": (1e-3, 2e-3, 4e-3),
+            "learning_rate": tuple(
+                r * _rate_factor(self.base.optimizer) for r in (1e-3, 2e-3, 4e-3)
+            ),
         }
         for shape in range(len(self.shapes)):
             seen = set()
@@ -67,10 +71,13 @@ class Space:
                     yield recipe
 
     def _changed(self, changes: dict[str, Any], shape: int) -> Recipe:
-        """Change the base recipe; Adam has no decoupled decay to search over."""
+        """Change the base recipe but for its fixed fields; Adam has no decoupled decay to search over."""
+        changes = {
+            k: v for k, v in {**changes, **self.shapes[shape]}.items() if k not in self.fixed
+        }
         if self.base.optimizer == "adam":
             changes.pop("weight_decay", None)
-        return self.base.replace(**changes, **self.shapes[shape])
+        return self.base.replace(**changes)
 
 
 def default_space(data: Dataset, rows: int, recipe: Recipe | None = None, shapes: int = 3) -> Space:
@@ -79,11 +86,10 @@ def default_space(data: Dataset, rows: int, recipe: Recipe | None = None, shapes
     Args:
         data: its columns decide about embeddings.
         rows: training rows of a fold; they decide about width and batch size.
-        recipe: a base to take instead of the default one; its structure is then kept.
+        recipe: its fields that were set (given, or named in its file) are kept in every recipe.
         shapes: most structures to search over.
     """
-    if recipe is not None:
-        return Space(recipe, ({},))
+    given = {} if recipe is None else {f: getattr(recipe, f) for f in recipe.model_fields_set}
     numeric = data.features.numeric.shape[1]
     frequencies = int(min(16, 256 // max(numeric, 1)))
     embedding = (
@@ -91,23 +97,32 @@ def default_space(data: Dataset, rows: int, recipe: Recipe | None = None, shapes
         if numeric and frequencies >= 2
         else {}
     )
-    base = Recipe(
-        depth=2,
-        width=64 if rows < 600 else 128,
-        batch_size=_batch_size(rows),
-        activation="silu",
-        norm="batch",
-        dropout=0.25,
-        learning_rate=2e-3,
-        weight_decay=0.03,
-        beta2=0.99,
-        ema=0.99,
-        schedule="cosine",
+    values: dict[str, Any] = {
+        "depth": 2,
+        "width": 64 if rows < 600 else 128,
+        "batch_size": _batch_size(rows),
+        "activation": "silu",
+        "norm": "batch",
+        "dropout": 0.25,
+        "learning_rate": 2e-3 * _rate_factor(given.get("optimizer", "adamw")),
+        "weight_decay": 0.03,
+        "beta2": 0.99,
+        "ema": 0.99,
+        "schedule": "cosine",
         **embedding,
-    )
+        **given,
+    }
+    if values.get("optimizer") == "adam" and "weight_decay" not in given:
+        del values["weight_decay"]
     small = rows < 3000
     choices = ({}, {"depth": 1}, {"depth": 3}) if small else ({}, {"width": 256}, {"depth": 3})
-    return Space(base, choices[:shapes])
+    free = tuple(c for c in choices[:shapes] if not c.keys() & given.keys())
+    return Space(Recipe(**values), free, frozenset(given))
+
+
+def _rate_factor(optimizer: str) -> float:
+    """Return by how much an optimizer's good learning rates are above Adam's."""
+    return 25.0 if optimizer == "sgd" else 1.0
 
 
 def _batch_size(rows: int) -> int:

@@ -1,0 +1,21 @@
+"""JSON that every reader takes: a number that is not finite becomes null."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+
+def finite(value: Any) -> Any:
+    """Return a tree of mappings, sequences and plain values with None for each number that is not finite."""
+    if isinstance(value, dict):
+        return {k: finite(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def dumps(value: Any, indent: int | None = None) -> str:
+    """Return strict JSON."""
+    return json.dumps(finite(value), allow_nan=False, indent=indent)
