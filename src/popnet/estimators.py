@@ -78,7 +78,7 @@ class _Estimator(BaseEstimator):
             if not hasattr(self, "feature_names_in_"):
                 frame.columns = _names(frame.width)
             return frame
-        array = X if hasattr(X, "dtype") or hasattr(X, "tocsr") else np.asarray(X)
+        array: Any = X if hasattr(X, "dtype") or hasattr(X, "tocsr") else np.asarray(X)
         if getattr(array, "dtype", None) is not None and array.dtype.kind in "US":
             array = np.asarray(X, dtype=object)  # a list of text and numbers: NumPy made all text
         if getattr(array, "dtype", None) == np.dtype(object) and _holds_text(array):

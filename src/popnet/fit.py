@@ -229,52 +229,36 @@ def prepare(source: Any, target: str | Sequence[str], options: Options) -> _Tabl
         frame, target, task=options.task, weight=options.weight, group=options.group, time=options.time,
         drop=options.drop, keep=options.keep, **({"fewest_rows": 2, "single_rows": True} if options.tiny else {}),
     )  # fmt: skip
-    names = schema.target.names
-    if schema.rows_without_target:
-        frame = frame.filter(pl.all_horizontal(pl.col(n).is_not_null() for n in names))
-        for n in names:
-            if frame[n].dtype.is_float():
-                frame = frame.filter(frame[n].is_not_nan())
     notes: list[str] = []
-    if options.weight:
-        frame, weightless = _with_weight(frame, options.weight)
-        if weightless:
-            notes.append(f"{weightless:,} rows of weight 0 are left out")
+    usable = _usable(frame, schema, notes)
+    frame, numbers = frame.filter(usable), np.flatnonzero(usable) + 1
+    names = schema.target.names
     rows = frame.height
     classification = schema.target.task != "regression"
-    stratify = frame[names[0]].rank("dense").to_numpy() if classification else None
-    groups = group_numbers(frame, options.group) if options.group else None
-    times = time_numbers(frame, schema) if options.time else None
-    arrange = {"stratify": stratify, "groups": groups, "time": times}
+    groups = times = None
+    if options.group:
+        groups = group_numbers(frame, options.group, row_numbers=numbers)
+    if options.time:
+        times = time_numbers(frame, schema, row_numbers=numbers)
+    order: dict[str, Any] = {
+        "stratify": frame[names[0]].rank("dense").to_numpy() if classification else None,
+        "groups": groups, "time": times,
+    }  # fmt: skip
     fraction = budget.test_fraction(rows) if options.test_size is None else options.test_size
     if fraction > 0:
-        part = splits.holdout(rows, fraction, options.seed, **arrange)
+        part = splits.holdout(rows, fraction, options.seed, **order)
     else:
         part = splits.Fold(np.arange(rows, dtype=np.int32), np.zeros(0, np.int32))
-    encoder = fit_encoder(frame, schema, part.train)
-    features = encoder.transform(frame, report=notes)
-    y, keep = encoder.encode_target(frame)
+    encoder = fit_encoder(frame, schema, part.train, row_numbers=numbers)
+    features = encoder.transform(frame, report=notes, training=True, row_numbers=numbers)
+    y, keep = encoder.encode_target(frame, row_numbers=numbers)
     if not keep.all():  # a value that counts as missing only once it is cast
         raise InputError(f"The target {names[0]} has values that cannot be used; clean them first.")
     data = Dataset(
         features, y, "classification" if classification else "regression", encoder.n_outputs,
-        encoder.weights(frame),
+        encoder.weights(frame, row_numbers=numbers),
     )  # fmt: skip
-    k = options.folds or min(
-        budget.fold_count(len(part.train), options.members),
-        splits.most_folds(part.train, groups, times),
-    )
-    folds = splits.folds(part.train, k, options.seed, **arrange)
-    most = budget.MOST_VALIDATION_ROWS
-    if k == 1 and len(folds[0].valid) > most:
-        # More rows would cost time each epoch and say nothing new; what is over goes back to training.
-        valid = folds[0].valid
-        picked = keys.generator(options.seed, "validation").permutation(len(valid))
-        if times is None and groups is None:
-            train = np.sort(np.concatenate([folds[0].train, valid[picked[most:]]]))
-        else:
-            train = folds[0].train
-        folds = [splits.Fold(train, np.sort(valid[picked[:most]]))]
+    folds = _folds(part.train, options, order)
     split = "time-ordered" if times is not None else "grouped" if groups is not None else (
         "stratified" if classification else "random")  # fmt: skip
     test_groups = None if groups is None else groups[part.valid]
@@ -282,6 +266,42 @@ def prepare(source: Any, target: str | Sequence[str], options: Options) -> _Tabl
         place = np.argsort(np.argsort(times[part.valid], kind="stable"))
         test_groups = place * TIME_BLOCKS // max(len(place), 1)
     return _Table(schema, encoder, data, part.train, part.valid, folds, split, notes, test_groups)
+
+
+def _usable(frame: pl.DataFrame, schema: Schema, notes: list[str]) -> np.ndarray:
+    """Return which rows have every target and count for something, ``(N,)`` booleans."""
+    usable = np.ones(frame.height, bool)
+    for name in schema.target.names:
+        column = frame[name]
+        usable &= column.is_not_null().to_numpy()
+        if column.dtype.is_float():
+            usable &= ~column.is_nan().fill_null(False).to_numpy()
+    if schema.weight is not None:
+        weights = frame[schema.weight].cast(pl.Float64, strict=False)
+        nothing = usable & (weights == 0).fill_null(False).to_numpy()
+        # With hardly any others, let the checks of the weights say what is wrong.
+        if nothing.any() and (usable & ~nothing).sum() >= 2:
+            notes.append(f"{nothing.sum():,} rows of weight 0 are left out")
+            usable &= ~nothing
+    return usable
+
+
+def _folds(train: Array, options: Options, order: dict[str, Any]) -> list[splits.Fold]:
+    """Cut training rows into the folds asked for, or as many as are worth it and possible."""
+    k = options.folds or min(
+        budget.fold_count(len(train), options.members),
+        splits.most_folds(train, order["groups"], order["time"]),
+    )
+    folds = splits.folds(train, k, options.seed, **order)
+    most = budget.MOST_VALIDATION_ROWS
+    if k > 1 or len(folds[0].valid) <= most:
+        return folds
+    # More rows would cost time each epoch and say nothing new; what is over goes back to training.
+    rows, valid = folds[0]
+    picked = keys.generator(options.seed, "validation").permutation(len(valid))
+    if order["groups"] is None and order["time"] is None:
+        rows = np.sort(np.concatenate([rows, valid[picked[most:]]]))
+    return [splits.Fold(rows, np.sort(valid[picked[:most]]))]
 
 
 def relabelled(fitted: Fitted, labels: Sequence[Any]) -> Fitted:
@@ -299,14 +319,6 @@ def relabelled(fitted: Fitted, labels: Sequence[Any]) -> Fitted:
     known = len(model.schema.describe())
     facts["notes"] = [*schema.describe(), *fitted.facts["notes"][known:]]
     return replace(fitted, model=replace(model, schema=schema, encoder=encoder), facts=facts)
-
-
-def _with_weight(frame: pl.DataFrame, name: str) -> tuple[pl.DataFrame, int]:
-    """Return the rows whose weight is not 0, and how many others there were: they would count nowhere."""
-    nothing = frame[name].cast(pl.Float64, strict=False) == 0
-    kept = frame.filter(~nothing.fill_null(False))
-    # All or nearly all of them: let the checks of the weights say what is wrong.
-    return (kept, frame.height - kept.height) if kept.height >= 2 else (frame, 0)
 
 
 class _Job:
