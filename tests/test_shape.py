@@ -31,6 +31,7 @@ def test_shape_says_what_arrays_are_large_as(data):
         width=16,
         batch_size=8,
         pieces=1,
+        after=False,
         frequencies=5,
         n_numeric=3,
         n_flags=2,

@@ -100,7 +100,7 @@ class Recipe(BaseModel):
     """Normalization of every hidden layer. ``batch``: Ioffe and Szegedy 2015, arXiv:1502.03167; ``layer``: Ba et al.
     2016, arXiv:1607.06450. Default ``batch``."""
 
-    norm_position: Literal["before", "after"] = "before"
+    norm_position: Annotated[Literal["before", "after"], Structure] = "before"
     """Whether normalization stands before the activation (as in the paper) or after it. Default ``before``."""
 
     norm_momentum: Annotated[float, Field(gt=0, le=1)] = 0.1
@@ -228,6 +228,7 @@ class Recipe(BaseModel):
 
     structure_fields: ClassVar[tuple[str, ...]] = (
         "kind", "depth", "width", "batch_size", "maxout_pieces", "numeric_embedding", "embedding_size",
+        "norm_position",
     )  # fmt: skip
 
     def __init__(self, **values: Any) -> None:

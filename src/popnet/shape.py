@@ -24,6 +24,8 @@ class Shape:
         width: units of a hidden layer.
         batch_size: rows of a batch.
         pieces: linear maps of a maxout unit; 1 for every other activation.
+        after: whether a normalization stands after the activation. It would cost every net a pass over each layer and
+            a sixth of its compilation to leave that open.
         frequencies: periodic features per continuous column; 0 without embedding.
         n_numeric: F, continuous columns.
         n_flags: G, 0/1 columns.
@@ -36,6 +38,7 @@ class Shape:
     width: int
     batch_size: int
     pieces: int
+    after: bool
     frequencies: int
     n_numeric: int
     n_flags: int
@@ -61,6 +64,7 @@ class Shape:
             width=recipe.width if recipe.depth else 0,
             batch_size=recipe.batch_size,
             pieces=recipe.maxout_pieces if recipe.activation == "maxout" and recipe.depth else 1,
+            after=recipe.norm_position == "after" and recipe.norm != "none" and recipe.depth > 0,
             frequencies=recipe.embedding_size if periodic else 0,
             n_numeric=n_numeric,
             n_flags=n_flags,

@@ -43,15 +43,3 @@ def test_members_side_by_side_take_their_own_branches():
     x = np.float32([[1, 2, 3]] * 3)
     got = jax.jit(jax.vmap(chosen))(np.arange(3, dtype=np.int32), x, x)[0]
     np.testing.assert_allclose(got, np.stack([x[0] ** 2, np.sin(x[0]), x[0] ** 3]), rtol=1e-5)
-
-
-def test_constants_of_any_type_are_passed_and_not_differentiated():
-    def total(x, i):
-        functions = [
-            lambda x, k, on: x * k.astype(x.dtype),
-            lambda x, k, on: jnp.where(on, x**2, 0.0),
-        ]
-        return branch(functions, i, x, constants=(jnp.int32(3), jnp.bool_(True)))
-
-    assert jax.grad(total)(jnp.float32(5), False) == 3
-    assert jax.grad(total)(jnp.float32(5), True) == 10

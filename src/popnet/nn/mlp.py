@@ -17,7 +17,6 @@ from popnet import keys
 from popnet.augment import rows
 from popnet.nn import embeddings, initializers, layers, norm
 from popnet.nn.activations import ActivationNumbers
-from popnet.nn.branch import branch
 from popnet.nn.dropout import dropout, mask
 from popnet.nn.flat import Layout
 from popnet.nn.hidden import Choice, Learned, hidden
@@ -162,13 +161,10 @@ def _dense(parameters: Tree, shape: Shape, x: Inputs) -> Array:
     return jnp.concatenate(parts, axis=1) if len(parts) > 1 else parts[0]
 
 
-def _early(n: Numbers) -> Array:
-    """Return the dropout's rate right after the activation: 0 if a normalization comes between them."""
-    return jnp.where(n.norm_after == norm.NONE, n.dropout, 0.0)
-
-
-def _choice(n: Numbers) -> Choice:
-    return Choice(n.norm_before, n.activation, n.norm_epsilon, _early(n))
+def _choice(shape: Shape, n: Numbers) -> Choice:
+    # Dropout comes last, so with a normalization after the activation it comes after that.
+    rate = jnp.zeros_like(n.dropout) if shape.after else n.dropout
+    return Choice(n.norm_before, n.activation, n.norm_epsilon, rate)
 
 
 def _learned(p: Tree, n: Numbers) -> tuple[Learned, ActivationNumbers]:
@@ -207,38 +203,30 @@ def train(
     statistics = []
     for i, p in enumerate(parameters["hidden"]):
         key_i = keys.fold(keys.fold(key, keys.DROPOUT), i + 1)
-        kept = mask(key_i, (h.shape[0], shape.width), _early(n))
+        choice = _choice(shape, n)
+        kept = mask(key_i, (h.shape[0], shape.width), choice.rate)
         z = layers.linear(h, p["w"])
-        h, before = hidden(shape.pieces, _choice(n), z, *_learned(p, n), share, kept)
-        h, after = branch(
-            [_nothing_after, _normalized_after], n.norm_after != norm.NONE, h, p["after"],
-            constants=(n, share, key_i),
-        )  # fmt: skip
+        h, before = hidden(shape.pieces, choice, z, *_learned(p, n), share, kept)
+        zeros = jnp.zeros_like(p["after"]["beta"])
+        after = norm.Statistics(zeros, zeros)
+        if shape.after:
+            h, after = norm.normalize(
+                n.norm_after, h, share, p["after"]["gamma"], p["after"]["beta"], n.norm_epsilon
+            )
+            h = dropout(h, key_i, n.dropout)
         statistics.append({"before": before, "after": after})
     output = parameters["output"]
     return layers.linear(h, output["w"]) + output["b"], statistics
-
-
-def _nothing_after(
-    h: Array, p: Tree, n: Numbers, share: Array, key: Array
-) -> tuple[Array, norm.Statistics]:
-    zeros = jnp.zeros(h.shape[1])
-    return h, norm.Statistics(zeros, zeros)
-
-
-def _normalized_after(
-    h: Array, p: Tree, n: Numbers, share: Array, key: Array
-) -> tuple[Array, norm.Statistics]:
-    y, statistics = norm.normalize(n.norm_after, h, share, p["gamma"], p["beta"], n.norm_epsilon)
-    return dropout(y, key, n.dropout), statistics
 
 
 def evaluate(parameters: Tree, running: Tree, shape: Shape, n: Numbers, x: Inputs) -> Array:
     """Pass rows through the net at evaluation: no dropout, no noise, running statistics. Returns ``(N, O)``."""
     h = _dense(parameters, shape, x)
     for p, r in zip(parameters["hidden"], running, strict=True):
-        h = at_evaluation(shape.pieces, _choice(n), h @ p["w"], *_learned(p, n), r["before"])
-        h = norm.apply_running(
-            n.norm_after, h, r["after"], p["after"]["gamma"], p["after"]["beta"], n.norm_epsilon
-        )
+        choice = _choice(shape, n)
+        h = at_evaluation(shape.pieces, choice, h @ p["w"], *_learned(p, n), r["before"])
+        if shape.after:
+            h = norm.apply_running(
+                n.norm_after, h, r["after"], p["after"]["gamma"], p["after"]["beta"], n.norm_epsilon
+            )
     return h @ parameters["output"]["w"] + parameters["output"]["b"]

@@ -222,11 +222,8 @@ def apply_running(
 ) -> Array:
     """Normalize a layer at evaluation, by itself."""
 
-    def scale(x: Array) -> Array:
-        m = running_moments(norm, x, jnp.zeros_like(gamma), running, epsilon)
-        return scaled(x, m, gamma, beta)
-
-    return jax.lax.cond(norm == NONE, lambda x: x, scale, x)
+    m = running_moments(norm, x, jnp.zeros_like(gamma), running, epsilon)
+    return scaled(x, m, *learned(norm, gamma, beta))
 
 
 def update_running(
