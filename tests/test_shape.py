@@ -68,11 +68,10 @@ def test_tables_are_in_the_order_of_the_choices():
 
 @pytest.mark.parametrize("norm", ["none", "batch", "layer"])
 @pytest.mark.parametrize("position", ["before", "after"])
-def test_normalization_has_one_place(norm, position):
-    numbers = Numbers.of(Recipe(norm=norm, norm_position=position))
-    expected = choices("norm").index(norm)
-    assert getattr(numbers, f"norm_{position}") == expected
-    assert numbers.norm_before + numbers.norm_after == expected
+def test_normalization_has_one_place(data, norm, position):
+    recipe = Recipe(norm=norm, norm_position=position)
+    assert Numbers.of(recipe).norm == choices("norm").index(norm)
+    assert Shape.of(recipe, data).after == (norm != "none" and position == "after")
 
 
 def test_numbers_have_the_types_of_a_program():

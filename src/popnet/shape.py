@@ -92,8 +92,7 @@ class Numbers(NamedTuple):
     activation: Array
     leaky_slope: Array
     elu_alpha: Array
-    norm_before: Array
-    norm_after: Array
+    norm: Array
     norm_momentum: Array
     norm_epsilon: Array
     l1: Array
@@ -126,13 +125,11 @@ class Numbers(NamedTuple):
     @classmethod
     def of(cls, recipe: Recipe) -> Numbers:
         """Return a recipe's numbers as NumPy scalars (float32, int32, or bool)."""
-        norm = choices("norm").index(recipe.norm)
         special = {
             # Maxout is a matter of shape; its place in the table is never looked up.
             "activation": choices("activation").index(recipe.activation)
             % (len(choices("activation")) - 1),
-            "norm_before": norm if recipe.norm_position == "before" else 0,
-            "norm_after": norm if recipe.norm_position == "after" else 0,
+            "norm": choices("norm").index(recipe.norm),
             "decay": recipe.decay,
             "monitor_error": recipe.monitor == "error",
             "optimizer": choices("optimizer").index(recipe.optimizer),

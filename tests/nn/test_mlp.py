@@ -151,16 +151,14 @@ def test_evaluation_of_a_row_does_not_depend_on_the_others(table):
 
 
 def test_biases_before_batch_normalization_are_left_out(table):
-    recipe = BASE.replace(norm="batch", norm_position="before")
-    shape = Shape.of(recipe, table)
-    parameters, running = trees(recipe, shape)
-
     x = jax.tree.map(jnp.asarray, inputs(table))
-
-    @jax.jit
-    def slopes(n):
-        return jax.grad(lambda p: mlp.evaluate(p, running, shape, n, x).sum())(parameters)
-
     for position in ("before", "after"):
-        g = slopes(Numbers.of(recipe.replace(norm_position=position)))
+        recipe = BASE.replace(norm="batch", norm_position=position)
+        shape = Shape.of(recipe, table)
+        parameters, running = trees(recipe, shape)
+
+        def total(p, shape=shape, running=running, n=Numbers.of(recipe)):
+            return mlp.evaluate(p, running, shape, n, x).sum()
+
+        g = jax.jit(jax.grad(total))(parameters)
         assert all(np.any(layer["b"]) == (position == "after") for layer in g["hidden"])

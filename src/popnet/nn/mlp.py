@@ -164,7 +164,8 @@ def _dense(parameters: Tree, shape: Shape, x: Inputs) -> Array:
 def _choice(shape: Shape, n: Numbers) -> Choice:
     # Dropout comes last, so with a normalization after the activation it comes after that.
     rate = jnp.zeros_like(n.dropout) if shape.after else n.dropout
-    return Choice(n.norm_before, n.activation, n.norm_epsilon, rate)
+    before = jnp.full_like(n.norm, norm.NONE) if shape.after else n.norm
+    return Choice(before, n.activation, n.norm_epsilon, rate)
 
 
 def _learned(p: Tree, n: Numbers) -> tuple[Learned, ActivationNumbers]:
@@ -211,7 +212,7 @@ def train(
         after = norm.Statistics(zeros, zeros)
         if shape.after:
             h, after = norm.normalize(
-                n.norm_after, h, share, p["after"]["gamma"], p["after"]["beta"], n.norm_epsilon
+                n.norm, h, share, p["after"]["gamma"], p["after"]["beta"], n.norm_epsilon
             )
             h = dropout(h, key_i, n.dropout)
         statistics.append({"before": before, "after": after})
@@ -227,6 +228,6 @@ def evaluate(parameters: Tree, running: Tree, shape: Shape, n: Numbers, x: Input
         h = at_evaluation(shape.pieces, choice, h @ p["w"], *_learned(p, n), r["before"])
         if shape.after:
             h = norm.apply_running(
-                n.norm_after, h, r["after"], p["after"]["gamma"], p["after"]["beta"], n.norm_epsilon
+                n.norm, h, r["after"], p["after"]["gamma"], p["after"]["beta"], n.norm_epsilon
             )
     return h @ parameters["output"]["w"] + parameters["output"]["b"]
