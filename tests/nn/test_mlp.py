@@ -157,7 +157,9 @@ def test_biases_before_batch_normalization_are_left_out(table):
         shape = Shape.of(recipe, table)
         parameters, running = trees(recipe, shape)
 
-        def total(p, shape=shape, running=running, n=Numbers.of(recipe)):
+        n = Numbers.of(recipe)
+
+        def total(p, shape=shape, running=running, n=n):
             return mlp.evaluate(p, running, shape, n, x).sum()
 
         g = jax.jit(jax.grad(total))(parameters)
