@@ -70,7 +70,7 @@ def cpu() -> str:
 def versions() -> str:
     """Return the versions of Python and of all that is measured."""
     parts = [f"Python {platform.python_version()}"]
-    for name in ("popnet", "jax", "jaxlib", "torch", "scikit-learn", "numpy"):
+    for name in ("popnet", "jax", "jaxlib", "torch", "lightgbm", "scikit-learn", "numpy"):
         try:
             parts.append(f"{name} {version(name)}")
         except PackageNotFoundError:
@@ -89,12 +89,12 @@ def commit() -> str:
     return f", commit {done.stdout.strip()}"
 
 
-def conditions() -> list[str]:
+def conditions(module: str = "benchmarks.speed") -> list[str]:
     """Return the conditions of a measurement, one line each: date, machine, versions, command."""
     now = datetime.datetime.now(datetime.UTC)
     return [
         f"Date: {now:%Y-%m-%d %H:%M} UTC",
         f"Machine: {cpu()}, {cores()} cores, {platform.system()} {platform.release()}",
         f"Versions: {versions()}{commit()}",
-        f"Command: `{' '.join(['python -m benchmarks.speed', *sys.argv[1:]])}`",
+        f"Command: `{' '.join([f'python -m {module}', *sys.argv[1:]])}`",
     ]

@@ -248,7 +248,9 @@ def main() -> None:
     text = markdown(head, lines)
     print(text)
     if args.markdown:
-        args.markdown.write_text("\n\n".join([text, *conditions()]) + "\n", encoding="utf-8")
+        args.markdown.write_text(
+            "\n\n".join([text, *conditions("benchmarks.tables")]) + "\n", encoding="utf-8"
+        )
 
 
 if __name__ == "__main__":

@@ -700,9 +700,10 @@ class _Job:
             some = np.sort(
                 keys.generator(self.options.seed, "scatter").permutation(len(true))[:1000]
             )
+            one = true.shape[1] == 1  # a number a row, or a list of them
             sample["predictions"] = {
-                "true": true[some, 0].tolist(),
-                "predicted": predicted[some, 0].tolist(),
+                name: (values[some, 0] if one else values[some]).tolist()
+                for name, values in (("true", true), ("predicted", predicted))
             }
         return {
             "task": task, "metric": self.metric.name, "score": values[self.metric.name],

@@ -55,10 +55,11 @@ class Metric(TypedDict):
 
 
 class Baseline(TypedDict):
-    """A simple model's metrics on the test part."""
+    """A simple model's metrics on the test part; ``gain``: by how much the ensemble is better, low and high end."""
 
     name: str
     metrics: dict[str, Score]
+    gain: NotRequired[list[Score] | None]
 
 
 class Ensemble(TypedDict):

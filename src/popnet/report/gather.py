@@ -102,7 +102,10 @@ def gather(
         "interval": scored["interval"],
         "metrics": scored["metrics"],
         "scored_on": scored["scored_on"].format(rows=f"{scored['scored_rows']:,}"),
-        "baselines": [{"name": k, "metrics": v} for k, v in scored["baselines"].items()],
+        "baselines": [
+            {"name": k, "metrics": v, "gain": scored.get("baseline_gains", {}).get(k)}
+            for k, v in scored["baselines"].items()
+        ],
         "ensemble": dict(gain),
         "members": members,
         "recipes": recipes,
