@@ -225,7 +225,7 @@ OPTIONS = {
     "text for members": ("--members many", ["--members", "integer. See"]),
     "all rows held out": ("--test-size 1", ["test_size"]),
     "test size not a number": ("--test-size nan", ["test_size"]),
-    "unknown search": ("--search genetic", ["--search", "genetic"]),
+    "unknown search": ("--search genetic", ["'--search': 'genetic' is not one of"]),
     "unknown ensemble": ("--ensemble stack", ["--ensemble", "stack"]),
     "unknown task": ("--task ranking", ["--task", "ranking"]),
     "unknown metric": ("--metric acuracy", ["'acuracy'", "Did you mean 'accuracy'?"]),
@@ -251,9 +251,16 @@ def test_fit_refuses_the_option(shell, case):
 
 
 def test_missing_argument_and_unknown_command(shell):
-    shell.refuses(shell("fit"), "TABLE")
+    shell.refuses(shell("fit"), "TABLE", "See popnet fit --help.")
     shell.refuses(shell("fit", "table.csv"), "--target")
-    shell.refuses(shell("train"), "train")
+    shell.refuses(shell("train"), "train", "See popnet --help.")
+
+
+def test_the_command_alone_gets_its_help(shell):
+    alone = shell()
+    assert alone.status == 2
+    assert alone.err.count("\n") > 10
+    assert "Usage: popnet" in alone.err
 
 
 RECIPES = {
@@ -347,6 +354,16 @@ def test_a_disk_that_is_full_when_predictions_are_written(fitted, monkeypatch):
 
 
 # --- predict and evaluate -------------------------------------------------------------------------
+
+
+def test_predictions_do_not_replace_the_table_or_the_model(fitted):
+    before, inside = fitted.files(), contents("model")
+    fitted.refuses(fitted("predict", "model", "table.csv", "-o", "./table.csv"), "the table itself")
+    fitted.refuses(
+        fitted("predict", "model", "table.csv", "-o", "model/p.csv"), "lies in the model's folder"
+    )
+    assert fitted.files() == before
+    assert contents("model") == inside
 
 
 PREDICT = {

@@ -315,6 +315,33 @@ def test_ctrl_c_leaves_a_model_of_the_members_that_had_ended(folder, tmp_path):
     assert not list(tmp_path.glob(".*"))
 
 
+def test_a_disk_that_is_full_behind_stdout_is_one_sentence(folder):
+    if not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full")
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "popnet", "predict", "classes", "table.csv", "-q"],
+            cwd=folder, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False,
+        )  # fmt: skip
+    assert done.returncode == 1
+    assert (
+        done.stderr
+        == "popnet: no space is left where the output goes; free some, or give another --out\n"
+    )
+
+
+def test_a_fault_in_the_page_does_not_cost_the_model(run, tmp_path, monkeypatch):
+    def fault(facts):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("popnet.report.page.render", fault)
+    words = ["fit", "table.csv", "-t", "bought", "--drop", "price", *CHEAP, "--members", "2"]
+    monkeypatch.setattr(cli.sys, "argv", ["popnet", *words, "-q", "-o", str(tmp_path / "m")])
+    with pytest.raises(ZeroDivisionError):
+        cli.main()
+    assert Model.load(tmp_path / "m").predict_frame(make_table()).height == 120
+
+
 def test_a_reader_that_goes_away_is_no_error(folder):
     """As with ``popnet predict … | head``."""
     code = "import popnet.cli; popnet.cli.main()"

@@ -112,14 +112,14 @@ def test_log_loss_decides_between_members_of_equal_accuracy():
 
 
 def test_row_weights_decide():
-    """Each member knows one half of the rows; the half that counts wins."""
+    """Each member knows one half of the rows; by log-loss the best shares are the weights of the halves."""
     true = np.repeat([0, 1], 10)
     left, right = np.eye(2)[np.zeros(20, int)], np.eye(2)[np.ones(20, int)]
     predictions = np.stack([left, right])
     weights = np.repeat([1.0, 9.0], 10)
     metric = METRICS["accuracy"]
-    assert ensemble.greedy(predictions, true, metric, weights).weights.tolist() == [0, 1]
-    assert ensemble.greedy(predictions, true, metric, weights[::-1]).weights.tolist() == [1, 0]
+    assert ensemble.greedy(predictions, true, metric, weights).weights.tolist() == [0.1, 0.9]
+    assert ensemble.greedy(predictions, true, metric, weights[::-1]).weights.tolist() == [0.9, 0.1]
 
 
 def test_path_tells_the_metric_after_each_step_that_was_kept():

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from popnet.metrics import Metric
+from popnet.metrics import METRICS, Metric
 from popnet.types import Array
 
 Method = Literal["greedy", "average", "vote"]
@@ -68,9 +68,9 @@ def greedy(
 ) -> Selection:
     """Select members with replacement, each step the one that helps the average most (Caruana et al. 2004).
 
-    Starts from the best member, so the ensemble is never worse than that on these rows. Of equal scores the log-loss
-    (or squared error) decides, because a metric like accuracy moves in steps; it alone decides where the metric is not
-    defined (the area under the curve of one class).
+    What helps is judged by the metric that ``metric`` is chosen by (`Metric.chosen_by`). Starts from the best member,
+    so by that metric the ensemble is never worse than it on these rows. Of equal scores the log-loss (or squared error)
+    decides; it alone decides where the metric is not defined (the area under the curve of one class).
 
     Args:
         predictions: ``(M, N, O)``, probabilities or regression values on rows that the members did not train on.
@@ -82,6 +82,7 @@ def greedy(
         deadline: moment of ``time.monotonic()`` after which no step is begun, but the first.
     """
     predictions = np.asarray(predictions, np.float64)
+    judge = METRICS[metric.chosen_by or metric.name]
     count = len(predictions)
     chosen = np.zeros(count)
     total = np.zeros(predictions.shape[1:])
@@ -89,14 +90,14 @@ def greedy(
     for step in range(1, steps + 1):
         if step > 1 and deadline is not None and time.monotonic() > deadline:
             break
-        losses = [metric.loss(true, (total + p) / step, weights) for p in predictions]
+        losses = [judge.loss(true, (total + p) / step, weights) for p in predictions]
         losses = [loss if np.isfinite(loss) else np.inf for loss in losses]
         least = min(losses)
         tied = [m for m in range(count) if losses[m] <= least]
         pick = min(tied, key=lambda m: _smooth_loss(true, (total + predictions[m]) / step, weights))
         chosen = chosen + np.eye(count)[pick]
         total = total + predictions[pick]
-        path.append(-losses[pick] if metric.greater_is_better else losses[pick])
+        path.append(metric(true, total / step, weights))
         if step == 1 or losses[pick] < best - 1e-12:
             best, best_chosen, waited = losses[pick], chosen, 0
         else:

@@ -36,6 +36,9 @@ LINEAR_MEMBER_ROWS = 20_000
 MOST_CANDIDATES = 100
 """Recipes that are kept for the ensemble, the best by score; the others' weights and predictions are let go."""
 
+PILOT_SECONDS = 2.0
+"""Epochs shorter than this are timed twice before a run under a time limit is planned."""
+
 TIME_BLOCKS = 25
 """Blocks of consecutive rows that the test part of a time-ordered split is resampled by."""
 
@@ -438,17 +441,23 @@ class _Job:
         return int(keys.key(self.options.seed, "member", recipe_id))
 
     def _affordable_epochs(self, space: Space, members: int | None) -> int:
-        """Compile the shapes' programs with one epoch of each, and plan by what it took."""
+        """Compile the shapes' programs with one epoch of each, and plan by what an epoch takes."""
         pilots = [
             Member(space.base.replace(epochs=1, **shape), self._seed(0)) for shape in space.shapes
         ]
-        spent = [r.seconds for _, r in self.trainer.run(enumerate(pilots)) if r.epochs]
-        if not spent:
+
+        def spent() -> list[float]:
+            return [r.seconds for _, r in self.trainer.run(enumerate(pilots)) if r.epochs]
+
+        seconds = spent()
+        if seconds and max(seconds) < PILOT_SECONDS:
+            # Again, now that no other core is busy compiling: it had made them look slower.
+            seconds = spent() or seconds
+        if not seconds:
             return space.base.epochs
-        seconds = self.trainer.remaining()
         return budget.affordable_epochs(
-            space.base.epochs, float(np.mean(spent)), seconds, len(self.trainer.places),
-            len(self.table.folds), members,
+            space.base.epochs, float(np.mean(seconds)), self.trainer.remaining(),
+            len(self.trainer.places), len(self.table.folds), members,
         )  # fmt: skip
 
     def _too_late(self) -> bool:
