@@ -96,3 +96,12 @@ def test_a_swarm_of_equal_values_is_a_balanced_column():
 def test_shares_of_a_stacked_bar():
     assert charts.shares([1, 2, 1]) == [(0, 25), (25, 50), (75, 25)]
     assert charts.shares([0, 0]) == [(0, 0), (0, 0)]
+
+
+@given(st.lists(st.floats(-0.5, 1.5), min_size=1, max_size=6))
+def test_an_axis_shows_all_values_and_nothing_beyond_what_can_be(values):
+    axis = charts.axis(values, within=(0.0, 1.0))
+    assert axis.low <= min(values) <= max(values) <= axis.high
+    assert axis.low < axis.high
+    assert axis.low >= min(0.0, *values)
+    assert axis.high <= max(1.0, *values)

@@ -228,6 +228,68 @@ def test_the_verdict_follows_interval_and_direction(make_facts, score, interval,
     assert view.headline(facts, view.Scores(facts))["verdict"] == verdict
 
 
+@pytest.mark.parametrize(
+    ("gain", "verdict"),
+    [
+        ([0.01, 0.002, 0.018], "better"),
+        ([0.01, -0.002, 0.022], "level"),
+        ([-0.02, -0.03, -0.01], "worse"),
+    ],
+)
+def test_the_verdict_follows_the_difference_on_the_same_rows(make_facts, gain, verdict):
+    """Whatever the ensemble's own interval says: it is as wide as the rows are unlike each other."""
+    facts = make_facts() | {"score": 0.86, "interval": [0.80, 0.92]}
+    for b in facts["baselines"]:
+        b["gain"] = gain
+    assert view.headline(facts, view.Scores(facts))["verdict"] == verdict
+    text = Checker(render(facts)).text
+    assert "on the same rows the difference is" in text or verdict == "worse"
+
+
+def test_recipes_of_the_ensemble_are_always_shown(make_facts, monkeypatch):
+    monkeypatch.setattr(view, "RECIPES_SHOWN", 1)
+    facts = make_facts()
+    board = view.leaderboard(facts, view.Scores(facts))
+    weighted = {r["id"] for r in facts["recipes"] if r["weight"] > 0}
+    assert weighted <= {row["id"] for row in board["rows"]}
+    assert board["hidden"] == len(facts["recipes"]) - len(board["rows"])
+
+
+def test_unequal_values_are_never_shown_equal(make_facts):
+    facts = make_facts()
+    facts["metrics"]["roc_auc"] = 0.99871
+    for b in facts["baselines"]:
+        b["metrics"]["roc_auc"] = 0.99869
+    row = next(
+        r for r in view.metrics(facts, view.Scores(facts))["rows"] if r["title"] == "ROC AUC"
+    )
+    assert len({c["text"] for c in row["cells"]}) == 2
+
+
+def test_parts_of_the_time_make_up_the_whole(make_facts):
+    facts = make_facts()
+    facts["seconds"] = {"total": 40.0, "reading": 2.0, "compiling": 60.0, "training": 35.0}
+    made = view.making(facts)
+    assert [p["name"] for p in made["parts"]] == ["reading", "training", "everything else"]
+    assert sum(p["width"] for p in made["parts"]) == pytest.approx(100, abs=0.1)
+    assert made["compiling"].startswith("1")
+
+
+def test_a_training_cut_short_by_the_limit_is_said(make_facts):
+    facts = make_facts() | {"time_limit": 30.0}
+    for m in facts["members"]:
+        m["status"], m["best_epoch"] = "finished", m["epochs"]
+    scores = view.Scores(facts)
+    assert view.learning_curves(facts, scores)["shortened"]
+    assert not view.learning_curves(facts | {"time_limit": None}, scores)["shortened"]
+
+
+def test_folds_by_time_are_told_as_they_are(make_facts):
+    facts = make_facts()
+    facts["data"]["split"], facts["data"]["folds"] = "time-ordered", 5
+    assert "cut by time into 6 blocks" in Checker(render(facts)).text
+
+
 def test_members_are_ranked_by_the_metrics_direction(make_facts):
     for facts, better in ((make_facts(), max), (make_facts(task="regression"), min)):
         known = [m["score"] for m in facts["members"] if m["score"] is not None]
@@ -251,7 +313,7 @@ def test_the_best_recipe_can_be_used_again(make_facts):
     from popnet.recipe import Recipe
 
     facts = make_facts()
-    best = view.Scores(facts).best_first(facts["members"])[0]
+    best = view.Scores(facts).best_first(facts["recipes"])[0]
     text = view.recipes(facts, view.Scores(facts))["toml"]
     assert Recipe(**tomllib.loads(text)).model_dump() == best["recipe"]
 

@@ -95,19 +95,27 @@ def axis(
     about: int = 5,
     padding: float = PADDING,
     upward: bool = False,
+    within: tuple[float, float] = (-math.inf, math.inf),
 ) -> Axis:
-    """Return an axis over all finite values with some room on both sides and round ticks."""
+    """Return an axis over all finite values with round ticks, and some room on both sides ``within`` what can be."""
     finite = [v for v in values if is_number(v)] or [0.0, 1.0]
     low, high = min(finite), max(finite)
     if high - low <= 1e-9 * max(abs(low), abs(high)):
         room = abs(low) * 0.05 or 0.5
-        low, high = low - room, high + room
+        low, high = _between(low - room, low, within), _between(high + room, high, within)
     room = padding * (high - low)
-    low, high = low - room, high + room
+    low, high = _between(low - room, low, within), _between(high + room, high, within)
     bare = Axis(low, high, (), upward)
     marks = round_values(low, high, about)
     ticks = tuple(Tick(bare.at(v), t) for v, t in zip(marks, tick_texts(marks), strict=True))
     return bare._replace(ticks=ticks)
+
+
+def _between(wanted: float, needed: float, within: tuple[float, float]) -> float:
+    """Return an end of an axis: no further out than what can be, unless a value lies there."""
+    if wanted < needed:
+        return max(wanted, min(within[0], needed))
+    return min(wanted, max(within[1], needed))
 
 
 def thin(n: int, most: int = CURVE_POINTS, keep: int | None = None) -> list[int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -15,6 +16,12 @@ from popnet.report.words import MetricWords, decimals, fixed, is_number, metric_
 RECIPES_SHOWN = 30
 PANELS = 6
 COMPARED = 3
+COLUMNS_OF_RECIPES = 8
+"""Settings that the table of recipes has columns for: more do not fit a page or a sheet of paper."""
+IMPORTANT = (
+    "depth", "width", "activation", "norm", "dropout", "learning_rate", "weight_decay", "schedule", "ema",
+    "embedding_scale", "beta2", "label_smoothing",
+)  # fmt: skip
 CLASSES_SHOWN = 12
 MISSING_SHOWN = 10
 NAMED_SHOWN = 20
@@ -31,6 +38,13 @@ STRIP_WIDTH, STRIP_HEIGHT = 760.0, 120.0
 DOT_SIZES = (9.0, 7.5, 6.0, 5.0, 4.0, 3.0)
 """Diameters, of which the largest that fits the height is taken."""
 
+RANGES = {
+    "accuracy": (0.0, 1.0),
+    "balanced_accuracy": (0.0, 1.0),
+    "roc_auc": (0.0, 1.0),
+    "r2": (-math.inf, 1.0),
+}
+"""Metrics that cannot be outside."""
 BASELINE_TITLES = {"constant": "Constant prediction", "linear": "Linear model"}
 BASELINE_WORDS = {"constant": "the constant prediction", "linear": "the linear model"}
 
@@ -51,6 +65,7 @@ class Scores:
             score = known[0] if known else None
         self.decimals = decimals(score, half)
         self.title = self.words.title
+        self.within = RANGES.get(self.name, (-math.inf, math.inf))
 
     def text(self, value: object) -> str:
         """Return a score's text."""
@@ -101,7 +116,8 @@ def dot_chart(
 ) -> DotChart:
     """Return the picture of (label, score, strong) rows; the interval belongs to the strong row."""
     low, high = interval or (None, None)
-    axis = charts.axis([v for v in [*(r[1] for r in rows), low, high] if is_number(v)], about=5)
+    values = [v for v in [*(r[1] for r in rows), low, high] if is_number(v)]
+    axis = charts.axis(values, about=5, within=scores.within)
     both = is_number(low) and is_number(high)
     dots = [
         Dot(
@@ -134,7 +150,7 @@ def headline(facts: Facts, scores: Scores) -> dict[str, Any]:
     low, high = interval
     usable = is_number(facts["score"])
     base = [
-        {"name": b["name"], "score": b["metrics"].get(scores.name)}
+        {"name": b["name"], "score": b["metrics"].get(scores.name), "gain": b.get("gain")}
         for b in _best_baselines(facts, scores)
     ]
     nets = any(m["weight"] > 0 for m in facts["members"])
@@ -148,6 +164,9 @@ def headline(facts: Facts, scores: Scores) -> dict[str, Any]:
         worst_end, best_end = (low, high) if scores.greater else (high, low)
         beats = scores.gain(worst_end, best["score"])
         loses = scores.gain(best["score"], best_end)
+        if paired := _paired(best["gain"]):
+            # On the same rows, so what makes a row hard for both falls out.
+            beats, loses = paired[1], -paired[2]
         if beats is None or loses is None:
             gain = scores.gain(facts["score"], best["score"]) or 0.0
             verdict = "higher" if gain > 0 else "not_higher"
@@ -167,6 +186,7 @@ def headline(facts: Facts, scores: Scores) -> dict[str, Any]:
         "score": scores.text(facts["score"]),
         "chart": dot_chart(rows, interval, scores),
         "verdict": verdict,
+        "gain": [words.signed(v, scores.decimals) for v in _paired(best and best["gain"]) or ()],
         "best": best and BASELINE_WORDS.get(best["name"], f"the baseline “{best['name']}”"),
         "best_score": best and scores.text(best["score"]),
         "cut": cut,
@@ -177,6 +197,13 @@ def headline(facts: Facts, scores: Scores) -> dict[str, Any]:
         "columns": sum(c["used"] for c in facts["data"]["columns"]),
         "members": len(facts["members"]),
     }
+
+
+def _paired(gain: object) -> list[float] | None:
+    """Return a difference and the ends of its interval, if all three are known."""
+    if isinstance(gain, list) and len(gain) == 3 and all(is_number(v) for v in gain):
+        return gain
+    return None
 
 
 def _what(task: str, classes: int, targets: int) -> str:
@@ -218,7 +245,7 @@ def metrics(facts: Facts, scores: Scores) -> dict[str, Any]:
         best = None
         if finite and greater is not None and len(set(finite)) > 1:
             best = max(finite) if greater else min(finite)
-        places = decimals(max(finite, key=abs, default=None))
+        places = _places(finite)
         rows.append(
             {
                 "title": about.title,
@@ -232,6 +259,15 @@ def metrics(facts: Facts, scores: Scores) -> dict[str, Any]:
         )
     heads = [BASELINE_TITLES.get(b["name"], b["name"]) for b in baselines]
     return {"heads": ["Ensemble", *heads], "rows": rows}
+
+
+def _places(values: Sequence[float]) -> int:
+    """Return decimals that the smallest value needs, and that show unequal values unequal."""
+    places = decimals(min((v for v in values if v), key=abs, default=None))
+    different = len(set(values))
+    while places < 6 and len({fixed(v, places) for v in values}) < different:
+        places += 1
+    return places
 
 
 def _metric_text(value: object, places: int) -> str:
@@ -311,13 +347,13 @@ def scatter(facts: Facts) -> list[dict[str, Any]]:
 def ensemble(facts: Facts, scores: Scores) -> dict[str, Any] | None:
     """Return what the ensemble gained over its members, and the path of greedy selection."""
     e = facts.get("ensemble")
-    if not e or not is_number(e.get("score")):
+    if not e or not is_number(e.get("score")) or not facts["members"]:
         return None
     chosen = [m for m in facts["members"] if m["weight"] > 0]
     rows = [
         ("Ensemble", e["score"], True),
-        ("Best member", e["best_member"], False),
-        ("Mean member", e["mean_member"], False),
+        ("Best of them alone", e["best_member"], False),
+        ("Mean of them alone", e["mean_member"], False),
     ]
     inside = sum(m["weight"] for m in chosen)
     over_best = scores.gain(e["score"], e["best_member"])
@@ -365,6 +401,11 @@ def recipe_name(recipe: Recipe | None, recipe_id: int) -> str:
     return f"{name}" if name else f"recipe {recipe_id}"
 
 
+def _by_recipe(facts: Facts, scores: Scores) -> list[Recipe]:
+    """Return the recipes with a score over all their folds, best first: one net's best fold may be luck."""
+    return [r for r in scores.best_first(facts["recipes"]) if is_number(r["score"])]
+
+
 def members(facts: Facts, scores: Scores) -> dict[str, Any]:
     """Return the picture of all members' scores, those of the ensemble above the others."""
     scored = [m for m in facts["members"] if is_number(m["score"])]
@@ -381,11 +422,11 @@ def members(facts: Facts, scores: Scores) -> dict[str, Any]:
     if not ranked:
         return out
     known_scores = [m["score"] for m in scored if is_number(m["score"])]
-    best = ranked[0]
-    out["best"] = {
-        "id": best["id"],
-        "recipe": recipe_name(known.get(best["recipe_id"]), best["recipe_id"]),
+    best = next(iter(_by_recipe(facts, scores)), None)
+    out["best"] = best and {
+        "recipe": recipe_name(best, best["id"]),
         "score": scores.text(best["score"]),
+        "folds": best["folds"],
     }
     out["median"] = scores.text(charts.quantile(known_scores, 0.5))
     e = facts.get("ensemble")
@@ -394,7 +435,7 @@ def members(facts: Facts, scores: Scores) -> dict[str, Any]:
     if together is not None:
         important.append(together)
     low, high = charts.robust_limits(known_scores)
-    axis = charts.axis([low, high, *important], about=6, padding=0.04)
+    axis = charts.axis([low, high, *important], about=6, padding=0.04, within=scores.within)
     inside = [m for m in scored if is_number(m["score"]) and axis.low <= m["score"] <= axis.high]
     out["outside"] = len(scored) - len(inside)
     heaviest = max((m["weight"] for m in inside), default=0)
@@ -469,10 +510,12 @@ def leaderboard(facts: Facts, scores: Scores) -> dict[str, Any]:
     """Return the best recipes with the fields in which recipes differ; the others once."""
     ranked: list[Recipe] = scores.best_first(facts["recipes"])
     varying = varying_fields(ranked)
+    columns = sorted(varying, key=_importance)[:COLUMNS_OF_RECIPES]
+    shown = [(i, r) for i, r in enumerate(ranked, 1) if i <= RECIPES_SHOWN or r["weight"] > 0]
     heaviest = max((r["weight"] for r in ranked), default=0)
     rows = [
         {
-            "rank": i + 1,
+            "rank": i,
             "id": r["id"],
             "name": r["name"],
             "score": scores.text(r["score"]),
@@ -481,21 +524,26 @@ def leaderboard(facts: Facts, scores: Scores) -> dict[str, Any]:
             "weight": words.percent(r["weight"]) if r["weight"] > 0 else words.MISSING,
             "weight_sort": r["weight"],
             "bar": round(100 * r["weight"] / heaviest, 1) if heaviest > 0 else 0,
-            "cells": [_cell(r["recipe"].get(f)) for f in varying],
+            "cells": [_cell(r["recipe"].get(f)) for f in columns],
         }
-        for i, r in enumerate(ranked[:RECIPES_SHOWN])
+        for i, r in shown
     ]
     fixed_fields = []
     if ranked:
         first = ranked[0]["recipe"]
         fixed_fields = [(f, words.value(first[f])) for f in first if f not in varying]
     return {
-        "varying": varying,
+        "columns": columns,
+        "more_columns": [f for f in varying if f not in columns],
         "rows": rows,
         "total": len(ranked),
-        "hidden": max(0, len(ranked) - RECIPES_SHOWN),
+        "hidden": len(ranked) - len(shown),
         "fixed": fixed_fields,
     }
+
+
+def _importance(field: str) -> int:
+    return IMPORTANT.index(field) if field in IMPORTANT else len(IMPORTANT)
 
 
 def _cell(value: Any) -> dict[str, Any]:
@@ -514,13 +562,17 @@ def learning_curves(facts: Facts, scores: Scores) -> dict[str, Any] | None:
     ]
     if not ranked:
         return None
+    place = {r["id"]: i for i, r in enumerate(_by_recipe(facts, scores))}
+    last = len(place)
+    ranked.sort(key=lambda m: (place.get(m["recipe_id"], last), m["fold"]))
     firsts, seen = [], set()
     for m in ranked:
         if m["recipe_id"] not in seen:
             seen.add(m["recipe_id"])
             firsts.append(m)
     others = [m for m in ranked if m not in firsts]
-    chosen = scores.best_first((firsts + others)[:PANELS])
+    chosen = (firsts + others)[:PANELS]
+    shortened = facts["time_limit"] is not None and _still_improving(facts)
     pool = [
         v
         for m in chosen
@@ -562,26 +614,29 @@ def learning_curves(facts: Facts, scores: Scores) -> dict[str, Any] | None:
         "y": y,
         "clipped": any(v > y.high for v in pool),
         "one_each": len(firsts) >= len(chosen) and len(chosen) > 1,
+        "shortened": shortened,
     }
+
+
+def _still_improving(facts: Facts) -> bool:
+    """Tell whether most nets were best in one of their last epochs: a longer training would have gone on."""
+    through = [m for m in facts["members"] if m["status"] == "finished" and m["epochs"]]
+    late = [m for m in through if m["best_epoch"] >= 0.9 * m["epochs"]]
+    return len(late) > len(facts["members"]) / 2
 
 
 def recipes(facts: Facts, scores: Scores) -> dict[str, Any]:
     """Return the recipes of the best members beside the default, and what became of all members."""
     ranked: list[Recipe] = scores.best_first(facts["recipes"])
     known = {r["id"]: r for r in ranked}
-    chosen: list[tuple[str, str, Mapping[str, Any]]] = []
-    seen = set()
-    for m in scores.best_first(facts["members"]):
-        if is_number(m["score"]) and m["recipe_id"] not in seen and len(seen) < COMPARED:
-            seen.add(m["recipe_id"])
-            name = recipe_name(known.get(m["recipe_id"]), m["recipe_id"])
-            chosen.append((name, scores.text(m["score"]), m["recipe"]))
+    leaders = _by_recipe(facts, scores)[:COMPARED]
+    chosen: list[tuple[str, str, Mapping[str, Any]]] = [
+        (recipe_name(r, r["id"]), scores.text(r["score"]), r["recipe"]) for r in leaders
+    ]
     best = chosen[0][2] if chosen else None
     default = next((r for r in ranked if r["name"] == "default"), None)
-    if default and default["id"] not in seen:
-        own = [m for m in facts["members"] if m["recipe_id"] == default["id"]]
-        own_best = next((m["score"] for m in scores.best_first(own)), None)
-        chosen.append(("default", scores.text(own_best), default["recipe"]))
+    if default and default not in leaders:
+        chosen.append(("default", scores.text(default["score"]), default["recipe"]))
     fields = [
         f
         for f in dict.fromkeys(f for c in chosen for f in c[2])
@@ -688,7 +743,8 @@ def data(facts: Facts) -> dict[str, Any]:
 def making(facts: Facts) -> dict[str, Any]:
     """Return where the time went."""
     s = facts["seconds"]
-    parts = [(k, s[k]) for k in ("reading", "compiling", "training") if is_number(s.get(k))]
+    # Compilation is a part of training, and summed over the cores: it has no place in the bar.
+    parts = [(k, s[k]) for k in ("reading", "training") if is_number(s.get(k))]
     rest = s["total"] - sum(v for _, v in parts) if is_number(s["total"]) else 0.0
     if rest > 0.005 * sum(v for _, v in parts) and rest > 0.05:
         parts.append(("everything else", rest))
@@ -700,6 +756,7 @@ def making(facts: Facts) -> dict[str, Any]:
                 parts, charts.shares([v for _, v in parts]), strict=True
             )
         ],
+        "compiling": words.duration(s.get("compiling")),
         "members_seconds": sum(m["seconds"] for m in facts["members"] if is_number(m["seconds"])),
     }
 
