@@ -81,16 +81,34 @@ def test_lines_break_where_values_are_missing():
 
 @given(st.lists(st.floats(0, 100), max_size=80), st.sampled_from([0.5, 1.0, 5.0]))
 def test_a_swarm_has_no_overlaps(places, diameter):
-    levels = charts.swarm(places, diameter)
-    for i, a in enumerate(places):
-        for j in range(i):
-            assert levels[i] != levels[j] or abs(a - places[j]) >= diameter - 1e-6
+    dealt = charts.swarm(places, diameter)
+    assert [x for x, _ in dealt] == places
+    assert charts.apart(dealt, diameter)
+    for i, (a, level) in enumerate(dealt):
+        for b, other in dealt[:i]:
+            assert level != other or abs(a - b) >= diameter - 1e-6
 
 
 def test_a_swarm_of_equal_values_is_a_balanced_column():
-    assert sorted(charts.swarm([5.0] * 5, 1)) == [-2, -1, 0, 1, 2]
-    assert max(abs(v) for v in charts.swarm([5.0] * 99, 1, most=3)) == 3
-    assert charts.swarm([0, 10, 20], 1) == [0, 0, 0]
+    assert sorted(level for _, level in charts.swarm([5.0] * 5, 1)) == [-2, -1, 0, 1, 2]
+    assert max(abs(level) for _, level in charts.swarm([5.0] * 99, 1, most=3)) == 3
+    assert charts.swarm([0, 10, 20], 1) == [(0, 0), (10, 0), (20, 0)]
+
+
+def test_a_full_column_goes_on_beside_itself():
+    dealt = charts.swarm([5.0] * 9, 1, most=1, aside=1)
+    assert sorted({x for x, _ in dealt}) == [4.0, 5.0, 6.0]
+    assert charts.apart(dealt, 1)
+    crowded = charts.swarm([5.0] * 10, 1, most=1, aside=1)
+    assert crowded[:9] == dealt
+    assert not charts.apart(crowded, 1)
+
+
+def test_whole_ticks():
+    assert [t.text for t in charts.axis([1, 2], about=6, whole=True).ticks] == ["1", "2"]
+    assert [t.text for t in charts.axis([1, 50], about=5, whole=True).ticks] == (
+        ["0", "10", "20", "30", "40", "50"]
+    )
 
 
 def test_shares_of_a_stacked_bar():

@@ -51,10 +51,25 @@ def test_signs(value, text):
 
 @pytest.mark.parametrize(
     ("value", "half", "places"),
-    [(0.872, 0.005, 3), (0.872, 0.0004, 4), (45_231.4, 1443.0, 0), (3.2, None, 2), (None, None, 3), (0.0, 1.0, 3)],
+    [
+        (0.872, 0.005, 3), (0.872, 0.0004, 4), (45_231.4, 1443.0, 0), (3.2, None, 2), (None, None, 3), (0.0, 1.0, 3),
+        (1.0, None, 3),
+    ],
 )  # fmt: skip
 def test_decimals_follow_the_interval(value, half, places):
     assert words.decimals(value, half) == places
+
+
+@pytest.mark.parametrize(
+    ("value", "places", "text"),
+    [
+        (0.872, 2, "0.87"), (1.0, 3, "1.000"), (0.99996, 3, "0.99996"), (0.9996, 3, "0.9996"), (0.99949, 3, "0.999"),
+        (1 - 1e-12, 3, "0.999999"), (-0.99999, 2, "−0.99999"), (0.7, 0, "1"), (1.9999, 2, "2.00"),
+        (0.0, 3, "0.000"), (-0.0004, 3, "−0.0004"), (2e9, 2, "2e9"), (None, 3, "–"),
+    ],
+)  # fmt: skip
+def test_scores_are_not_rounded_to_perfect(value, places, text):
+    assert words.score(value, places) == text
 
 
 @pytest.mark.parametrize(

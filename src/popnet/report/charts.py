@@ -6,8 +6,9 @@ lines keep their size. Down is positive, as on a screen.
 
 from __future__ import annotations
 
+import bisect
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -69,9 +70,9 @@ def step_of(width: float, about: int) -> float:
     return power * min((1, 2, 5, 10), key=lambda f: abs(math.log(f * power / raw)))
 
 
-def round_values(low: float, high: float, about: int = 5) -> list[float]:
-    """Return the round numbers from ``low`` to ``high``, about so many."""
-    step = step_of(high - low, about)
+def round_values(low: float, high: float, about: int = 5, least: float = 0.0) -> list[float]:
+    """Return the round numbers from ``low`` to ``high``, about so many, at least ``least`` apart."""
+    step = max(step_of(high - low, about), least)
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     digits = max(0, -math.floor(math.log10(step)))
     return [round(i * step, digits) for i in range(first, last + 1)]
@@ -96,8 +97,12 @@ def axis(
     padding: float = PADDING,
     upward: bool = False,
     within: tuple[float, float] = (-math.inf, math.inf),
+    whole: bool = False,
 ) -> Axis:
-    """Return an axis over all finite values with round ticks, and some room on both sides ``within`` what can be."""
+    """Return an axis over all finite values with round ticks, and some room on both sides ``within`` what can be.
+
+    ``whole``: ticks are whole numbers only.
+    """
     finite = [v for v in values if is_number(v)] or [0.0, 1.0]
     low, high = min(finite), max(finite)
     if high - low <= 1e-9 * max(abs(low), abs(high)):
@@ -106,7 +111,7 @@ def axis(
     room = padding * (high - low)
     low, high = _between(low - room, low, within), _between(high + room, high, within)
     bare = Axis(low, high, (), upward)
-    marks = round_values(low, high, about)
+    marks = round_values(low, high, about, least=1.0 if whole else 0.0)
     ticks = tuple(Tick(bare.at(v), t) for v, t in zip(marks, tick_texts(marks), strict=True))
     return bare._replace(ticks=ticks)
 
@@ -142,24 +147,53 @@ def lines(xs: Sequence[float], ys: Sequence[float | None], x: Axis, y: Axis) -> 
     return [" ".join(p if len(p) > 1 else p * 2) for p in parts if p]
 
 
-def swarm(places: Sequence[float], diameter: float, most: int = 1_000_000) -> list[int]:
-    """Return how many diameters up (-) or down (+) each dot moves so that none overlap.
+def swarm(
+    places: Sequence[float], diameter: float, most: int = 1_000_000, aside: int = 0
+) -> list[tuple[float, int]]:
+    """Return the place of every dot and how many diameters it moves up (-) or down (+), so that none overlap.
 
-    Dots are dealt from left to right, each to the free level nearest to the middle; none goes beyond
-    ``most`` levels, where dots may overlap.
+    Dots are dealt from left to right, each to the free level nearest to the middle. None goes beyond ``most``
+    levels: dots that find no free one stand up to ``aside`` diameters beside their place, and overlap if that is
+    not enough.
     """
-    levels = [0] * len(places)
-    last: dict[int, float] = {}
+    dealt = [(place, 0) for place in places]
+    taken: dict[int, list[float]] = {}
+    columns = sorted(range(-aside, aside + 1), key=lambda c: (abs(c), c))
     for i in sorted(range(len(places)), key=lambda i: (places[i], i)):
-        level = 0
-        while level in last and places[i] - last[level] < diameter - 1e-9:
-            level = -level if level > 0 else 1 - level
-            if abs(level) > most:
-                level = 0
-                break
-        levels[i] = level
-        last[level] = places[i]
-    return levels
+        free = next(
+            (
+                (x, level)
+                for x in (places[i] + c * diameter for c in columns)
+                for level in _levels(taken, most)
+                if _is_free(taken.get(level, []), x, diameter)
+            ),
+            None,
+        )
+        x, level = dealt[i] = free or (places[i], 0)
+        bisect.insort(taken.setdefault(level, []), x)
+    return dealt
+
+
+def apart(dealt: Sequence[tuple[float, int]], diameter: float) -> bool:
+    """Say whether no two dots of a swarm overlap."""
+    levels: dict[int, list[float]] = {}
+    for x, level in sorted(dealt):
+        levels.setdefault(level, []).append(x)
+    return all(b - a >= diameter - 1e-6 for xs in levels.values() for a, b in pairwise(xs))
+
+
+def _levels(taken: Mapping[int, object], most: int) -> Iterable[int]:
+    """Yield 0, 1, -1, 2, ... as far as ``most`` allows, and no further than one beyond those in use."""
+    furthest = min(most, max((abs(level) for level in taken), default=0) + 1)
+    yield 0
+    for level in range(1, furthest + 1):
+        yield level
+        yield -level
+
+
+def _is_free(xs: Sequence[float], x: float, diameter: float) -> bool:
+    at = bisect.bisect_left(xs, x)
+    return all(abs(x - near) >= diameter - 1e-9 for near in xs[max(at - 1, 0) : at + 1])
 
 
 def shares(parts: Sequence[float]) -> list[tuple[float, float]]:

@@ -55,7 +55,11 @@ class Metric(TypedDict):
 
 
 class Baseline(TypedDict):
-    """A simple model's metrics on the test part; ``gain``: by how much the ensemble is better, low and high end."""
+    """A simple model's metrics on the test part.
+
+    ``gain``: by how much the ensemble is better (positive: better), and the ends of that difference's 95 % interval
+    on resamples of the same rows. Without it the page does not say whether a difference is more than chance.
+    """
 
     name: str
     metrics: dict[str, Score]
@@ -63,7 +67,11 @@ class Baseline(TypedDict):
 
 
 class Ensemble(TypedDict):
-    """Scores on ``on``; ``path``: the score after each greedy step. May be empty: no gain is known."""
+    """Scores on ``on``; ``path``: the score after each greedy step. May be empty: no gain is known.
+
+    ``best_member`` and ``mean_member`` are of the candidates: recipes, each scored over all folds, and the linear model
+    where it was one.
+    """
 
     method: Literal["greedy", "average", "vote"]
     score: Score
@@ -71,6 +79,13 @@ class Ensemble(TypedDict):
     mean_member: Score
     on: str
     path: NotRequired[list[Score]]
+
+
+class Linear(TypedDict):
+    """The linear model as a candidate of the ensemble: its score over all folds and its share of the weight."""
+
+    score: Score
+    weight: float
 
 
 class Curves(TypedDict, total=False):
@@ -101,7 +116,10 @@ class Member(TypedDict):
 
 
 class Recipe(TypedDict):
-    """A recipe and how its members did: ``score`` is the mean of the validation metric over its folds."""
+    """A recipe and how its members did.
+
+    ``score`` is the metric on the held-out rows of all folds together: None until a member of every fold has ended.
+    """
 
     id: int
     name: str
@@ -132,6 +150,8 @@ class Facts(TypedDict):
 
     ``score``, ``interval``, ``metrics``, ``confusion`` and ``predictions`` are of the test part, unless
     ``data["test_rows"]`` is 0: then ``scored_on`` says of which rows, and the page calls them optimistic.
+    ``linear`` is None if the linear model was no candidate of the ensemble. ``wanted_epochs`` are those of a member
+    without a time limit.
     """
 
     title: str
@@ -148,10 +168,12 @@ class Facts(TypedDict):
     scored_on: NotRequired[str]
     baselines: list[Baseline]
     ensemble: Ensemble | None
+    linear: NotRequired[Linear | None]
     members: list[Member]
     recipes: list[Recipe]
     seconds: Seconds
     time_limit: float | None
+    wanted_epochs: NotRequired[int]
     confusion: NotRequired[list[list[int]] | None]
     predictions: NotRequired[Predictions | None]
     warnings: NotRequired[list[str]]

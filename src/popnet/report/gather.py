@@ -13,6 +13,10 @@ from popnet._version import __version__
 from popnet.metrics import METRICS
 from popnet.model import Model
 from popnet.population.members import Result
+from popnet.recipe import Recipe
+
+LINEAR = -1
+"""Number of the linear model among the candidates' scores; recipes count from 0."""
 
 
 def gather(
@@ -107,14 +111,27 @@ def gather(
             for k, v in scored["baselines"].items()
         ],
         "ensemble": dict(gain),
+        "linear": _linear(member_weight, scores),
         "members": members,
         "recipes": recipes,
         "seconds": dict(seconds),
         "time_limit": options.time_limit,
+        "wanted_epochs": (options.recipe or Recipe()).epochs,
         "confusion": scored["confusion"],
         "predictions": scored["predictions"],
         "warnings": list(warnings),
     }
+
+
+def _linear(
+    member_weight: Mapping[int, float], scores: Mapping[int, float]
+) -> dict[str, Any] | None:
+    """Return the linear model's score as a candidate and its share: what no member of the population holds."""
+    share = float(1 - sum(member_weight.values()))
+    share = share if share > 1e-6 else 0.0  # less is rounding
+    if LINEAR not in scores and not share:
+        return None
+    return {"score": scores.get(LINEAR), "weight": share}
 
 
 def population_parquet(facts: Mapping[str, Any]) -> bytes:

@@ -11,40 +11,66 @@ MINUS = "\N{MINUS SIGN}"
 NARROW = "\N{NARROW NO-BREAK SPACE}"
 SIGNIFICANT = 4
 """Digits of a number that stands alone."""
+MOST_NINES = 6
+"""Decimals at most of a score that is nearly 1: below them it is cut, not rounded."""
 PLAIN_LOW, PLAIN_HIGH = 1e-5, 1e9
 """Numbers outside are written with an exponent."""
 
 
+ANY = (-math.inf, math.inf)
+SHARE = (0.0, 1.0)
+POSITIVE = (0.0, math.inf)
+
+
 class MetricWords(NamedTuple):
-    """How a metric is called and explained; ``greater``: larger is better (None: not known)."""
+    """How a metric is called and explained.
+
+    Attributes:
+        title: its name.
+        meaning: what it is, in words.
+        greater: larger is better (None: not known).
+        within: the smallest and the largest value that it can have.
+    """
 
     title: str
     meaning: str
     greater: bool | None
+    within: tuple[float, float] = ANY
 
 
 METRICS = {
-    "accuracy": MetricWords("accuracy", "share of rows whose class is right", True),
+    "accuracy": MetricWords("accuracy", "share of rows whose class is right", True, SHARE),
     "balanced_accuracy": MetricWords(
         "balanced accuracy",
         "mean over the classes of the share found: rare classes count alike",
         True,
+        SHARE,
     ),
     "log_loss": MetricWords(
         "log-loss",
         "penalty on the probabilities: small if the true class was thought likely",
         False,
+        POSITIVE,
     ),
     "roc_auc": MetricWords(
         "ROC AUC",
         "chance that a row of a class is ranked above a row of another: 0.5 is guessing",
         True,
+        SHARE,
     ),
     "rmse": MetricWords(
-        "RMSE", "typical size of an error in the target's unit; large errors count more", False
+        "RMSE",
+        "typical size of an error in the target's unit; large errors count more",
+        False,
+        POSITIVE,
     ),
-    "mae": MetricWords("MAE", "mean size of an error in the target's unit", False),
-    "r2": MetricWords("R²", "share of the target's variance that is explained: 1 is perfect", True),
+    "mae": MetricWords("MAE", "mean size of an error in the target's unit", False, POSITIVE),
+    "r2": MetricWords(
+        "R²",
+        "share of the target's variance that is explained: 1 is perfect",
+        True,
+        (-math.inf, 1.0),
+    ),
 }
 
 STATUSES = {
@@ -100,6 +126,21 @@ def number(value: object, digits: int = SIGNIFICANT) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
+def score(value: object, decimals: int) -> str:
+    """Return a score with so many decimals; more where it would be rounded up to a perfect 1 or down to nothing."""
+    if not is_number(value):
+        return MISSING
+    if abs(value) >= PLAIN_HIGH or 0 < abs(value) < 10.0**-decimals / 2:
+        return number(float(value))
+    if decimals > 0 and abs(value) < 1:
+        most = max(decimals, MOST_NINES)
+        while decimals < most and abs(round(value, decimals)) >= 1:
+            decimals += 1
+        if abs(round(value, decimals)) >= 1:
+            value = math.copysign(1 - 10.0**-decimals, value)
+    return fixed(value, decimals)
+
+
 def signed(value: object, decimals: int) -> str:
     """Return a difference with its sign."""
     text = fixed(value, decimals)
@@ -111,7 +152,7 @@ def decimals(value: object, half_width: object = None) -> int:
     if not is_number(value) or value == 0:
         return 3
     needed = 2 - math.floor(math.log10(abs(value)))
-    if abs(value) < 1:
+    if abs(value) <= 1:
         needed = 3 if abs(value) >= 0.01 else needed
     if is_number(half_width) and half_width > 0:
         needed = max(needed, -math.floor(math.log10(half_width)))

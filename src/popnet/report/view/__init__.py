@@ -1,0 +1,39 @@
+"""From facts to what each section of the page shows; a file for each subject of the page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from popnet.report.facts import Facts
+from popnet.report.view import (
+    board,
+    curves,
+    ensemble,
+    headline,
+    making,
+    nets,
+    recipes,
+    table,
+    tested,
+)
+from popnet.report.view.scores import Scores
+
+
+def sections(facts: Facts) -> dict[str, Any]:
+    """Return everything that the template shows beside the facts themselves."""
+    scores = Scores(facts)
+    return {
+        "metric": scores.words,
+        "better": "higher" if scores.greater else "lower",
+        "head": headline.show(facts, scores),
+        "test": tested.metrics(facts, scores),
+        "confusion": tested.confusion(facts),
+        "scatter": tested.scatter(facts),
+        "together": ensemble.show(facts, scores),
+        "strip": nets.show(facts, scores),
+        "board": board.show(facts, scores),
+        "curves": curves.show(facts, scores),
+        "best": recipes.show(facts, scores),
+        "table": table.show(facts),
+        "made": making.show(facts),
+    }

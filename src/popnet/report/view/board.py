@@ -1,0 +1,119 @@
+"""The table of recipes: the best ones and all that are in the ensemble."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from popnet.report import words
+from popnet.report.facts import Facts, Recipe
+from popnet.report.view.ranking import LEAST_SHARE, linear_share, recipes_by_score
+from popnet.report.view.scores import Scores
+from popnet.report.words import is_number
+
+SHOWN = 30
+COLUMNS = 5
+"""Settings with a column of their own: more do not fit a page or a sheet of paper."""
+IMPORTANT = ("learning_rate", "depth", "width", "activation", "norm", "dropout", "weight_decay")
+"""Settings that get a column first."""
+
+
+def show(facts: Facts, scores: Scores) -> dict[str, Any]:
+    """Return the rows of the recipes and the linear model, and the settings that all recipes share."""
+    ranked = recipes_by_score(facts, scores)
+    varying = varying_fields(ranked)
+    columns = sorted(varying, key=_importance)[:COLUMNS]
+    others = [f for f in varying if f not in columns]
+    usual = next((r for r in ranked if r["name"] == "default"), None)
+    shown = [(i, r) for i, r in enumerate(ranked, 1) if i <= SHOWN or r["weight"] > LEAST_SHARE]
+    linear = _linear(facts, scores)
+    heaviest = max(
+        [r["weight"] for r in ranked] + ([linear["weight"]] if linear else []), default=0
+    )
+    rows = [
+        {
+            "rank": i,
+            "id": r["id"],
+            "name": r["name"],
+            **_standing(r["score"], r["weight"], heaviest, scores),
+            "folds": r["folds"],
+            "cells": [_cell(r["recipe"].get(f)) for f in columns],
+            "others": [
+                (f, words.value(r["recipe"].get(f)))
+                for f in others
+                if usual is None or value_key(r["recipe"].get(f)) != value_key(usual["recipe"].get(f))
+            ],
+        }
+        for i, r in shown
+    ]  # fmt: skip
+    if linear:
+        row = {
+            "rank": None,
+            "id": -1,
+            "name": "linear model",
+            "folds": None,
+            "cells": [],
+            "others": [],
+        }
+        row |= _standing(linear["score"], linear["weight"], heaviest, scores)
+        better = [r for _, r in shown if (scores.gain(r["score"], linear["score"]) or 0) > 0]
+        rows.insert(len(better) if is_number(linear["score"]) else len(rows), row)
+    fixed = (
+        [(f, words.value(v)) for f, v in ranked[0]["recipe"].items() if f not in varying]
+        if ranked
+        else []
+    )
+    return {
+        "columns": columns,
+        "others": others,
+        "against_default": usual is not None,
+        "rows": rows,
+        "folds": any(r["folds"] != facts["data"]["folds"] for _, r in shown),
+        "total": len(ranked),
+        "hidden": len(ranked) - len(shown),
+        "more": len(shown) > SHOWN,
+        "best": min(SHOWN, len(ranked)),
+        "fixed": fixed,
+    }  # fmt: skip
+
+
+def varying_fields(recipes: Sequence[Recipe]) -> list[str]:
+    """Return the fields whose values are not the same in all recipes, in the recipes' order."""
+    fields = list(dict.fromkeys(f for r in recipes for f in r["recipe"]))
+    return [f for f in fields if len({value_key(r["recipe"].get(f)) for r in recipes}) > 1]
+
+
+def value_key(value: Any) -> str:
+    """Return a text by which values of a setting are compared."""
+    return json.dumps(value, sort_keys=True, default=str)
+
+
+def _linear(facts: Facts, scores: Scores) -> Mapping[str, Any] | None:
+    """Return the linear model's score and weight if it was a candidate, and if there are recipes beside it."""
+    share = linear_share(facts)
+    known = facts.get("linear")
+    if not facts["recipes"] or not (known or share):
+        return None
+    return {"score": known and known["score"], "weight": share}
+
+
+def _standing(score: object, weight: float, heaviest: float, scores: Scores) -> dict[str, Any]:
+    """Return the cells of a score and a weight."""
+    inside = weight > LEAST_SHARE
+    return {
+        "score": scores.text(score),
+        "sort": score if is_number(score) else "",
+        "weight": words.percent(weight) if inside else words.MISSING,
+        "weight_sort": weight,
+        "bar": round(100 * weight / heaviest, 1) if inside else 0,
+    }
+
+
+def _importance(field: str) -> int:
+    return IMPORTANT.index(field) if field in IMPORTANT else len(IMPORTANT)
+
+
+def _cell(value: Any) -> dict[str, Any]:
+    numeric = is_number(value)
+    return {"text": words.value(value), "numeric": numeric, "sort": value if numeric else ""}
