@@ -26,7 +26,7 @@ def show(facts: Facts, scores: Scores) -> dict[str, Any]:
     chosen = [m for m in facts["members"] if m["weight"] > 0]
     rows: list[tuple[str, object, bool]] = []
     if usable:
-        rows.append(("Ensemble" if chosen else "Model that was kept", facts["score"], True))
+        rows.append(("Ensemble" if chosen else "The kept model", facts["score"], True))
     rows += [
         (BASELINE_TITLES.get(b["name"], b["name"]), b["metrics"].get(scores.name), False)
         for b in baselines
