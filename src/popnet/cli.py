@@ -141,6 +141,7 @@ class _stopping:  # noqa: N801 - reads as a phrase in a with statement
 
         def heed(number: int, frame: Any) -> None:
             if self._flag.is_set():
+                print("popnet: stopped at once; no model was written", file=sys.stderr)
                 raise KeyboardInterrupt
             self._flag.set()
             print("popnet: stopping; the members that have ended become the model", file=sys.stderr)
