@@ -101,15 +101,14 @@ def fit(
         re.sub(r"(\.(csv|tsv|parquet|arrow|feather|ipc|jsonl|ndjson|gz))+$", "", Path(table).name)
         + ".popnet"
     )
-    from popnet.model import POPULATION, REPORT, check_output, write_folder
+    from popnet.model import check_output
 
     check_output(folder, overwrite)
     from popnet.fit import Options
     from popnet.fit import fit as run
     from popnet.progress import Watcher
     from popnet.recipe import Recipe
-    from popnet.report.gather import population_parquet
-    from popnet.report.page import render
+    from popnet.report.folder import write_all
 
     options = Options(
         task=task.value if task else None, time_limit=limit, members=members, folds=folds,
@@ -123,11 +122,7 @@ def fit(
             table, target if len(target) > 1 else target[0], options, on_progress=watch, began=BEGAN,
             stop=stop, command=command,
         )  # fmt: skip
-        files = {POPULATION: population_parquet(fitted.facts)}
-        try:
-            files[REPORT] = render(fitted.facts).encode()
-        finally:  # a fault in the page must not cost the model
-            write_folder(folder, fitted.model, files)
+        write_all(folder, fitted.model, fitted.facts)
     _print_fit(fitted, folder, as_json, quiet)
     if fitted.interrupted:
         raise typer.Exit(130)
@@ -303,7 +298,7 @@ def main() -> None:
             raise
         _drop_stdout()
         status = _say("no space is left where the output goes; free some, or give another --out", 1)
-    except typer.Abort:  # what typer makes of a second Ctrl-C
+    except typer.Abort:  # what some versions of typer make of Ctrl-C
         status = _say("interrupted; nothing was written", 130)
     except MemoryError:
         status = _say("out of memory; use fewer rows, or fewer workers (--workers 1)", 1)

@@ -22,7 +22,7 @@ from sklearn.utils.validation import (
 from popnet.data.read import read_table
 from popnet.errors import InputError
 from popnet.fit import Options, fit, relabelled
-from popnet.model import check_output, write_folder
+from popnet.model import check_output
 from popnet.recipe import Recipe
 from popnet.types import Array
 
@@ -150,18 +150,12 @@ class _Estimator(BaseEstimator):
         Raises:
             InputError: the folder holds something already, or cannot be written.
         """
-        from popnet.report.gather import population_parquet
-        from popnet.report.page import render
+        from popnet.report.folder import write_all
 
         check_is_fitted(self, "model_")
         folder = Path(folder)
         check_output(folder, overwrite)
-        page = render(self.facts_).encode()
-        write_folder(
-            folder,
-            self.model_,
-            {"report.html": page, "population.parquet": population_parquet(self.facts_)},
-        )
+        write_all(folder, self.model_, self.facts_)
         return folder
 
 

@@ -408,12 +408,10 @@ class _Job:
 
     def _let_go(self) -> None:
         """Forget the worst recipe's weights and predictions if there are very many recipes."""
-        if len(self.scores) <= MOST_CANDIDATES:
-            return
-        worst = min if self.metric.greater_is_better else max
         there = [c for c in self.scores if c in self.candidates]
         if len(there) <= MOST_CANDIDATES:
             return
+        worst = min if self.metric.greater_is_better else max
         gone = self.candidates.pop(worst(there, key=lambda c: (self.scores[c], c)))
         for i in gone.ids.values():
             if i >= 0:

@@ -1,0 +1,29 @@
+"""A model folder with what stands in it for people: the page, and a row for each member."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from popnet.model import POPULATION, REPORT, Model, write_folder
+from popnet.report import page
+from popnet.report.gather import population_parquet
+
+
+def write_all(folder: Path, model: Model, facts: Mapping[str, Any]) -> None:
+    """Write a model folder with its report and its population; a fault in the page does not cost the model.
+
+    Args:
+        folder: its place, see `popnet.model.write_folder`.
+        model: to save.
+        facts: of its fit.
+
+    Raises:
+        InputError: the folder cannot be written; nothing half-written is left.
+    """
+    files = {POPULATION: population_parquet(facts)}
+    try:
+        files[REPORT] = page.render(facts).encode()
+    finally:
+        write_folder(folder, model, files)
