@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from popnet import Dataset, InputError, Recipe, RecipeError
-from popnet.nn import mlp
+from popnet.nn import net
 from popnet.recipe import choices
 from popnet.shape import Numbers, Shape
 
@@ -233,7 +233,7 @@ def test_each_field_is_structure_or_number_or_initial_and_has_an_effect(name):
     number = name not in Recipe.structure_fields and name not in INITIAL
     assert (numbers[0] != numbers[1]) == number
     if name in INITIAL:
-        trees = (mlp.init(r, shapes[0], 0)[0] for r in (base, changed))
+        trees = (net.init(r, shapes[0], 0)[0] for r in (base, changed))
         equal = jax.tree.map(np.array_equal, *trees)
         assert not all(jax.tree.leaves(equal))
 

@@ -37,6 +37,8 @@ Initializer = Literal[
     "orthogonal",
 ]  # fmt: skip
 
+Fill = Literal["constant", "edge", "reflect"]
+
 Rate = Annotated[float, Field(ge=0, lt=1)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -55,15 +57,29 @@ class Recipe(BaseModel):
     )
 
     # --- structure ----------------------------------------------------------------------------------
-    kind: Annotated[Literal["mlp"], Structure] = "mlp"
-    """Kind of net. Default ``mlp``: fully connected layers."""
+    kind: Annotated[Literal["mlp", "conv", "residual"], Structure] = "mlp"
+    """Kind of net. ``mlp``: fully connected layers, for tables and for images. For images also ``conv``: stages of
+    convolutions with pooling between them (LeCun et al. 1998), and ``residual``: the same with shortcuts around pairs of
+    convolutions (He et al. 2016, arXiv:1512.03385). Default ``mlp``; a fit of images chooses ``residual``."""
 
     depth: Annotated[int, Field(ge=0, le=100), Structure] = 3
-    """Number of hidden layers. Default 3, usual range 1 to 4 (0 is a linear model; up to 20 to see gradients vanish).
-    Gorishniy et al. 2021, arXiv:2106.11959."""
+    """Number of hidden layers of an ``mlp``, usual range 1 to 4 (0 is a linear model; up to 20 to see gradients
+    vanish). In each stage of a ``conv`` net: its convolutions; of a ``residual`` net: one convolution and ``depth - 1``
+    pairs with a shortcut; usual range 1 to 3. Default 3. Gorishniy et al. 2021, arXiv:2106.11959."""
 
     width: Annotated[int, Field(ge=1, le=16384), Structure] = 128
-    """Units in each hidden layer. Default 128, usual range 64 to 512. Gorishniy et al. 2021, arXiv:2106.11959."""
+    """Units in each hidden layer of an ``mlp``, usual range 64 to 512; channels of the first stage of a ``conv`` or
+    ``residual`` net, doubled at each further stage, usual range 8 to 64. Default 128. Gorishniy et al. 2021,
+    arXiv:2106.11959; Simonyan and Zisserman 2015, arXiv:1409.1556."""
+
+    stages: Annotated[int, Field(ge=1, le=8), Structure] = 3
+    """Stages of a ``conv`` or ``residual`` net: each halves height and width but the first. Default 3, usual range 2 to
+    5. Simonyan and Zisserman 2015, arXiv:1409.1556."""
+
+    patch: Annotated[int, Field(ge=1, le=16), Structure] = 1
+    """Side of the squares of pixels that the first layer of a ``conv`` or ``residual`` net takes as one, in pixels:
+    its resolution is 1/patch of the image's. Default 1, usual range 1 to 4. Dosovitskiy et al. 2021, arXiv:2010.11929;
+    Liu et al. 2022, arXiv:2201.03545."""
 
     batch_size: Annotated[int, Field(ge=1, le=1_000_000), Structure] = 256
     """Rows in a batch, at most; an epoch's batches are equal up to one row. Default 256, usual range 32 to 1024.
@@ -140,8 +156,13 @@ class Recipe(BaseModel):
     usual range 0.1 to 0.4. Zhang et al. 2018, arXiv:1710.09412."""
 
     input_noise: NonNegative = 0.0
-    """Standard deviation of Gaussian noise added to continuous columns in training, in units of the scaled column.
-    Default 0, usual range 0.01 to 0.3. Bishop 1995."""
+    """Standard deviation of Gaussian noise added to continuous columns, or to pixels, in training, in units of
+    the scaled column or pixel. Default 0, usual range 0.01 to 0.3. Bishop 1995."""
+
+    cutmix: Annotated[float, Field(ge=0, le=2)] = 0.0
+    """Alpha of the Beta(alpha, alpha) distribution of the share of an image that stays when a rectangle of its partner
+    in the batch is pasted into it (images); 0 is off. Default 0, usual range 0.2 to 1. Yun et al. 2019,
+    arXiv:1905.04899."""
 
     class_balance: Annotated[float, Field(ge=0, le=1)] = 0.0
     """Exponent of the class weights (n / (classes * n_class)) ** class_balance in the training loss: 0 leaves classes
@@ -150,6 +171,74 @@ class Recipe(BaseModel):
     ema: Rate = 0.0
     """Decay per step of the moving average of the weights that is evaluated and kept; 0 keeps the newest. Default 0,
     usual range 0.99 to 0.9999. Polyak and Juditsky 1992."""
+
+    # --- augmentation of images -------------------------------------------------------------------------
+    translation: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Largest shift in either direction, as a share of the image's side; drawn uniformly. Default 0, usual range 0.05 to
+    0.15. LeCun et al. 1998; Krizhevsky et al. 2012."""
+
+    crop: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Padding, as a share of the side, that is added on all sides before a crop of the image's size is taken at random:
+    a shift by whole pixels. Default 0, usual range 0.06 to 0.15 (4 of 32 pixels). He et al. 2016, arXiv:1512.03385."""
+
+    rotation: Annotated[float, Field(ge=0, le=180)] = 0.0
+    """Largest angle about the centre in either direction, in degrees; drawn uniformly. Default 0, usual range 5 to 30.
+    Simard et al. 2003."""
+
+    quarter_turn: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Probability of a turn by 90 degrees, left or right. Default 0; 0.5 for images without an up and down. Cohen and
+    Welling 2016, arXiv:1602.07576."""
+
+    half_turn: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Probability of a turn by 180 degrees. Default 0; 0.5 for images without an up and down. Cohen and Welling 2016,
+    arXiv:1602.07576."""
+
+    reflection: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Probability that left and right are exchanged. Default 0, usual value 0.5 where a class keeps its features.
+    Krizhevsky et al. 2012."""
+
+    vertical_reflection: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Probability that top and bottom are exchanged. Default 0; 0.5 for images without an up and down."""
+
+    scaling: Annotated[float, Field(ge=0, le=3)] = 0.0
+    """Largest enlargement or reduction about the centre: the factor is drawn log-uniformly from 1/(1+s) to 1+s.
+    Default 0, usual range 0.05 to 0.3. LeCun et al. 1998."""
+
+    zoomed_crop: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of the area that a crop, enlarged to the whole size, may leave out: the area is drawn uniformly from 1 - z to
+    1, its height-to-width ratio log-uniformly within a factor 1 + z/3. Default 0, usual range 0.2 to 0.9. Szegedy et al.
+    2015, arXiv:1409.4842."""
+
+    shear: Annotated[float, Field(ge=0, le=60)] = 0.0
+    """Largest angle by which the vertical lines are slanted, in degrees; drawn uniformly. Default 0, usual range 5 to
+    20. LeCun et al. 1998."""
+
+    elastic_alpha: NonNegative = 0.0
+    """Strength of nonlinear morphing, in pixels: white noise, uniform in -1 to 1, smoothed by a Gaussian and multiplied
+    by alpha is each pixel's shift. 0 is off. Default 0, usual range 10 to 40 (34 in the paper). Simard et al. 2003."""
+
+    elastic_sigma: Annotated[float, Field(gt=0, le=1000)] = 4.0
+    """Standard deviation of that Gaussian, in pixels: small values crumple, large ones shift. Default 4, usual range 3
+    to 8. Simard et al. 2003."""
+
+    brightness: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Largest relative change of all values: the factor is drawn from 1 - b to 1 + b. Default 0, usual range 0.1 to 0.4.
+    Krizhevsky et al. 2012."""
+
+    contrast: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Largest relative change of the values' distance to the image's mean. Default 0, usual range 0.1 to 0.4."""
+
+    saturation: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Largest relative change of the colours' distance to grey (colour images). Default 0, usual range 0.1 to 0.4."""
+
+    erasing: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Largest side, as a share of the image's, of a rectangle that is set to the background. Default 0, usual range 0.2
+    to 0.5. DeVries and Taylor 2017, arXiv:1708.04552; Zhong et al. 2020, arXiv:1708.04896."""
+
+    fill: Fill = "constant"
+    """What stands beyond an image's border when it is shifted or turned: ``constant`` (the background: the median colour
+    of the training images' borders), ``edge`` (the nearest pixel) or ``reflect`` (the image mirrored).
+    Default ``constant``."""
 
     # --- stopping -------------------------------------------------------------------------------------
     epochs: Annotated[int, Field(ge=1, le=1_000_000)] = 100
@@ -227,8 +316,8 @@ class Recipe(BaseModel):
     columns differ in how fine their structure is. Default 1; 0 gives all the same scale, as in the paper."""
 
     structure_fields: ClassVar[tuple[str, ...]] = (
-        "kind", "depth", "width", "batch_size", "maxout_pieces", "numeric_embedding", "embedding_size",
-        "norm_position",
+        "kind", "depth", "width", "stages", "patch", "batch_size", "maxout_pieces", "numeric_embedding",
+        "embedding_size", "norm_position",
     )  # fmt: skip
 
     def __init__(self, **values: Any) -> None:
@@ -300,7 +389,7 @@ def choices(field: str) -> tuple[str, ...]:
     """Return the allowed values of a recipe's choice field, in the order of their numbers in a program."""
     annotation = {
         "activation": Activation, "norm": Norm, "optimizer": Optimizer, "schedule": Schedule,
-        "init": Initializer,
+        "init": Initializer, "fill": Fill,
     }[field]  # fmt: skip
     return get_args(annotation)
 

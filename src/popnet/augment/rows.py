@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from popnet import keys
+from popnet.augment import beta
 from popnet.types import Array
 
 
@@ -47,18 +48,9 @@ def pairs(key: Array, alpha: Array, count: Array, size: int) -> Pairs:
     """
     place = jax.lax.iota(jnp.int32, size)
     partner = jnp.where(place < count, count - 1 - place, place)
-
-    def draw() -> Array:
-        # Johnk 1964: u^(1/a) / (u^(1/a) + v^(1/a)), given that the sum is at most 1, is Beta(a, a) for any a.
-        # Logarithms keep small alpha from underflowing; 64 tries leave a chance of failure near 0 for a <= 1,
-        # and a failure takes the last try.
-        u, v = keys.uniform(keys.fold(key, 0), (64,)), keys.uniform(keys.fold(key, 1), (64,))
-        log_x, log_y = jnp.log(u) / alpha, jnp.log(v) / alpha
-        accepted = jnp.argmax(jnp.logaddexp(log_x, log_y) <= 0)
-        return jax.nn.sigmoid(log_x[accepted] - log_y[accepted])
-
     on = alpha > 0
-    return Pairs(partner, jax.lax.cond(on, draw, lambda: jnp.float32(1)), on)
+    share = jax.lax.cond(on, lambda: beta.symmetric(key, alpha), lambda: jnp.float32(1))
+    return Pairs(partner, share, on)
 
 
 def mix(x: Array, p: Pairs) -> Array:

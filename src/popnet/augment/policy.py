@@ -1,0 +1,200 @@
+"""All transformations of single images in one: inside a compiled program (`apply`), or alone (`Policy`)."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from popnet import keys
+from popnet.augment import draws
+from popnet.augment.colour import colour, noise
+from popnet.augment.erase import erase
+from popnet.augment.geometry import geometry
+from popnet.augment.strengths import Strengths, recipe_field
+from popnet.errors import InputError
+from popnet.recipe import Recipe
+from popnet.types import Array
+
+CHUNK_VALUES = 1 << 17
+"""Values of the images that one call works on: they stay in a core's cache."""
+
+CPU_OPTIONS = {"xla_cpu_multi_thread_eigen": False}
+
+
+def apply(
+    images: Array, image_keys: Array, s: Strengths, mean: Array, std: Array, background: Array
+) -> Array:
+    """Return images as a recipe transforms them, float32 in units of the pixels.
+
+    Args:
+        images: ``(N, H, W, C)`` uint8 or float32.
+        image_keys: ``(N,)`` uint32, one an image, so that each is transformed the same whatever stands beside it.
+        s: strengths; 0 is off and costs nothing, all off gives the values back bit for bit.
+        mean, std: ``(C,)``, of the channels; the noise is in units of the deviation.
+        background: ``(C,)``, the colour beyond the border and of what is erased.
+    """
+    x = geometry(images, image_keys, s, background)
+    x = colour(x, image_keys, s)
+    x = noise(x, image_keys, s, std)
+    return erase(x, image_keys, s, background)
+
+
+@partial(jax.jit, compiler_options=CPU_OPTIONS)
+def _on_cpu(images: Array, key: Array, first: Array, s: Strengths, std: Array, background: Array) -> Array:  # fmt: skip
+    return _run(images, key, first, s, std, background)
+
+
+@jax.jit
+def _anywhere(images: Array, key: Array, first: Array, s: Strengths, std: Array, background: Array) -> Array:  # fmt: skip
+    return _run(images, key, first, s, std, background)
+
+
+def _run(images: Array, key: Array, first: Array, s: Strengths, std: Array, background: Array) -> Array:  # fmt: skip
+    each = draws.image_keys(key, first + jax.lax.iota(jnp.int32, images.shape[0]))
+    x = apply(images, each, s, jnp.zeros_like(std), std, background)
+    if images.dtype == jnp.uint8:
+        return jnp.round(jnp.clip(x, 0.0, 255.0)).astype(jnp.uint8)
+    return x.astype(images.dtype)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Policy:
+    """Transformations of images, to use alone: ``Policy(rotation=15, translation=0.1)(key, images)``.
+
+    Every image draws its own parameters; all of the geometry is one resampling. The fields are those of
+    `popnet.Recipe`, with the same meaning, units and defaults (0 is off).
+
+    Args:
+        translation, crop, rotation, quarter_turn, half_turn, reflection, vertical_reflection, scaling, zoomed_crop,
+        shear, elastic_alpha, elastic_sigma, brightness, contrast, saturation, erasing, fill: see `popnet.Recipe`.
+        noise: standard deviation of Gaussian noise, in units of 64 pixel values.
+        background: colour beyond the border with ``fill = "constant"``, a number or one a channel; None takes the median
+            colour of the borders of the images of a call.
+        workers: threads; None for one a core.
+
+    Raises:
+        RecipeError: a field has an impossible value.
+
+    Example:
+        >>> import numpy as np
+        >>> from popnet.augment import Policy
+        >>> images = np.zeros((5, 28, 28), np.uint8)
+        >>> Policy(rotation=15, elastic_alpha=20)(0, images).shape
+        (5, 28, 28)
+    """
+
+    translation: float = 0.0
+    crop: float = 0.0
+    rotation: float = 0.0
+    quarter_turn: float = 0.0
+    half_turn: float = 0.0
+    reflection: float = 0.0
+    vertical_reflection: float = 0.0
+    scaling: float = 0.0
+    zoomed_crop: float = 0.0
+    shear: float = 0.0
+    elastic_alpha: float = 0.0
+    elastic_sigma: float = 4.0
+    brightness: float = 0.0
+    contrast: float = 0.0
+    saturation: float = 0.0
+    erasing: float = 0.0
+    noise: float = 0.0
+    fill: Literal["constant", "edge", "reflect"] = "constant"
+    background: float | tuple[float, ...] | None = None
+    workers: int | None = None
+
+    def __post_init__(self) -> None:
+        self._recipe()
+
+    def _recipe(self) -> Recipe:
+        fields = {k: v for k, v in asdict(self).items() if k not in ("background", "workers")}
+        return Recipe(**{recipe_field(k): v for k, v in fields.items()})
+
+    def __call__(self, key: int | Array, images: Array) -> Array:
+        """Return transformed images of the same type, shape and dtype.
+
+        Args:
+            key: a number from 0 on, or a uint32 of `popnet.keys.fold`: the same key gives the same images, and an image is
+                transformed by its place alone.
+            images: ``(N, H, W)``, or ``(N, H, W, C)`` with 1 or 3 channels; uint8, or float32 in units of 0 to 255; NumPy
+                or JAX.
+
+        Raises:
+            InputError: the images have another shape or dtype.
+        """
+        if getattr(images, "ndim", 0) not in (3, 4):
+            raise InputError(
+                f"images must be (N, H, W) or (N, H, W, C); got {getattr(images, 'shape', images)}."
+            )
+        if images.dtype not in (np.uint8, np.float32):
+            raise InputError(f"images must be uint8 or float32; got {images.dtype}.")
+        x = images[..., None] if images.ndim == 3 else images
+        if x.shape[3] not in (1, 3):
+            raise InputError(f"images must have 1 or 3 channels; got {x.shape[3]}.")
+        if not x.size:
+            return images
+        key = keys.key(key, "policy") if isinstance(key, int) else key
+        s = Strengths.of(self._recipe())
+        arguments = (s, np.full(x.shape[3], 64, np.float32), self._background(x))
+        if isinstance(x, np.ndarray):
+            out = _in_chunks(x, np.uint32(key), arguments, self.workers)
+        else:
+            out = _anywhere(x, jnp.asarray(key, jnp.uint32), jnp.int32(0), *arguments)
+        return out.reshape(images.shape)
+
+    def _background(self, x: Array) -> np.ndarray:
+        channels = x.shape[3]
+        if self.background is not None:
+            return np.broadcast_to(np.asarray(self.background, np.float32), (channels,)).copy()
+        if self.fill != "constant" and not self.erasing:
+            return np.zeros(channels, np.float32)
+        some = np.asarray(x[:1000])
+        lines = [some[:, [0, -1]], some[:, :, [0, -1]]]
+        border = np.concatenate([line.reshape(-1, channels) for line in lines])
+        return np.median(border, axis=0).astype(np.float32)
+
+
+def _in_chunks(
+    x: np.ndarray, key: np.uint32, arguments: tuple[Any, ...], workers: int | None
+) -> np.ndarray:
+    """Transform NumPy images on the CPU: chunk by chunk, a thread a core, each chunk in that core's cache."""
+    n = len(x)
+    size = min(n, max(1, CHUNK_VALUES // x[0].size))
+    out = np.empty_like(x)
+    device = jax.local_devices(backend="cpu")[0]
+
+    def chunk(start: int) -> None:
+        part = x[start : start + size]
+        count = len(part)
+        if count < size:  # one program for all chunks
+            part = np.concatenate(
+                [part, np.broadcast_to(part[:1], (size - count, *part.shape[1:]))]
+            )
+        with jax.default_device(device):
+            done = _on_cpu(part, key, np.int32(start), *arguments)
+            out[start : start + count] = np.asarray(done)[:count]
+
+    chunk(0)  # compiles once, not once a thread
+    starts = range(size, n, size)
+    threads = min(workers or _cores(), len(starts))
+    if threads <= 1:
+        for start in starts:
+            chunk(start)
+    else:
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(chunk, starts))
+    return out
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
