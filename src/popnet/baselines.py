@@ -10,7 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from popnet import keys
-from popnet.dataset import Dataset, Features
+from popnet.dataset import Dataset, Features, Images
 from popnet.nn import embeddings, mlp
 from popnet.population.predict import Net
 from popnet.recipe import Recipe
@@ -20,11 +20,17 @@ from popnet.types import Array
 MOST_ROWS = 50_000
 """Rows that the linear model is fitted on, at most; it needs no more."""
 
+MOST_PIXELS = 10_000_000
+"""Values of images that the linear model is fitted on, at most: rows times values of an image."""
+
 LINEAR = Recipe(depth=0, norm="none", dropout=0.0)
 
 
-def dense(features: Features, rows: Array) -> np.ndarray:
+def dense(features: Features | Images, rows: Array) -> np.ndarray:
     """Return a net's inputs without periodic features, ``(len(rows), D)``; columns with many levels are zeros."""
+    if isinstance(features, Images):
+        values = (features.pixels[rows] - features.mean) * (1 / features.std)
+        return values.reshape(len(rows), -1).astype(np.float32)
     one_hot, embedded = embeddings.split_levels(features.levels)
     parts = [features.numeric[rows], features.flags[rows].astype(np.float32)]
     for c in one_hot:
@@ -48,8 +54,11 @@ def constant(data: Dataset, rows: Array) -> Net:
 
 def linear(data: Dataset, rows: Array, seed: int) -> Net:
     """Return ridge regression, or logistic regression, fitted on some rows (at most `MOST_ROWS` of them)."""
-    if len(rows) > MOST_ROWS:
-        rows = keys.generator(seed, "linear").choice(rows, MOST_ROWS, replace=False)
+    most = MOST_ROWS
+    if isinstance(data.features, Images):
+        most = min(most, max(200, MOST_PIXELS // int(np.prod(data.features.size))))
+    if len(rows) > most:
+        rows = keys.generator(seed, "linear").choice(rows, most, replace=False)
     X, y, weights = dense(data.features, rows), data.target[rows], _weights(data, rows)
     if data.task == "regression":
         model = Ridge(alpha=1.0).fit(X, y, sample_weight=weights)

@@ -5,7 +5,7 @@ Knows nothing of files, columns' names or frames; made by ``data/encode.py`` or 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -56,6 +56,65 @@ class Features:
 
 
 @dataclass(frozen=True)
+class Images:
+    """The inputs of N rows that are images.
+
+    Attributes:
+        pixels: ``(N, H, W, C)`` uint8, C 1 (grey) or 3 (red, green, blue).
+        mean: ``(C,)`` float32, what nets take off each channel, in units of the pixels.
+        std: ``(C,)`` float32, what nets divide each channel by.
+        background: ``(C,)`` float32, the colour beyond an image's border, in units of the pixels.
+    """
+
+    pixels: Array
+    mean: Array
+    std: Array
+    background: Array
+
+    def __post_init__(self) -> None:
+        if self.pixels.ndim != 4 or self.pixels.dtype != np.uint8:
+            raise InputError(
+                f"images must be (N, height, width, channels) of uint8; got "
+                f"{self.pixels.shape} of {self.pixels.dtype}."
+            )
+
+    def __len__(self) -> int:
+        return int(self.pixels.shape[0])
+
+    @property
+    def size(self) -> tuple[int, int, int]:
+        """Height, width and channels."""
+        return tuple(map(int, self.pixels.shape[1:]))  # pyright: ignore[reportReturnType]
+
+    def take(self, rows: Array) -> Images:
+        """Return some rows."""
+        return replace(self, pixels=self.pixels[rows])
+
+    @classmethod
+    def measured(cls, pixels: Array, rows: Array | None = None) -> Images:
+        """Wrap pixels ``(N, H, W, C)`` uint8, with mean, deviation and background of some rows (default all)."""
+        pixels = np.asarray(pixels)
+        some = pixels if rows is None else pixels[rows]
+        values = np.arange(256.0)
+        channels = range(pixels.shape[3] if pixels.ndim == 4 else 0)
+        counts = np.stack([np.bincount(some[..., c].ravel(), minlength=256) for c in channels])
+        mean = counts @ values / counts.sum(1)
+        var = counts @ values**2 / counts.sum(1) - mean**2
+        border = np.concatenate(
+            [
+                some[:, [0, -1]].reshape(-1, len(channels)),
+                some[:, :, [0, -1]].reshape(-1, len(channels)),
+            ]
+        )
+        return cls(
+            pixels,
+            mean.astype(np.float32),
+            np.sqrt(np.maximum(var, 1.0)).astype(np.float32),
+            np.median(border, axis=0).astype(np.float32),
+        )
+
+
+@dataclass(frozen=True)
 class Dataset:
     """Inputs, targets and row weights.
 
@@ -68,7 +127,7 @@ class Dataset:
         weights: ``(N,)`` float32 row weights with mean 1, or None for equal weights.
     """
 
-    features: Features
+    features: Features | Images
     target: Array
     task: Literal["classification", "regression"]
     n_outputs: int

@@ -5,12 +5,14 @@ Members that share a shape share a program (a bucket), whatever their numbers.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import numpy as np
 
-from popnet.dataset import Dataset
+from popnet.dataset import Dataset, Images
+from popnet.errors import RecipeError
 from popnet.recipe import Recipe, choices
 from popnet.types import Array
 
@@ -20,29 +22,42 @@ class Shape:
     """What fixes array shapes and control flow: part of the recipe, and the kinds of the data's columns.
 
     Attributes:
-        depth: hidden layers.
-        width: units of a hidden layer.
+        kind: of the net.
+        depth: hidden layers, or those of a stage.
+        width: units of a hidden layer, or channels of the first stage.
+        stages: of a convolutional net; 0 of others.
+        patch: side in pixels of what a convolutional net's first layer takes as one; 1 of others.
         batch_size: rows of a batch.
         pieces: linear maps of a maxout unit; 1 for every other activation.
+        norm: place of the normalization in its table, of a convolutional net: its programs hold one kind each, since
+            holding all would multiply the time of compiling many layers; None: a number chooses.
+        activation: place of the activation, likewise.
         after: whether a normalization stands after the activation. It would cost every net a pass over each layer and
             a sixth of its compilation to leave that open.
         frequencies: periodic features per continuous column; 0 without embedding.
         n_numeric: F, continuous columns.
         n_flags: G, 0/1 columns.
         levels: levels of each coded column.
+        image: height, width and channels of images; None for tables.
         n_outputs: O, classes or targets.
         task: which loss.
     """
 
+    kind: Literal["mlp", "conv", "residual"]
     depth: int
     width: int
+    stages: int
+    patch: int
     batch_size: int
     pieces: int
+    norm: int | None
+    activation: int | None
     after: bool
     frequencies: int
     n_numeric: int
     n_flags: int
     levels: tuple[int, ...]
+    image: tuple[int, int, int] | None
     n_outputs: int
     task: Literal["classification", "regression"]
 
@@ -51,24 +66,40 @@ class Shape:
         cls,
         recipe: Recipe,
         *,
-        n_numeric: int,
-        n_flags: int,
-        levels: tuple[int, ...],
+        n_numeric: int = 0,
+        n_flags: int = 0,
+        levels: tuple[int, ...] = (),
+        image: tuple[int, int, int] | None = None,
         n_outputs: int,
         task: Literal["classification", "regression"],
     ) -> Shape:
-        """Return the shape of a recipe's net for columns and outputs of these numbers."""
-        periodic = recipe.numeric_embedding == "periodic" and n_numeric > 0
+        """Return the shape of a recipe's net for columns and outputs of these numbers.
+
+        Raises:
+            RecipeError: a convolutional net for a table, without layers, or whose stages leave nothing of an image.
+        """
+        convolutional = recipe.kind != "mlp"
+        if convolutional:
+            _check_image(recipe, image)
+        if image is not None and not convolutional:
+            n_numeric = math.prod(image)
+        periodic = recipe.numeric_embedding == "periodic" and n_numeric > 0 and image is None
         return cls(
+            kind=recipe.kind,
             depth=recipe.depth,
             width=recipe.width if recipe.depth else 0,
+            stages=recipe.stages if convolutional else 0,
+            patch=recipe.patch if convolutional else 1,
             batch_size=recipe.batch_size,
+            norm=choices("norm").index(recipe.norm) if convolutional else None,
+            activation=_place(recipe) if convolutional else None,
             pieces=recipe.maxout_pieces if recipe.activation == "maxout" and recipe.depth else 1,
             after=recipe.norm_position == "after" and recipe.norm != "none" and recipe.depth > 0,
             frequencies=recipe.embedding_size if periodic else 0,
             n_numeric=n_numeric,
             n_flags=n_flags,
             levels=levels,
+            image=image,
             n_outputs=n_outputs,
             task=task,
         )
@@ -76,6 +107,10 @@ class Shape:
     @classmethod
     def of(cls, recipe: Recipe, data: Dataset) -> Shape:
         """Return the shape of a recipe's net on a data set."""
+        if isinstance(data.features, Images):
+            return cls.make(
+                recipe, image=data.features.size, n_outputs=data.n_outputs, task=data.task
+            )
         return cls.make(
             recipe,
             n_numeric=data.features.numeric.shape[1],
@@ -102,7 +137,25 @@ class Numbers(NamedTuple):
     input_dropout: Array
     label_smoothing: Array
     mixup: Array
+    cutmix: Array
     input_noise: Array
+    translation: Array
+    crop: Array
+    rotation: Array
+    quarter_turn: Array
+    half_turn: Array
+    reflection: Array
+    vertical_reflection: Array
+    scaling: Array
+    zoomed_crop: Array
+    shear: Array
+    elastic_alpha: Array
+    elastic_sigma: Array
+    brightness: Array
+    contrast: Array
+    saturation: Array
+    erasing: Array
+    fill: Array
     class_balance: Array
     ema: Array
     epochs: Array
@@ -126,17 +179,34 @@ class Numbers(NamedTuple):
     def of(cls, recipe: Recipe) -> Numbers:
         """Return a recipe's numbers as NumPy scalars (float32, int32, or bool)."""
         special = {
-            # Maxout is a matter of shape; its place in the table is never looked up.
-            "activation": choices("activation").index(recipe.activation)
-            % (len(choices("activation")) - 1),
+            "activation": _place(recipe),
             "norm": choices("norm").index(recipe.norm),
             "decay": recipe.decay,
             "monitor_error": recipe.monitor == "error",
             "optimizer": choices("optimizer").index(recipe.optimizer),
             "schedule": choices("schedule").index(recipe.schedule),
+            "fill": choices("fill").index(recipe.fill),
         }
         values = {f: special[f] if f in special else getattr(recipe, f) for f in cls._fields}
         return cls(**{f: _scalar(v) for f, v in values.items()})
+
+
+def _place(recipe: Recipe) -> int:
+    """Return an activation's place in the table; maxout is a matter of shape, and its place is never looked up."""
+    return choices("activation").index(recipe.activation) % (len(choices("activation")) - 1)
+
+
+def _check_image(recipe: Recipe, image: tuple[int, int, int] | None) -> None:
+    if image is None:
+        raise RecipeError(f"kind = '{recipe.kind}' is for images; use kind = 'mlp' for a table.")
+    if recipe.depth == 0:
+        raise RecipeError(f"kind = '{recipe.kind}' needs a depth of at least 1; got 0.")
+    smallest = min(image[:2]) // recipe.patch >> (recipe.stages - 1)
+    if smallest < 1:
+        raise RecipeError(
+            f"images of {image[0]} x {image[1]} pixels are too small for patch = {recipe.patch} and "
+            f"stages = {recipe.stages}: nothing is left after the last pooling; use fewer stages."
+        )
 
 
 def _scalar(value: float | bool) -> np.generic:

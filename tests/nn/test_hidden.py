@@ -58,7 +58,7 @@ def test_values_and_gradients_are_those_of_the_parts(name, kind):
     activation = ACTIVATIONS.get(name, lambda y, _: y.reshape(REAL, pieces, W).max(1))
 
     def fused(z, p, slopes):
-        h, _ = hidden.hidden(pieces, choice, z, p, numbers(slopes), SHARE, mask)
+        h, _ = hidden.hidden(hidden.Kinds(pieces), choice, z, p, numbers(slopes), SHARE, mask)
         return (h * g).sum(), h
 
     def apart(z, p, slopes):
@@ -80,7 +80,7 @@ def test_evaluation_is_without_dropout_and_by_running_statistics(kind):
     choice = hidden.Choice(
         np.int32(choices("norm").index(kind)), np.int32(1), EPSILON, np.float32(0.9)
     )
-    got = hidden.evaluate(1, choice, z, p, numbers(slopes), running)
+    got = hidden.evaluate(hidden.Kinds(), choice, z, p, numbers(slopes), running)
     y = np.float64(z + p.bias)
     if kind == "batch":
         y = (z - running.mean) / np.sqrt(running.var + EPSILON)

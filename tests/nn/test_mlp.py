@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from popnet import Recipe
-from popnet.nn import mlp
+from popnet.nn import mlp, net
+from popnet.nn.inputs import Columns
 from popnet.nn.norm import Statistics
 from popnet.population import reference
 from popnet.recipe import choices
@@ -36,9 +37,9 @@ def trees(recipe: Recipe, shape: Shape, seed: int = 0):
     return jax.tree.map(moved, parameters), running
 
 
-def inputs(data, rows=slice(None)) -> mlp.Inputs:
+def inputs(data, rows=slice(None)) -> Columns:
     f = data.features
-    return mlp.Inputs(f.numeric[rows], f.flags[rows], f.codes[rows])
+    return Columns(f.numeric[rows], f.flags[rows], f.codes[rows])
 
 
 # --- first weights -------------------------------------------------------------------------------
@@ -89,11 +90,11 @@ def test_pieces_of_maxout_start_apart(table):
 def test_only_the_layers_weights_are_penalised(table):
     recipe = BASE.replace(numeric_embedding="periodic")
     shape = Shape.of(recipe, table)
-    layout, running_layout = mlp.layouts(shape)
-    mask = layout.split(mlp.penalised(shape))
+    layout, running_layout = net.layouts(shape)
+    mask = layout.split(net.penalised(shape))
     for path, x in jax.tree_util.tree_flatten_with_path(mask)[0]:
         assert np.all(x == (path[-1] == jax.tree_util.DictKey("w")))
-    variances = running_layout.split(mlp.variances(shape))
+    variances = running_layout.split(net.variances(shape))
     assert all(not s.mean.any() and s.var.all() for r in variances for s in r.values())
 
 

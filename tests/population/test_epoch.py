@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from popnet import Recipe, keys
-from popnet.nn import mlp
+from popnet.nn import net
+from popnet.nn.inputs import Columns
 from popnet.population import epoch, reference
 from popnet.population.program import class_weight
 from popnet.recipe import choices
@@ -59,7 +60,7 @@ def start(recipe: Recipe, data):
     """Return a shape and parameters in which no array is all zeros or ones."""
     rng = np.random.default_rng(1)
     shape = Shape.of(recipe, data)
-    parameters, _ = mlp.init(recipe, shape, 0)
+    parameters, _ = net.init(recipe, shape, 0)
     return shape, jax.tree.map(
         lambda x: x + 0.2 * rng.standard_normal(x.shape).astype(np.float32), parameters
     )
@@ -83,11 +84,11 @@ def compiled(parameters, recipe: Recipe, data, rows=ROWS) -> epoch.Objective:
     shape = Shape.of(recipe, data)
     f = data.features
     weights = np.ones(len(data), np.float32) if data.weights is None else data.weights
-    everything = epoch.Rows(mlp.Inputs(f.numeric, f.flags, f.codes), data.target, weights)
+    everything = epoch.Rows(Columns(f.numeric, f.flags, f.codes), data.target, weights)
     batch = jax.tree.map(lambda x: x[rows], everything)
     share = np.where(np.arange(32) < COUNT, np.float32(1 / COUNT), np.float32(0))
     return objective(
-        mlp.layouts(shape)[0].join(parameters),
+        net.layouts(shape)[0].join(parameters),
         shape=shape,
         n=Numbers.of(recipe),
         batch=batch,
@@ -136,7 +137,7 @@ def check_with_reference(recipe, data):
     loss, penalty, gradient, statistics = plain(jax.tree.map(np.float64, parameters), recipe, data)
     np.testing.assert_allclose(got.loss, loss, rtol=1e-5)
     np.testing.assert_allclose(got.penalty, penalty, rtol=1e-5)
-    parameters_layout, running_layout = mlp.layouts(shape)
+    parameters_layout, running_layout = net.layouts(shape)
     difference = jax.tree.map(
         lambda a, b: np.abs(a - b).max(initial=0) / max(np.abs(b).max(initial=0), 1e-3),
         parameters_layout.split(np.asarray(got.gradient)),

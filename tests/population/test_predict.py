@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from popnet import Recipe
-from popnet.nn import mlp
 from popnet.population import predict
 from popnet.shape import Shape
 
@@ -15,7 +14,7 @@ from popnet.shape import Shape
 def nets(table):
     def net(recipe, seed):
         shape = Shape.of(recipe, table)
-        return predict.Net(recipe, shape, *mlp.init(recipe, shape, seed))
+        return predict.Net(recipe, shape, *net.init(recipe, shape, seed))
 
     a = Recipe(depth=2, width=8, batch_size=32)
     return [net(a, 0), net(a.replace(activation="tanh"), 1), net(a.replace(depth=0), 2)]

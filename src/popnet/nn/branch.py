@@ -11,6 +11,13 @@ import numpy as np
 from popnet.types import Array, Tree
 
 
+def choose(index: Array | int, functions: Sequence[Callable[..., Tree]], *args: Tree) -> Tree:
+    """Return ``functions[index](*args)``; an index that is a Python integer compiles that function only."""
+    if isinstance(index, int):
+        return functions[index](*args)
+    return jax.lax.switch(index, functions, *args)
+
+
 def branch(functions: Sequence[Callable[..., Tree]], index: Array, *args: Tree) -> Tree:
     """Return ``functions[index](*args)``; all functions return the same shapes.
 

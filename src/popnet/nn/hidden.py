@@ -14,8 +14,33 @@ import jax.numpy as jnp
 
 from popnet.nn import layers, norm
 from popnet.nn.activations import ACTIVATIONS, Activation, ActivationNumbers
+from popnet.nn.branch import choose
 from popnet.nn.dropout import masked
 from popnet.types import Array
+
+
+class Kinds(NamedTuple):
+    """What a program is compiled for.
+
+    Attributes:
+        pieces: k, linear maps of a maxout unit; 1 for the activations of the table.
+        norm: place in `norm.NORMS`, or None: the program has all of them and a recipe's number chooses.
+        activation: place in `ACTIVATIONS`, or None likewise.
+    """
+
+    pieces: int = 1
+    norm: int | None = None
+    activation: int | None = None
+
+    def norm_of(self, choice: Choice) -> Array | int:
+        """Return which normalization is done, as `norm.moments` takes it."""
+        return choice.norm if self.norm is None else self.norm
+
+    def activation_of(self, choice: Choice) -> Array | int:
+        """Return which activation is applied, as `choose` takes it."""
+        if self.pieces > 1:
+            return 0
+        return choice.activation if self.activation is None else self.activation
 
 
 class Choice(NamedTuple):
@@ -49,12 +74,12 @@ def _activations(pieces: int) -> list[Activation]:
 
 
 def hidden(
-    pieces: int, choice: Choice, z: Array, p: Learned, numbers: ActivationNumbers, share: Array, mask: Array
+    kinds: Kinds, choice: Choice, z: Array, p: Learned, numbers: ActivationNumbers, share: Array, mask: Array
 ) -> tuple[Array, norm.Statistics]:  # fmt: skip
     """Return a hidden layer's values in training, ``(N, W)``, and its batch's statistics.
 
     Args:
-        pieces: k, linear maps of a maxout unit; 1 for the activations of the table.
+        kinds: what the program is compiled for.
         choice: normalization (before the activation), activation, dropout.
         z: ``(N, k * W)``, the linear map.
         p: bias, scale and shift, ``(k * W,)`` each.
@@ -62,14 +87,14 @@ def hidden(
         share: ``(N,)``, each row's share in the batch's statistics.
         mask: ``(N, W)`` booleans, which units are kept.
     """
-    return _hidden(pieces, choice, z, p, numbers, share, mask)
+    return _hidden(kinds, choice, z, p, numbers, share, mask)
 
 
 def _forward(
-    pieces: int, choice: Choice, z: Array, p: Learned, numbers: ActivationNumbers, share: Array, mask: Array
+    kinds: Kinds, choice: Choice, z: Array, p: Learned, numbers: ActivationNumbers, share: Array, mask: Array
 ) -> tuple[tuple[Array, norm.Statistics], tuple]:  # fmt: skip
-    m, statistics = norm.moments(choice.norm, z, p.bias, share, choice.epsilon)
-    gamma, beta = norm.learned(choice.norm, p.gamma, p.beta)
+    m, statistics = norm.moments(kinds.norm_of(choice), z, p.bias, share, choice.epsilon)
+    gamma, beta = norm.learned(kinds.norm_of(choice), p.gamma, p.beta)
 
     def values(activation: Activation) -> Callable[..., Array]:
         def run(z: Array, m: norm.Moments, gamma: Array, beta: Array) -> Array:
@@ -77,12 +102,12 @@ def _forward(
 
         return run
 
-    branches = [values(a) for a in _activations(pieces)]
-    h = jax.lax.switch(choice.activation, branches, z, m, gamma, beta)
+    branches = [values(a) for a in _activations(kinds.pieces)]
+    h = choose(kinds.activation_of(choice), branches, z, m, gamma, beta)
     return (h, statistics), (choice, z, m, gamma, beta, numbers, share, mask)
 
 
-def _backward(pieces: int, saved: tuple, cotangent: tuple[Array, norm.Statistics]) -> tuple:
+def _backward(kinds: Kinds, saved: tuple, cotangent: tuple[Array, norm.Statistics]) -> tuple:
     choice, z, m, gamma, beta, numbers, share, mask = saved
 
     def pull(activation: Activation) -> Callable[..., tuple[Array, Array]]:
@@ -95,10 +120,14 @@ def _backward(pieces: int, saved: tuple, cotangent: tuple[Array, norm.Statistics
 
         return run
 
-    g, d_slopes = jax.lax.switch(
-        choice.activation, [pull(a) for a in _activations(pieces)], z, m, cotangent[0]
+    g, d_slopes = choose(
+        kinds.activation_of(choice),
+        [pull(a) for a in _activations(kinds.pieces)],
+        z,
+        m,
+        cotangent[0],
     )
-    d = norm.backward(choice.norm, g, z, m, share, gamma)
+    d = norm.backward(kinds.norm_of(choice), g, z, m, share, gamma)
     zero = jnp.zeros_like(numbers.slope)
     return (
         None, d.z, Learned(d.bias, d.gamma, d.beta), ActivationNumbers(zero, zero, d_slopes), None, None,
@@ -110,13 +139,15 @@ _hidden.defvjp(_forward, _backward)
 
 
 def evaluate(
-    pieces: int, choice: Choice, z: Array, p: Learned, numbers: ActivationNumbers, running: norm.Statistics
+    kinds: Kinds, choice: Choice, z: Array, p: Learned, numbers: ActivationNumbers, running: norm.Statistics
 ) -> Array:  # fmt: skip
     """Return a hidden layer's values at evaluation, ``(N, W)``: running statistics, no dropout."""
-    m = norm.running_moments(choice.norm, z, p.bias, running, choice.epsilon)
-    gamma, beta = norm.learned(choice.norm, p.gamma, p.beta)
+    m = norm.running_moments(kinds.norm_of(choice), z, p.bias, running, choice.epsilon)
+    gamma, beta = norm.learned(kinds.norm_of(choice), p.gamma, p.beta)
 
     def values(activation: Activation) -> Callable[..., Array]:
         return lambda z, m: activation(norm.scaled(z, m, gamma, beta), numbers)
 
-    return jax.lax.switch(choice.activation, [values(a) for a in _activations(pieces)], z, m)
+    return choose(
+        kinds.activation_of(choice), [values(a) for a in _activations(kinds.pieces)], z, m
+    )

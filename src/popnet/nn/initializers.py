@@ -8,19 +8,20 @@ import numpy as np
 
 from popnet.types import Floats
 
-Draw = Callable[[np.random.Generator, int, int], np.ndarray]
+Draw = Callable[[np.random.Generator, int, int, int], np.ndarray]
 
 
 def _normal(variance: Callable[[int, int], float]) -> Draw:
-    def draw(rng: np.random.Generator, fan_in: int, fan_out: int) -> np.ndarray:
-        return rng.standard_normal((fan_in, fan_out)) * np.sqrt(variance(fan_in, fan_out))
+    def draw(rng: np.random.Generator, fan_in: int, fan_out: int, receptive: int) -> np.ndarray:
+        deviation = np.sqrt(variance(fan_in, fan_out * receptive))
+        return rng.standard_normal((fan_in, fan_out)) * deviation
 
     return draw
 
 
 def _uniform(variance: Callable[[int, int], float]) -> Draw:
-    def draw(rng: np.random.Generator, fan_in: int, fan_out: int) -> np.ndarray:
-        limit = np.sqrt(3 * variance(fan_in, fan_out))
+    def draw(rng: np.random.Generator, fan_in: int, fan_out: int, receptive: int) -> np.ndarray:
+        limit = np.sqrt(3 * variance(fan_in, fan_out * receptive))
         return rng.uniform(-limit, limit, (fan_in, fan_out))
 
     return draw
@@ -38,7 +39,7 @@ def _lecun(fan_in: int, fan_out: int) -> float:
     return 1 / fan_in
 
 
-def _orthogonal(rng: np.random.Generator, fan_in: int, fan_out: int) -> np.ndarray:
+def _orthogonal(rng: np.random.Generator, fan_in: int, fan_out: int, receptive: int) -> np.ndarray:
     a = rng.standard_normal((max(fan_in, fan_out), min(fan_in, fan_out)))
     q, r = np.linalg.qr(a)
     # Signs of R's diagonal make the distribution uniform over orthogonal matrices (Mezzadri 2007).
@@ -58,7 +59,12 @@ INITIALIZERS: dict[str, Draw] = {
 
 
 def weights(
-    rng: np.random.Generator, name: str, fan_in: int, fan_out: int, scale: float = 1.0
+    rng: np.random.Generator,
+    name: str,
+    fan_in: int,
+    fan_out: int,
+    scale: float = 1.0,
+    receptive: int = 1,
 ) -> Floats:
     """Draw a weight matrix.
 
@@ -68,10 +74,12 @@ def weights(
         fan_in: inputs; 0 gives an empty matrix.
         fan_out: outputs.
         scale: factor on all weights.
+        receptive: pixels of a convolution's kernel; ``fan_in`` has this factor already, the number of outputs that a
+            channel goes to has not.
 
     Returns:
         ``(fan_in, fan_out)`` float32.
     """
     if fan_in == 0:
         return np.zeros((0, fan_out), np.float32)
-    return (INITIALIZERS[name](rng, fan_in, fan_out) * scale).astype(np.float32)
+    return (INITIALIZERS[name](rng, fan_in, fan_out, receptive) * scale).astype(np.float32)

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from popnet.nn.branch import choose
 from popnet.types import Array
 
 NONE, BATCH, LAYER = 0, 1, 2  # the order of `recipe.choices("norm")`
@@ -128,12 +129,12 @@ NORMS: dict[str, Kind] = {
 
 
 def moments(
-    norm: Array, z: Array, bias: Array, share: Array, epsilon: Array
+    norm: Array | int, z: Array, bias: Array, share: Array, epsilon: Array
 ) -> tuple[Moments, Statistics]:
     """Return the moments of a layer in training.
 
     Args:
-        norm: scalar int32, place in `NORMS`.
+        norm: scalar int32, place in `NORMS`; a Python integer compiles that one only.
         z: ``(N, W)``, before the bias.
         bias: ``(W,)``, added before normalization; batch normalization would take it out again and leaves it out, with
             gradient 0: the rounding noise that is left else, Adam scales up to full steps.
@@ -143,11 +144,11 @@ def moments(
     Returns:
         The moments, and the batch's statistics (biased variance; zeros for ``none`` and ``layer``).
     """
-    return jax.lax.switch(norm, [k.moments for k in NORMS.values()], z, bias, share, epsilon)
+    return choose(norm, [k.moments for k in NORMS.values()], z, bias, share, epsilon)
 
 
 def running_moments(
-    norm: Array, z: Array, bias: Array, running: Statistics, epsilon: Array
+    norm: Array | int, z: Array, bias: Array, running: Statistics, epsilon: Array
 ) -> Moments:
     """Return the moments of a layer at evaluation: running statistics for ``batch``, as in training for the others."""
 
@@ -157,7 +158,7 @@ def running_moments(
     def same(kind: Callable[..., tuple[Moments, Statistics]]) -> Callable[[Array, Array], Moments]:
         return lambda z, bias: kind(z, bias, z[:, 0], epsilon)[0]
 
-    return jax.lax.switch(norm, [same(_none), batch, same(_layer)], z, bias)
+    return choose(norm, [same(_none), batch, same(_layer)], z, bias)
 
 
 def normalized(z: Array, m: Moments) -> Array:
@@ -165,7 +166,7 @@ def normalized(z: Array, m: Moments) -> Array:
     return (z - m.mean - m.row_mean) * (m.inverse * m.row_inverse)
 
 
-def learned(norm: Array, gamma: Array, beta: Array) -> tuple[Array, Array]:
+def learned(norm: Array | int, gamma: Array, beta: Array) -> tuple[Array, Array]:
     """Return scale and shift as they act: 1 and 0 without normalization."""
     return jnp.where(norm == NONE, 1.0, gamma), jnp.where(norm == NONE, 0.0, beta)
 
@@ -175,9 +176,11 @@ def scaled(z: Array, m: Moments, gamma: Array, beta: Array) -> Array:
     return normalized(z, m) * gamma + beta
 
 
-def backward(norm: Array, g: Array, z: Array, m: Moments, share: Array, gamma: Array) -> Gradient:
+def backward(
+    norm: Array | int, g: Array, z: Array, m: Moments, share: Array, gamma: Array
+) -> Gradient:
     """Return the gradients of what `moments` and `scaled` took, for the gradient ``g`` ``(N, W)`` of their values."""
-    return jax.lax.switch(norm, [k.backward for k in NORMS.values()], g, z, m, share, gamma)
+    return choose(norm, [k.backward for k in NORMS.values()], g, z, m, share, gamma)
 
 
 @jax.custom_vjp

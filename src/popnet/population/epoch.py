@@ -14,14 +14,18 @@ import numpy as np
 
 from popnet import keys, losses, optim, penalties
 from popnet.augment import rows as row_augment
-from popnet.nn import mlp, norm
-from popnet.population import members, stopping
+from popnet.nn import net, norm
+from popnet.nn.inputs import Inputs, Pixels
+from popnet.population import augmented, members, stopping
 from popnet.recipe import Recipe
 from popnet.shape import Numbers, Shape
 from popnet.types import Array, Tree
 
 EVALUATION_ROWS = 512
 """Rows of one evaluation pass: their activations stay in a core's cache."""
+
+EVALUATION_IMAGES = 64
+"""The same of images; divides `EVALUATION_ROWS`."""
 
 CALL_EPOCHS = 64
 """Most epochs of one call: the length of the curves that it returns."""
@@ -30,7 +34,7 @@ CALL_EPOCHS = 64
 class Rows(NamedTuple):
     """A data set on a device: inputs, targets ``(N,)`` int32 or ``(N, O)`` float32, weights ``(N,)`` float32."""
 
-    inputs: mlp.Inputs
+    inputs: Inputs
     target: Array
     weight: Array
 
@@ -79,8 +83,8 @@ class State(NamedTuple):
 
 def init(recipe: Recipe, shape: Shape, seed: int) -> State:
     """Return a member's state before its first epoch, as NumPy arrays on the host."""
-    trees = mlp.init(recipe, shape, seed)
-    parameters, running = (x.join(tree) for x, tree in zip(mlp.layouts(shape), trees, strict=True))
+    trees = net.init(recipe, shape, seed)
+    parameters, running = (x.join(tree) for x, tree in zip(net.layouts(shape), trees, strict=True))
     return State(
         parameters,
         parameters.copy(),  # a program overwrites its state: each part has its own memory
@@ -104,7 +108,8 @@ def batch_bounds(i: Array, n: Array, steps: Array) -> tuple[Array, Array]:
 
 def take(rows: Rows, index: Array) -> Rows:
     """Return the rows of an index set ``(B,)``, which must lie inside the data."""
-    return jax.tree.map(lambda x: x.at[index].get(mode="promise_in_bounds"), rows)
+    target, weight = (x.at[index].get(mode="promise_in_bounds") for x in (rows.target, rows.weight))
+    return Rows(rows.inputs.take(index), target, weight)
 
 
 def batch_loss(
@@ -128,8 +133,12 @@ def batch_loss(
         key: uint32, this step's.
     """
     count = jnp.sum((share > 0).astype(jnp.int32))
-    pairs = row_augment.pairs(keys.fold(key, keys.MIXUP), n.mixup, count, shape.batch_size)
-    outputs, statistics = mlp.train(parameters, shape, n, batch.inputs, share, pairs, key)
+    if isinstance(batch.inputs, Pixels):
+        x, pairs = augmented.batch(n, batch.inputs, count, key)
+    else:
+        x = batch.inputs
+        pairs = row_augment.pairs(keys.fold(key, keys.MIXUP), n.mixup, count, shape.batch_size)
+    outputs, statistics = net.train(parameters, shape, n, x, share, pairs, key)
     weight = share * batch.weight
     if shape.task == "regression":
         per_row = losses.squared_error(outputs, row_augment.mix(batch.target, pairs))
@@ -160,12 +169,12 @@ def objective(
     key: Array,
 ) -> Objective:
     """Differentiate a batch's objective at ``parameters`` ``(P,)``; the other arguments are `batch_loss`'s."""
-    layout, running_layout = mlp.layouts(shape)
+    layout, running_layout = net.layouts(shape)
     (loss, statistics), gradient = jax.value_and_grad(batch_loss, has_aux=True)(
         layout.split(parameters), shape, n, batch, share, class_weight, key
     )
     penalty, pull = jax.value_and_grad(penalties.penalty)(
-        parameters, mlp.penalised(shape), n.l1, n.l2
+        parameters, net.penalised(shape), n.l1, n.l2
     )
     return Objective(layout.join(gradient) + pull, loss, penalty, running_layout.join(statistics))
 
@@ -197,14 +206,14 @@ def train_epoch(
         )
         done = optimizer.count.astype(jnp.float32)  # counts this step already
         rate = optim.rate((done - 1) / total_steps, n)
-        parameters = optim.step(parameters, direction, mlp.penalised(shape), rate, n.decay)
+        parameters = optim.step(parameters, direction, net.penalised(shape), rate, n.decay)
         # The average follows faster in the first steps, so that it forgets the initial weights.
         memory = jnp.minimum(n.ema, done / (done + 9))
         average = memory * average + (1 - memory) * parameters
         # Statistics of the same stretch of training as the weights that they are evaluated with.
         momentum = jnp.minimum(n.norm_momentum, 1 - memory)
         running = norm.update_running(
-            running, found.statistics, mlp.variances(shape), rows_in_batch, momentum
+            running, found.statistics, net.variances(shape), rows_in_batch, momentum
         )
         part = rows_in_batch / n_train.astype(jnp.float32)
         return (
@@ -231,17 +240,18 @@ def score(
     weights: Array, running: Array, shape: Shape, n: Numbers, rows: Rows, folds: Folds, fold: Array
 ) -> tuple[Array, Array]:
     """Return loss and error of a fold's validation rows, weighted means (see `losses`)."""
-    parameters_layout, running_layout = mlp.layouts(shape)
+    parameters_layout, running_layout = net.layouts(shape)
     weights_tree, running_tree = parameters_layout.split(weights), running_layout.split(running)
     n_valid = folds.n_valid[fold]
-    chunks = (n_valid + EVALUATION_ROWS - 1) // EVALUATION_ROWS
-    place = jax.lax.iota(jnp.int32, EVALUATION_ROWS)
+    size = EVALUATION_ROWS if shape.image is None else EVALUATION_IMAGES
+    chunks = (n_valid + size - 1) // size
+    place = jax.lax.iota(jnp.int32, size)
 
     def body(i: Array, sums: Array) -> Array:
-        start = i * EVALUATION_ROWS
-        index = jax.lax.dynamic_slice(folds.valid, (fold, start), (1, EVALUATION_ROWS))[0]
+        start = i * size
+        index = jax.lax.dynamic_slice(folds.valid, (fold, start), (1, size))[0]
         batch = take(rows, index)
-        outputs = mlp.evaluate(weights_tree, running_tree, shape, n, batch.inputs)
+        outputs = net.evaluate(weights_tree, running_tree, shape, n, batch.inputs)
         if shape.task == "regression":
             loss = losses.squared_error(outputs, batch.target)
         else:

@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from popnet.dataset import Features
-from popnet.nn import mlp
+from popnet.dataset import Features, Images
+from popnet.nn.inputs import Pixels
+from popnet.nn.net import layouts
 from popnet.population import program
 from popnet.recipe import Recipe
 from popnet.shape import Numbers, Shape
@@ -17,6 +18,9 @@ from popnet.types import Array, Tree
 
 CHUNKS = (32, 1024)
 """Rows of one evaluation: a few for a single request, many for a table. Short chunks are filled up."""
+
+IMAGE_CHUNKS = (8, 128)
+"""The same of images."""
 
 
 class Net(NamedTuple):
@@ -29,7 +33,11 @@ class Net(NamedTuple):
 
 
 def predict(
-    nets: Sequence[Net], features: Features, rows: Array | None = None, workers: int | None = None
+    nets: Sequence[Net],
+    features: Features | Images,
+    rows: Array | None = None,
+    workers: int | None = None,
+    views: int = 1,
 ) -> np.ndarray:
     """Return the nets' outputs (logits, or scaled targets), ``(len(nets), N, O)`` float32.
 
@@ -38,9 +46,12 @@ def predict(
         features: inputs.
         rows: row numbers to evaluate; default all.
         workers: threads; default one a core.
+        views: of each image that its outputs are the mean of (test-time augmentation, Krizhevsky et al. 2012): the image
+            itself, then as the net's recipe shifts, turns and mirrors it. The same views for all images.
     """
     rows = np.arange(len(features)) if rows is None else np.asarray(rows)
-    size = CHUNKS[0] if len(rows) <= CHUNKS[0] else CHUNKS[1]
+    few, many = IMAGE_CHUNKS if isinstance(features, Images) else CHUNKS
+    size = few if len(rows) <= few else many
     places = program.places(workers)
     device = places[0].device
     out = np.empty((len(nets), len(rows), nets[0].shape.n_outputs if nets else 0), np.float32)
@@ -48,16 +59,22 @@ def predict(
     for net in nets:
         flat = (
             x.join(t)
-            for x, t in zip(mlp.layouts(net.shape), (net.parameters, net.running), strict=True)
+            for x, t in zip(layouts(net.shape), (net.parameters, net.running), strict=True)
         )
         prepared.append((*flat, Numbers.of(net.recipe), net.shape))
 
     def chunk(start: int) -> None:
         index = rows[start : start + size]
         filled = np.concatenate([index, np.full(size - len(index), index[0])])
-        x = mlp.Inputs(features.numeric[filled], features.flags[filled], features.codes[filled])
+        x = program.inputs(features.take(filled))
         for i, (parameters, running, n, shape) in enumerate(prepared):
             outputs = program.predict_chunk(parameters, running, n, shape, x, device)
+            if views > 1 and isinstance(x, Pixels):
+                more = [
+                    program.predict_view(parameters, running, n, shape, x, v, device)
+                    for v in range(1, views)
+                ]
+                outputs = _mean([outputs, *more], shape)
             out[i, start : start + len(index)] = outputs[: len(index)]
 
     starts = range(0, len(rows), size)
@@ -69,3 +86,13 @@ def predict(
     with ThreadPoolExecutor(len(places)) as pool:
         list(pool.map(chunk, starts[1:]))
     return out
+
+
+def _mean(outputs: Sequence[np.ndarray], shape: Shape) -> np.ndarray:
+    """Return the mean over views: of regression values, or of probabilities (as logits again)."""
+    every = np.stack(outputs)
+    if shape.task == "regression":
+        return every.mean(0)
+    every = every - every.max(2, keepdims=True)
+    log_p = every - np.log(np.exp(every).sum(2, keepdims=True))
+    return np.log(np.exp(log_p).mean(0) + np.float32(1e-30))

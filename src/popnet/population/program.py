@@ -19,10 +19,11 @@ from typing import Any
 import jax
 import numpy as np
 
-from popnet.dataset import Dataset, Features
+from popnet.dataset import Dataset, Features, Images
 from popnet.errors import InputError
-from popnet.nn import mlp
-from popnet.population import epoch
+from popnet.nn import net
+from popnet.nn.inputs import Columns, Inputs, Pixels
+from popnet.population import augmented, epoch
 from popnet.shape import Numbers, Shape
 from popnet.types import Array, Tree
 
@@ -90,9 +91,8 @@ def fitting_lanes(place: Place, shape: Shape, rows: int, members: int) -> int:
         return 1
     stats = place.device.memory_stats() or {}
     free = stats.get("bytes_limit", 8e9) - stats.get("bytes_in_use", 0)
-    inputs = mlp.input_size(shape)
-    activations = shape.batch_size * (2 * inputs + 12 * shape.depth * shape.width * shape.pieces)
-    each = 4 * (10 * mlp.layouts(shape)[0].size + 3 * activations + 4 * rows)
+    activations = shape.batch_size * net.values(shape)
+    each = 4 * (10 * net.layouts(shape)[0].size + 3 * activations + 4 * rows)
     most = max(1, min(place.lanes, int(0.7 * free / each)))
     lanes = 1
     while lanes < min(most, members):  # powers of two: few different programs
@@ -190,14 +190,23 @@ def rounded(n: int) -> int:
 
 def _rows(data: Dataset) -> epoch.Rows:
     weights = data.weights if data.weights is not None else np.ones(len(data), np.float32)
-    rows = epoch.Rows(inputs(data.features), data.target, np.asarray(weights, np.float32))
     more = rounded(len(data)) - len(data)
-    return jax.tree.map(lambda x: np.pad(x, [(0, more)] + [(0, 0)] * (x.ndim - 1)), rows)
+
+    def filled(x: Array) -> np.ndarray:
+        return np.pad(x, [(0, more)] + [(0, 0)] * (x.ndim - 1))
+
+    return epoch.Rows(
+        inputs(data.features).map_rows(filled),
+        filled(data.target),
+        filled(np.asarray(weights, np.float32)),
+    )
 
 
-def inputs(features: Features) -> mlp.Inputs:
+def inputs(features: Features | Images) -> Inputs:
     """Return features as the nets take them."""
-    return mlp.Inputs(features.numeric, features.flags, features.codes)
+    if isinstance(features, Images):
+        return Pixels(features.pixels, features.mean, features.std, features.background)
+    return Columns(features.numeric, features.flags, features.codes)
 
 
 def stack(trees: Sequence[Tree]) -> Tree:
@@ -262,16 +271,33 @@ class Program:
 
 @partial(jax.jit, static_argnames="shape", compiler_options=CPU_OPTIONS)
 def _predict_one(
-    parameters: Array, running: Array, n: Numbers, x: mlp.Inputs, *, shape: Shape
+    parameters: Array, running: Array, n: Numbers, x: Inputs, *, shape: Shape
 ) -> Array:
-    parameters_layout, running_layout = mlp.layouts(shape)
-    return mlp.evaluate(
+    parameters_layout, running_layout = net.layouts(shape)
+    return net.evaluate(
         parameters_layout.split(parameters), running_layout.split(running), shape, n, x
     )
 
 
+@partial(jax.jit, static_argnames="shape", compiler_options=CPU_OPTIONS)
+def _predict_view(
+    parameters: Array, running: Array, n: Numbers, x: Pixels, number: Array, *, shape: Shape
+) -> Array:
+    parameters_layout, running_layout = net.layouts(shape)
+    trees = parameters_layout.split(parameters), running_layout.split(running)
+    return net.evaluate(*trees, shape, n, augmented.view(n, x, number))
+
+
+def predict_view(
+    parameters: Array, running: Array, n: Numbers, shape: Shape, x: Pixels, number: int, device: Device
+) -> np.ndarray:  # fmt: skip
+    """Return one net's outputs ``(N, O)`` for another view of a few images."""
+    with jax.default_device(device):
+        return np.asarray(_predict_view(parameters, running, n, x, np.int32(number), shape=shape))
+
+
 def predict_chunk(
-    parameters: Array, running: Array, n: Numbers, shape: Shape, x: mlp.Inputs, device: Device
+    parameters: Array, running: Array, n: Numbers, shape: Shape, x: Inputs, device: Device
 ) -> np.ndarray:
     """Return one net's outputs ``(N, O)`` for a few rows; compiles once for each number of rows."""
     with jax.default_device(device):

@@ -3,7 +3,7 @@
 Formulas stand as in the papers, gradients are written by hand, everything is in double precision
 and NumPy: batches have their true length, nothing is compiled, nothing is one long vector. Only the
 random bits, the order of the rows and the initial weights are the engine's own (`keys`,
-``mlp.init``), so that both train the very same member.
+``net.init``), so that both train the very same member.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 
 from popnet import keys
 from popnet.dataset import Dataset
-from popnet.nn import embeddings, mlp
+from popnet.nn import embeddings, net
 from popnet.nn.norm import Statistics
 from popnet.population.members import CURVES, Member, Result
 from popnet.recipe import Recipe
@@ -51,7 +51,7 @@ def train_member(
         that are not used keep their first values.
     """
     recipe, shape = member.recipe, Shape.of(member.recipe, train)
-    parameters, running = jax.tree.map(np.float64, mlp.init(recipe, shape, member.seed))
+    parameters, running = jax.tree.map(np.float64, net.init(recipe, shape, member.seed))
     average = parameters
     first = second = jax.tree.map(np.zeros_like, parameters)
     balance = class_weights(train, train_rows) ** recipe.class_balance
@@ -118,7 +118,7 @@ def differentiate(
     """Return a batch's loss, its gradient, and the batch statistics of each hidden layer.
 
     Args:
-        parameters: as ``mlp.init`` gives them.
+        parameters: as ``net.init`` gives them.
         shape: the net's.
         recipe: the member's.
         data: where the rows are.

@@ -19,7 +19,7 @@ import numpy as np
 
 from popnet.dataset import Dataset
 from popnet.errors import InputError
-from popnet.nn import mlp
+from popnet.nn import net
 from popnet.population import epoch, program
 from popnet.population.members import CURVES, INTERRUPTED, RUNNING, STATUSES, Member, Result
 from popnet.recipe import Recipe
@@ -132,9 +132,7 @@ def arrange(
             raise InputError("folds is empty; give at least one pair of row numbers.")
         return program.Arrays(train, train, folds)
     assert valid is not None
-    if (valid.task, valid.n_outputs, valid.features.levels) != (
-        train.task, train.n_outputs, train.features.levels
-    ) or valid.features.numeric.shape[1] != train.features.numeric.shape[1]:  # fmt: skip
+    if Shape.of(Recipe(), valid) != Shape.of(Recipe(), train):
         raise InputError(
             "The validation set has other columns, levels or outputs than the training set."
         )
@@ -188,6 +186,14 @@ class Trainer:
     def stop(self) -> None:
         """Interrupt all members at the end of their present call."""
         self._user_stop.set()
+
+    def share_stop(self, other: Trainer) -> None:
+        """Stop with another trainer from now on."""
+        self._user_stop = other._user_stop
+
+    def stop_with(self, stop: threading.Event) -> None:
+        """Stop from now on when an event is set."""
+        self._user_stop = stop
 
     def elapsed(self) -> float:
         """Return seconds since the trainer was made."""
@@ -249,7 +255,7 @@ class Trainer:
     def untrained(self, member: Member) -> Result:
         """Return the result of a member that was never started."""
         shape = Shape.of(member.recipe, self.arrays.train)
-        parameters, running = mlp.init(member.recipe, shape, member.seed)
+        parameters, running = net.init(member.recipe, shape, member.seed)
         empty = {name: np.zeros(0, np.float32) for name in CURVES}
         return Result(member, shape, "interrupted", 0, 0, float("inf"), parameters, running, empty)
 
@@ -402,7 +408,7 @@ class _Source:
 
 
 def _flops(shape: Shape, steps: int) -> float:
-    return 6.0 * mlp.layouts(shape)[0].size * shape.batch_size * steps
+    return 6.0 * net.multiply_adds(shape) * shape.batch_size * steps
 
 
 def _result(job: Job, shape: Shape, status: int) -> Result:
@@ -410,7 +416,7 @@ def _result(job: Job, shape: Shape, status: int) -> Result:
     parameters, running = (
         # A copy: of members that trained side by side, each would keep the arrays of all.
         layout.split(np.array(vector))
-        for layout, vector in zip(mlp.layouts(shape), best.weights, strict=True)
+        for layout, vector in zip(net.layouts(shape), best.weights, strict=True)
     )
     curves = np.concatenate(job.curves) if job.curves else np.zeros((0, len(CURVES)), np.float32)
     return Result(

@@ -1,0 +1,94 @@
+"""What follows a linear map or a convolution, with its parameters: bias, normalization, activation, dropout."""
+
+from __future__ import annotations
+
+import jax.numpy as jnp
+import numpy as np
+
+from popnet.nn import norm
+from popnet.nn.activations import ActivationNumbers
+from popnet.nn.dropout import dropout, mask
+from popnet.nn.hidden import Choice, Kinds, Learned, hidden
+from popnet.nn.hidden import evaluate as at_evaluation
+from popnet.shape import Numbers, Shape
+from popnet.types import Array, Tree
+
+
+def init(w: Array, width: int, pieces: int, slope: float) -> tuple[Tree, Tree]:
+    """Return parameters and running statistics of a block, on the host.
+
+    Args:
+        w: ``(fan_in, pieces * width)``, its weights.
+        width: units, or channels.
+        pieces: linear maps of a maxout unit; 1 for others.
+        slope: first value of PReLU's slopes.
+    """
+
+    def scales(size: int) -> dict[str, np.ndarray]:
+        return {"gamma": np.ones(size, np.float32), "beta": np.zeros(size, np.float32)}
+
+    def statistics(size: int) -> norm.Statistics:
+        return norm.Statistics(np.zeros(size, np.float32), np.ones(size, np.float32))
+
+    parameters = {
+        "w": w,
+        "b": np.zeros(width * pieces, np.float32),
+        "before": scales(width * pieces),
+        "after": scales(width),
+        "slope": np.full(width, slope, np.float32),
+    }
+    return parameters, {"before": statistics(width * pieces), "after": statistics(width)}
+
+
+def _choice(n: Numbers, rate: Array) -> Choice:
+    return Choice(n.norm, n.activation, n.norm_epsilon, rate)
+
+
+def _kinds(shape: Shape) -> Kinds:
+    return Kinds(shape.pieces, norm.NONE if shape.after else shape.norm, shape.activation)
+
+
+def _learned(p: Tree, n: Numbers) -> tuple[Learned, ActivationNumbers]:
+    return (
+        Learned(p["b"], p["before"]["gamma"], p["before"]["beta"]),
+        ActivationNumbers(n.leaky_slope, n.elu_alpha, p["slope"]),
+    )
+
+
+def train(
+    p: Tree, shape: Shape, n: Numbers, z: Array, share: Array, key: Array | None = None
+) -> tuple[Array, Tree]:
+    """Return a block's values in training, ``(N, W)``, and its batch's statistics.
+
+    Args:
+        p: from `init`.
+        shape: the net's.
+        n: the recipe's numbers.
+        z: ``(N, pieces * W)``, the linear map's values.
+        share: ``(N,)``, each row's share in the batch's statistics.
+        key: uint32, of the dropout; None for a block without dropout.
+    """
+    size = (z.shape[0], z.shape[1] // shape.pieces)
+    # Dropout comes last, so with a normalization after the activation it comes after that.
+    inside = key is not None and not shape.after
+    rate = n.dropout if inside else jnp.zeros_like(n.dropout)
+    kept = mask(key, size, rate) if inside else jnp.ones(size, bool)
+    h, before = hidden(_kinds(shape), _choice(n, rate), z, *_learned(p, n), share, kept)
+    zeros = jnp.zeros_like(p["after"]["beta"])
+    after = norm.Statistics(zeros, zeros)
+    if shape.after:
+        scale, shift = p["after"]["gamma"], p["after"]["beta"]
+        h, after = norm.normalize(n.norm, h, share, scale, shift, n.norm_epsilon)
+        if key is not None:
+            h = dropout(h, key, n.dropout)
+    return h, {"before": before, "after": after}
+
+
+def evaluate(p: Tree, running: Tree, shape: Shape, n: Numbers, z: Array) -> Array:
+    """Return a block's values at evaluation, ``(N, W)``: running statistics, no dropout."""
+    choice = _choice(n, jnp.zeros_like(n.dropout))
+    h = at_evaluation(_kinds(shape), choice, z, *_learned(p, n), running["before"])
+    if not shape.after:
+        return h
+    scale, shift = p["after"]["gamma"], p["after"]["beta"]
+    return norm.apply_running(n.norm, h, running["after"], scale, shift, n.norm_epsilon)

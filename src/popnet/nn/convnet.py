@@ -1,0 +1,188 @@
+"""The convolutional net, plain or residual, for ONE member: initial parameters, training pass, evaluation pass.
+
+The image's patches go through stages. A stage is ``depth`` convolutions in a plain net, and one convolution and
+``depth - 1`` pairs with a shortcut in a residual one; each convolution is followed by normalization, activation (in
+either order). Between stages height and width are halved by taking the largest of 2 x 2, and the channels are doubled.
+The mean over all places of the last stage goes to the output layer.
+
+Where a convolution is the last of its stage, the largest are taken before normalization and activation: the same for a
+rising activation, and a quarter of the work (as in Jordan 2024, arXiv:2404.00498).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from popnet import keys
+from popnet.nn import block, initializers, layers
+from popnet.nn.convolution import convolve, max_pool, patches
+from popnet.nn.dropout import dropout
+from popnet.recipe import Recipe
+from popnet.shape import Numbers, Shape
+from popnet.types import Array, Tree
+
+
+class Layer(NamedTuple):
+    """One convolution.
+
+    Attributes:
+        channels_in: of its input.
+        channels: of its output.
+        begins: whether a shortcut begins at its input.
+        ends: whether a shortcut ends at its output.
+        pools: ``"before"`` or ``"after"`` its normalization and activation, or "" for none.
+    """
+
+    channels_in: int
+    channels: int
+    begins: bool
+    ends: bool
+    pools: str
+
+
+def plan(shape: Shape) -> list[Layer]:
+    """Return a net's convolutions, in order."""
+    assert shape.image is not None
+    residual = shape.kind == "residual"
+    found = []
+    channels_in = shape.patch**2 * shape.image[2]
+    for stage in range(shape.stages):
+        channels = shape.width * 2**stage
+        count = 2 * shape.depth - 1 if residual else shape.depth
+        for i in range(count):
+            last = i == count - 1 and stage < shape.stages - 1
+            ends = residual and i > 0 and i % 2 == 0
+            pools = "" if not last else "after" if ends else "before"
+            found.append(Layer(channels_in, channels, residual and i % 2 == 1, ends, pools))
+            channels_in = channels
+    return found
+
+
+def sizes(shape: Shape) -> list[tuple[int, int, int]]:
+    """Return of each convolution: its pixels, and the channels that it takes and gives."""
+    assert shape.image is not None
+    height, width = (side // shape.patch for side in shape.image[:2])
+    found = []
+    for layer in plan(shape):
+        found.append((height * width, layer.channels_in, layer.channels))
+        if layer.pools:
+            height, width = height // 2, width // 2
+    return found
+
+
+def init(recipe: Recipe, shape: Shape, seed: int) -> tuple[Tree, Tree]:
+    """Draw a net's parameters and its running statistics, on the host; see `popnet.nn.mlp.init`."""
+
+    def draw(name: str, fan_in: int, fan_out: int, receptive: int, pieces: int = 1) -> np.ndarray:
+        rng = keys.generator(seed, "weights", name)
+        scale = recipe.init_scale
+        return np.concatenate(
+            [
+                initializers.weights(rng, recipe.init, fan_in, fan_out, scale, receptive)
+                for _ in range(pieces)
+            ],
+            axis=1,
+        )
+
+    made = [
+        block.init(
+            draw(f"convolution{i}", 9 * layer.channels_in, layer.channels, 9, shape.pieces),
+            layer.channels, shape.pieces, recipe.leaky_slope,
+        )
+        for i, layer in enumerate(plan(shape))
+    ]  # fmt: skip
+    features = plan(shape)[-1].channels
+    output = {
+        "w": draw("output", features, shape.n_outputs, 1),
+        "b": np.zeros(shape.n_outputs, np.float32),
+    }
+    return {"layers": [p for p, _ in made], "output": output}, [r for _, r in made]
+
+
+def _flat(z: Array) -> Array:
+    return z.reshape(-1, z.shape[3])
+
+
+def _map_dropout(h: Array, key: Array, rate: Array) -> Array:
+    """Drop whole maps of channels (Tompson et al. 2015, arXiv:1411.4280): neighbouring pixels say nearly the same."""
+    n, _, _, channels = h.shape
+    kept = dropout(jnp.ones((n, channels), h.dtype), key, rate)
+    return jax.lax.cond(rate > 0, lambda h: h * kept[:, None, None], lambda h: h, h)
+
+
+def train(
+    parameters: Tree, shape: Shape, n: Numbers, x: Array, share: Array, key: Array
+) -> tuple[Array, Tree]:
+    """Pass a batch through the net in training mode.
+
+    Args:
+        parameters: from `init`.
+        shape: the net's shape.
+        n: the recipe's numbers.
+        x: ``(N, H, W, C)``, standardised and augmented.
+        share: ``(N,)``, 1/n for the n real images, 0 for filling.
+        key: uint32, this step's.
+
+    Returns:
+        Outputs ``(N, O)`` and the batch's statistics, a tree like ``running``.
+    """
+    key = keys.fold(key, keys.DROPOUT)
+    h = _patches(x, shape, keys.fold(key, 0), n)
+    shortcut, statistics = h, []
+    for i, (p, layer) in enumerate(zip(parameters["layers"], plan(shape), strict=True)):
+        if layer.begins:
+            shortcut = h
+        z = convolve(h, p["w"])
+        if layer.pools == "before":
+            z = max_pool(z)
+        size = z.shape[1] * z.shape[2]
+        shares = jnp.repeat(share * (1 / size), size)
+        flat, found = block.train(p, shape, n, _flat(z), shares)
+        statistics.append(found)
+        h = flat.reshape(*z.shape[:3], layer.channels)
+        if layer.ends:
+            h = h + shortcut
+        if layer.pools == "after":
+            h = max_pool(h)
+        if layer.pools:
+            h = _map_dropout(h, keys.fold(key, i + 1), n.dropout)
+    features = dropout(_mean(h), keys.fold(key, len(statistics) + 1), n.dropout)
+    output = parameters["output"]
+    return layers.linear(features, output["w"]) + output["b"], statistics
+
+
+def _patches(x: Array, shape: Shape, key: Array, n: Numbers) -> Array:
+    h = patches(x, shape.patch)
+
+    def dropped(h: Array) -> Array:
+        flat = dropout(h.reshape(h.shape[0], -1), key, n.input_dropout)
+        return flat.reshape(h.shape)
+
+    return jax.lax.cond(n.input_dropout > 0, dropped, lambda h: h, h)
+
+
+def _mean(h: Array) -> Array:
+    return h.mean((1, 2))
+
+
+def evaluate(parameters: Tree, running: Tree, shape: Shape, n: Numbers, x: Array) -> Array:
+    """Pass images through the net at evaluation: no dropout, running statistics. Returns ``(N, O)``."""
+    h = patches(x, shape.patch)
+    shortcut = h
+    for p, r, layer in zip(parameters["layers"], running, plan(shape), strict=True):
+        if layer.begins:
+            shortcut = h
+        z = convolve(h, p["w"])
+        if layer.pools == "before":
+            z = max_pool(z)
+        flat = block.evaluate(p, r, shape, n, _flat(z))
+        h = flat.reshape(*z.shape[:3], layer.channels)
+        if layer.ends:
+            h = h + shortcut
+        if layer.pools == "after":
+            h = max_pool(h)
+    return _mean(h) @ parameters["output"]["w"] + parameters["output"]["b"]

@@ -1,0 +1,115 @@
+"""A net of any kind, for ONE member: what training and evaluation call."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import jax
+import numpy as np
+
+from popnet.augment import rows
+from popnet.nn import convnet, mlp, norm
+from popnet.nn.flat import Layout
+from popnet.nn.inputs import Columns, Inputs, Pixels
+from popnet.recipe import Recipe
+from popnet.shape import Numbers, Shape
+from popnet.types import Array, Tree
+
+
+def init(recipe: Recipe, shape: Shape, seed: int) -> tuple[Tree, Tree]:
+    """Draw a net's parameters and its running statistics, trees of float32 NumPy arrays on the host."""
+    family = mlp if shape.kind == "mlp" else convnet
+    return family.init(recipe, shape, seed)
+
+
+@cache
+def layouts(shape: Shape) -> tuple[Layout, Layout]:
+    """Return the layouts of a shape's parameters and running statistics."""
+    parameters, running = init(Recipe(), shape, 0)
+    return Layout.of(parameters), Layout.of(running)
+
+
+@cache
+def penalised(shape: Shape) -> np.ndarray:
+    """Return where penalties and decay act: ``(size of the parameters,)`` float32, 1 for layers' weights, 0 else."""
+    parameters, _ = init(Recipe(), shape, 0)
+    mask = jax.tree_util.tree_map_with_path(
+        lambda path, x: np.full(x.shape, path[-1] == jax.tree_util.DictKey("w"), np.float32),
+        parameters,
+    )
+    return layouts(shape)[0].join(mask)
+
+
+@cache
+def variances(shape: Shape) -> np.ndarray:
+    """Return where variances stand among the running statistics: ``(size,)`` float32, 1 there, 0 for means."""
+    _, running = init(Recipe(), shape, 0)
+    mask = jax.tree.map(
+        lambda s: norm.Statistics(np.zeros_like(s.mean), np.ones_like(s.var)),
+        running,
+        is_leaf=lambda s: isinstance(s, norm.Statistics),
+    )
+    return layouts(shape)[1].join(mask)
+
+
+def values(shape: Shape) -> int:
+    """Return how many numbers one row has on its way through training, roughly: inputs, and twelve a unit."""
+    if shape.kind == "mlp":
+        return 2 * mlp.input_size(shape) + 12 * shape.depth * shape.width * shape.pieces
+    return sum(size * (12 * d * shape.pieces + 9 * c) for size, c, d in convnet.sizes(shape))
+
+
+def multiply_adds(shape: Shape) -> int:
+    """Return the multiplications of one row's evaluation."""
+    if shape.kind == "mlp":
+        return layouts(shape)[0].size
+    return sum(size * 9 * c * d * shape.pieces for size, c, d in convnet.sizes(shape))
+
+
+def train(
+    parameters: Tree,
+    shape: Shape,
+    n: Numbers,
+    x: Columns | Array,
+    share: Array,
+    pairs: rows.Pairs,
+    key: Array,
+) -> tuple[Array, Tree]:
+    """Pass a batch through a net in training mode.
+
+    Args:
+        parameters: from `init`.
+        shape: the net's.
+        n: the recipe's numbers.
+        x: N rows of a table, or ``(N, H, W, C)`` float32 images, standardised and augmented.
+        share: ``(N,)``, 1/n for the n real rows, 0 for filling.
+        pairs: mixup's partners, of a table's rows; images are mixed already.
+        key: uint32, this step's.
+
+    Returns:
+        Outputs ``(N, O)`` and the batch's statistics, a tree like ``running``.
+    """
+    if isinstance(x, Columns):
+        return mlp.train(parameters, shape, n, x, share, pairs, key)
+    if shape.kind == "mlp":
+        return mlp.train_dense(parameters, shape, n, x.reshape(x.shape[0], -1), share, key)
+    return convnet.train(parameters, shape, n, x, share, key)
+
+
+def evaluate(parameters: Tree, running: Tree, shape: Shape, n: Numbers, x: Inputs | Array) -> Array:
+    """Pass rows through a net at evaluation: no dropout, no noise, running statistics. Returns ``(N, O)``.
+
+    Args:
+        parameters: from `init`.
+        running: running statistics.
+        shape: the net's.
+        n: the recipe's numbers.
+        x: N rows of a table, N images, or ``(N, H, W, C)`` float32 standardised images.
+    """
+    if isinstance(x, Columns):
+        return mlp.evaluate(parameters, running, shape, n, x)
+    images = x.standardised() if isinstance(x, Pixels) else x
+    if shape.kind == "mlp":
+        flat = images.reshape(images.shape[0], -1)
+        return mlp.evaluate_dense(parameters, running, shape, n, flat)
+    return convnet.evaluate(parameters, running, shape, n, images)

@@ -1,0 +1,60 @@
+"""Images on their way into a net: augmented in training, seen in other ways at prediction."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+from popnet import keys
+from popnet.augment import draws, geometry, mixing, policy, rows
+from popnet.augment.strengths import AFFINE, FIELDS, Strengths, recipe_field
+from popnet.nn.inputs import Pixels
+from popnet.shape import Numbers
+from popnet.types import Array
+
+
+def strengths(n: Numbers) -> Strengths:
+    """Return a recipe's strengths of augmentation."""
+    return Strengths(**{name: getattr(n, recipe_field(name)) for name in FIELDS})
+
+
+def batch(n: Numbers, images: Pixels, count: Array, key: Array) -> tuple[Array, rows.Pairs]:
+    """Augment a batch of images: each by itself, then with each other.
+
+    Args:
+        n: the recipe's numbers.
+        images: N of them.
+        count: scalar, real ones; they come first.
+        key: uint32, this step's.
+
+    Returns:
+        ``(N, H, W, C)`` float32, standardised, and how the images (and so their targets) are mixed.
+    """
+    key = keys.fold(key, keys.AUGMENT)
+    size = images.pixels.shape[0]
+    each = draws.image_keys(keys.fold(key, 0), jax.lax.iota(jnp.int32, size))
+    changed = policy.apply(
+        images.pixels, each, strengths(n), images.mean, images.std, images.background
+    )
+    x = images.standardised(changed)
+    return mixing.mix(x, keys.fold(key, 1), n.mixup, n.cutmix, count)
+
+
+def view(n: Numbers, images: Pixels, number: Array) -> Array:
+    """Return images seen in another way, ``(N, H, W, C)`` float32, standardised: what keeps the class at prediction.
+
+    The same shift, turn and so on for all images of a view, so that a prediction does not depend on an image's place; drawn
+    from the recipe's geometry without morphing.
+
+    Args:
+        n: the recipe's numbers.
+        images: N of them.
+        number: scalar int32, of the view, from 1.
+    """
+    own = strengths(n)
+    zero = jnp.float32(0)
+    kept = {name: getattr(own, name) for name in AFFINE}
+    s = Strengths(**{**dict.fromkeys(FIELDS, zero), **kept, "fill": own.fill})
+    key = keys.fold(jnp.uint32(keys.GOLDEN), number)
+    each = jnp.full(images.pixels.shape[0], key)
+    return images.standardised(geometry.geometry(images.pixels, each, s, images.background))
