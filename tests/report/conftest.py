@@ -228,6 +228,60 @@ def build(
     return facts
 
 
+TWINS = [
+    ("translation", "shifts up to 8 % of the side", {"translation": 0.08}, 0.021, 0.015, 0.027),
+    ("rotation", "turns up to 12 degrees", {"rotation": 12.0}, 0.008, 0.002, 0.014),
+    ("elastic_alpha", "nonlinear morphing", {"elastic_alpha": 18.6, "elastic_sigma": 3.86}, 0.003, -0.002, 0.008),
+    ("brightness", "brightness changed up to 30 %", {"brightness": 0.3}, -0.001, -0.005, 0.003),
+    ("reflection", "left and right exchanged", {"reflection": 0.5}, -0.012, -0.018, -0.006),
+    ("half_turn", "half turns", {"half_turn": 0.5}, -0.155, -0.170, -0.140),
+]  # fmt: skip
+
+
+def build_images(**changes: Any) -> Facts:
+    """Return facts of a made-up fit of images, with twins; arguments as for `build`."""
+    facts = build(**{"task": "multiclass", "classes": 10, "folds": 1, "recipes": 8, **changes})
+    policy: dict[str, Any] = {
+        "translation": 0.08,
+        "rotation": 12.0,
+        "elastic_alpha": 18.6,
+        "elastic_sigma": 3.86,
+    }
+    for item in [*facts["recipes"], *facts["members"]]:
+        i = item.get("recipe_id", item["id"])
+        item["recipe"] = Recipe(
+            kind="mlp" if i == 3 else "residual", depth=2, width=16, stages=2 if i == 5 else 3,
+            learning_rate=4e-3 * (1 + i / 10), **policy | {"rotation": 12.0 + i},
+        ).model_dump()  # fmt: skip
+    facts["target"]["names"] = ["class"]
+    facts["target"]["classes"] = [str(i) for i in range(len(facts["target"]["classes"]))]
+    facts["data"]["columns"] = [
+        {"name": "image", "kind": "image", "used": True, "reason": "", "missing": 0, "distinct": 70_000}
+    ]  # fmt: skip
+    facts["data"] |= {"split": "given", "notes": []}
+    keys = ("name", "words", "fields", "gain", "low", "high")
+    twins: list[dict[str, Any]] = [dict(zip(keys, t, strict=True)) for t in TWINS]
+    for t in twins:
+        t["verdict"] = (
+            "helps" if t["low"] > 0 else "harms" if t["high"] < 0 else "nothing measurable"
+        )
+        t["confused"] = [{"true": "2", "taken_for": "5", "more": 3}]
+    twins[-1]["confused"] = [
+        {"true": "6", "taken_for": "9", "more": 14},
+        {"true": "9", "taken_for": "6", "more": 11},
+    ]
+    facts["augmentation"] = {
+        "error": 0.043, "pairs": 4, "train": 3000, "valid": 2000, "transformations": twins, "policy": policy,
+    }  # fmt: skip
+    return facts
+
+
+@pytest.fixture
+def make_image_facts() -> Callable[..., Facts]:
+    """Return the maker of made-up facts of images."""
+    return build_images
+
+
 @pytest.fixture
 def make_facts() -> Callable[..., Facts]:
     """Return the maker of made-up facts."""

@@ -18,6 +18,7 @@ from popnet.report.view import (
     board,
     curves,
     ensemble,
+    fields,
     headline,
     making,
     nets,
@@ -30,7 +31,17 @@ from popnet.report.view.scores import Scores, dot_chart
 
 VOID = {"meta", "link", "br", "wbr", "hr", "img", "input"}
 HOSTILE = "<script>alert('x')</script>\"'&<b>\x00\ud800 {{ 7*7 }} \u202e"
-SECTIONS = ["result", "test", "ensemble", "members", "curves", "recipes", "data", "making"]
+SECTIONS = [
+    "result",
+    "test",
+    "ensemble",
+    "members",
+    "curves",
+    "recipes",
+    "augmentation",
+    "data",
+    "making",
+]
 
 
 class Checker(HTMLParser):
@@ -192,7 +203,9 @@ CASES = [
 def test_every_case_gives_a_whole_page(make_facts, case):
     text = render(case(make_facts))
     checked = Checker(text)
-    hidden = {"ensemble"} if case in (no_members, all_diverged, linear_model_kept) else set()
+    hidden = {"augmentation"}
+    if case in (no_members, all_diverged, linear_model_kept):
+        hidden.add("ensemble")
     assert [i for i in checked.ids if i in SECTIONS] == [i for i in SECTIONS if i not in hidden]
     assert not re.search(r"\b(nan|None|inf|undefined|Undefined)\b", checked.text)
     assert len(text) < 1_500_000
@@ -492,7 +505,8 @@ def test_only_fields_that_vary_have_a_column(make_facts):
     assert "learning_rate" in varying
     assert "epochs" not in varying
     found = board.show(facts, Scores(facts))
-    assert {f for f, _ in found["fixed"]} == set(facts["recipes"][0]["recipe"]) - set(varying)
+    rest = set(facts["recipes"][0]["recipe"]) - set(varying)
+    assert {f for f, _ in found["fixed"]} == rest - set(fields.IMAGES)
 
 
 def test_the_best_recipe_can_be_used_again(make_facts):

@@ -24,14 +24,14 @@ class Column(TypedDict):
 
 
 class Data(TypedDict):
-    """The table and its parts."""
+    """The table, or images (one column of the kind "image"), and its parts; "given": the data came with its own."""
 
     source: str
     rows: int
     rows_without_target: int
     train_rows: int
     test_rows: int
-    split: Literal["random", "stratified", "grouped", "time-ordered"]
+    split: Literal["random", "stratified", "grouped", "time-ordered", "given"]
     folds: int
     columns: list[Column]
     notes: list[str]
@@ -145,13 +145,54 @@ class Predictions(TypedDict):
     predicted: list[Any]
 
 
+class Confused(TypedDict):
+    """Images of a class that are taken for another, more of them than without a transformation."""
+
+    true: Any
+    taken_for: Any
+    more: int
+
+
+class Transformation(TypedDict):
+    """What twins with and without a transformation of images say about it.
+
+    ``name`` and ``fields`` are the recipe's, ``words`` are for people. ``gain`` is by how much the error is smaller
+    with it (negative: larger), with the ends of its 95 % interval.
+    """
+
+    name: str
+    words: str
+    fields: dict[str, float]
+    gain: Score
+    low: Score
+    high: Score
+    verdict: Literal["helps", "harms", "nothing measurable"]
+    confused: list[Confused]
+
+
+class Augmentation(TypedDict):
+    """Which transformations of images keep the class, as `popnet.study.augmentation.record` gives it.
+
+    ``error`` is that of the twins without any, ``pairs`` their number, ``train`` and ``valid`` the images of a twin,
+    ``policy`` the recipe's fields of the transformations that are used.
+    """
+
+    error: Score
+    pairs: int
+    train: int
+    valid: int
+    transformations: list[Transformation]
+    policy: dict[str, float]
+
+
 class Facts(TypedDict):
     """Everything that the page shows.
 
     ``score``, ``interval``, ``metrics``, ``confusion`` and ``predictions`` are of the test part, unless
     ``data["test_rows"]`` is 0: then ``scored_on`` says of which rows, and the page calls them optimistic.
     ``linear`` is None if the linear model was no candidate of the ensemble. ``wanted_epochs`` are those of a member
-    without a time limit.
+    without a time limit. ``augmentation`` is None where no twins were trained; ``sheet`` is a contact sheet of the
+    transformations, a PNG in base64.
     """
 
     title: str
@@ -177,3 +218,5 @@ class Facts(TypedDict):
     confusion: NotRequired[list[list[int]] | None]
     predictions: NotRequired[Predictions | None]
     warnings: NotRequired[list[str]]
+    augmentation: NotRequired[Augmentation | None]
+    sheet: NotRequired[str | None]

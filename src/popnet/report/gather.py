@@ -34,6 +34,7 @@ def gather(
     warnings: Sequence[str],
     command: str,
     options: Any,
+    augmentation: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return the record that ``report/facts.py`` describes; everything in it is plain JSON."""
     schema = model.schema
@@ -120,6 +121,7 @@ def gather(
         "confusion": scored["confusion"],
         "predictions": scored["predictions"],
         "warnings": list(warnings),
+        "augmentation": None if augmentation is None else dict(augmentation),
     }
 
 

@@ -39,7 +39,7 @@ class MetricWords(NamedTuple):
 
 
 METRICS = {
-    "accuracy": MetricWords("accuracy", "share of rows whose class is right", True, SHARE),
+    "accuracy": MetricWords("accuracy", "share of predictions that are right", True, SHARE),
     "balanced_accuracy": MetricWords(
         "balanced accuracy",
         "mean over the classes of the share found: rare classes count alike",
@@ -54,7 +54,7 @@ METRICS = {
     ),
     "roc_auc": MetricWords(
         "ROC AUC",
-        "chance that a row of a class is ranked above a row of another: 0.5 is guessing",
+        "chance that a case of a class is ranked above a case of another: 0.5 is guessing",
         True,
         SHARE,
     ),
@@ -85,6 +85,7 @@ SPLITS = {
     "stratified": "drawn at random, with the same share of every class",
     "grouped": "drawn by groups: rows of one group are never on both sides",
     "time-ordered": "the latest rows",
+    "given": "the one that the data came with",
 }
 
 TASKS = {"binary": "two classes", "multiclass": "several classes", "regression": "a number"}

@@ -6,6 +6,7 @@ from typing import Any
 
 from popnet.report.facts import Facts
 from popnet.report.view import (
+    augmentation,
     board,
     curves,
     ensemble,
@@ -16,6 +17,7 @@ from popnet.report.view import (
     table,
     tested,
 )
+from popnet.report.view.fields import of_images
 from popnet.report.view.scores import Scores
 
 
@@ -23,6 +25,8 @@ def sections(facts: Facts) -> dict[str, Any]:
     """Return everything that the template shows beside the facts themselves."""
     scores = Scores(facts)
     return {
+        "images": of_images(facts),
+        "item": "image" if of_images(facts) else "row",
         "metric": scores.words,
         "better": "higher" if scores.greater else "lower",
         "head": headline.show(facts, scores),
@@ -34,6 +38,7 @@ def sections(facts: Facts) -> dict[str, Any]:
         "board": board.show(facts, scores),
         "curves": curves.show(facts, scores),
         "best": recipes.show(facts, scores),
+        "kept": augmentation.show(facts),
         "table": table.show(facts),
         "made": making.show(facts),
     }

@@ -8,6 +8,7 @@ from typing import Any
 
 from popnet.report import words
 from popnet.report.facts import Facts, Recipe
+from popnet.report.view.fields import CONVOLUTIONAL, foreign, idle
 from popnet.report.view.ranking import LEAST_SHARE, linear_share, recipes_by_score
 from popnet.report.view.scores import Scores
 from popnet.report.words import is_number
@@ -15,14 +16,18 @@ from popnet.report.words import is_number
 SHOWN = 30
 COLUMNS = 5
 """Settings with a column of their own: more do not fit a page or a sheet of paper."""
-IMPORTANT = ("learning_rate", "depth", "width", "activation", "norm", "dropout", "weight_decay")
+IMPORTANT = (
+    "learning_rate", "kind", "depth", "width", "stages", "patch", "activation", "norm", "dropout",
+    "weight_decay",
+)  # fmt: skip
 """Settings that get a column first."""
 
 
 def show(facts: Facts, scores: Scores) -> dict[str, Any]:
     """Return the rows of the recipes and the linear model, and the settings that all recipes share."""
     ranked = recipes_by_score(facts, scores)
-    varying = varying_fields(ranked)
+    unused = foreign(facts)
+    varying = [f for f in varying_fields(ranked) if f not in unused]
     columns = sorted(varying, key=_importance)[:COLUMNS]
     others = [f for f in varying if f not in columns]
     usual = next((r for r in ranked if r["name"] == "default"), None)
@@ -38,11 +43,12 @@ def show(facts: Facts, scores: Scores) -> dict[str, Any]:
             "name": r["name"],
             **_standing(r["score"], r["weight"], heaviest, scores),
             "folds": r["folds"],
-            "cells": [_cell(r["recipe"].get(f)) for f in columns],
+            "cells": [_cell(field_value(f, r["recipe"])) for f in columns],
             "others": [
-                (f, words.value(r["recipe"].get(f)))
+                (f, words.value(v))
                 for f in others
-                if usual is None or value_key(r["recipe"].get(f)) != value_key(usual["recipe"].get(f))
+                if (v := field_value(f, r["recipe"])) is not None
+                and (usual is None or value_key(v) != value_key(usual["recipe"].get(f)))
             ],
         }
         for i, r in shown
@@ -60,7 +66,13 @@ def show(facts: Facts, scores: Scores) -> dict[str, Any]:
         better = [r for _, r in shown if (scores.gain(r["score"], linear["score"]) or 0) > 0]
         rows.insert(len(better) if is_number(linear["score"]) else len(rows), row)
     fixed = (
-        [(f, words.value(v)) for f, v in ranked[0]["recipe"].items() if f not in varying]
+        [
+            (f, words.value(v))
+            for f, v in ranked[0]["recipe"].items()
+            if f not in varying
+            and f not in unused
+            and not all(idle(f, r["recipe"]) for r in ranked)
+        ]
         if ranked
         else []
     )
@@ -82,6 +94,11 @@ def varying_fields(recipes: Sequence[Recipe]) -> list[str]:
     """Return the fields whose values are not the same in all recipes, in the recipes' order."""
     fields = list(dict.fromkeys(f for r in recipes for f in r["recipe"]))
     return [f for f in fields if len({value_key(r["recipe"].get(f)) for r in recipes}) > 1]
+
+
+def field_value(field: str, recipe: Mapping[str, Any]) -> Any:
+    """Return a setting as it is shown: None where the kind of net has no such thing. A strength of 0 is shown."""
+    return None if field in CONVOLUTIONAL and idle(field, recipe) else recipe.get(field)
 
 
 def value_key(value: Any) -> str:

@@ -8,7 +8,8 @@ from typing import Any
 
 from popnet.report import words
 from popnet.report.facts import Facts, Member, Recipe
-from popnet.report.view.board import value_key
+from popnet.report.view.board import field_value, value_key
+from popnet.report.view.fields import foreign
 from popnet.report.view.ranking import recipe_name, recipes_by_score
 from popnet.report.view.scores import Scores
 from popnet.report.words import is_number
@@ -20,6 +21,7 @@ NAMED = 20
 
 def show(facts: Facts, scores: Scores) -> dict[str, Any]:
     """Return the comparison, the best recipe's TOML, the default's rank, and the counts of statuses."""
+    unused = foreign(facts)
     ranked = recipes_by_score(facts, scores)
     known = {r["id"]: r for r in ranked}
     usable = {m["recipe_id"] for m in facts["members"] if is_number(m["score"])}
@@ -40,10 +42,13 @@ def show(facts: Facts, scores: Scores) -> dict[str, Any]:
         "heads": [
             {"name": recipe_name(r, r["id"]), "score": scores.text(r["score"])} for r in compared
         ],
-        "rows": _differences(compared, default),
-        "toml": "".join(f"{k} = {json.dumps(v)}\n" for k, v in best["recipe"].items())
-        if best
-        else "",
+        "rows": [r for r in _differences(compared, default) if r["field"] not in unused],
+        # Strengths of 0 stay: left out of a file, they would be searched anew.
+        "toml": "".join(
+            f"{k} = {json.dumps(v)}\n"
+            for k, v in (best["recipe"] if best else {}).items()
+            if k not in unused
+        ),
         "best_name": recipe_name(best, best["id"]) if best else "",
         "whole": best is not None and is_number(best["score"]),
         "default": default and _standing(default, ranked, scores),
@@ -62,8 +67,8 @@ def _differences(compared: list[Recipe], default: Recipe | None) -> list[dict[st
     """Return a row for each setting in which the compared recipes differ."""
     rows = []
     for f in dict.fromkeys(f for r in compared for f in r["recipe"]):
-        values = [r["recipe"].get(f) for r in compared]
-        if len({value_key(v) for v in values}) > 1:
+        if len({value_key(r["recipe"].get(f)) for r in compared}) > 1:
+            values = [field_value(f, r["recipe"]) for r in compared]
             usual = value_key(default["recipe"].get(f)) if default else None
             cells = [
                 {"text": words.value(v), "changed": usual is not None and usual != value_key(v)}

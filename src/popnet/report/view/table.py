@@ -7,6 +7,7 @@ from typing import Any
 
 from popnet.report import words
 from popnet.report.facts import Column, Facts
+from popnet.report.view.fields import of_images
 
 CLASSES_SHOWN = 12
 MISSING_SHOWN = 10
@@ -63,19 +64,19 @@ def show(facts: Facts) -> dict[str, Any]:
         "classes": classes_shown,
         "classes_hidden": len(classes) - len(classes_shown),
         "split": words.SPLITS.get(d["split"], d["split"]),
-        "folds": _folds(d["split"], d["folds"]),
+        "folds": _folds(d["split"], d["folds"], "images" if of_images(facts) else "rows"),
     }
 
 
-def _folds(split: str, folds: int) -> str:
-    """Return how the rows that are no test rows train and validate the nets."""
+def _folds(split: str, folds: int, rows: str) -> str:
+    """Return how the rows (or images) that are no test rows train and validate the nets."""
     ordered, grouped = split == "time-ordered", split == "grouped"
     if folds < 1:
         return ""
     if folds == 1:
         if ordered:
-            return "Of the other rows the latest were kept for validation."
-        return "Of the other rows one part was kept for validation" + (
+            return f"Of the other {rows} the latest were kept for validation."
+        return f"Of the other {rows} one part was kept for validation" + (
             ", whole groups of them." if grouped else "."
         )
     if ordered:
@@ -86,6 +87,6 @@ def _folds(split: str, folds: int) -> str:
         )
     whole = "; rows of one group are always in the same fold" if grouped else ""
     return (
-        f"The other rows were cut into {folds} folds{whole}. Each recipe trains a net for every fold: on all "
+        f"The other {rows} were cut into {folds} folds{whole}. Each recipe trains a net for every fold: on all "
         "the other folds, validated on that one."
     )

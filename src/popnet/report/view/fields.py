@@ -1,0 +1,41 @@
+"""Which settings of a recipe say something: tables know no convolutions, images no periodic columns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from popnet.report.facts import Facts
+
+GEOMETRY = (
+    "translation", "crop", "rotation", "quarter_turn", "half_turn", "reflection", "vertical_reflection",
+    "scaling", "zoomed_crop", "shear", "elastic_alpha",
+)  # fmt: skip
+STRENGTHS = (*GEOMETRY, "brightness", "contrast", "saturation", "erasing", "cutmix")
+"""Transformations of images; 0 is off."""
+CONVOLUTIONAL = ("stages", "patch")
+IMAGES = ("kind", *CONVOLUTIONAL, *STRENGTHS, "elastic_sigma", "fill")
+"""Fields that say nothing about a net of a table."""
+TABLES = ("numeric_embedding", "embedding_size", "embedding_scale", "embedding_spread")
+"""Fields that say nothing about a net of images."""
+
+
+def of_images(facts: Facts) -> bool:
+    """Say whether the fit is one of images."""
+    return any(c["kind"] == "image" for c in facts["data"]["columns"])
+
+
+def foreign(facts: Facts) -> frozenset[str]:
+    """Return the fields that are of no use for this kind of data."""
+    return frozenset(TABLES if of_images(facts) else IMAGES)
+
+
+def idle(field: str, recipe: Mapping[str, Any]) -> bool:
+    """Say whether a field has no effect in a recipe, as stages of a net that has none, and a strength of 0."""
+    if field in CONVOLUTIONAL:
+        return recipe.get("kind", "mlp") == "mlp"
+    if field in STRENGTHS:
+        return recipe.get(field) == 0
+    if field == "elastic_sigma":
+        return not recipe.get("elastic_alpha")
+    return field == "fill" and not any(recipe.get(f) for f in GEOMETRY)
