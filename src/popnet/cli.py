@@ -27,7 +27,7 @@ BEGAN = time.monotonic()
 
 app = typer.Typer(
     name="popnet",
-    help="Train a population of neural nets on your table: search, ensemble and honest score in one run.",
+    help="Train a population of neural nets on your table or images: search, ensemble and honest score in one run.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -50,6 +50,14 @@ class Search(StrEnum):
     grid = "grid"
 
 
+class Augment(StrEnum):
+    """How the transformations of images are chosen."""
+
+    auto = "auto"
+    none = "none"
+    standard = "standard"
+
+
 class Ensemble(StrEnum):
     """How members are combined."""
 
@@ -67,15 +75,28 @@ ModelFolder = Annotated[
 ]
 Table = Annotated[
     str,
-    typer.Argument(metavar="TABLE", help="CSV (.gz too), Parquet, Arrow/Feather or JSON lines."),
+    typer.Argument(
+        metavar="DATA",
+        help="A table (CSV, .gz too, Parquet, Arrow/Feather, JSON lines), or images: a folder with a subfolder "
+        "for each class, a table of their paths, .npz, IDX.",
+    ),
+]
+ImageSize = Annotated[
+    str | None,
+    typer.Option(
+        help="Size of all images, as 64 or 48x64 (height x width). [default: by the data]"
+    ),
+]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="Refuse images of which a file cannot be read.")
 ]
 
 
 @app.command()
 def fit(
     table: Table,
-    target: Annotated[list[str], typer.Option("--target", "-t", help="Column to predict (repeat for several numbers).")],
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Model folder to write. [default: TABLE's name + .popnet]")] = None,
+    target: Annotated[list[str] | None, typer.Option("--target", "-t", help="Column to predict (repeat for several numbers); class folders need none.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Model folder to write. [default: DATA's name + .popnet]")] = None,
     time_limit: Annotated[str | None, typer.Option(help="For example 90s, 5m, 1h; counts from the command's start.")] = None,
     members: Annotated[int | None, typer.Option(help="Nets to train, whole recipes of a net a fold. [default: 40, or what the time allows]")] = None,
     search: Annotated[Search, typer.Option(help="How recipes are chosen.")] = Search.random,
@@ -89,16 +110,24 @@ def fit(
     group: Annotated[str | None, typer.Option(help="Column whose equal values stay on one side of every split.")] = None,
     time_column: Annotated[str | None, typer.Option("--time", help="Column that orders rows: the latest are held out.")] = None,
     drop: Annotated[list[str] | None, typer.Option(help="Column to leave out (repeatable).")] = None,
+    image_size: ImageSize = None,
+    strict: Strict = False,
+    augment: Annotated[Augment, typer.Option(help="Transformations of images: found by twins, none, or a mild standard set.")] = Augment.auto,
+    tta: Annotated[int, typer.Option(help="Views of each image that a prediction is the mean of.")] = 1,
     seed: Annotated[int, typer.Option(help="Of every random choice.")] = 0,
     workers: Annotated[int | None, typer.Option(help="Threads. [default: one a core]")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a model that is in the output folder.")] = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:  # fmt: skip
-    """Fit an ensemble of nets to a table; writes a model folder with its report."""
+    """Fit an ensemble of nets to a table or to images; writes a model folder with its report."""
     limit = None if time_limit is None else seconds(time_limit)
     folder = out or Path(
-        re.sub(r"(\.(csv|tsv|parquet|arrow|feather|ipc|jsonl|ndjson|gz))+$", "", Path(table).name)
+        re.sub(
+            r"(\.(csv|tsv|parquet|arrow|feather|ipc|jsonl|ndjson|gz|npz))+$",
+            "",
+            Path(table).resolve().name,
+        )
         + ".popnet"
     )
     from popnet.model import check_output
@@ -114,13 +143,14 @@ def fit(
         task=task.value if task else None, time_limit=limit, members=members, folds=folds,
         search=search.value, ensemble=ensemble.value, metric=metric,
         recipe=Recipe.load(recipe) if recipe else None, test_size=test_size, weight=weight, group=group,
-        time=time_column, drop=tuple(drop or ()), seed=seed, workers=workers,
+        time=time_column, drop=tuple(drop or ()), image_size=_size(image_size), strict=strict,
+        augment=augment.value, tta=tta, seed=seed, workers=workers,
     )  # fmt: skip
     command = "popnet " + " ".join(sys.argv[1:])
     with Watcher(quiet) as watch, _stopping() as stop:
         fitted = run(
-            table, target if len(target) > 1 else target[0], options, on_progress=watch, began=BEGAN,
-            stop=stop, command=command,
+            table, target[0] if target and len(target) == 1 else target, options, on_progress=watch,
+            began=BEGAN, stop=stop, command=command,
         )  # fmt: skip
         write_all(folder, fitted.model, fitted.facts)
     _print_fit(fitted, folder, as_json, quiet)
@@ -148,6 +178,17 @@ class _stopping:  # noqa: N801 - reads as a phrase in a with statement
         signal.signal(signal.SIGINT, self._before)
 
 
+def _size(text: str | None) -> tuple[int, int] | None:
+    """Read an image size: ``64`` or ``48x64``."""
+    if text is None:
+        return None
+    found = re.fullmatch(r"\s*(\d+)(?:\s*[x×]\s*(\d+))?\s*", text)
+    if not found:
+        raise InputError(f"--image-size {text!r} is no size; give 64 or 48x64 (height x width).")
+    height = int(found[1])
+    return height, int(found[2] or height)
+
+
 def _print_fit(fitted: Fitted, folder: Path, as_json: bool, quiet: bool) -> None:
     facts = fitted.facts
     metric = facts["metric"]["name"]
@@ -167,6 +208,7 @@ def _print_fit(fitted: Fitted, folder: Path, as_json: bool, quiet: bool) -> None
                     "interrupted": fitted.interrupted,
                     "warnings": facts["warnings"],
                     "notes": facts["notes"],
+                    **({"augmentation": facts["augmentation"]} if facts["augmentation"] else {}),
                 }
             )
         )
@@ -182,11 +224,82 @@ def _print_fit(fitted: Fitted, folder: Path, as_json: bool, quiet: bool) -> None
     print(f"{metric} {number(facts['score'])} (95 % interval {low} to {high}) {facts['scored_on']}")
     for b in facts["baselines"]:
         print(f"  {b['name']:<9} {number(b['metrics'][metric])}")
+    if facts["augmentation"]:
+        _print_check(facts["augmentation"])
     for text in facts["warnings"]:
         print(f"  note: {text}")
     print(f"{len(facts['members'])} members in {time.monotonic() - BEGAN:.0f} s")
     print(f"model   {folder}")
     print(f"report  {folder / 'report.html'}")
+
+
+def _print_check(check: dict[str, Any]) -> None:
+    """Print what was found about transformations of images: a line for each, with its interval in percentage points."""
+    print(
+        f"transformations, by {check['pairs']} pairs of twins each ({check['train']:,} images to train on, "
+        f"error without any {100 * check['error']:.1f} %), change of the error in points:"
+    )
+    for t in check["transformations"]:
+        low, high = -100 * t["high"], -100 * t["low"]
+        line = f"  {t['words']:<34} {-100 * t['gain']:+6.2f}  [{low:+6.2f}, {high:+6.2f}]  {t['verdict']}"
+        if t["verdict"] == "harms" and t["confused"]:
+            line += (
+                " ("
+                + ", ".join(f"{c['true']} taken for {c['taken_for']}" for c in t["confused"])
+                + ")"
+            )
+        print(line)
+
+
+@app.command()
+def augment(
+    folder: Annotated[str, typer.Argument(metavar="IMAGES", help="Images with classes, as fit takes them.")],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="PNG file for a contact sheet of the transformations.")] = None,
+    check: Annotated[bool, typer.Option("--check", help="Train twins with and without each transformation: which keep the class?")] = False,
+    target: Annotated[str | None, typer.Option("--target", "-t", help="Label column of a table of paths.")] = None,
+    pairs: Annotated[int, typer.Option(min=2, help="Pairs of twins for each transformation.")] = 4,
+    time_limit: Annotated[str | None, typer.Option(help="Of the check, for example 5m.")] = None,
+    image_size: ImageSize = None,
+    strict: Strict = False,
+    seed: Annotated[int, typer.Option(help="Of every random choice.")] = 0,
+    workers: Annotated[int | None, typer.Option(help="Threads. [default: one a core]")] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:  # fmt: skip
+    """Show transformations of images (--out), or find which of them keep the class (--check)."""
+    if out is None and not check:
+        raise InputError(
+            "augment needs --out FILE.png for a contact sheet, --check for the twins, or both."
+        )
+    if out is not None and out.suffix.lower() != ".png":
+        raise InputError(f"--out {out} must end in .png.")
+    from popnet.options import Options
+    from popnet.progress import Watcher
+    from popnet.transformations import examine
+
+    options = Options(
+        time_limit=None if time_limit is None else seconds(time_limit), image_size=_size(image_size),
+        strict=strict, seed=seed, workers=workers,
+    )  # fmt: skip
+    with Watcher(quiet) as watch, _stopping() as stop:
+        found = examine(folder, target, options, check=check, sheet=out is not None, pairs=pairs, on_progress=watch, stop=stop)  # fmt: skip
+    if out is not None and found.sheet is not None:
+        out.write_bytes(found.sheet)
+    if as_json:
+        print(
+            strict_json.dumps(
+                {
+                    "check": found.check,
+                    "sheet": None if out is None else str(out),
+                    "notes": found.notes,
+                }
+            )
+        )
+    elif not quiet:
+        if found.check is not None:
+            _print_check(found.check)
+        if out is not None:
+            print(f"sheet   {out}")
 
 
 @app.command()
@@ -195,9 +308,11 @@ def predict(
     table: Table,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="File to write: .csv, .csv.gz, .parquet or .jsonl. [default: stdout, CSV]")] = None,
     proba: Annotated[bool, typer.Option("--proba", help="Also a column of probabilities for each class.")] = False,
+    tta: Annotated[int | None, typer.Option(min=1, help="Views of each image that a prediction is the mean of. [default: as fitted]")] = None,
+    strict: Strict = False,
     quiet: Quiet = False,
 ) -> None:  # fmt: skip
-    """Predict a table, batch by batch: it may be larger than memory."""
+    """Predict a table, batch by batch: it may be larger than memory; or images."""
     from popnet.data.read import read_batches
     from popnet.data.write import write_batches
     from popnet.model import Model
@@ -206,11 +321,22 @@ def predict(
         raise InputError(f"--out {out} is the table itself; give another file.")
     if out is not None and out.resolve().parent == model.resolve():
         raise InputError(f"--out {out} lies in the model's folder; give another place.")
-    loaded = Model.load(model)
+    loaded = Model.load(model).with_views(tta)
     notes: list[str] = []
-    rows = write_batches(
-        loaded.predict_batches(read_batches(table), proba=proba, report=notes), out
-    )
+    if loaded.encoder.image is not None:
+        from popnet.progress import Progress, Watcher
+
+        with Watcher(quiet) as watch:
+            pictures = loaded.encoder.image.read(
+                table,
+                strict=strict,
+                on_progress=lambda d, n: watch(Progress("reading images", d, n)),
+            )
+        notes = pictures.notes
+        batches = iter([loaded.predict_pictures(pictures, proba=proba)])
+    else:
+        batches = loaded.predict_batches(read_batches(table), proba=proba, report=notes)
+    rows = write_batches(batches, out)
     if not quiet:
         for text in dict.fromkeys(notes):
             print(f"popnet: {text}", file=sys.stderr)
@@ -219,12 +345,23 @@ def predict(
 
 
 @app.command()
-def evaluate(model: ModelFolder, table: Table, as_json: Json = False, quiet: Quiet = False) -> None:
-    """Score a model on a table that has the target."""
+def evaluate(
+    model: ModelFolder,
+    table: Table,
+    tta: Annotated[int | None, typer.Option(min=1, help="Views of each image that a prediction is the mean of. [default: as fitted]")] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:  # fmt: skip
+    """Score a model on a table that has the target, or on images (on their test part, if they have one)."""
     from popnet.data.read import read_batches
     from popnet.model import Model
 
-    rows, values = Model.load(model).evaluate(read_batches(table))
+    loaded = Model.load(model).with_views(tta)
+    if (form := loaded.encoder.image) is not None:
+        name = loaded.encoder.target.names[0]
+        rows, values = loaded.evaluate_pictures(form.read(table, target=name, labels=True))
+    else:
+        rows, values = loaded.evaluate(read_batches(table))
     if as_json:
         print(strict_json.dumps({"rows": rows, "metrics": values}))
     elif not quiet:
@@ -276,7 +413,7 @@ def _version(value: bool) -> None:
 def root(
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
 ) -> None:  # fmt: skip
-    """Train a population of neural nets on your table."""
+    """Train a population of neural nets on your table or images."""
 
 
 def main() -> None:

@@ -10,23 +10,25 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-import polars as pl
 
 from popnet import baselines, ensemble, intervals, keys, metrics
 from popnet.data import rows as splits
-from popnet.data.encode import Encoder, fit_encoder, group_numbers, time_numbers
-from popnet.data.read import read_table
-from popnet.data.schema import Schema, infer_schema
-from popnet.dataset import Dataset
+from popnet.data.images.pictures import Pictures
+from popnet.data.images.read import is_image_source
 from popnet.errors import InputError
 from popnet.model import Model
+from popnet.options import Options
+from popnet.planning import Plan, pilot_fold, plan_images, plan_table, seed_of
 from popnet.population.members import Member, Result
 from popnet.population.predict import Net, predict
 from popnet.population.program import Arrays
 from popnet.population.train import Trainer
+from popnet.prepare.images import prepare_images
+from popnet.prepare.prepared import Prepared
+from popnet.prepare.table import prepare_table
+from popnet.progress import Progress
 from popnet.recipe import Recipe
 from popnet.search import budget
-from popnet.search.space import Space, default_space
 from popnet.search.strategies import STRATEGIES
 from popnet.types import Array
 
@@ -35,95 +37,6 @@ LINEAR_MEMBER_ROWS = 20_000
 
 MOST_CANDIDATES = 100
 """Recipes that are kept for the ensemble, the best by score; the others' weights and predictions are let go."""
-
-PILOT_SECONDS = 2.0
-"""Epochs shorter than this are timed twice before a run under a time limit is planned."""
-
-TIME_BLOCKS = 25
-"""Blocks of consecutive rows that the test part of a time-ordered split is resampled by."""
-
-
-@dataclass(frozen=True)
-class Options:
-    """What a user can choose about a fit; the command's options have the same names.
-
-    Attributes:
-        task: ``binary``, ``multiclass`` or ``regression``; None detects it from the target.
-        time_limit: seconds from the start of the command, all included; None for no limit.
-        members: nets to train, rounded up to whole recipes (each is trained on every fold); None for 40, or for as
-            many as the time limit allows.
-        folds: of the cross-validation; None chooses by the number of rows; 1 holds out a fifth.
-        search: ``random`` or ``grid``.
-        ensemble: ``greedy``, ``average`` or ``vote``.
-        metric: that the ensemble is chosen for; None for ``accuracy``, ``rmse``, or ``r2`` of several targets.
-        recipe: its fields that were set are kept in every net; those left out are searched. None searches all.
-        test_size: share of rows held out for the honest score; None chooses by the number of rows, 0 holds out none.
-        weight: column of row weights.
-        group: column whose equal values are never split between parts.
-        time: column by which parts are ordered: the latest rows are held out.
-        drop: columns to leave out.
-        keep: columns to use even if they look like identifiers, free text or duplicates.
-        tiny: whether a table may have fewer than 10 rows, or a class one row only.
-        seed: of every random choice.
-        workers: threads on a CPU; None for one a core.
-    """
-
-    task: str | None = None
-    time_limit: float | None = None
-    members: int | None = None
-    folds: int | None = None
-    search: str = "random"
-    ensemble: str = "greedy"
-    metric: str | None = None
-    recipe: Recipe | None = None
-    test_size: float | None = None
-    weight: str | None = None
-    group: str | None = None
-    time: str | None = None
-    drop: Sequence[str] = ()
-    keep: Sequence[str] = ()
-    tiny: bool = False
-    seed: int = 0
-    workers: int | None = None
-
-    def check(self) -> None:
-        """Raise `InputError` for the first impossible value, named."""
-        if self.time_limit is not None and not self.time_limit > 0:
-            raise InputError(f"The time limit must be above 0 seconds; got {self.time_limit:g}.")
-        for name, least in (("members", 1), ("folds", 1), ("workers", 1)):
-            value = getattr(self, name)
-            if value is not None and value < least:
-                raise InputError(f"{name} must be at least {least}; got {value}.")
-        if self.test_size is not None and not 0 <= self.test_size < 1:
-            raise InputError(f"test_size must be from 0 to below 1; got {self.test_size:g}.")
-        for name, known in (("search", STRATEGIES), ("ensemble", ("greedy", "average", "vote"))):
-            if getattr(self, name) not in known:
-                raise InputError(
-                    f"{name} must be one of {', '.join(known)}; got {getattr(self, name)!r}."
-                )
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a fit is: for people to watch.
-
-    Attributes:
-        stage: ``reading``, ``compiling``, ``training``, ``finishing``.
-        done: members that ended.
-        total: members to train, or None if the time decides.
-        left: seconds left, or None if unknown.
-        best: best validation score of a recipe so far, in the metric, or None.
-        metric: the metric's name.
-        note: something to say once.
-    """
-
-    stage: str
-    done: int = 0
-    total: int | None = None
-    left: float | None = None
-    best: float | None = None
-    metric: str = ""
-    note: str = ""
 
 
 @dataclass
@@ -153,21 +66,6 @@ class Fitted:
     interrupted: bool
 
 
-@dataclass(frozen=True)
-class _Table:
-    """A table made ready: rows with a target, encoded; the test part and the folds of the rest."""
-
-    schema: Schema
-    encoder: Encoder
-    data: Dataset
-    train: np.ndarray
-    test: np.ndarray
-    folds: list[splits.Fold]
-    split: str
-    notes: list[str]
-    test_groups: np.ndarray | None
-
-
 class _Pool:
     """The rows that some fold holds out, and where they stand among the out-of-fold predictions."""
 
@@ -179,7 +77,7 @@ class _Pool:
 
 def fit(
     source: Any,
-    target: str | Sequence[str],
+    target: str | Sequence[str] | None = None,
     options: Options = Options(),
     *,
     on_progress: Callable[[Progress], None] | None = None,
@@ -187,11 +85,12 @@ def fit(
     stop: threading.Event | None = None,
     command: str = "",
 ) -> Fitted:
-    """Fit an ensemble of nets to a table.
+    """Fit an ensemble of nets to a table, or to images.
 
     Args:
-        source: path of a table, a pandas or polars frame, or a two-dimensional array.
-        target: column to predict, or several for regression.
+        source: path of a table, a pandas or polars frame, or a two-dimensional array; or images: a folder with a
+            subfolder for each class, and what else `popnet.data.images.read.read_images` takes.
+        target: column to predict, or several for regression; images have it but in a table of paths.
         options: see `Options`.
         on_progress: called now and then with a `Progress`, on the calling thread.
         began: moment of ``time.monotonic()`` from which the time limit counts; default now.
@@ -205,7 +104,7 @@ def fit(
     clock = budget.Clock(time.monotonic() if began is None else began, options.time_limit)
     tell = on_progress or (lambda _: None)
     tell(Progress("reading", left=_finite(clock.left())))
-    table = prepare(source, target, options)
+    table = prepare(source, target, options, tell, clock)
     task = table.schema.target.task
     metric = metrics.choose(options.metric, task, len(table.schema.target.names))
     if options.ensemble == "vote" and task == "regression":
@@ -225,86 +124,31 @@ def fit(
     )
 
 
-def prepare(source: Any, target: str | Sequence[str], options: Options) -> _Table:
-    """Read, check, split and encode a table."""
-    frame = read_table(source)
-    schema = infer_schema(
-        frame, target, task=options.task, weight=options.weight, group=options.group, time=options.time,
-        drop=options.drop, keep=options.keep, **({"fewest_rows": 2, "single_rows": True} if options.tiny else {}),
-    )  # fmt: skip
-    notes: list[str] = []
-    usable = _usable(frame, schema, notes)
-    frame, numbers = frame.filter(usable), np.flatnonzero(usable) + 1
-    names = schema.target.names
-    rows = frame.height
-    classification = schema.target.task != "regression"
-    groups = times = None
-    if options.group:
-        groups = group_numbers(frame, options.group, row_numbers=numbers)
-    if options.time:
-        times = time_numbers(frame, schema, row_numbers=numbers)
-    order: dict[str, Any] = {
-        "stratify": frame[names[0]].rank("dense").to_numpy() if classification else None,
-        "groups": groups, "time": times,
-    }  # fmt: skip
-    fraction = budget.test_fraction(rows) if options.test_size is None else options.test_size
-    if fraction > 0:
-        part = splits.holdout(rows, fraction, options.seed, **order)
-    else:
-        part = splits.Fold(np.arange(rows, dtype=np.int32), np.zeros(0, np.int32))
-    encoder = fit_encoder(frame, schema, part.train, row_numbers=numbers)
-    features = encoder.transform(frame, report=notes, training=True, row_numbers=numbers)
-    y, keep = encoder.encode_target(frame, row_numbers=numbers)
-    if not keep.all():  # a value that counts as missing only once it is cast
-        raise InputError(f"The target {names[0]} has values that cannot be used; clean them first.")
-    data = Dataset(
-        features, y, "classification" if classification else "regression", encoder.n_outputs,
-        encoder.weights(frame, row_numbers=numbers),
-    )  # fmt: skip
-    folds = _folds(part.train, options, order)
-    split = "time-ordered" if times is not None else "grouped" if groups is not None else (
-        "stratified" if classification else "random")  # fmt: skip
-    test_groups = None if groups is None else groups[part.valid]
-    if times is not None:
-        place = np.argsort(np.argsort(times[part.valid], kind="stable"))
-        test_groups = place * TIME_BLOCKS // max(len(place), 1)
-    return _Table(schema, encoder, data, part.train, part.valid, folds, split, notes, test_groups)
+def prepare(
+    source: Any,
+    target: str | Sequence[str] | None,
+    options: Options,
+    tell: Callable[[Progress], None] = lambda _: None,
+    clock: budget.Clock | None = None,
+) -> Prepared:
+    """Read, check, split and encode what the user brings."""
+    if not isinstance(source, Pictures) and not is_image_source(source):
+        if target is None:
+            raise InputError("a table needs the column to predict; give it with --target.")
+        return prepare_table(source, target, options)
 
+    def images(done: int, total: int) -> None:
+        tell(
+            Progress(
+                "reading images", done, total, None if clock is None else _finite(clock.left())
+            )
+        )
 
-def _usable(frame: pl.DataFrame, schema: Schema, notes: list[str]) -> np.ndarray:
-    """Return which rows have every target and count for something, ``(N,)`` booleans."""
-    usable = np.ones(frame.height, bool)
-    for name in schema.target.names:
-        column = frame[name]
-        usable &= column.is_not_null().to_numpy()
-        if column.dtype.is_float():
-            usable &= ~column.is_nan().fill_null(False).to_numpy()
-    if schema.weight is not None:
-        weights = frame[schema.weight].cast(pl.Float64, strict=False)
-        nothing = usable & (weights == 0).fill_null(False).to_numpy()
-        # With hardly any others, let the checks of the weights say what is wrong.
-        if nothing.any() and (usable & ~nothing).sum() >= 2:
-            notes.append(f"{nothing.sum():,} rows of weight 0 are left out")
-            usable &= ~nothing
-    return usable
-
-
-def _folds(train: Array, options: Options, order: dict[str, Any]) -> list[splits.Fold]:
-    """Cut training rows into the folds asked for, or as many as are worth it and possible."""
-    k = options.folds or min(
-        budget.fold_count(len(train), options.members),
-        splits.most_folds(train, order["groups"], order["time"]),
-    )
-    folds = splits.folds(train, k, options.seed, **order)
-    most = budget.MOST_VALIDATION_ROWS
-    if k > 1 or len(folds[0].valid) <= most:
-        return folds
-    # More rows would cost time each epoch and say nothing new; what is over goes back to training.
-    rows, valid = folds[0]
-    picked = keys.generator(options.seed, "validation").permutation(len(valid))
-    if order["groups"] is None and order["time"] is None:
-        rows = np.sort(np.concatenate([rows, valid[picked[most:]]]))
-    return [splits.Fold(rows, np.sort(valid[picked[:most]]))]
+    if target is not None and not isinstance(target, str):
+        if len(target) > 1:
+            raise InputError("images have one target; give --target once, or leave it out.")
+        target = target[0]
+    return prepare_images(source, target, options, images)
 
 
 def relabelled(fitted: Fitted, labels: Sequence[Any]) -> Fitted:
@@ -328,7 +172,7 @@ class _Job:
     """One fit's training: candidates come in member by member, and an ensemble goes out."""
 
     def __init__(
-        self, table: _Table, metric: metrics.Metric, options: Options, clock: budget.Clock,
+        self, table: Prepared, metric: metrics.Metric, options: Options, clock: budget.Clock,
         tell: Callable[[Progress], None], stop: threading.Event,
     ) -> None:  # fmt: skip
         self.table, self.metric, self.options, self.clock, self.tell = (
@@ -340,8 +184,9 @@ class _Job:
         )
         self.pool = _Pool(table.folds, len(table.data))
         self.finishing = budget.finishing_seconds(options.time_limit, len(table.test))
+        pilot = [pilot_fold(table)] if table.encoder.image is not None else []
         self.trainer = Trainer(
-            Arrays(table.data, table.data, table.folds),
+            Arrays(table.data, table.data, [*table.folds, *pilot]),
             deadline=clock.training_deadline(self.finishing),
             workers=options.workers,
             stop=stop,
@@ -352,13 +197,19 @@ class _Job:
         self.training_seconds = 0.0
         self.scores: dict[int, float] = {}
         self.member_scores: dict[int, float] = {}
+        self.check: dict[str, Any] | None = None
 
     # --- training ------------------------------------------------------------------------------------
 
     def linear_members(self) -> None:
         """Train the linear model on every fold, as one more candidate, where that is cheap."""
         limit = self.options.time_limit
-        if len(self.table.train) > LINEAR_MEMBER_ROWS or (limit is not None and limit < 20):
+        images = self.table.encoder.image is not None
+        if (
+            images
+            or len(self.table.train) > LINEAR_MEMBER_ROWS
+            or (limit is not None and limit < 20)
+        ):
             return
         for k, fold in enumerate(self.table.folds):
             self._add(-1, k, -1, baselines.linear(self.table.data, fold.train, self.options.seed))
@@ -366,28 +217,14 @@ class _Job:
     def train(self) -> None:
         """Train members until they or the time are over, predicting each one's held-out rows as it ends."""
         began = self.clock.elapsed()
-        rows = max(len(f.train) for f in self.table.folds)
-        limit = self.options.time_limit
-        shapes = 3 if limit is None or limit >= 90 else 2 if limit >= 45 else 1
-        space = default_space(self.table.data, rows, self.options.recipe, shapes)
         folds = len(self.table.folds)
-        members = self.options.members
-        if members is None and limit is None:
-            members = budget.DEFAULT_MEMBERS
-        recipes_wanted = None if members is None else -(-members // folds)
-        epochs = space.base.epochs
-        self.tell(
-            Progress(
-                "compiling", total=members, left=_finite(self.clock.left()), metric=self.metric.name
-            )
-        )
-        if limit is not None:
-            epochs = self._affordable_epochs(space, members)
-        recipes = STRATEGIES[self.options.search](space, self.options.seed)
+        plan = self._plan()
+        self.check = plan.check
+        recipes = STRATEGIES[self.options.search](plan.space, self.options.seed)
         stream = self._members(
-            itertools.islice(recipes, recipes_wanted), min(epochs, space.base.epochs)
+            itertools.islice(recipes, plan.recipes), min(plan.epochs, plan.space.base.epochs)
         )
-        total = None if recipes_wanted is None else recipes_wanted * folds
+        total = None if plan.recipes is None else plan.recipes * folds
         owners: dict[int, int] = {}
 
         def numbered() -> Iterator[tuple[int, Member]]:
@@ -405,6 +242,19 @@ class _Job:
             self._report(total, began)
         self.training_seconds = self.clock.elapsed() - began
         self._in_order()
+
+    def _plan(self) -> Plan:
+        members, left = self.options.members, _finite(self.clock.left())
+        self.tell(Progress("compiling", total=members, left=left, metric=self.metric.name))
+        if self.table.schema.columns[0].kind != "image":
+            return plan_table(self.table, self.options, self.clock, self.trainer)
+        return plan_images(
+            self.table, self.options, self.clock, self.trainer, self.tell, self._watch
+        )
+
+    def _watch(self, other: Trainer) -> None:
+        """Stop another trainer of this fit with it."""
+        other.share_stop(self.trainer)
 
     def _let_go(self) -> None:
         """Forget the worst recipe's weights and predictions if there are very many recipes."""
@@ -432,31 +282,7 @@ class _Job:
             if epochs < recipe.epochs:
                 recipe = recipe.replace(epochs=epochs)
             for fold in range(len(self.table.folds)):
-                yield recipe_id, Member(recipe, self._seed(recipe_id), fold)
-
-    def _seed(self, recipe_id: int) -> int:
-        """Return a recipe's seed: one of its own, also among the runs of other seeds."""
-        return int(keys.key(self.options.seed, "member", recipe_id))
-
-    def _affordable_epochs(self, space: Space, members: int | None) -> int:
-        """Compile the shapes' programs with one epoch of each, and plan by what an epoch takes."""
-        pilots = [
-            Member(space.base.replace(epochs=1, **shape), self._seed(0)) for shape in space.shapes
-        ]
-
-        def spent() -> list[float]:
-            return [r.seconds for _, r in self.trainer.run(enumerate(pilots)) if r.epochs]
-
-        seconds = spent()
-        if seconds and max(seconds) < PILOT_SECONDS:
-            # Again, now that no other core is busy compiling: it had made them look slower.
-            seconds = spent() or seconds
-        if not seconds:
-            return space.base.epochs
-        return budget.affordable_epochs(
-            space.base.epochs, float(np.mean(seconds)), self.trainer.remaining(),
-            len(self.trainer.places), len(self.table.folds), members,
-        )  # fmt: skip
+                yield recipe_id, Member(recipe, seed_of(self.options, recipe_id), fold)
 
     def _too_late(self) -> bool:
         """Return whether there is no time left to predict more members before finishing."""
@@ -464,7 +290,7 @@ class _Job:
 
     def _add(self, recipe_id: int, fold: int, member: int, net: Net) -> None:
         rows = self.table.folds[fold].valid
-        outputs = predict([net], self.table.data.features, rows)[0]
+        outputs = predict([net], self.table.data.features, rows, views=self.options.tta)[0]
         candidate = self.candidates.get(recipe_id)
         if candidate is None:
             empty = np.full((len(self.pool.rows), outputs.shape[1]), np.nan, np.float32)
@@ -526,8 +352,9 @@ class _Job:
         complete = [c for c in self.candidates.values() if self._complete(c)]
         nets, weights, method, gain, member_weight = self._ensemble(complete, warnings)
         model = Model(
-            self.table.schema, self.table.encoder, nets, weights, method, self.metric.name
-        )
+            self.table.schema, self.table.encoder, nets, weights, method, self.metric.name,
+            views=self.options.tta,
+        )  # fmt: skip
         scored = self._score(model, gain)
         if self.trainer.interrupted and self.candidates:
             warnings.append(
@@ -549,7 +376,7 @@ class _Job:
             "seconds": seconds,
             "seed": self.options.seed,
         }
-        model = Model(model.schema, model.encoder, nets, weights, method, self.metric.name, saved)
+        model = replace(model, facts=saved)
         from popnet.report.gather import gather
 
         facts = gather(
@@ -561,7 +388,7 @@ class _Job:
                 "split": self.table.split, "folds": len(self.table.folds), "notes": self.table.notes,
                 "class_counts": self._class_counts(),
             },
-            seconds=seconds, warnings=warnings, command=command, options=self.options,
+            seconds=seconds, warnings=warnings, command=command, options=self.options, augmentation=self.check,
         )  # fmt: skip
         facts["notes"] = [*self.table.schema.describe(), *self.table.notes]
         return Fitted(model, facts, list(self.results.values()), self.trainer.interrupted)
@@ -572,8 +399,14 @@ class _Job:
         """Return nets, weights, method, what the ensemble gained, and the weight of each member of the population."""
         method: Any = self.options.ensemble
         if not complete:
-            nets = [net for c in self.candidates.values() for net in c.nets.values()]
-            ids = [i for c in self.candidates.values() for i in c.ids.values()]
+            found = [
+                (net, c.ids[fold]) for c in self.candidates.values() for fold, net in c.nets.items()
+            ]
+            # Nets that were cut short are taken where there are no others.
+            through = [
+                (net, i) for net, i in found if i < 0 or self.results[i].status != "interrupted"
+            ]
+            nets, ids = [net for net, _ in through or found], [i for _, i in through or found]
             if not nets:
                 why = (
                     "training was interrupted before a net had ended"

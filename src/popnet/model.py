@@ -11,7 +11,7 @@ import json
 import shutil
 import struct
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -25,10 +25,11 @@ from safetensors.numpy import save as save_tensors
 from popnet import ensemble, metrics, strict_json
 from popnet._version import __version__
 from popnet.data.encode import Encoder
+from popnet.data.images.pictures import TEST, Pictures
 from popnet.data.schema import Schema
-from popnet.dataset import Features
+from popnet.dataset import Features, Images
 from popnet.errors import InputError, ModelError
-from popnet.nn import mlp
+from popnet.nn import net
 from popnet.population.predict import Net, predict
 from popnet.recipe import Recipe
 from popnet.shape import Shape
@@ -62,6 +63,7 @@ class Model:
         method: how they are combined (`popnet.ensemble.Method`).
         metric: name of the metric that it was chosen for.
         facts: scores, baselines and how it was made, as in ``model.json``.
+        views: of each image that a prediction is the mean of, see `popnet.population.predict.predict`.
     """
 
     schema: Schema
@@ -71,6 +73,7 @@ class Model:
     method: ensemble.Method
     metric: str
     facts: Mapping[str, Any] = field(default_factory=dict)
+    views: int = 1
 
     @property
     def is_classifier(self) -> bool:
@@ -82,16 +85,28 @@ class Model:
         """The labels, in the order of the columns of `predict_proba`."""
         return self.encoder.target.classes
 
-    def scores(self, features: Features) -> np.ndarray:
+    def scores(self, features: Features | Images) -> np.ndarray:
         """Return probabilities ``(N, O)``, or standardised targets, of encoded rows."""
         out = np.empty((len(features), self.nets[0].shape.n_outputs))
         for start in range(0, len(features), BLOCK_ROWS):
             rows = np.arange(start, min(start + BLOCK_ROWS, len(features)))
-            outputs = predict(self.nets, features, rows)
+            outputs = predict(self.nets, features, rows, views=self.views)
             if self.is_classifier:
                 outputs = ensemble.softmax(outputs)
             out[rows] = ensemble.combine(outputs, self.weights, self.method)
         return out
+
+    def with_views(self, views: int | None) -> Model:
+        """Return the model with another number of views; None leaves it.
+
+        Raises:
+            InputError: several views are asked of a table's model.
+        """
+        if views is None:
+            return self
+        if views > 1 and self.encoder.image is None:
+            raise InputError("--tta is for images; the model takes a table.")
+        return replace(self, views=views)
 
     def predict_frame(
         self,
@@ -115,7 +130,14 @@ class Model:
         Raises:
             InputError: a column is missing, or a value cannot be taken as its column's kind.
         """
+        if self.encoder.image is not None:
+            raise InputError(
+                "the model takes images, not a table; give a folder or files of images."
+            )
         scores = self.scores(self.encoder.transform(frame, report=report, first_row=first_row))
+        return pl.DataFrame(self._columns(scores, proba))
+
+    def _columns(self, scores: np.ndarray, proba: bool) -> list[pl.Series]:
         names = self.encoder.target.names
         if self.is_classifier:
             labels = np.array(self.classes, dtype=object)[scores.argmax(1)]
@@ -131,7 +153,41 @@ class Model:
                 )
             values = self.encoder.decode_target(scores)
             columns = [pl.Series(name, values[:, k]) for k, name in enumerate(names)]
-        return pl.DataFrame(columns)
+        return columns
+
+    def predict_pictures(self, pictures: Pictures, *, proba: bool = False) -> pl.DataFrame:
+        """Predict images that were read in the model's format (`popnet.data.images.format.ImageFormat.read`).
+
+        Returns:
+            A column ``image`` with the files' names (or numbers from 1), one named like the target, and the probabilities.
+        """
+        assert self.encoder.image is not None
+        names = pictures.names or list(range(1, len(pictures.pixels) + 1))
+        scores = self.scores(self.encoder.image.images(pictures.pixels))
+        columns = self._columns(scores, proba)
+        taken = {c.name for c in columns}
+        return pl.DataFrame(
+            [pl.Series("image" if "image" not in taken else "file", names), *columns]
+        )
+
+    def evaluate_pictures(self, pictures: Pictures) -> tuple[int, dict[str, float]]:
+        """Return the number of images and every metric on them; of images with parts, on their test part.
+
+        Raises:
+            InputError: there are no labels, or one is of a class that the model does not know.
+        """
+        assert self.encoder.image is not None
+        if pictures.labels is None:
+            raise InputError("The images have no labels, so there is nothing to evaluate.")
+        rows = np.arange(len(pictures.labels))
+        if pictures.parts is not None and (pictures.parts == TEST).any():
+            rows = rows[pictures.parts == TEST]
+        name = self.encoder.target.names[0]
+        frame = pl.DataFrame({name: [pictures.labels[i] for i in rows]})
+        y, _ = self.encoder.encode_target(frame)
+        scores = self.scores(self.encoder.image.images(pictures.pixels[rows]))
+        values = metrics.all_of(self.encoder.target.task, *self.in_units(y, scores), None)
+        return len(rows), values
 
     def predict_batches(
         self,
@@ -194,6 +250,7 @@ class Model:
             "encoder": self.encoder.model_dump(mode="json"),
             "method": self.method,
             "metric": self.metric,
+            "views": self.views,
             "nets": nets,
             "facts": dict(self.facts),
             "weights_sha256": hashlib.sha256(data).hexdigest(),
@@ -268,7 +325,7 @@ class Model:
             shape = net_shape(recipe, encoder)
             trees = []
             for part, template in zip(
-                ("parameters", "running"), mlp.init(recipe, shape, 0), strict=True
+                ("parameters", "running"), net.init(recipe, shape, 0), strict=True
             ):
                 trees.append(_fill(template, tensors, f"{i}/{part}"))
             nets.append(Net(recipe, shape, *trees))
@@ -280,6 +337,7 @@ class Model:
             method=content["method"],
             metric=content["metric"],
             facts=content["facts"],
+            views=int(content.get("views", 1)),
         )
 
 
@@ -288,6 +346,7 @@ def net_shape(recipe: Recipe, encoder: Encoder) -> Shape:
     names = encoder.names
     return Shape.make(
         recipe,
+        image=encoder.image.size if encoder.image else None,
         n_numeric=len(names.numeric),
         n_flags=len(names.flags),
         levels=tuple(encoder.levels),

@@ -3,15 +3,43 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from popnet.fit import Progress
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a fit is: for people to watch.
+
+    Attributes:
+        stage: ``reading``, ``reading images``, ``augmentation``, ``planning``, ``compiling``, ``training``, ``finishing``.
+        done: members that ended.
+        total: members to train, or None if the time decides.
+        left: seconds left, or None if unknown.
+        best: best validation score of a recipe so far, in the metric, or None.
+        metric: the metric's name.
+        note: something to say once.
+    """
+
+    stage: str
+    done: int = 0
+    total: int | None = None
+    left: float | None = None
+    best: float | None = None
+    metric: str = ""
+    note: str = ""
+
+
+COUNTED = {"reading images": "read", "augmentation": "twins"}
+"""Stages beside the training that are counted, and what is counted."""
 
 
 def line(p: Progress) -> str:
     """Return one line for people: stage, members done, best score, time left."""
     parts = [p.stage]
+    if p.total and p.stage in COUNTED:
+        parts = [f"{p.stage}: {p.done:,} of {p.total:,} {COUNTED[p.stage]}"]
     if p.stage == "training":
         parts = [f"{p.done} members" if p.total is None else f"{p.done} of {p.total} members"]
     if p.best is not None:

@@ -28,6 +28,7 @@ from popnet.data.columns import (
     epoch_seconds,
     fit_record,
 )
+from popnet.data.images.format import ImageFormat
 from popnet.data.schema import Schema
 from popnet.data.target import Target, check_magnitude
 from popnet.dataset import Features
@@ -70,6 +71,7 @@ class Encoder(BaseModel):
         scales: one a regression target; empty for a classification.
         weight: column of row weights, or None.
         other: columns of the training table that are not read.
+        image: how images are taken; None for a table.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -79,6 +81,7 @@ class Encoder(BaseModel):
     scales: tuple[TargetScale, ...] = ()
     weight: str | None = None
     other: tuple[str, ...] = ()
+    image: ImageFormat | None = None
 
     @property
     def n_outputs(self) -> int:
@@ -304,16 +307,22 @@ def fit_encoder(
             f"no feature varies in the {len(rows)} training rows; give more rows or other columns."
         )
     fitted = {r.name for r in records}
-    scales: tuple[TargetScale, ...] = ()
-    if target.task == "regression":
-        scales = tuple(_fit_target(frame[name].gather(rows), numbers) for name in target.names)
     return Encoder(
         columns=tuple(records),
         target=target,
-        scales=scales,
+        scales=fit_scales(frame, target, rows, numbers),
         weight=schema.weight,
         other=tuple(c.name for c in schema.columns if c.name not in fitted),
     )
+
+
+def fit_scales(
+    frame: pl.DataFrame, target: Target, rows: np.ndarray, numbers: RowNumbers = 1
+) -> tuple[TargetScale, ...]:
+    """Return mean and deviation of each regression target over some rows; nothing for classes."""
+    if target.task != "regression":
+        return ()
+    return tuple(_fit_target(frame[name].gather(rows), numbers) for name in target.names)
 
 
 def _says_something(record: Record, values: pl.Series) -> bool:

@@ -20,6 +20,7 @@ from popnet.data.cast import (
 )
 
 Kind = Literal[
+    "image",
     "numeric",
     "discrete",
     "boolean",

@@ -99,6 +99,8 @@ class Schema(BaseModel):
             n = self.rows_without_target
             which = "1 row without a target is" if n == 1 else f"{n:,} rows without a target are"
             lines.append(f"{which} left out")
+        if any(c.kind == "image" for c in self.columns):
+            return [f"{self.rows:,} images", *lines[1:]]
         kinds = Counter(c.kind for c in self.features)
         counts = ", ".join(f"{kinds[k]} {k}" for k in USED_KINDS if kinds[k])
         lines.append(f"{len(self.features)} features: {counts}")

@@ -1,0 +1,81 @@
+"""How a model takes images: what reading and standardising them needs, saved with the model."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from popnet.data.images.pictures import Pictures, Progress
+from popnet.dataset import Images
+from popnet.types import Array
+
+
+class ImageFormat(BaseModel):
+    """The one form that all images of a model have.
+
+    Attributes:
+        height, width: in pixels.
+        channels: 1 (grey) or 3 (red, green, blue).
+        fit: how images of another shape are brought to this one, see `read_images`.
+        value_range: what the pixels' 0 and 255 stand for in arrays.
+        mean, std, background: of each channel, see `popnet.dataset.Images`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    height: int = Field(ge=1)
+    width: int = Field(ge=1)
+    channels: Literal[1, 3]
+    fit: Literal["pad", "crop", "stretch"] = "pad"
+    value_range: tuple[float, float] = (0.0, 255.0)
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    background: tuple[float, ...]
+
+    @classmethod
+    def of(cls, pictures: Pictures, rows: Array, fit: str = "pad") -> ImageFormat:
+        """Return the format of pictures; mean, deviation and background are those of some rows."""
+        measured = Images.measured(pictures.pixels, rows)
+        height, width, channels = measured.size
+        return cls.model_validate(
+            {
+                "height": height, "width": width, "channels": channels, "fit": fit,
+                "value_range": tuple(map(float, pictures.value_range)),
+                "mean": tuple(map(float, measured.mean)),
+                "std": tuple(map(float, measured.std)),
+                "background": tuple(map(float, measured.background)),
+            }
+        )  # fmt: skip
+
+    @property
+    def size(self) -> tuple[int, int, int]:
+        """Height, width and channels."""
+        return self.height, self.width, self.channels
+
+    def images(self, pixels: Array) -> Images:
+        """Return pixels ``(N, height, width, channels)`` uint8 as nets take them."""
+        mean, std, background = (
+            np.array(v, np.float32) for v in (self.mean, self.std, self.background)
+        )
+        return Images(pixels, mean, std, background)
+
+    def read(
+        self,
+        source: Any,
+        *,
+        target: str | None = None,
+        labels: bool = False,
+        strict: bool = False,
+        on_progress: Progress | None = None,
+    ) -> Pictures:
+        """Read images of any size and mode in this format; see `read_images`."""
+        from popnet.data.images.read import read_images  # loads Pillow, which tables do not need
+
+        is_array = isinstance(source, np.ndarray) or str(source).lower().endswith(".npz")
+        return read_images(
+            source, size=(self.height, self.width), fit=self.fit, channels=self.channels,
+            value_range=self.value_range if is_array else None, target=target, need_labels=labels,
+            strict=strict, on_progress=on_progress,
+        )  # fmt: skip

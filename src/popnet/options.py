@@ -1,0 +1,84 @@
+"""What a user can choose about a fit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from popnet.errors import InputError
+from popnet.recipe import Recipe
+from popnet.search.strategies import STRATEGIES
+
+
+AUGMENT = ("auto", "none", "standard")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a user can choose about a fit; the command's options have the same names.
+
+    Attributes:
+        task: ``binary``, ``multiclass`` or ``regression``; None detects it from the target.
+        time_limit: seconds from the start of the command, all included; None for no limit.
+        members: nets to train, rounded up to whole recipes (each is trained on every fold); None for 40, or for as
+            many as the time limit allows.
+        folds: of the cross-validation; None chooses by the number of rows; 1 holds out a fifth.
+        search: ``random`` or ``grid``.
+        ensemble: ``greedy``, ``average`` or ``vote``.
+        metric: that the ensemble is chosen for; None for ``accuracy``, ``rmse``, or ``r2`` of several targets.
+        recipe: its fields that were set are kept in every net; those left out are searched. None searches all.
+        test_size: share of rows held out for the honest score; None chooses by the number of rows, 0 holds out none.
+        weight: column of row weights.
+        group: column whose equal values are never split between parts.
+        time: column by which parts are ordered: the latest rows are held out.
+        drop: columns to leave out.
+        keep: columns to use even if they look like identifiers, free text or duplicates.
+        tiny: whether a table may have fewer than 10 rows, or a class one row only.
+        image_size: height and width to which images are brought; None chooses by the data.
+        strict: whether an image file that cannot be read is an error.
+        augment: ``auto`` trains twins first to find which transformations of images keep the class, ``none`` uses
+            no transformation, ``standard`` small shifts, turns and morphing without asking.
+        tta: views of each image that a prediction is the mean of; 1 is the image alone.
+        seed: of every random choice.
+        workers: threads on a CPU; None for one a core.
+    """
+
+    task: str | None = None
+    time_limit: float | None = None
+    members: int | None = None
+    folds: int | None = None
+    search: str = "random"
+    ensemble: str = "greedy"
+    metric: str | None = None
+    recipe: Recipe | None = None
+    test_size: float | None = None
+    weight: str | None = None
+    group: str | None = None
+    time: str | None = None
+    drop: Sequence[str] = ()
+    keep: Sequence[str] = ()
+    tiny: bool = False
+    image_size: tuple[int, int] | None = None
+    strict: bool = False
+    augment: str = "auto"
+    tta: int = 1
+    seed: int = 0
+    workers: int | None = None
+
+    def check(self) -> None:
+        """Raise `InputError` for the first impossible value, named."""
+        if self.time_limit is not None and not self.time_limit > 0:
+            raise InputError(f"The time limit must be above 0 seconds; got {self.time_limit:g}.")
+        for name, least in (("members", 1), ("folds", 1), ("workers", 1), ("tta", 1)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise InputError(f"{name} must be at least {least}; got {value}.")
+        if self.test_size is not None and not 0 <= self.test_size < 1:
+            raise InputError(f"test_size must be from 0 to below 1; got {self.test_size:g}.")
+        for name, known in (
+            ("search", STRATEGIES), ("ensemble", ("greedy", "average", "vote")), ("augment", AUGMENT),
+        ):  # fmt: skip
+            if getattr(self, name) not in known:
+                raise InputError(
+                    f"{name} must be one of {', '.join(known)}; got {getattr(self, name)!r}."
+                )

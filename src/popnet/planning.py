@@ -1,0 +1,259 @@
+"""What a fit trains in the time that it has: the space, how many recipes, how many epochs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from popnet import keys
+from popnet.dataset import Dataset, Images
+from popnet.nn import net
+from popnet.options import Options
+from popnet.population.members import Member
+from popnet.population.train import Trainer
+from popnet.prepare.prepared import Prepared
+from popnet.progress import Progress
+from popnet.recipe import Recipe
+from popnet.search import budget
+from popnet.search.image_space import WIDTHS, image_space
+from popnet.search.space import Space, default_space
+from popnet.shape import Shape
+from popnet.study import augmentation
+from popnet.types import Array
+
+PILOT_SECONDS = 2.0
+"""Epochs shorter than this are timed twice before a run under a time limit is planned."""
+
+PILOT_IMAGES = 1024
+"""Images of the trainings that time a net."""
+
+SAFETY = 0.88
+"""Share of the time that is planned for training images: a plan that is a little short costs a whole member."""
+
+SPEED_EXPONENT = 0.82
+"""An image's time grows with this power of a net's multiplications (measured from 16 to 32 channels)."""
+
+ENOUGH, MOST_STRETCH = 0.6, 2
+"""A wider net is taken if it can have this share of its usual epochs; no net has more than so many times of them."""
+
+CHECK_SHARE, CHECK_SECONDS = 0.2, 240.0
+"""At most this share of a time limit, and so many seconds, go into the check of the transformations."""
+
+IMAGE_WIDTH, IMAGE_MEMBERS = 16, 10
+"""Channels and members of a fit of images without a time limit."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be trained.
+
+    Attributes:
+        space: where recipes come from.
+        recipes: how many, or None for as many as the time allows.
+        epochs: of a member.
+        check: what was found about transformations of images, as plain JSON; None if nothing was asked.
+    """
+
+    space: Space
+    recipes: int | None
+    epochs: int
+    check: dict[str, Any] | None = None
+
+
+def seed_of(options: Options, recipe_id: int) -> int:
+    """Return a recipe's seed: one of its own, also among the runs of other seeds."""
+    return int(keys.key(options.seed, "member", recipe_id))
+
+
+def plan_table(prepared: Prepared, options: Options, clock: budget.Clock, trainer: Trainer) -> Plan:
+    """Plan a fit of a table: under a time limit, by what an epoch takes."""
+    rows = max(len(f.train) for f in prepared.folds)
+    limit = options.time_limit
+    shapes = 3 if limit is None or limit >= 90 else 2 if limit >= 45 else 1
+    space = default_space(prepared.data, rows, options.recipe, shapes)
+    members = options.members
+    if members is None and limit is None:
+        members = budget.DEFAULT_MEMBERS
+    recipes = None if members is None else -(-members // len(prepared.folds))
+    epochs = space.base.epochs
+    if limit is not None:
+        epochs = min(epochs, _affordable_epochs(space, members, prepared, options, trainer))
+    return Plan(space, recipes, epochs)
+
+
+def _affordable_epochs(
+    space: Space, members: int | None, prepared: Prepared, options: Options, trainer: Trainer
+) -> int:
+    """Compile the shapes' programs with one epoch of each, and plan by what an epoch takes."""
+    pilots = [
+        Member(space.base.replace(epochs=1, **shape), seed_of(options, 0)) for shape in space.shapes
+    ]
+
+    def spent() -> list[float]:
+        return [r.seconds for _, r in trainer.run(enumerate(pilots)) if r.epochs]
+
+    seconds = spent()
+    if seconds and max(seconds) < PILOT_SECONDS:
+        # Again, now that no other core is busy compiling: it had made them look slower.
+        seconds = spent() or seconds
+    if not seconds:
+        return space.base.epochs
+    return budget.affordable_epochs(
+        space.base.epochs, float(np.mean(seconds)), trainer.remaining(),
+        len(trainer.places), len(prepared.folds), members,
+    )  # fmt: skip
+
+
+# --- images ----------------------------------------------------------------------------------------
+
+
+def pilot_fold(prepared: Prepared) -> tuple[Array, Array]:
+    """Return a fold of a few batches, by which training is timed with the very program that trains the members."""
+    fold = prepared.folds[0]
+    return fold.train[:PILOT_IMAGES], fold.valid[:PILOT_IMAGES]
+
+
+def plan_images(
+    prepared: Prepared,
+    options: Options,
+    clock: budget.Clock,
+    trainer: Trainer,
+    tell: Callable[[Progress], None],
+    watch: Callable[[Trainer], None],
+) -> Plan:
+    """Plan a fit of images: which transformations, how wide a net, how many recipes and epochs.
+
+    Args:
+        prepared: the data.
+        options: the user's.
+        clock: the time limit.
+        trainer: that will train the members; its last fold is `pilot_fold`.
+        tell: receives how far it is.
+        watch: receives the trainer of the twins, to stop it with the fit.
+    """
+    images = prepared.data.features
+    assert isinstance(images, Images)
+    policy, record = _policy(prepared, options, clock, tell, watch)
+    rows = max(len(f.train) for f in prepared.folds)
+    folds = len(prepared.folds)
+
+    def space(width: int) -> Space:
+        return image_space(images.size, rows, width, policy, options.recipe)
+
+    if options.time_limit is None:
+        wanted = -(-(options.members or IMAGE_MEMBERS) // folds)
+        base = space(IMAGE_WIDTH)
+        return Plan(base, wanted, base.base.epochs, record)
+    tell(Progress("planning", left=_left(clock)))
+    workers = len(trainer.places)
+
+    def time_of(width: int) -> float:
+        return _image_seconds(space(width).base, prepared, options, trainer)
+
+    def affordable(seconds_per_image: float, recipes: int) -> float:
+        """Return the epochs that so many recipes can have."""
+        rounds = -(-recipes * folds // workers)
+        return SAFETY * trainer.remaining() / (rounds * rows * seconds_per_image)
+
+    fewest = 1 if options.members else budget.fewest_recipes(folds, workers)
+    if options.members:
+        fewest = -(-options.members // folds)
+    measured = {IMAGE_WIDTH: time_of(IMAGE_WIDTH)}
+    width = IMAGE_WIDTH
+    if options.recipe is None or "width" not in options.recipe.model_fields_set:
+        width = _widest(
+            space, prepared.data, measured[IMAGE_WIDTH], lambda t: affordable(t, fewest)
+        )
+    if width not in measured:
+        measured[width] = time_of(width)
+    chosen, each = space(width), measured[width]
+    recipes = fewest
+    if not options.members:
+        while affordable(each, recipes + fewest) >= chosen.base.epochs:
+            recipes += fewest
+    epochs = int(np.clip(affordable(each, recipes), 1, MOST_STRETCH * chosen.base.epochs))
+    if options.recipe is not None and "epochs" in options.recipe.model_fields_set:
+        epochs = min(epochs, chosen.base.epochs)
+    return Plan(chosen, recipes, epochs, record)
+
+
+def _widest(
+    space: Callable[[int], Space], data: Dataset, seconds: float, epochs: Callable[[float], float]
+) -> int:
+    """Return the widest net that can still be trained for a good part of its epochs.
+
+    Args:
+        space: of a width.
+        data: the fit's.
+        seconds: measured, for an image in training, of a net `IMAGE_WIDTH` wide.
+        epochs: that can be afforded at so many seconds an image.
+    """
+    products = {w: net.multiply_adds(Shape.of(space(w).base, data)) for w in WIDTHS}
+    best = WIDTHS[0]
+    for width in WIDTHS:
+        estimate = seconds * (products[width] / products[IMAGE_WIDTH]) ** SPEED_EXPONENT
+        if epochs(estimate) >= ENOUGH * space(width).base.epochs:
+            best = width
+    return best
+
+
+def _image_seconds(recipe: Recipe, prepared: Prepared, options: Options, trainer: Trainer) -> float:
+    """Measure what an image costs in a training with all workers busy, by a training of a few batches."""
+    workers, pilot = len(trainer.places), len(prepared.folds)
+    count = len(pilot_fold(prepared)[0])
+    seconds: list[float] = []
+    for _ in range(2):  # the first while others wait for the compiler
+        members = [
+            Member(recipe.replace(epochs=1), seed_of(options, k), pilot) for k in range(workers)
+        ]
+        seconds = [r.seconds for _, r in trainer.run(enumerate(members)) if r.epochs] or seconds
+    return float(np.mean(seconds)) / count if seconds else 1e-2
+
+
+def _policy(
+    prepared: Prepared,
+    options: Options,
+    clock: budget.Clock,
+    tell: Callable[[Progress], None],
+    watch: Callable[[Trainer], None],
+) -> tuple[dict[str, float], dict[str, Any] | None]:
+    """Return the fields of the transformations that are used, and what was found about them."""
+    images = prepared.data.features
+    assert isinstance(images, Images)
+    standard = standard_policy(images.size)
+    if options.augment == "none":
+        return {}, None
+    if options.augment == "standard":
+        return standard, None
+    deadline = None
+    if options.time_limit is not None:
+        share = min(CHECK_SHARE * options.time_limit, CHECK_SECONDS)
+        deadline = time.monotonic() + min(share, 0.5 * clock.left())
+
+    def progress(done: int, total: int) -> None:
+        tell(Progress("augmentation", done, total, _left(clock)))
+
+    found = augmentation.check(
+        prepared.data, prepared.train, seed=options.seed, deadline=deadline, workers=options.workers,
+        trainer_made=watch, on_progress=progress,
+    )  # fmt: skip
+    if found is None:
+        return standard, None
+    return found.policy(), augmentation.record(found, prepared.schema.target.classes)
+
+
+def standard_policy(image: tuple[int, int, int]) -> dict[str, float]:
+    """Return mild transformations that hardly ever change a class, for when nothing was measured."""
+    return {
+        "translation": 0.06, "rotation": 8.0, "scaling": 0.1, "shear": 5.0,
+        **augmentation.elastic(min(image[:2]), 0.7),
+    }  # fmt: skip
+
+
+def _left(clock: budget.Clock) -> float | None:
+    left = clock.left()
+    return float(left) if np.isfinite(left) else None

@@ -1,0 +1,39 @@
+"""Data made ready for a fit, whatever it was before."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from popnet.data import rows as splits
+from popnet.data.encode import Encoder
+from popnet.data.schema import Schema
+from popnet.dataset import Dataset
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Rows with a target, encoded; the test part and the folds of the rest.
+
+    Attributes:
+        schema: what the data is.
+        encoder: fitted on the training rows.
+        data: all rows.
+        train: row numbers that may be trained on.
+        test: row numbers held out for the score.
+        folds: of ``train``.
+        split: how the parts were drawn, see `popnet.report.facts.Data`.
+        notes: lines for people.
+        test_groups: ``(len(test),)``, what the score's interval resamples together, or None.
+    """
+
+    schema: Schema
+    encoder: Encoder
+    data: Dataset
+    train: np.ndarray
+    test: np.ndarray
+    folds: list[splits.Fold]
+    split: str
+    notes: list[str]
+    test_groups: np.ndarray | None

@@ -1,0 +1,306 @@
+"""Which transformations of images keep the class: twins with and without each of them.
+
+A small net is trained on a sample of the images, once without any transformation and once with each, everything else
+equal (seed, initial weights, batches, rows). What is compared is their errors on images that are not transformed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from popnet import keys
+from popnet.dataset import Dataset, Images
+from popnet.population.members import Member
+from popnet.population.predict import Net, predict
+from popnet.population.program import Arrays
+from popnet.population.train import Trainer
+from popnet.recipe import Recipe
+from popnet.study.effects import Effect, effect
+from popnet.types import Array
+
+GENTLE = (
+    "translation", "rotation", "scaling", "shear", "elastic_alpha", "zoomed_crop", "brightness", "contrast",
+    "saturation", "erasing",
+)  # fmt: skip
+"""Transformations that are used unless they harm; the others only if they help."""
+
+BENDING = ("translation", "rotation", "scaling", "shear", "elastic_alpha", "zoomed_crop")
+"""Those whose strengths are lowered where several are used at once."""
+
+MOST_TRAIN, MOST_VALID, MOST_SIDE = 1000, 1500, 32
+STEPS = 1200
+"""Few images for many steps: what a transformation is worth shows where a net would learn its images by heart."""
+
+CONFUSIONS = 3
+
+
+@dataclass(frozen=True)
+class Transformation:
+    """One transformation as it is tried.
+
+    Attributes:
+        name: of the recipe's field.
+        words: for people, such as "turns up to 15 degrees".
+        fields: changes of the recipe.
+    """
+
+    name: str
+    words: str
+    fields: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a transformation does.
+
+    Attributes:
+        transformation: which.
+        effect: on the error, the share of wrong classes (or the squared error of scaled targets).
+        confused: pairs of classes ``(true, taken for, more often by)`` that it makes harder to tell apart.
+    """
+
+    transformation: Transformation
+    effect: Effect
+    confused: tuple[tuple[int, int, int], ...]
+
+
+@dataclass(frozen=True)
+class Check:
+    """What was found, and how.
+
+    Attributes:
+        findings: one for each transformation.
+        error: of the twins without any.
+        pairs: twins of each transformation.
+        train, valid: images of a twin.
+        recipe: of the twins without any.
+    """
+
+    findings: tuple[Finding, ...]
+    error: float
+    pairs: int
+    train: int
+    valid: int
+    recipe: Recipe
+
+    def policy(self) -> dict[str, float]:
+        """Return the fields of the transformations that keep the class."""
+        kept = []
+        for f in self.findings:
+            name, verdict = f.transformation.name, f.effect.verdict
+            gentle = name in GENTLE and verdict != "harms" and f.effect.mean >= 0
+            if verdict == "helps" or gentle:
+                kept.append(f.transformation)
+        # Together they are to bend an image about as much as two of them.
+        together = sum(t.name in BENDING for t in kept)
+        share = min(1.0, (2 / max(together, 1)) ** 0.5)
+        fields: dict[str, float] = {}
+        for t in kept:
+            fields |= t.fields
+            if t.name in BENDING:
+                fields[t.name] = round(t.fields[t.name] * share, 4)
+        return fields
+
+
+def transformations(image: tuple[int, int, int]) -> list[Transformation]:
+    """Return what is tried on images of a height, width and number of channels."""
+    side = min(image[:2])
+    tried = [
+        Transformation("translation", "shifts up to 8 % of the side", {"translation": 0.08}),
+        Transformation("rotation", "turns up to 12 degrees", {"rotation": 12.0}),
+        Transformation("scaling", "scaling up to 15 %", {"scaling": 0.15}),
+        Transformation("shear", "shear up to 10 degrees", {"shear": 10.0}),
+        Transformation("elastic_alpha", "nonlinear morphing", elastic(side)),
+        Transformation("zoomed_crop", "crops of at least 60 % of the area", {"zoomed_crop": 0.4}),
+        Transformation("reflection", "left and right exchanged", {"reflection": 0.5}),
+        Transformation("vertical_reflection", "top and bottom exchanged", {"vertical_reflection": 0.5}),
+        Transformation("quarter_turn", "quarter turns", {"quarter_turn": 0.5}),
+        Transformation("half_turn", "half turns", {"half_turn": 0.5}),
+        Transformation("brightness", "brightness changed up to 30 %", {"brightness": 0.3}),
+        Transformation("contrast", "contrast changed up to 30 %", {"contrast": 0.3}),
+        Transformation("erasing", "a rectangle erased", {"erasing": 0.4}),
+    ]  # fmt: skip
+    if image[2] == 3:
+        tried.append(
+            Transformation("saturation", "saturation changed up to 40 %", {"saturation": 0.4})
+        )
+    return tried
+
+
+def elastic(side: int, strength: float = 1.0) -> dict[str, float]:
+    """Return nonlinear morphing as strong on images of a side as Simard et al. (2003) took it on 29 pixels (times 0.6)."""
+    return {
+        "elastic_alpha": round(strength * 20.0 * (side / 29) ** 2, 2),
+        "elastic_sigma": round(max(4.0 * side / 29, 1.0), 2),
+    }
+
+
+def check(
+    data: Dataset,
+    rows: Array,
+    *,
+    seed: int = 0,
+    pairs: int = 4,
+    deadline: float | None = None,
+    workers: int | None = None,
+    trainer_made: Callable[[Trainer], None] | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Check | None:
+    """Train twins and compare them.
+
+    Args:
+        data: whose features are images.
+        rows: ``(n,)``, which of them may be used, in training and in comparing.
+        seed: of the sample and of the twins.
+        pairs: twins of each transformation, each on rows of its own.
+        deadline: moment of ``time.monotonic()`` at which training ends.
+        workers: threads.
+        trainer_made: receives the trainer, to stop it from elsewhere.
+        on_progress: called with the members trained and their number.
+
+    Returns:
+        What was found, of the pairs that were through; None if none was.
+    """
+    assert isinstance(data.features, Images)
+    small, folds = _sample(data, np.asarray(rows), pairs, seed)
+    image = small.features.size if isinstance(small.features, Images) else (1, 1, 1)
+    base = twin_recipe(image, len(folds[0][0]))
+    tried = transformations(image)
+    recipes = [base, *(base.replace(**t.fields) for t in tried)]
+    # A pair's members come one after another, so that a deadline cuts off whole pairs.
+    members = [
+        Member(r, int(keys.key(seed, "twin", k)), k) for k in range(len(folds)) for r in recipes
+    ]
+    trainer = Trainer(Arrays(small, small, folds), deadline=deadline, workers=workers)
+    if trainer_made is not None:
+        trainer_made(trainer)
+    losses: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+    done = 0
+    for i, result in trainer.run(enumerate(members)):
+        done += 1
+        if on_progress is not None:
+            on_progress(done, len(members))
+        if result.usable and result.status in ("finished", "stopped"):
+            net = Net(result.member.recipe, result.shape, result.parameters, result.running)
+            losses[i] = _losses(small, net, folds[result.member.fold][1], workers)
+    return _compare(small, folds, tried, losses, base, seed)
+
+
+def twin_recipe(image: tuple[int, int, int], rows: int) -> Recipe:
+    """Return the twins' recipe: a small net, trained for a few hundred steps without dropout or decay worth naming."""
+    stages = max(1, min(3, int(np.log2(max(min(image[:2]), 4) / 4)) + 1))
+    batch = 32
+    epochs = int(np.clip(round(STEPS * batch / max(rows, 1)), 6, 120))
+    return Recipe(
+        kind="conv", depth=1, width=12, stages=stages, batch_size=batch, epochs=epochs, patience=epochs,
+        dropout=0.0, learning_rate=4e-3, schedule="one_cycle", warmup=0.2, weight_decay=0.03, fill="edge",
+    )  # fmt: skip
+
+
+def _sample(
+    data: Dataset, rows: np.ndarray, pairs: int, seed: int
+) -> tuple[Dataset, list[tuple[np.ndarray, np.ndarray]]]:
+    """Return a smaller data set, images at most `MOST_SIDE` pixels large, and disjoint validation rows for each pair."""
+    assert isinstance(data.features, Images)
+    rng = keys.generator(seed, "check")
+    rows = rng.permutation(rows)
+    n_valid = int(min(MOST_VALID, len(rows) // (pairs + 1)))
+    n_train = int(min(MOST_TRAIN, len(rows) - n_valid))
+    used = np.unique(rows[: n_train + pairs * n_valid])
+    rows = rows[: n_train + pairs * n_valid]
+    features = data.features.take(used)
+    step = -(-min(features.size[:2]) // MOST_SIDE)
+    if step > 1:
+        features = Images(
+            _shrunk(features.pixels, step), features.mean, features.std, features.background
+        )
+    small = Dataset(features, data.target[used], data.task, data.n_outputs)
+    place = {row: k for k, row in enumerate(used.tolist())}
+    at = np.array([place[row] for row in rows.tolist()])
+    folds = []
+    for k in range(pairs):
+        valid = at[k * n_valid : (k + 1) * n_valid]
+        rest = np.concatenate([at[: k * n_valid], at[(k + 1) * n_valid :]])
+        folds.append((np.sort(np.roll(rest, -k * n_valid)[:n_train]), np.sort(valid)))
+    return small, folds
+
+
+def _shrunk(pixels: np.ndarray, step: int) -> np.ndarray:
+    """Return images made smaller by a whole factor: means of squares of pixels."""
+    n, height, width, channels = pixels.shape
+    rows, columns = height // step, width // step
+    cut = pixels[:, : rows * step, : columns * step]
+    squares = cut.reshape(n, rows, step, columns, step, channels)
+    return np.round(squares.mean((2, 4), dtype=np.float32)).astype(np.uint8)
+
+
+def _losses(
+    data: Dataset, net: Net, rows: Array, workers: int | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return each row's error, and the class that it was taken for (or zeros)."""
+    outputs = predict([net], data.features, rows, workers)[0]
+    if data.task == "regression":
+        return ((outputs - data.target[rows]) ** 2).mean(1), np.zeros(len(rows), int)
+    taken = outputs.argmax(1)
+    return (taken != data.target[rows]).astype(float), taken
+
+
+def _compare(
+    data: Dataset,
+    folds: list[tuple[np.ndarray, np.ndarray]],
+    tried: list[Transformation],
+    losses: dict[int, tuple[np.ndarray, np.ndarray]],
+    base: Recipe,
+    seed: int,
+) -> Check | None:
+    each = len(tried) + 1
+    whole = [k for k in range(len(folds)) if all(k * each + j in losses for j in range(each))]
+    if not whole:
+        return None
+    findings = []
+    for j, t in enumerate(tried, 1):
+        gains = [losses[k * each][0] - losses[k * each + j][0] for k in whole]
+        found = effect(gains, int(keys.key(seed, "effect", t.name)))
+        more = np.zeros((data.n_outputs, data.n_outputs), int)
+        if data.task == "classification":
+            for k in whole:
+                true = data.target[folds[k][1]]
+                np.add.at(more, (true, losses[k * each + j][1]), 1)
+                np.subtract.at(more, (true, losses[k * each][1]), 1)
+        findings.append(Finding(t, found, _confused(more)))
+    error = float(np.mean(np.concatenate([losses[k * each][0] for k in whole])))
+    return Check(
+        tuple(findings), error, len(whole), len(folds[0][0]), len(folds[0][1]), base
+    )  # fmt: skip
+
+
+def _confused(more: np.ndarray) -> tuple[tuple[int, int, int], ...]:
+    """Return the confusions that increased most, at least by two images."""
+    np.fill_diagonal(more, 0)
+    order = np.argsort(more, axis=None)[::-1][:CONFUSIONS]
+    pairs = [(int(i // len(more)), int(i % len(more))) for i in order]
+    return tuple((a, b, int(more[a, b])) for a, b in pairs if more[a, b] >= 2)
+
+
+def record(check: Check, classes: tuple[Any, ...]) -> dict[str, Any]:
+    """Return a check as plain JSON, for reports and ``--json``."""
+    return {
+        "error": check.error, "pairs": check.pairs, "train": check.train, "valid": check.valid,
+        "transformations": [
+            {
+                "name": f.transformation.name, "words": f.transformation.words,
+                "fields": f.transformation.fields, "gain": f.effect.mean, "low": f.effect.low,
+                "high": f.effect.high, "verdict": f.effect.verdict,
+                "confused": [
+                    {"true": classes[a], "taken_for": classes[b], "more": more}
+                    for a, b, more in f.confused
+                ] if classes else [],
+            }
+            for f in check.findings
+        ],
+        "policy": check.policy(),
+    }  # fmt: skip
