@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-from popnet import Dataset, Features
+from popnet import Dataset, Features, cli
 
 # JAX starts later. Compiled programs are kept beside the sources, for the next run.
 os.environ.setdefault("POPNET_CACHE", str(Path(__file__).parents[1] / ".jax_cache"))
@@ -65,3 +65,27 @@ def folds() -> Sequence[tuple[np.ndarray, np.ndarray]]:
     """Two folds of unequal size, whose batches of 32 are not full and not equal."""
     order = np.random.default_rng(3).permutation(ROWS)
     return [(order[:171], order[171:]), (order[63:], order[:63])]
+
+
+class Run:
+    """Runs a command in this process and returns its status, stdout and stderr."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture) -> None:
+        self._monkeypatch, self._capfd = monkeypatch, capfd
+
+    def __call__(self, *words: object, fails: int = 0) -> tuple[str, str]:
+        self._monkeypatch.setattr(cli.sys, "argv", ["popnet", *map(str, words)])
+        self._monkeypatch.setattr(
+            cli.os, "_exit", lambda status: (_ for _ in ()).throw(SystemExit(status))
+        )
+        self._capfd.readouterr()
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        out, err = self._capfd.readouterr()
+        assert (end.value.code or 0) == fails, err
+        return out, err
+
+
+@pytest.fixture
+def run(monkeypatch, capfd) -> Run:
+    return Run(monkeypatch, capfd)

@@ -251,7 +251,7 @@ def test_fit_refuses_the_option(shell, case):
 
 
 def test_missing_argument_and_unknown_command(shell):
-    shell.refuses(shell("fit"), "TABLE", "See popnet fit --help.")
+    shell.refuses(shell("fit"), "DATA", "See popnet fit --help.")
     shell.refuses(shell("fit", "table.csv"), "--target")
     shell.refuses(shell("train"), "train", "See popnet --help.")
 

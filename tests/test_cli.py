@@ -34,27 +34,6 @@ def make_table(rows: int = 120) -> pl.DataFrame:
     return pl.DataFrame(table)
 
 
-class Run:
-    """Runs a command in this process and returns its status, stdout and stderr."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture) -> None:
-        self._monkeypatch, self._capfd = monkeypatch, capfd
-
-    def __call__(self, *words: object, fails: int = 0) -> tuple[str, str]:
-        self._monkeypatch.setattr(cli.sys, "argv", ["popnet", *map(str, words)])
-        self._capfd.readouterr()
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-        out, err = self._capfd.readouterr()
-        assert (end.value.code or 0) == fails, err
-        return out, err
-
-
-@pytest.fixture
-def run(monkeypatch, capfd) -> Run:
-    return Run(monkeypatch, capfd)
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
     """A folder with a table and two models, made by the command line."""

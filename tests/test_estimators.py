@@ -13,7 +13,7 @@ import pandas as pd
 import polars as pl
 import pytest
 from sklearn.base import clone
-from sklearn.datasets import make_classification, make_regression
+from sklearn.datasets import load_digits, make_classification, make_regression
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -160,3 +160,44 @@ def test_a_program_ends_cleanly_when_the_limit_was_shorter_than_the_compilation(
         [sys.executable, "-c", code], env=environment, capture_output=True, check=False
     )
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+# --- images ---------------------------------------------------------------------------------------
+
+NET = Recipe(
+    kind="conv", depth=1, width=6, stages=2, batch_size=16, epochs=25, learning_rate=1e-2
+)  # fmt: skip
+
+
+def test_arrays_of_images_are_classified():
+    X, y = load_digits(n_class=4, return_X_y=True)
+    images, names = X[:300].reshape(-1, 8, 8), np.array(["ape", "bee", "cat", "dog"])[y[:300]]
+    model = Classifier(members=2, folds=2, recipe=NET, augment="none")
+    model.fit(images[:240], names[:240])
+    assert model.score(images[240:], names[240:]) > 0.8
+    p = model.predict_proba(images[240:])
+    assert p.shape == (60, 4)
+    # The range of the values is that of the training: half as bright images are other images.
+    assert not np.allclose(p, model.predict_proba(images[240:] / 2))
+    with pytest.raises(InputError, match="images"):
+        model.predict(X[:5])
+    with pytest.raises(InputError, match="sample_weight"):
+        model.fit(images, names, sample_weight=np.ones(300))
+
+
+def test_arrays_of_images_are_regressed(tmp_path):
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 60, (200, 8, 8, 3), dtype=np.uint8)
+    y = rng.uniform(0, 100, 200)
+    images[..., 1] += y[:, None, None].astype(np.uint8)
+    model = Regressor(members=2, folds=2, recipe=NET, augment="none")
+    model.fit(images[:160], y[:160])
+    assert model.score(images[160:], y[160:]) > 0.8
+    loaded = Model.load(model.save(tmp_path / "m"))
+    np.testing.assert_allclose(
+        loaded.encoder.decode_target(loaded.scores(loaded.encoder.image.images(images[160:])))[
+            :, 0
+        ],
+        model.predict(images[160:]),
+        rtol=1e-6,
+    )

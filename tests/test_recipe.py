@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
+from dataclasses import replace
 from typing import Literal, get_args, get_origin
 
 import jax
@@ -14,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from popnet import Dataset, InputError, Recipe, RecipeError
+from popnet.dataset import Images
 from popnet.nn import net
 from popnet.recipe import choices
 from popnet.shape import Numbers, Shape
@@ -225,6 +227,9 @@ def test_each_field_is_structure_or_number_or_initial_and_has_an_effect(name):
     data = Dataset.from_arrays(np.zeros((3, 2)), np.arange(3), "multiclass")
     # Settings under which no field is idle.
     base = Recipe(activation="maxout" if name == "maxout_pieces" else "relu")
+    if name in ("stages", "patch"):
+        data = replace(data, features=Images.measured(np.zeros((3, 40, 40, 1), np.uint8)))
+        base = base.replace(kind="conv")
     base = base.replace(numeric_embedding="none" if name == "numeric_embedding" else "periodic")
     changed = base.replace(**{name: another(name)})
     shapes = Shape.of(base, data), Shape.of(changed, data)
@@ -243,7 +248,7 @@ def test_structure_is_marked_at_the_declaration():
     assert tuple(marked) == Recipe.structure_fields
 
 
-@pytest.mark.parametrize("field", ["activation", "norm", "optimizer", "schedule", "init"])
+@pytest.mark.parametrize("field", ["activation", "norm", "optimizer", "schedule", "init", "fill"])
 def test_choices_are_those_of_the_field(field):
     assert choices(field) == get_args(FIELDS[field].annotation)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from popnet import Dataset, Features, Recipe
+from popnet import Dataset, Features, Recipe, RecipeError
+from popnet.dataset import Images
 from popnet.nn.activations import ACTIVATIONS
 from popnet.nn.initializers import INITIALIZERS
 from popnet.nn.norm import NORMS
@@ -27,18 +28,66 @@ def data() -> Dataset:
 def test_shape_says_what_arrays_are_large_as(data):
     recipe = Recipe(depth=2, width=16, batch_size=8, numeric_embedding="periodic", embedding_size=5)
     assert Shape.of(recipe, data) == Shape(
+        kind="mlp",
         depth=2,
         width=16,
+        stages=0,
+        patch=1,
         batch_size=8,
         pieces=1,
+        norm=None,
+        activation=None,
         after=False,
         frequencies=5,
         n_numeric=3,
         n_flags=2,
         levels=(4, 60),
+        image=None,
         n_outputs=3,
         task="classification",
     )
+
+
+def of_images(recipe: Recipe) -> Shape:
+    data = Dataset(
+        Images.measured(np.zeros((5, 12, 9, 3), np.uint8)),
+        np.zeros(5, np.int32),
+        "classification",
+        3,
+    )
+    return Shape.of(recipe, data)
+
+
+def test_shape_of_images():
+    shape = of_images(
+        Recipe(kind="conv", depth=2, stages=2, patch=2, norm="layer", activation="elu")
+    )
+    assert shape.image == (12, 9, 3)
+    assert (shape.stages, shape.patch, shape.n_numeric) == (2, 2, 0)
+    # A convolutional net's program holds one normalization and one activation.
+    assert shape.norm == choices("norm").index("layer")
+    assert shape.activation == choices("activation").index("elu")
+    assert shape != of_images(Recipe(kind="conv", depth=2, stages=2, patch=2, norm="layer"))
+    flat = of_images(Recipe(depth=1, stages=2, patch=2))
+    assert (flat.n_numeric, flat.stages, flat.patch) == (12 * 9 * 3, 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"depth": 0}, "depth of at least 1"),
+        ({"stages": 5}, "use fewer stages"),
+        ({"patch": 10}, "too small for patch = 10"),
+    ],
+)
+def test_nets_that_images_are_too_small_for_are_refused(fields, message):
+    with pytest.raises(RecipeError, match=message):
+        of_images(Recipe(kind="conv", **fields))
+
+
+def test_convolutions_of_a_table_are_refused(data):
+    with pytest.raises(RecipeError, match="is for images"):
+        Shape.of(Recipe(kind="residual"), data)
 
 
 def test_settings_that_a_net_does_not_have_make_no_other_shape(data):

@@ -23,9 +23,9 @@ TIERS = (
     ),
     ("data", "nn", "augment", "losses", "penalties", "metrics", "intervals", "optim"),
     ("population",),
-    ("search", "ensemble", "baselines"),
+    ("search", "ensemble", "baselines", "study", "options", "prepare"),
     ("model", "report"),
-    ("fit", "estimators", "progress", "cli"),
+    ("fit", "planning", "transformations", "estimators", "progress", "cli"),
 )
 TIER = {name: i for i, names in enumerate(TIERS) for name in names}
 
@@ -107,12 +107,13 @@ def test_parts_do_not_know_each_other(own):
 @pytest.mark.parametrize(
     ("library", "allowed"),
     [
-        ("polars", {"data", "model", "fit", "estimators", "report"}),
+        ("polars", {"data", "prepare", "model", "estimators", "report"}),
         ("sklearn", {"baselines", "estimators"}),
         ("typer", {"cli"}),
         ("rich", {"progress"}),
         ("safetensors", {"model"}),
         ("jinja2", {"report"}),
+        ("PIL", {"data", "report"}),
         ("pickle", set()),
         ("torch", set()),
     ],

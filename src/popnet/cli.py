@@ -249,6 +249,11 @@ def _print_check(check: dict[str, Any]) -> None:
                 + ")"
             )
         print(line)
+    if together := check["together"]:
+        low, high = -100 * together["high"], -100 * together["low"]
+        print(
+            f"  {'all that keep the class, together':<34} {-100 * together['gain']:+6.2f}  [{low:+6.2f}, {high:+6.2f}]  {together['verdict']}"
+        )
 
 
 @app.command()

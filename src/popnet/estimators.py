@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,10 +20,12 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
+from popnet.data.images.pictures import Pictures
 from popnet.data.read import read_table
 from popnet.errors import InputError
-from popnet.fit import Options, fit, relabelled
+from popnet.fit import fit, relabelled
 from popnet.model import check_output
+from popnet.options import Options
 from popnet.recipe import Recipe
 from popnet.types import Array
 
@@ -46,6 +49,8 @@ class _Estimator(BaseEstimator):
         metric: str | None = None,
         recipe: Recipe | None = None,
         test_size: float = 0.0,
+        augment: str = "auto",
+        tta: int = 1,
         seed: int = 0,
         workers: int | None = None,
     ) -> None:
@@ -57,6 +62,8 @@ class _Estimator(BaseEstimator):
         self.metric = metric
         self.recipe = recipe
         self.test_size = test_size
+        self.augment = augment
+        self.tta = tta
         self.seed = seed
         self.workers = workers
 
@@ -90,10 +97,18 @@ class _Estimator(BaseEstimator):
         array = np.asarray(array)
         return read_table(pl.DataFrame(array, schema=_names(array.shape[1]), orient="row"))
 
+    def _pictures(self, X: Any) -> Pictures:
+        """Return images (n, height, width[, channels]) in bytes."""
+        from popnet.data.images.read import read_images
+
+        X = np.asarray(X)
+        self.n_features_in_ = int(np.prod(X.shape[1:]))
+        return read_images(X, need_labels=False, workers=self.workers)
+
     def _fit(
         self,
         X: Any,
-        frame: pl.DataFrame,
+        data: pl.DataFrame | Pictures,
         y: np.ndarray,
         sample_weight: Array | None,
         task: str,
@@ -101,6 +116,10 @@ class _Estimator(BaseEstimator):
         names: list[str],
         labels: list[Any] | None = None,
     ) -> None:
+        if isinstance(data, Pictures):
+            frame = pl.DataFrame({"image": np.arange(len(data.pixels))})
+        else:
+            frame = data
         if frame.height != len(y):
             raise ValueError(f"X has {frame.height} rows, y has {len(y)}.")
         if frame.height < 2:
@@ -125,9 +144,15 @@ class _Estimator(BaseEstimator):
             ensemble=self.ensemble, metric=self.metric, recipe=self.recipe, test_size=self.test_size,
             weight=WEIGHT if sample_weight is not None else None, seed=self.seed, workers=self.workers,
             keep=() if hasattr(X, "columns") else tuple(c for c in frame.columns if c.startswith("x")),
-            tiny=True,
+            tiny=True, augment=self.augment, tta=self.tta,
         )  # fmt: skip
-        fitted = fit(frame, targets if y.ndim == 2 else targets[0], options, began=began)
+        if isinstance(data, Pictures):
+            if sample_weight is not None:
+                raise InputError("images have no row weights; leave sample_weight out.")
+            source: Any = replace(data, labels=y.tolist(), label_name=targets[0])
+            fitted = fit(source, None, replace(options, keep=()), began=began)
+        else:
+            fitted = fit(frame, targets if y.ndim == 2 else targets[0], options, began=began)
         if fitted.interrupted:
             warnings.warn(
                 "Training was interrupted; the model is made of what had ended.", stacklevel=3
@@ -141,6 +166,13 @@ class _Estimator(BaseEstimator):
     def _encoded(self, X: Any) -> np.ndarray:
         """Return probabilities, or standardised targets, of X."""
         check_is_fitted(self, "model_")
+        image = self.model_.encoder.image
+        if image is not None:
+            if not _holds_images(X):
+                raise InputError(
+                    f"X must be images (n, height, width[, channels]) as in fit; got {np.shape(X)}."
+                )
+            return self.model_.scores(image.images(image.read(np.asarray(X)).pixels))
         frame = self._frame(X, reset=False)
         return self.model_.scores(self.model_.encoder.transform(frame))
 
@@ -160,9 +192,10 @@ class _Estimator(BaseEstimator):
 
 
 class Classifier(ClassifierMixin, _Estimator):
-    """An ensemble of neural nets that classifies the rows of a table.
+    """An ensemble of neural nets that classifies the rows of a table, or images.
 
-    Takes NumPy arrays, and pandas or polars frames with numbers, strings, dates and missing values as they are.
+    Takes NumPy arrays, and pandas or polars frames with numbers, strings, dates and missing values as they are; arrays
+    ``(n_samples, height, width)`` or ``(n_samples, height, width, channels)`` are images.
 
     Parameters
     ----------
@@ -183,6 +216,10 @@ class Classifier(ClassifierMixin, _Estimator):
         Base recipe. None: the default one for the data's size.
     test_size : float, default=0.0
         Share of rows held out for an honest score in ``facts_``; 0 trains on all rows.
+    augment : {"auto", "none", "standard"}, default="auto"
+        Transformations of images: those that twins show to keep the class, none, or a mild set without asking.
+    tta : int, default=1
+        Views of each image that a prediction is the mean of.
     seed : int, default=0
         Of every random choice.
     workers : int, default=None
@@ -216,7 +253,7 @@ class Classifier(ClassifierMixin, _Estimator):
     def fit(self, X: Any, y: Any, sample_weight: Array | None = None) -> Self:
         """Fit to X ``(n_samples, n_features)`` and labels y ``(n_samples,)``."""
         began = time.monotonic()
-        frame = self._frame(X, reset=True)
+        frame = self._pictures(X) if _holds_images(X) else self._frame(X, reset=True)
         if y is None:
             raise ValueError("requires y to be passed, but the target y is None.")
         names = _target_names(y, 1)
@@ -257,7 +294,7 @@ class Regressor(RegressorMixin, _Estimator):
     def fit(self, X: Any, y: Any, sample_weight: Array | None = None) -> Self:
         """Fit to X ``(n_samples, n_features)`` and targets y ``(n_samples,)`` or ``(n_samples, n_targets)``."""
         began = time.monotonic()
-        frame = self._frame(X, reset=True)
+        frame = self._pictures(X) if _holds_images(X) else self._frame(X, reset=True)
         if y is None:
             raise ValueError("requires y to be passed, but the target y is None.")
         given = y
@@ -278,6 +315,10 @@ class Regressor(RegressorMixin, _Estimator):
 
 def _names(width: int) -> list[str]:
     return [f"x{i}" for i in range(width)]
+
+
+def _holds_images(X: Any) -> bool:
+    return isinstance(X, np.ndarray) and X.ndim in (3, 4)
 
 
 def _holds_text(array: np.ndarray) -> bool:

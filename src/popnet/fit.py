@@ -15,9 +15,10 @@ from popnet import baselines, ensemble, intervals, keys, metrics
 from popnet.data import rows as splits
 from popnet.data.images.pictures import Pictures
 from popnet.data.images.read import is_image_source
+from popnet.data.read import read_table
 from popnet.errors import InputError
 from popnet.model import Model
-from popnet.options import Options
+from popnet.options import DEFAULTS, Options
 from popnet.planning import Plan, pilot_fold, plan_images, plan_table, seed_of
 from popnet.population.members import Member, Result
 from popnet.population.predict import Net, predict
@@ -78,7 +79,7 @@ class _Pool:
 def fit(
     source: Any,
     target: str | Sequence[str] | None = None,
-    options: Options = Options(),
+    options: Options = DEFAULTS,
     *,
     on_progress: Callable[[Progress], None] | None = None,
     began: float | None = None,
@@ -134,7 +135,9 @@ def prepare(
     """Read, check, split and encode what the user brings."""
     if not isinstance(source, Pictures) and not is_image_source(source):
         if target is None:
-            raise InputError("a table needs the column to predict; give it with --target.")
+            columns = read_table(source).columns
+            some = ", ".join(columns[:12]) + (", …" if len(columns) > 12 else "")
+            raise InputError(f"which column is to be predicted? Give --target; there are {some}.")
         return prepare_table(source, target, options)
 
     def images(done: int, total: int) -> None:

@@ -29,7 +29,7 @@ from popnet.data.images.pictures import TEST, Pictures
 from popnet.data.schema import Schema
 from popnet.dataset import Features, Images
 from popnet.errors import InputError, ModelError
-from popnet.nn import net
+from popnet.nn.net import init
 from popnet.population.predict import Net, predict
 from popnet.recipe import Recipe
 from popnet.shape import Shape
@@ -159,7 +159,8 @@ class Model:
         """Predict images that were read in the model's format (`popnet.data.images.format.ImageFormat.read`).
 
         Returns:
-            A column ``image`` with the files' names (or numbers from 1), one named like the target, and the probabilities.
+            A column ``image`` with the files' names (or numbers from 1), one named like the target, and the
+            probabilities.
         """
         assert self.encoder.image is not None
         names = pictures.names or list(range(1, len(pictures.pixels) + 1))
@@ -325,7 +326,7 @@ class Model:
             shape = net_shape(recipe, encoder)
             trees = []
             for part, template in zip(
-                ("parameters", "running"), net.init(recipe, shape, 0), strict=True
+                ("parameters", "running"), init(recipe, shape, 0), strict=True
             ):
                 trees.append(_fill(template, tensors, f"{i}/{part}"))
             nets.append(Net(recipe, shape, *trees))

@@ -9,7 +9,6 @@ from popnet.errors import InputError
 from popnet.recipe import Recipe
 from popnet.search.strategies import STRATEGIES
 
-
 AUGMENT = ("auto", "none", "standard")
 
 
@@ -82,3 +81,7 @@ class Options:
                 raise InputError(
                     f"{name} must be one of {', '.join(known)}; got {getattr(self, name)!r}."
                 )
+
+
+DEFAULTS = Options()
+"""What holds where a user chooses nothing."""

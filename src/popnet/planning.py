@@ -31,7 +31,7 @@ PILOT_SECONDS = 2.0
 PILOT_IMAGES = 1024
 """Images of the trainings that time a net."""
 
-SAFETY = 0.88
+SAFETY = 0.92
 """Share of the time that is planned for training images: a plan that is a little short costs a whole member."""
 
 SPEED_EXPONENT = 0.82
@@ -75,6 +75,7 @@ def plan_table(prepared: Prepared, options: Options, clock: budget.Clock, traine
     limit = options.time_limit
     shapes = 3 if limit is None or limit >= 90 else 2 if limit >= 45 else 1
     space = default_space(prepared.data, rows, options.recipe, shapes)
+    Shape.of(space.base, prepared.data)  # refuses a recipe that is not for tables
     members = options.members
     if members is None and limit is None:
         members = budget.DEFAULT_MEMBERS
@@ -137,8 +138,10 @@ def plan_images(
     """
     images = prepared.data.features
     assert isinstance(images, Images)
-    policy, record = _policy(prepared, options, clock, tell, watch)
     rows = max(len(f.train) for f in prepared.folds)
+    # A recipe that does not fit the images is refused before anything is trained.
+    Shape.of(image_space(images.size, rows, IMAGE_WIDTH, {}, options.recipe).base, prepared.data)
+    policy, record = _policy(prepared, options, clock, tell, watch)
     folds = len(prepared.folds)
 
     def space(width: int) -> Space:

@@ -59,8 +59,8 @@ class Recipe(BaseModel):
     # --- structure ----------------------------------------------------------------------------------
     kind: Annotated[Literal["mlp", "conv", "residual"], Structure] = "mlp"
     """Kind of net. ``mlp``: fully connected layers, for tables and for images. For images also ``conv``: stages of
-    convolutions with pooling between them (LeCun et al. 1998), and ``residual``: the same with shortcuts around pairs of
-    convolutions (He et al. 2016, arXiv:1512.03385). Default ``mlp``; a fit of images chooses ``residual``."""
+    convolutions with pooling between them (LeCun et al. 1998), and ``residual``: the same with shortcuts around pairs
+    of convolutions (He et al. 2016, arXiv:1512.03385). Default ``mlp``; a fit of images chooses ``residual``."""
 
     depth: Annotated[int, Field(ge=0, le=100), Structure] = 3
     """Number of hidden layers of an ``mlp``, usual range 1 to 4 (0 is a linear model; up to 20 to see gradients
@@ -174,8 +174,8 @@ class Recipe(BaseModel):
 
     # --- augmentation of images -------------------------------------------------------------------------
     translation: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """Largest shift in either direction, as a share of the image's side; drawn uniformly. Default 0, usual range 0.05 to
-    0.15. LeCun et al. 1998; Krizhevsky et al. 2012."""
+    """Largest shift in either direction, as a share of the image's side; drawn uniformly. Default 0, usual range 0.05
+    to 0.15. LeCun et al. 1998; Krizhevsky et al. 2012."""
 
     crop: Annotated[float, Field(ge=0, le=1)] = 0.0
     """Padding, as a share of the side, that is added on all sides before a crop of the image's size is taken at random:
@@ -205,9 +205,9 @@ class Recipe(BaseModel):
     Default 0, usual range 0.05 to 0.3. LeCun et al. 1998."""
 
     zoomed_crop: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Share of the area that a crop, enlarged to the whole size, may leave out: the area is drawn uniformly from 1 - z to
-    1, its height-to-width ratio log-uniformly within a factor 1 + z/3. Default 0, usual range 0.2 to 0.9. Szegedy et al.
-    2015, arXiv:1409.4842."""
+    """Share of the area that a crop, enlarged to the whole size, may leave out: the area is drawn uniformly from 1 -
+    z to 1, its height-to-width ratio log-uniformly within a factor 1 + z/3. Default 0, usual range 0.2 to 0.9.
+    Szegedy et al. 2015, arXiv:1409.4842."""
 
     shear: Annotated[float, Field(ge=0, le=60)] = 0.0
     """Largest angle by which the vertical lines are slanted, in degrees; drawn uniformly. Default 0, usual range 5 to
@@ -222,8 +222,8 @@ class Recipe(BaseModel):
     to 8. Simard et al. 2003."""
 
     brightness: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """Largest relative change of all values: the factor is drawn from 1 - b to 1 + b. Default 0, usual range 0.1 to 0.4.
-    Krizhevsky et al. 2012."""
+    """Largest relative change of all values: the factor is drawn from 1 - b to 1 + b. Default 0, usual range 0.1 to
+    0.4. Krizhevsky et al. 2012."""
 
     contrast: Annotated[float, Field(ge=0, le=1)] = 0.0
     """Largest relative change of the values' distance to the image's mean. Default 0, usual range 0.1 to 0.4."""
@@ -236,8 +236,8 @@ class Recipe(BaseModel):
     to 0.5. DeVries and Taylor 2017, arXiv:1708.04552; Zhong et al. 2020, arXiv:1708.04896."""
 
     fill: Fill = "constant"
-    """What stands beyond an image's border when it is shifted or turned: ``constant`` (the background: the median colour
-    of the training images' borders), ``edge`` (the nearest pixel) or ``reflect`` (the image mirrored).
+    """What stands beyond an image's border when it is shifted or turned: ``constant`` (the background: the median
+    colour of the training images' borders), ``edge`` (the nearest pixel) or ``reflect`` (the image mirrored).
     Default ``constant``."""
 
     # --- stopping -------------------------------------------------------------------------------------

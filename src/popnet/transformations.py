@@ -13,7 +13,7 @@ import numpy as np
 from popnet import keys
 from popnet.dataset import Images
 from popnet.errors import InputError
-from popnet.options import Options
+from popnet.options import DEFAULTS, Options
 from popnet.planning import standard_policy
 from popnet.population.train import Trainer
 from popnet.prepare.images import prepare_images
@@ -43,7 +43,7 @@ class Examined:
 def examine(
     source: Any,
     target: str | None = None,
-    options: Options = Options(),
+    options: Options = DEFAULTS,
     *,
     check: bool = True,
     sheet: bool = False,

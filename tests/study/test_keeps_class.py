@@ -46,6 +46,7 @@ def test_what_turns_one_class_into_another_harms(check):
     assert upside_down.confused
     assert mirrored.effect.verdict != "harms"
     assert "vertical_reflection" not in check.policy()
+    assert (check.together is None) == (not check.policy())
 
 
 def test_twins_share_everything_but_the_factor():

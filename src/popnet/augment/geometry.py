@@ -90,7 +90,7 @@ def affine(image_keys: Array, s: Strengths, height: int, width: int) -> Array:
     u = draws.uniforms(image_keys, draws.AFFINE, 16)
     shift_y, shift_x, crop_y, crop_x, rotation, quarter, right, half = u[:, :8].T
     reflection, vertical, scale, share, ratio, offset_y, offset_x, shear = u[:, 8:].T
-    sides = np.float32([height, width])
+    sides = np.array([height, width], np.float32)
 
     shift = s.translation * sides * (2 * jnp.stack([shift_y, shift_x], 1) - 1)
     padding = jnp.round(s.crop * sides)
@@ -163,7 +163,8 @@ def elastic(image_keys: Array, s: Strengths, smooth: tuple[Array, Array]) -> Arr
 
 
 def smoothers(s: Strengths, height: int, width: int) -> tuple[Array, Array]:
-    """Return the Gaussian matrices ``(H, nodes)`` and ``(W, nodes)`` of elastic distortions; zeros while these are off."""
+    """Return the Gaussian matrices ``(H, nodes)`` and ``(W, nodes)`` of elastic distortions; zeros while these are
+    off."""
 
     def zeros() -> tuple[Array, Array]:
         shapes = [(side, min(side, NODES)) for side in (height, width)]
@@ -180,9 +181,9 @@ def smoothers(s: Strengths, height: int, width: int) -> tuple[Array, Array]:
 def smoother(sigma: Array, side: int) -> Array:
     """Return the matrix ``(side, nodes)`` that smooths noise along one axis with a Gaussian of ``sigma`` pixels.
 
-    Up to 48 pixels there is a node at each pixel and a row holds the normalised kernel, cut off at the borders. A longer
-    side has 48 nodes spread over it, with a Gaussian about each; rows are scaled so that the field's standard deviation
-    is that of noise at every pixel. Its Gaussian is then at least 0.6 of the nodes' distance wide.
+    Up to 48 pixels there is a node at each pixel and a row holds the normalised kernel, cut off at the borders. A
+    longer side has 48 nodes spread over it, with a Gaussian about each; rows are scaled so that the field's standard
+    deviation is that of noise at every pixel. Its Gaussian is then at least 0.6 of the nodes' distance wide.
     """
     nodes = min(side, NODES)
     pitch = (side - 1) / (nodes - 1) if nodes > 1 else 1.0

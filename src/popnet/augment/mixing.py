@@ -43,8 +43,8 @@ def mix(
 def cutmix(images: Array, key: Array, alpha: Array, pairs: rows.Pairs) -> tuple[Array, rows.Pairs]:
     """Paste a rectangle of its partner into each image.
 
-    One rectangle a batch: of the image's shape and 1 - share of its area, about a uniform centre, cut off at the borders;
-    the share is then that of the pixels that stayed.
+    One rectangle a batch: of the image's shape and 1 - share of its area, about a uniform centre, cut off at the
+    borders; the share is then that of the pixels that stayed.
     """
     _, height, width, _ = images.shape
     share = beta.symmetric(keys.fold(key, 0), alpha)

@@ -47,16 +47,22 @@ def apply(
 
 
 @partial(jax.jit, compiler_options=CPU_OPTIONS)
-def _on_cpu(images: Array, key: Array, first: Array, s: Strengths, std: Array, background: Array) -> Array:  # fmt: skip
+def _on_cpu(
+    images: Array, key: Array, first: Array, s: Strengths, std: Array, background: Array
+) -> Array:
     return _run(images, key, first, s, std, background)
 
 
 @jax.jit
-def _anywhere(images: Array, key: Array, first: Array, s: Strengths, std: Array, background: Array) -> Array:  # fmt: skip
+def _anywhere(
+    images: Array, key: Array, first: Array, s: Strengths, std: Array, background: Array
+) -> Array:
     return _run(images, key, first, s, std, background)
 
 
-def _run(images: Array, key: Array, first: Array, s: Strengths, std: Array, background: Array) -> Array:  # fmt: skip
+def _run(
+    images: Array, key: Array, first: Array, s: Strengths, std: Array, background: Array
+) -> Array:
     each = draws.image_keys(key, first + jax.lax.iota(jnp.int32, images.shape[0]))
     x = apply(images, each, s, jnp.zeros_like(std), std, background)
     if images.dtype == jnp.uint8:
@@ -75,7 +81,8 @@ class Policy:
         translation, crop, rotation, quarter_turn, half_turn, reflection, vertical_reflection, scaling, zoomed_crop,
         shear, elastic_alpha, elastic_sigma, brightness, contrast, saturation, erasing, fill: see `popnet.Recipe`.
         noise: standard deviation of Gaussian noise, in units of 64 pixel values.
-        background: colour beyond the border with ``fill = "constant"``, a number or one a channel; None takes the median
+        background: colour beyond the border with ``fill = "constant"``, a number or one a channel; None takes the
+            median
             colour of the borders of the images of a call.
         workers: threads; None for one a core.
 
@@ -122,9 +129,11 @@ class Policy:
         """Return transformed images of the same type, shape and dtype.
 
         Args:
-            key: a number from 0 on, or a uint32 of `popnet.keys.fold`: the same key gives the same images, and an image is
+            key: a number from 0 on, or a uint32 of `popnet.keys.fold`: the same key gives the same images, and an
+                image is
                 transformed by its place alone.
-            images: ``(N, H, W)``, or ``(N, H, W, C)`` with 1 or 3 channels; uint8, or float32 in units of 0 to 255; NumPy
+            images: ``(N, H, W)``, or ``(N, H, W, C)`` with 1 or 3 channels; uint8, or float32 in units of 0 to 255;
+                NumPy
                 or JAX.
 
         Raises:

@@ -1,10 +1,10 @@
 """The 3 x 3 convolution and the pooling between stages, in the forms that compile to fast programs.
 
 Measured on two AVX-512 cores (jax 0.10): XLA's CPU backend runs a convolution at 90 % of its matrix product if it has
-the form batch-height-width-channels by height-width-in-out, and about thirty times slower otherwise; outside of loops it
-rewrites other forms into that one, inside of loops and branches it does not. The gradients that JAX derives have other
-forms, so they are written down here. On an accelerator members are trained side by side, where a convolution would become
-a grouped one, which is slow: there it is nine shifted views and one (batched) matrix product.
+the form batch-height-width-channels by height-width-in-out, and about thirty times slower otherwise; outside of loops
+it rewrites other forms into that one, inside of loops and branches it does not. The gradients that JAX derives have
+other forms, so they are written down here. On an accelerator members are trained side by side, where a convolution
+would become a grouped one, which is slow: there it is nine shifted views and one (batched) matrix product.
 """
 
 from __future__ import annotations
@@ -72,8 +72,8 @@ def convolve(x: Array, w: Array) -> Array:
     """Convolve ``x`` ``(N, H, W, C)`` with ``w`` ``(9 * C, D)``: 3 x 3, stride 1, zeros beyond the border.
 
     Returns:
-        ``(N, H, W, D)``. Row ``(3 * i + j) * C + c`` of ``w`` is the weight of channel c at the neighbour i - 1 down and
-        j - 1 to the right.
+        ``(N, H, W, D)``. Row ``(3 * i + j) * C + c`` of ``w`` is the weight of channel c at the neighbour i - 1 down
+        and j - 1 to the right.
     """
     return jax.lax.platform_dependent(x, w, cpu=_forward_cpu, default=_by_views)
 

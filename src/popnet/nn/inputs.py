@@ -45,6 +45,7 @@ class Pixels(NamedTuple):
     def standardised(self, values: Array | None = None) -> Array:
         """Return images (or ``values``, changed ones in units of the pixels) as nets take them, float32."""
         values = self.pixels if values is None else values
+        assert values is not None
         return (values.astype(jnp.float32) - self.mean) * (1 / self.std)
 
 

@@ -43,8 +43,8 @@ def batch(n: Numbers, images: Pixels, count: Array, key: Array) -> tuple[Array, 
 def view(n: Numbers, images: Pixels, number: Array) -> Array:
     """Return images seen in another way, ``(N, H, W, C)`` float32, standardised: what keeps the class at prediction.
 
-    The same shift, turn and so on for all images of a view, so that a prediction does not depend on an image's place; drawn
-    from the recipe's geometry without morphing.
+    The same shift, turn and so on for all images of a view, so that a prediction does not depend on an image's place;
+    drawn from the recipe's geometry without morphing.
 
     Args:
         n: the recipe's numbers.

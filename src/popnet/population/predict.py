@@ -46,7 +46,8 @@ def predict(
         features: inputs.
         rows: row numbers to evaluate; default all.
         workers: threads; default one a core.
-        views: of each image that its outputs are the mean of (test-time augmentation, Krizhevsky et al. 2012): the image
+        views: of each image that its outputs are the mean of (test-time augmentation, Krizhevsky et al. 2012): the
+            image
             itself, then as the net's recipe shifts, turns and mirrors it. The same views for all images.
     """
     rows = np.arange(len(features)) if rows is None else np.asarray(rows)

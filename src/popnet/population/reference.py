@@ -15,7 +15,7 @@ import jax
 import numpy as np
 
 from popnet import keys
-from popnet.dataset import Dataset
+from popnet.dataset import Dataset, Features
 from popnet.nn import embeddings, net
 from popnet.nn.norm import Statistics
 from popnet.population.members import CURVES, Member, Result
@@ -228,6 +228,7 @@ def dense(
     parameters: Tree, shape: Shape, data: Dataset, rows: Array, noise: Array | float
 ) -> tuple[Array, Back]:
     """Return the first layer's inputs ``(N, D)``: numbers, periodic, flags, codes."""
+    assert isinstance(data.features, Features)  # it is the plain loop of tables
     x = np.asarray(np.asarray(data.features.numeric)[rows], np.float64) + noise
     codes = np.asarray(data.features.codes)[rows]
     one_hot, embedded = embeddings.split_levels(shape.levels)

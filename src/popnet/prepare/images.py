@@ -144,4 +144,6 @@ def _duplicates(pixels: np.ndarray, part: splits.Fold) -> list[str]:
     if not twice:
         return []
     which = "image of the test part is" if twice == 1 else "images of the test part are"
-    return [f"{twice:,} {which} also in the training part, pixel by pixel: the score is that much too good"]  # fmt: skip
+    return [
+        f"{twice:,} {which} also in the training part, pixel by pixel: the score is that much too good"
+    ]  # fmt: skip

@@ -49,7 +49,6 @@ def base_recipe(
         "schedule": "one_cycle",
         "warmup": 0.2,
         "epochs": default_epochs(rows),
-        "label_smoothing": 0.05,
         "fill": "edge" if image[2] == 3 else "constant",
         **augment,
         **given,
@@ -83,7 +82,6 @@ class ImageSpace(Space):
             * float(np.exp(rng.uniform(np.log(0.5), np.log(2.0)))),
             "weight_decay": float(np.exp(rng.uniform(np.log(0.01), np.log(0.2)))),
             "dropout": float(rng.choice([0.0, 0.1, 0.2])),
-            "label_smoothing": float(rng.choice([0.0, 0.05, 0.1])),
             "ema": float(rng.choice([0.98, 0.99, 0.995])),
         }
         for name in ("translation", "rotation", "scaling", "shear", "elastic_alpha", "erasing"):

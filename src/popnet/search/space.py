@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from popnet.dataset import Dataset
+from popnet.dataset import Dataset, Features
 from popnet.recipe import Recipe
 
 
@@ -90,6 +90,7 @@ def default_space(data: Dataset, rows: int, recipe: Recipe | None = None, shapes
         shapes: most structures to search over.
     """
     given = {} if recipe is None else {f: getattr(recipe, f) for f in recipe.model_fields_set}
+    assert isinstance(data.features, Features)
     numeric = data.features.numeric.shape[1]
     frequencies = int(min(16, 256 // max(numeric, 1)))
     embedding = (

@@ -7,7 +7,7 @@ equal (seed, initial weights, batches, rows). What is compared is their errors o
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,10 @@ STEPS = 1200
 """Few images for many steps: what a transformation is worth shows where a net would learn its images by heart."""
 
 CONFUSIONS = 3
+
+
+_Losses = tuple[np.ndarray, np.ndarray]
+"""Of each row: its loss, and the class that it was taken for."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,7 @@ class Check:
         pairs: twins of each transformation.
         train, valid: images of a twin.
         recipe: of the twins without any.
+        together: effect of the whole policy; None if there was no time, or there is no policy.
     """
 
     findings: tuple[Finding, ...]
@@ -86,6 +91,7 @@ class Check:
     train: int
     valid: int
     recipe: Recipe
+    together: Effect | None = None
 
     def policy(self) -> dict[str, float]:
         """Return the fields of the transformations that keep the class."""
@@ -132,7 +138,7 @@ def transformations(image: tuple[int, int, int]) -> list[Transformation]:
 
 
 def elastic(side: int, strength: float = 1.0) -> dict[str, float]:
-    """Return nonlinear morphing as strong on images of a side as Simard et al. (2003) took it on 29 pixels (times 0.6)."""
+    """Return nonlinear morphing, on a side of any length 0.6 of what Simard et al. (2003) took on 29 pixels."""
     return {
         "elastic_alpha": round(strength * 20.0 * (side / 29) ** 2, 2),
         "elastic_sigma": round(max(4.0 * side / 29, 1.0), 2),
@@ -178,16 +184,32 @@ def check(
     trainer = Trainer(Arrays(small, small, folds), deadline=deadline, workers=workers)
     if trainer_made is not None:
         trainer_made(trainer)
-    losses: dict[int, tuple[np.ndarray, np.ndarray]] = {}
-    done = 0
-    for i, result in trainer.run(enumerate(members)):
-        done += 1
-        if on_progress is not None:
-            on_progress(done, len(members))
-        if result.usable and result.status in ("finished", "stopped"):
-            net = Net(result.member.recipe, result.shape, result.parameters, result.running)
-            losses[i] = _losses(small, net, folds[result.member.fold][1], workers)
-    return _compare(small, folds, tried, losses, base, seed)
+
+    def train(members: list[Member], before: int, total: int) -> dict[int, _Losses]:
+        losses: dict[int, _Losses] = {}
+        for done, (i, result) in enumerate(trainer.run(enumerate(members)), before + 1):
+            if on_progress is not None:
+                on_progress(done, total)
+            if result.usable and result.status in ("finished", "stopped"):
+                net = Net(result.member.recipe, result.shape, result.parameters, result.running)
+                losses[i] = _losses(small, net, folds[result.member.fold][1], workers)
+        return losses
+
+    total = len(members) + len(folds)
+    losses = train(members, 0, total)
+    found = _compare(small, folds, tried, losses, base, seed)
+    if found is None or not found.policy():
+        return found
+    # All that keep the class at once, against none of them.
+    policy = base.replace(**found.policy())
+    composed = train(
+        [replace(m, recipe=policy) for m in members[:: len(recipes)]], len(members), total
+    )
+    whole = [k for k in composed if k * len(recipes) in losses]
+    if not whole:
+        return found
+    gains = [losses[k * len(recipes)][0] - composed[k][0] for k in whole]
+    return replace(found, together=effect(gains, int(keys.key(seed, "effect", "together"))))
 
 
 def twin_recipe(image: tuple[int, int, int], rows: int) -> Recipe:
@@ -204,7 +226,7 @@ def twin_recipe(image: tuple[int, int, int], rows: int) -> Recipe:
 def _sample(
     data: Dataset, rows: np.ndarray, pairs: int, seed: int
 ) -> tuple[Dataset, list[tuple[np.ndarray, np.ndarray]]]:
-    """Return a smaller data set, images at most `MOST_SIDE` pixels large, and disjoint validation rows for each pair."""
+    """Return a smaller data set of images about `MOST_SIDE` pixels large, and validation rows for each pair."""
     assert isinstance(data.features, Images)
     rng = keys.generator(seed, "check")
     rows = rng.permutation(rows)
@@ -238,9 +260,7 @@ def _shrunk(pixels: np.ndarray, step: int) -> np.ndarray:
     return np.round(squares.mean((2, 4), dtype=np.float32)).astype(np.uint8)
 
 
-def _losses(
-    data: Dataset, net: Net, rows: Array, workers: int | None
-) -> tuple[np.ndarray, np.ndarray]:
+def _losses(data: Dataset, net: Net, rows: Array, workers: int | None) -> _Losses:
     """Return each row's error, and the class that it was taken for (or zeros)."""
     outputs = predict([net], data.features, rows, workers)[0]
     if data.task == "regression":
@@ -253,7 +273,7 @@ def _compare(
     data: Dataset,
     folds: list[tuple[np.ndarray, np.ndarray]],
     tried: list[Transformation],
-    losses: dict[int, tuple[np.ndarray, np.ndarray]],
+    losses: dict[int, _Losses],
     base: Recipe,
     seed: int,
 ) -> Check | None:
@@ -303,4 +323,8 @@ def record(check: Check, classes: tuple[Any, ...]) -> dict[str, Any]:
             for f in check.findings
         ],
         "policy": check.policy(),
+        "together": None if check.together is None else {
+            "gain": check.together.mean, "low": check.together.low, "high": check.together.high,
+            "verdict": check.together.verdict,
+        },
     }  # fmt: skip

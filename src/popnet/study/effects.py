@@ -33,8 +33,8 @@ class Effect(NamedTuple):
 def effect(gains: list[Array], seed: int) -> Effect:
     """Return the effect of a factor.
 
-    The interval is a bootstrap of both levels: pairs of twins are drawn, and of each pair rows, so that neither few seeds
-    nor few rows pass for certainty.
+    The interval is a bootstrap of both levels: pairs of twins are drawn, and of each pair rows, so that neither few
+    seeds nor few rows pass for certainty.
 
     Args:
         gains: of each pair of twins ``(rows,)``, the loss of the twin without the factor minus that of the one with it.
