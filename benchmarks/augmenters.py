@@ -7,15 +7,14 @@ one that is not installed raises ImportError.
 
 from __future__ import annotations
 
+import sys
+import types
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 Transform = Callable[[np.ndarray], Any]
-
-KEPT: list[Any] = []
-"""What must not be collected while a peer is used."""
 
 OPERATIONS = ("rotate", "affine", "elastic", "crop", "flip", "policy")
 SIZES = (28, 32, 96, 224)
@@ -86,13 +85,10 @@ def torchvision(operation: str, size: int, threads: int) -> Transform:
     import torch
 
     torch.set_num_threads(1)
-    try:
-        import torchvision
-    except RuntimeError:
-        # A build for another PyTorch: its transforms are plain PyTorch and work without its compiled operators.
-        library = torch.library.Library("torchvision", "DEF")
-        library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-        KEPT.append(library)
+    # A build for another PyTorch lacks its compiled operators; the transforms are plain PyTorch and need none of them.
+    sys.modules.setdefault(
+        "torchvision._meta_registrations", types.ModuleType("torchvision._meta_registrations")
+    )
     from torchvision.transforms import v2
 
     alpha, sigma = _elastic(size)

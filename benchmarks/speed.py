@@ -262,6 +262,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         description="Measure how fast popnet trains, against PyTorch and scikit-learn.",
     )
     add = parser.add_argument
+    add("--images", action="store_true", help="nets of images instead; see benchmarks.speed_images")
     add("--widths", type=numbers, default=[32, 64, 128, 256], help="default 32,64,128,256")
     add("--members", type=numbers, default=[8, 32, 128], help="of popnet; default 8,32,128")
     add("--epochs", type=int, default=6, help="of each net; default %(default)s")
@@ -318,6 +319,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print, and return the exit status."""
     options = parse(arguments)
     began = time.perf_counter()
+    if options.images:
+        from benchmarks import speed_images
+
+        speed_images.main(["--repeats", str(options.repeats)])
+        return 0
     if options.gpu:
         text, agree = gpu(options), True
     else:

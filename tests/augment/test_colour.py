@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from augment.support import image_keys, strengths
 from popnet.augment import colour, erase
@@ -58,6 +59,9 @@ def test_noise_has_the_deviation_asked_for():
     np.testing.assert_allclose(got.std((0, 1, 2)), 0.5 * STD, rtol=0.05)
     np.testing.assert_allclose(got.mean((0, 1, 2)), 0, atol=0.3)
     assert not np.allclose(got[0], got[1])
+    # Every 7th value: a few thousand, of all images, rows and channels.
+    some = (got / (0.5 * STD)).ravel()[::7]
+    assert stats.kstest(some, stats.norm.cdf).pvalue > 1e-3
 
 
 def test_one_rectangle_is_erased_and_nothing_else():

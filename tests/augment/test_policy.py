@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from augment.support import image_keys, strengths
 from popnet.augment import Policy, policy
 from popnet.errors import InputError, RecipeError
 
+STD = np.float32([60, 70, 80])
 FULL = Policy(
     rotation=20, translation=0.1, reflection=0.5, elastic_alpha=6, elastic_sigma=2, brightness=0.2,
     contrast=0.2, erasing=0.3, noise=0.05,
@@ -63,3 +66,18 @@ def test_impossible_values_and_images_are_refused(images):
         with pytest.raises(InputError, match="images must"):
             FULL(0, bad)
     assert FULL(0, images[:0]).shape == (0, 13, 10, 3)
+
+
+def test_groups_that_fit_the_cache_change_nothing(images, monkeypatch):
+    s = strengths(rotation=20, elastic_alpha=6, saturation=0.3, noise=0.1, erasing=0.3)
+    nine = np.concatenate([images, images[:3]])
+
+    def run(values):
+        monkeypatch.setattr(policy, "CHUNK_VALUES", values)
+        return np.asarray(jax.jit(policy.apply)(nine, image_keys(9), s, STD, STD, STD))
+
+    whole = run(9 * nine[0].size)
+    assert not np.array_equal(whole, nine)
+    # The mean of an image is summed in another order, no more.
+    np.testing.assert_allclose(run(3 * nine[0].size), whole, atol=1e-3)
+    np.testing.assert_allclose(run(1), whole, atol=1e-3)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from popnet.augment import draws
 from popnet.augment.strengths import COLOUR, Strengths
@@ -33,8 +34,7 @@ def colour(images: Array, image_keys: Array, s: Strengths) -> Array:
         mean = x.mean((1, 2, 3), keepdims=True)
         x = mean + (x - mean) * (1 + s.contrast * u[:, 1])
         if x.shape[3] == 3:
-            grey = x @ jnp.array(GREY, jnp.float32)
-            grey = grey[..., None]
+            grey = sum(np.float32(share) * x[..., i : i + 1] for i, share in enumerate(GREY))
             x = grey + (x - grey) * (1 + s.saturation * u[:, 2])
         return jnp.clip(x, 0.0, 255.0)
 

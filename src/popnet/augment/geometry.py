@@ -158,7 +158,9 @@ def elastic(image_keys: Array, s: Strengths, smooth: tuple[Array, Array]) -> Arr
     n = image_keys.shape[0]
     noise = 2 * draws.uniform_fields(image_keys, draws.ELASTIC, 2 * rows, columns) - 1
     half = (noise.reshape(-1, columns) @ across.T).reshape(2 * n, rows, width)
-    whole = jnp.einsum("hi,biw->bhw", down, half)
+    # A matrix for each image, though all are the same: XLA's product of the two is faster on a CPU than with one.
+    each = jnp.broadcast_to(down, (2 * n, height, rows))
+    whole = jax.lax.dot_general(each, half, (((2,), (1,)), ((0,), (0,))))
     return s.elastic_alpha * whole.reshape(n, 2, height, width)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -17,7 +19,7 @@ from popnet.augment import draws
 from popnet.augment.colour import colour, noise
 from popnet.augment.erase import erase
 from popnet.augment.geometry import geometry
-from popnet.augment.strengths import Strengths, recipe_field
+from popnet.augment.strengths import ALL, Strengths, recipe_field
 from popnet.errors import InputError
 from popnet.recipe import Recipe
 from popnet.types import Array
@@ -40,10 +42,36 @@ def apply(
         mean, std: ``(C,)``, of the channels; the noise is in units of the deviation.
         background: ``(C,)``, the colour beyond the border and of what is erased.
     """
-    x = geometry(images, image_keys, s, background)
-    x = colour(x, image_keys, s)
-    x = noise(x, image_keys, s, std)
-    return erase(x, image_keys, s, background)
+
+    def chain(images: Array, image_keys: Array) -> Array:
+        x = geometry(images, image_keys, s, background)
+        x = colour(x, image_keys, s)
+        x = noise(x, image_keys, s, std)
+        return erase(x, image_keys, s, background)
+
+    return jax.lax.cond(
+        s.some(ALL),
+        lambda images, image_keys: jax.lax.platform_dependent(
+            images, image_keys, cpu=partial(_in_groups, chain), default=chain
+        ),
+        lambda images, _: images.astype(jnp.float32),
+        images,
+        image_keys,
+    )
+
+
+def _in_groups(
+    function: Callable[[Array, Array], Array], images: Array, image_keys: Array
+) -> Array:
+    """Apply a function to groups of images that stay in a core's cache: twice as fast from 64 pixels a side on."""
+    n = images.shape[0]
+    most = max(1, CHUNK_VALUES // math.prod(images.shape[1:]))
+    size = max(d for d in range(1, min(n, most) + 1) if n % d == 0)
+    # Groups of less than half the cache, as of a prime number of small images, would cost more than they save.
+    if n <= most or 2 * size < most:
+        return function(images, image_keys)
+    groups = jax.tree.map(lambda a: a.reshape(n // size, size, *a.shape[1:]), (images, image_keys))
+    return jax.lax.map(lambda group: function(*group), groups).reshape(images.shape)
 
 
 @partial(jax.jit, compiler_options=CPU_OPTIONS)
