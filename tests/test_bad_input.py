@@ -182,7 +182,7 @@ def test_damaged_files_of_other_formats(shell, name):
 
 def test_a_folder_or_an_unknown_ending_as_table(shell):
     Path("folder.csv").mkdir()
-    shell.refuses(shell.fit("folder.csv"), "folder.csv", "is a folder")
+    shell.refuses(shell.fit("folder.csv"), "folder.csv", "is empty")
     Path("table.xlsx").write_bytes(b"PK")
     shell.refuses(shell.fit("table.xlsx"), "table.xlsx", "'.xlsx'")
 
@@ -252,7 +252,9 @@ def test_fit_refuses_the_option(shell, case):
 
 def test_missing_argument_and_unknown_command(shell):
     shell.refuses(shell("fit"), "DATA", "See popnet fit --help.")
-    shell.refuses(shell("fit", "table.csv"), "--target")
+    shell.refuses(shell("fit", "table.csv"), "there is no file table.csv")
+    altered()(Path("table.csv"))
+    shell.refuses(shell("fit", "table.csv"), "--target", "size, age, colour, bought")
     shell.refuses(shell("train"), "train", "See popnet --help.")
 
 

@@ -152,3 +152,14 @@ def test_elastic_fields_are_as_strong_on_large_images(side):
     # White noise of variance 1/3 through a normalised Gaussian in two dimensions.
     expected = alpha * np.sqrt(1 / 3) / (2 * sigma * np.sqrt(np.pi))
     assert inner.std() == pytest.approx(expected, rel=0.12)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_mirroring_without_resampling_is_what_resampling_gives(images, dtype):
+    x = images[:, :10].astype(dtype)
+    s = strengths(reflection=0.5, vertical_reflection=0.5, half_turn=0.5)
+    keys = image_keys(6)
+    got = np.asarray(run(x, keys, s, BLACK))
+    plan = geometry.plan(keys, s, 10, 10)
+    np.testing.assert_array_equal(got, geometry.bend(x, plan, s, BLACK))
+    assert len({(a[0, 0], a[1, 1]) for a in np.asarray(plan.matrices)}) > 2

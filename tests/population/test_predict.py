@@ -12,12 +12,12 @@ from popnet.shape import Shape
 
 @pytest.fixture
 def nets(table):
-    def net(recipe, seed):
+    def made(recipe, seed):
         shape = Shape.of(recipe, table)
         return predict.Net(recipe, shape, *net.init(recipe, shape, seed))
 
     a = Recipe(depth=2, width=8, batch_size=32)
-    return [net(a, 0), net(a.replace(activation="tanh"), 1), net(a.replace(depth=0), 2)]
+    return [made(a, 0), made(a.replace(activation="tanh"), 1), made(a.replace(depth=0), 2)]
 
 
 def test_chunks_and_threads_change_nothing(nets, table, monkeypatch):

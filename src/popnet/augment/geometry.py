@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from popnet.augment import draws
-from popnet.augment.strengths import GEOMETRY, Strengths
+from popnet.augment.strengths import GEOMETRY, MIRRORS, Strengths
 from popnet.recipe import choices
 from popnet.types import Array
 
@@ -49,12 +49,28 @@ def geometry(images: Array, image_keys: Array, s: Strengths, background: Array) 
         background: ``(C,)``, in units of the pixels.
     """
     _, height, width, _ = images.shape
+    others = tuple(name for name in GEOMETRY if name not in MIRRORS)
+
+    def changed(images: Array) -> Array:
+        p = plan(image_keys, s, height, width)
+        return jax.lax.cond(
+            s.some(others),
+            lambda images: bend(images, p, s, background),
+            lambda images: mirrored(images, p.matrices).astype(jnp.float32),
+            images,
+        )
+
     return jax.lax.cond(
-        s.some(GEOMETRY),
-        lambda images: bend(images, plan(image_keys, s, height, width), s, background),
-        lambda images: images.astype(jnp.float32),
-        images,
+        s.some(GEOMETRY), changed, lambda images: images.astype(jnp.float32), images
     )
+
+
+def mirrored(images: Array, matrices: Array) -> Array:
+    """Return images as matrices of `affine` that only mirror have them: without a look at neighbours, and faster."""
+    for axis in (0, 1):
+        turned = matrices[:, axis, axis] < 0
+        images = jnp.where(turned[:, None, None, None], jnp.flip(images, axis + 1), images)
+    return images
 
 
 def plan(image_keys: Array, s: Strengths, height: int, width: int) -> Plan:

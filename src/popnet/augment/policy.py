@@ -25,7 +25,10 @@ from popnet.recipe import Recipe
 from popnet.types import Array
 
 CHUNK_VALUES = 1 << 17
-"""Values of the images that one call works on: they stay in a core's cache."""
+"""Values of the images that are worked on at a time: they stay in a core's cache."""
+
+CALL_GROUPS = 8
+"""Groups of so many values that one call of `Policy`'s program takes: a call costs as much as a few small images."""
 
 CPU_OPTIONS = {"xla_cpu_multi_thread_eigen": False}
 
@@ -43,29 +46,48 @@ def apply(
         background: ``(C,)``, the colour beyond the border and of what is erased.
     """
 
+    return _finished(images, image_keys, s, std, background, lambda x: x)
+
+
+def _finished(
+    images: Array,
+    image_keys: Array,
+    s: Strengths,
+    std: Array,
+    background: Array,
+    finish: Callable[[Array], Array],
+) -> Array:
+    """Transform images, and put each group that fits the cache into its last form."""
+
     def chain(images: Array, image_keys: Array) -> Array:
         x = geometry(images, image_keys, s, background)
         x = colour(x, image_keys, s)
         x = noise(x, image_keys, s, std)
-        return erase(x, image_keys, s, background)
+        return finish(erase(x, image_keys, s, background))
 
     return jax.lax.cond(
         s.some(ALL),
         lambda images, image_keys: jax.lax.platform_dependent(
             images, image_keys, cpu=partial(_in_groups, chain), default=chain
         ),
-        lambda images, _: images.astype(jnp.float32),
+        lambda images, _: finish(images.astype(jnp.float32)),
         images,
         image_keys,
     )
+
+
+def _group(image: tuple[int, ...]) -> int:
+    """Return how many images of a shape stay in a core's cache: a power of two."""
+    most = CHUNK_VALUES // math.prod(image)
+    return 1 << max(0, most.bit_length() - 1)
 
 
 def _in_groups(
     function: Callable[[Array, Array], Array], images: Array, image_keys: Array
 ) -> Array:
     """Apply a function to groups of images that stay in a core's cache: twice as fast from 64 pixels a side on."""
-    n = images.shape[0]
-    most = max(1, CHUNK_VALUES // math.prod(images.shape[1:]))
+    n, *image = images.shape
+    most = _group(tuple(image))
     size = max(d for d in range(1, min(n, most) + 1) if n % d == 0)
     # Groups of less than half the cache, as of a prime number of small images, would cost more than they save.
     if n <= most or 2 * size < most:
@@ -92,10 +114,13 @@ def _run(
     images: Array, key: Array, first: Array, s: Strengths, std: Array, background: Array
 ) -> Array:
     each = draws.image_keys(key, first + jax.lax.iota(jnp.int32, images.shape[0]))
-    x = apply(images, each, s, jnp.zeros_like(std), std, background)
-    if images.dtype == jnp.uint8:
-        return jnp.round(jnp.clip(x, 0.0, 255.0)).astype(jnp.uint8)
-    return x.astype(images.dtype)
+
+    def finish(x: Array) -> Array:
+        if images.dtype == jnp.uint8:
+            return jnp.round(jnp.clip(x, 0.0, 255.0)).astype(jnp.uint8)
+        return x
+
+    return _finished(images, each, s, std, background, finish)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -204,19 +229,21 @@ def _in_chunks(
 ) -> np.ndarray:
     """Transform NumPy images on the CPU: chunk by chunk, a thread a core, each chunk in that core's cache."""
     n = len(x)
-    size = min(n, max(1, CHUNK_VALUES // x[0].size))
+    # Powers of two: calls with other numbers of images find their program compiled.
+    size = min(CALL_GROUPS * _group(x.shape[1:]), 1 << (n - 1).bit_length())
     out = np.empty_like(x)
     device = jax.local_devices(backend="cpu")[0]
+    shared = jax.device_put((key, *arguments), device)
 
     def chunk(start: int) -> None:
         part = x[start : start + size]
         count = len(part)
-        if count < size:  # one program for all chunks
+        if count < size:
             part = np.concatenate(
                 [part, np.broadcast_to(part[:1], (size - count, *part.shape[1:]))]
             )
         with jax.default_device(device):
-            done = _on_cpu(part, key, np.int32(start), *arguments)
+            done = _on_cpu(part, shared[0], np.int32(start), *shared[1:])
             out[start : start + count] = np.asarray(done)[:count]
 
     chunk(0)  # compiles once, not once a thread

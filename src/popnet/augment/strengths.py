@@ -55,6 +55,7 @@ AFFINE = (
     "vertical_reflection", "scaling", "zoomed_crop", "shear",
 )  # fmt: skip
 GEOMETRY = (*AFFINE, "elastic_alpha")
+MIRRORS = ("half_turn", "reflection", "vertical_reflection")
 COLOUR = ("brightness", "contrast", "saturation")
 ALL = (*GEOMETRY, *COLOUR, "erasing", "noise")
 
