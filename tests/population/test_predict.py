@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from popnet import Recipe
+from popnet.nn import net
 from popnet.population import predict
 from popnet.shape import Shape
 
@@ -37,8 +38,8 @@ def test_rows_come_in_the_order_asked_for(nets, table):
 
 def test_nets_of_several_shapes_are_those_alone(nets, table):
     together = predict.predict(nets, table.features)
-    for i, net in enumerate(nets):
-        np.testing.assert_array_equal(predict.predict([net], table.features)[0], together[i])
+    for i, one in enumerate(nets):
+        np.testing.assert_array_equal(predict.predict([one], table.features)[0], together[i])
 
 
 def test_no_rows_no_outputs(nets, table):
