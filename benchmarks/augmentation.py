@@ -1,280 +1,180 @@
-"""How fast images are augmented, against torchvision v2, albumentations and kornia: ``python -m benchmarks.augmentation``.
+"""Images augmented a second, against torchvision, albumentations and kornia: ``python -m benchmarks.augmentation``.
 
-Each cell is the rate of one transformation of images of one size that lie in memory, with parameters drawn for each
-image: the median of repeats within about a second. *One thread* is one process with one thread. *All cores* is for
-popnet one call with a thread a core; for the peers a process a core, all at the same time, their rates added up: the
-transport of images between processes, which a loader of data needs, is not counted against them.
-
-popnet compiles one program for each size of images; what that takes is shown by itself, and in a rate over 60,000
-images. Progress goes to stderr, the tables to stdout.
+Rotation, affine maps, elastic deformation, crop, flip and all of them as one policy, at 28 (grey), 32, 96 and 224
+pixels (colour), on one core and on all of them. Each system is used as its documentation has it
+(``benchmarks/augmenters.py``); every figure is the median of several calls. The first call of a size (with popnet it
+compiles the one program that serves all operations) is apart, and is in the rate over 60,000 images. Systems that are
+not installed are named.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.metadata
 import json
-import multiprocessing
 import os
-import statistics
+import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks import peers_augmentation as peers
-from benchmarks.table import conditions, cores, markdown
+from benchmarks.augmenters import BATCHED, OPERATIONS, SIZES, SYSTEMS, channels
+from benchmarks.table import cores
 
-SIDES = {28: 1, 32: 3, 96: 3, 224: 3}
-"""Pixels a side, and channels."""
-
-VALUES = 3 << 20
-"""Values of the images in memory for a process, about."""
-
+ROOT = Path(__file__).resolve().parent.parent
 EPOCH = 60_000
-"""Images over which the time of compiling is spread."""
-
-TURNS = 3
-"""Repeats of a measurement, at least."""
 
 
-@dataclass(frozen=True)
-class Cell:
-    """One measurement.
-
-    Attributes:
-        side, transformation, system: what was measured.
-        threads: 1, or the number of cores.
-        rates: images a second, of each repeat.
-        compile_seconds: popnet's first call of a size, less the time of a later one; None where nothing was compiled.
-    """
-
-    side: int
-    transformation: str
-    system: str
-    threads: int
-    rates: list[float]
-    compile_seconds: float | None = None
-
-    @property
-    def rate(self) -> float:
-        """Median, images a second; 0 if it failed."""
-        return statistics.median(self.rates) if self.rates else 0.0
+def batch_of(system: str, size: int) -> np.ndarray:
+    """Return images: as many for a call as suit the system."""
+    count = {28: 2048, 32: 2048, 96: 256, 224: 64}[size]
+    if system not in BATCHED:
+        count = max(16, count // 8)
+    rng = np.random.default_rng(0)
+    return rng.integers(0, 256, (count, size, size, channels(size)), dtype=np.uint8)
 
 
-def note(text: str) -> None:
-    """Report progress."""
-    print(f"[{time.strftime('%H:%M:%S')}] {text}", file=sys.stderr, flush=True)
-
-
-def pictures(side: int, share: float = 1.0) -> np.ndarray:
-    """Return smooth random images ``(N, side, side, C)`` uint8; ``share`` of what is usual."""
-    channels = SIDES.get(side, 3)
-    n = max(8, int(share * VALUES) // (side * side * channels))
-    coarse = np.random.default_rng(side).uniform(0, 255, (n, 8, 8, channels))
-    at = np.minimum(np.arange(side) * 8 // side, 7)
-    return coarse[:, at][:, :, at].astype(np.uint8)
-
-
-def measure(task: tuple[str, str, int, int, float]) -> tuple[list[float], float]:
-    """Measure in this process; returns rates, and the seconds of the very first call.
-
-    Args:
-        task: system, transformation, side, threads, seconds.
-    """
-    system, transformation, side, threads, seconds = task
-    warnings.simplefilter("ignore")
-    images = pictures(side)
-    run = peers.SYSTEMS[system](transformation, images[:8], threads)
+def rate(system: str, operation: str, size: int, threads: int, seconds: float) -> dict[str, float]:
+    """Return images a second (median of calls for so many seconds, at least one) and the first call's seconds."""
+    batch = batch_of(system, size)
     began = time.perf_counter()
-    run()
-    each = (time.perf_counter() - began) / 8
-    if system != "popnet":  # as many as a fifth of the time is enough for
-        images = images[: max(8, min(len(images), int(seconds / 5 / each)))]
-    run = peers.SYSTEMS[system](transformation, images, threads)
-    began = time.perf_counter()
-    run()
+    run = SYSTEMS[system](operation, size, threads)
+    run(batch)
     first = time.perf_counter() - began
-    rates, began = [], time.perf_counter()
-    while len(rates) < TURNS or time.perf_counter() - began < seconds:
-        start = time.perf_counter()
-        run()
-        rates.append(len(images) / (time.perf_counter() - start))
-    return rates, first - len(images) / statistics.median(rates)
-
-
-class Workers:
-    """A process a core that measure the same thing at the same time."""
-
-    def __init__(self) -> None:
-        context = multiprocessing.get_context("spawn")
-        self.barrier = context.Barrier(cores())
-        self.pool = context.Pool(cores(), _start, (self.barrier,))
-
-    def together(self, task: tuple[Any, ...]) -> list[float]:
-        """Return rates added up over all processes."""
-        found = self.pool.map(_together, [task] * cores(), chunksize=1)
-        return [sum(rates) for rates in zip(*(r for r, _ in found), strict=False)]
-
-    def alone(self, task: tuple[Any, ...]) -> tuple[list[float], float]:
-        """Return rates of one process, and the extra time of its first call."""
-        return self.pool.apply(measure, (task,))
-
-
-_barrier: Any = None
-
-
-def _start(barrier: Any) -> None:
-    global _barrier
-    _barrier = barrier
-    # Threads are chosen by the systems; none of their libraries may add its own.
-    os.environ["OMP_NUM_THREADS"] = "1"
-
-
-def _together(task: tuple[Any, ...]) -> tuple[list[float], float]:
-    _barrier.wait()
-    return measure(task)
-
-
-def run(options: argparse.Namespace) -> tuple[list[Cell], dict[str, str]]:
-    """Measure all cells; returns them, and why systems are missing."""
-    absent = {s: why for s in options.systems if (why := peers.missing(s))}
-    for system, why in absent.items():
-        note(f"{system} is not measured: {why}")
-    systems = [s for s in options.systems if s not in absent]
-    cells: list[Cell] = []
-    workers = Workers()
-    try:
-        for side in options.sides:
-            compiled = False
-            for transformation in options.transformations:
-                for system in systems:
-                    for threads in dict.fromkeys((1, cores())):
-                        task = (system, transformation, side, threads, options.seconds)
-                        extra = None
-                        try:
-                            if system == "popnet":
-                                # In this process: its programs are compiled once a size.
-                                rates, first = measure(task)
-                                if not compiled:
-                                    extra, compiled = first, True
-                            elif threads == 1:
-                                rates, _ = workers.alone(task)
-                            else:
-                                rates = workers.together((*task[:3], 1, options.seconds))
-                        except Exception as error:
-                            note(f"{system} fails at {transformation}, {side} pixels: {error}")
-                            rates = []
-                        cells.append(Cell(side, transformation, system, threads, rates, extra))
-                rate = ", ".join(
-                    f"{c.system} {c.rate:,.0f}"
-                    for c in cells
-                    if (c.side, c.transformation, c.threads) == (side, transformation, 1)
-                )
-                note(f"{side} pixels, {transformation}: {rate} images/s on one thread")
-    except KeyboardInterrupt:
-        note("interrupted: the tables show what was measured so far")
-    finally:
-        workers.pool.terminate()
-    return cells, absent
-
-
-# --- text -----------------------------------------------------------------------------------------
-
-
-def section(cells: Sequence[Cell], absent: dict[str, str]) -> str:
-    """Return the tables."""
-    parts = ["## Speed of augmentation", "\n".join(f"- {line}" for line in conditions())]
-    if absent:
-        parts.append("\n".join(f"- not measured: {s} ({why})" for s, why in absent.items()))
-    for threads in sorted({c.threads for c in cells}):
-        parts += [f"### Images a second, {threads} thread{'s' * (threads > 1)}"]
-        parts += [rate_table([c for c in cells if c.threads == threads])]
-    parts += ["### popnet's compiling", compile_table(cells)]
-    return "\n\n".join(parts)
-
-
-def rate_table(cells: Sequence[Cell]) -> str:
-    """Return rates by size and transformation, and popnet's as a multiple of the best peer's."""
-    systems = list(dict.fromkeys(c.system for c in cells))
-    rows = []
-    for side, transformation in dict.fromkeys((c.side, c.transformation) for c in cells):
-        found = {
-            c.system: c.rate for c in cells if (c.side, c.transformation) == (side, transformation)
-        }
-        best = max((rate for s, rate in found.items() if s != "popnet"), default=0.0)
-        ratio = f"{found['popnet'] / best:.2f}" if best and "popnet" in found else "-"
-        rates = [f"{found[s]:,.0f}" if found.get(s) else "-" for s in systems]
-        rows.append([str(side), transformation, *rates, ratio])
-    return markdown(["side", "what", *systems, "popnet / best peer"], rows)
-
-
-def compile_table(cells: Sequence[Cell]) -> str:
-    """Return the time of compiling for each size, and the rates over an epoch with it counted in."""
-    rows = []
-    for side in dict.fromkeys(c.side for c in cells):
-        own = [c for c in cells if c.side == side and c.system == "popnet"]
-        seconds = next((c.compile_seconds for c in own if c.compile_seconds is not None), None)
-        if seconds is None:
-            continue
-        for c in own:
-            if c.rates and c.transformation in ("affine", "policy"):
-                with_it = EPOCH / (seconds + EPOCH / c.rate)
-                rows.append([
-                    str(side), c.transformation, str(c.threads), f"{seconds:.2f}",
-                    f"{c.rate:,.0f}", f"{with_it:,.0f}",
-                ])  # fmt: skip
-    head = ["side", "what", "threads", "compile s", "images/s", f"with it, {EPOCH:,} images"]
-    return markdown(head, rows)
-
-
-# --- command line ---------------------------------------------------------------------------------
-
-
-def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.augmentation",
-        description="Measure how fast popnet augments images, against torchvision, albumentations, kornia.",
-    )
-    add = parser.add_argument
-    add("--sides", type=lambda t: [int(p) for p in t.split(",")], default=list(SIDES))
-    add("--transformations", type=lambda t: t.split(","), default=list(peers.TRANSFORMATIONS))
-    add("--systems", type=lambda t: t.split(","), default=list(peers.SYSTEMS))
-    add("--seconds", type=float, default=1.0, help="a cell; default %(default)s")
-    add("--quick", action="store_true", help="a fifth of the time, to try the benchmark itself")
-    add("--json", type=Path, metavar="FILE", help="write all measurements")
-    options = parser.parse_args(arguments)
-    known = {"transformations": peers.TRANSFORMATIONS, "systems": tuple(peers.SYSTEMS)}
-    for name, choices in known.items():
-        for value in getattr(options, name):
-            if value not in choices:
-                parser.error(f"--{name}: {value!r} is none of {', '.join(choices)}")
-    if options.quick:
-        options.seconds /= 5
-    return options
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure and print."""
-    options = parse(arguments)
+    times: list[float] = []
     began = time.perf_counter()
-    cells, absent = run(options)
-    print(section(cells, absent))
+    while not times or (time.perf_counter() - began < seconds and len(times) < 50):
+        t = time.perf_counter()
+        run(batch)
+        times.append(time.perf_counter() - t)
+    return {"rate": len(batch) / float(np.median(times)), "first": first}
+
+
+def child(system: str, threads: int, core: int, options: argparse.Namespace) -> None:
+    """Measure all cells of a system in this process and print them as JSON."""
+    warnings.simplefilter("ignore")
+    if core >= 0 and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {sorted(os.sched_getaffinity(0))[core]})
+    found = {}
+    for size in options.sizes:
+        for operation in options.operations:
+            key = f"{operation} {size}"
+            found[key] = rate(system, operation, size, threads, options.seconds)
+            print(
+                f"{system} {threads} {key}: {found[key]['rate']:,.0f}", file=sys.stderr, flush=True
+            )
+    print(json.dumps(found))
+
+
+def measure(system: str, threads: int, options: argparse.Namespace) -> dict[str, Any] | None:
+    """Measure a system in fresh processes; None if it cannot be imported."""
+    many = threads > 1 and system not in BATCHED
+    pinned = many or threads == 1
+    environment = {**os.environ, "JAX_PLATFORMS": "cpu", "OMP_NUM_THREADS": str(1 if many else threads)}  # fmt: skip
+    started = []
+    for core in range(threads if many else 1):
+        command = [
+            sys.executable, "-m", "benchmarks.augmentation", "--child", system, "--threads",
+            str(1 if many else threads), "--core", str(core if pinned else -1), "--seconds",
+            str(options.seconds), "--sizes", *map(str, options.sizes), "--operations", *options.operations,
+        ]  # fmt: skip
+        started.append(
+            subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
+        )
+    outputs = [process.communicate()[0] for process in started]
+    if any(process.returncode for process in started):
+        return None
+    parts = [json.loads(out.splitlines()[-1]) for out in outputs]
+    return {
+        key: {"rate": sum(p[key]["rate"] for p in parts), "first": max(p[key]["first"] for p in parts)}
+        for key in parts[0]
+    }  # fmt: skip
+
+
+def version(system: str) -> str | None:
+    """Return an installed version, or None."""
+    try:
+        return importlib.metadata.version(system)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def table(found: dict[str, dict[str, Any]], options: argparse.Namespace) -> str:
+    """Return a Markdown table of images a second; the fastest of a row is bold."""
+    systems = list(found)
+    lines = [
+        "| operation | pixels | " + " | ".join(systems) + " | popnet / best peer |",
+        "|---|---|" + "---|" * (len(systems) + 1),
+    ]
+    for operation in options.operations:
+        for size in options.sizes:
+            rates = {s: found[s][f"{operation} {size}"]["rate"] for s in systems}
+            most = max(rates.values())
+            cells = [f"**{r:,.0f}**" if r == most else f"{r:,.0f}" for r in rates.values()]
+            peers = [r for s, r in rates.items() if s != "popnet"]
+            ratio = f"{rates['popnet'] / max(peers):.1f}" if peers and "popnet" in rates else "-"
+            lines.append(f"| {operation} | {size} | " + " | ".join(cells) + f" | {ratio} |")
+    return "\n".join(lines)
+
+
+def compile_table(found: dict[str, Any], options: argparse.Namespace) -> str:
+    """Return popnet's first call of the policy, and the rate over an epoch with it."""
+    lines = ["| pixels | first call, s | images/s | 60,000 with the first |", "|---|---|---|---|"]
+    for size in options.sizes:
+        rate = found[f"policy {size}"]["rate"]
+        first = max(found[f"{operation} {size}"]["first"] for operation in options.operations)
+        lines.append(
+            f"| {size} | {first:.1f} | {rate:,.0f} | {EPOCH / (EPOCH / rate + first):,.0f} |"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--seconds", type=float, default=0.7, help="of each figure")
+    parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES))
+    parser.add_argument("--operations", nargs="+", default=list(OPERATIONS), choices=OPERATIONS)
+    parser.add_argument("--only", nargs="+", default=list(SYSTEMS), choices=list(SYSTEMS))
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--child", help=argparse.SUPPRESS)
+    parser.add_argument("--threads", type=int, default=1, help=argparse.SUPPRESS)
+    parser.add_argument("--core", type=int, default=-1, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.child:
+        child(options.child, options.threads, options.core, options)
+        return
+    results: dict[int, dict[str, Any]] = {}
+    missing = [s for s in options.only if version(s) is None and s != "popnet"]
+    for threads in sorted({1, cores()}):
+        results[threads] = {}
+        for system in options.only:
+            if system in missing:
+                continue
+            found = measure(system, threads, options)
+            if found is None:
+                missing.append(system)
+            else:
+                results[threads][system] = found
     if options.json:
-        values = {"cells": [asdict(c) for c in cells], "absent": absent}
-        options.json.write_text(json.dumps(values, indent=1), encoding="utf-8")
-    note(f"done in {(time.perf_counter() - began) / 60:.1f} min")
-    return 0
+        print(json.dumps({"results": results, "missing": missing}))
+        return
+    names = [f"{s} {version(s)}" for s in options.only if s not in missing]
+    print(f"{time.strftime('%Y-%m-%d')}, {cores()} cores, {', '.join(names)}; images a second\n")
+    for system in missing:
+        print(f"{system} is not installed, or its build does not start here: left out.\n")
+    for threads, found in results.items():
+        print(f"### {threads} core{'s' if threads > 1 else ''}\n\n{table(found, options)}\n")
+    if "popnet" in options.only and "policy" in options.operations:
+        print("### The policy with popnet's compilation\n")
+        print(compile_table(results[max(results)]["popnet"], options))
 
 
 if __name__ == "__main__":
-    # Before JAX and PyTorch start: no thread of their own beside those asked for.
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-    os.environ.setdefault("JAX_PLATFORMS", "cpu")
-    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
-    sys.exit(main())
+    main()

@@ -181,7 +181,8 @@ def plan_images(
     epochs = int(np.clip(affordable(each, recipes), 1, MOST_STRETCH * chosen.base.epochs))
     if options.recipe is not None and "epochs" in options.recipe.model_fields_set:
         epochs = min(epochs, chosen.base.epochs)
-    return Plan(chosen, recipes, epochs, record)
+    # If the machine is faster than it was measured to be, more recipes follow until the time is over.
+    return Plan(chosen, recipes if options.members else None, epochs, record)
 
 
 def _widest(

@@ -90,7 +90,7 @@ def examine(
             on_progress=lambda done, total: on_progress(Progress("augmentation", done, total)),
         )  # fmt: skip
         if found is None:
-            raise InputError("the time was over before the first twins were trained; give more.")
+            raise InputError("the time was over before two pairs of twins were trained; give more.")
         record = augmentation.record(found, prepared.schema.target.classes)
     policy = standard_policy(images.size) if record is None else record["policy"]
     drawn = None
