@@ -31,7 +31,7 @@ GENTLE = (
 BENDING = ("translation", "rotation", "scaling", "shear", "elastic_alpha", "zoomed_crop")
 """Those whose strengths are lowered where several are used at once."""
 
-MOST_TRAIN, MOST_VALID, MOST_SIDE = 1000, 1500, 32
+MOST_TRAIN, MOST_VALID, MOST_SIDE = 600, 1500, 32
 STEPS = 800
 """Few images for many steps: what a transformation is worth shows where a net would learn its images by heart."""
 
