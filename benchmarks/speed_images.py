@@ -201,7 +201,7 @@ def main(arguments: list[str] | None = None) -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--widths", type=int, nargs="+", default=[16, 32])
-    parser.add_argument("--images", type=int, default=4096, help="of an epoch")
+    parser.add_argument("--images", type=int, default=2048, help="of an epoch")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--width", type=int, default=16, help=argparse.SUPPRESS)
     parser.add_argument("--child", choices=SYSTEMS, help=argparse.SUPPRESS)
