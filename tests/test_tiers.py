@@ -16,6 +16,7 @@ TIERS = (
         "types",
         "durations",
         "strict_json",
+        "cpu",
         "keys",
         "recipe",
         "dataset",

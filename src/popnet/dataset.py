@@ -100,18 +100,19 @@ class Images:
         counts = np.stack([np.bincount(some[..., c].ravel(), minlength=256) for c in channels])
         mean = counts @ values / counts.sum(1)
         var = counts @ values**2 / counts.sum(1) - mean**2
-        border = np.concatenate(
-            [
-                some[:, [0, -1]].reshape(-1, len(channels)),
-                some[:, :, [0, -1]].reshape(-1, len(channels)),
-            ]
-        )
         return cls(
             pixels,
             mean.astype(np.float32),
             np.sqrt(np.maximum(var, 1.0)).astype(np.float32),
-            np.median(border, axis=0).astype(np.float32),
+            border_colour(some),
         )
+
+
+def border_colour(images: Array) -> np.ndarray:
+    """Return the median colour of the outer lines of images ``(N, H, W, C)``, ``(C,)`` float32."""
+    lines = [images[:, [0, -1]], images[:, :, [0, -1]]]
+    border = np.concatenate([line.reshape(-1, images.shape[3]) for line in lines])
+    return np.median(border, axis=0).astype(np.float32)
 
 
 @dataclass(frozen=True)

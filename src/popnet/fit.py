@@ -104,7 +104,7 @@ def fit(
     options.check()
     clock = budget.Clock(time.monotonic() if began is None else began, options.time_limit)
     tell = on_progress or (lambda _: None)
-    tell(Progress("reading", left=_finite(clock.left())))
+    tell(Progress("reading", left=budget.finite(clock.left())))
     table = prepare(source, target, options, tell, clock)
     task = table.schema.target.task
     metric = metrics.choose(options.metric, task, len(table.schema.target.names))
@@ -118,7 +118,9 @@ def fit(
     job.linear_members()
     job.train()
     tell(
-        Progress("finishing", done=len(job.results), left=_finite(clock.left()), metric=metric.name)
+        Progress(
+            "finishing", done=len(job.results), left=budget.finite(clock.left()), metric=metric.name
+        )
     )
     return job.finish(
         reading, source if isinstance(source, str) else type(source).__name__, command
@@ -143,7 +145,10 @@ def prepare(
     def images(done: int, total: int) -> None:
         tell(
             Progress(
-                "reading images", done, total, None if clock is None else _finite(clock.left())
+                "reading images",
+                done,
+                total,
+                None if clock is None else budget.finite(clock.left()),
             )
         )
 
@@ -185,6 +190,7 @@ class _Job:
             clock,
             tell,
         )
+        self.stop = stop
         self.pool = _Pool(table.folds, len(table.data))
         self.finishing = budget.finishing_seconds(options.time_limit, len(table.test))
         pilot = [pilot_fold(table)] if table.encoder.image is not None else []
@@ -247,17 +253,11 @@ class _Job:
         self._in_order()
 
     def _plan(self) -> Plan:
-        members, left = self.options.members, _finite(self.clock.left())
+        members, left = self.options.members, budget.finite(self.clock.left())
         self.tell(Progress("compiling", total=members, left=left, metric=self.metric.name))
-        if self.table.schema.columns[0].kind != "image":
+        if self.table.encoder.image is None:
             return plan_table(self.table, self.options, self.clock, self.trainer)
-        return plan_images(
-            self.table, self.options, self.clock, self.trainer, self.tell, self._watch
-        )
-
-    def _watch(self, other: Trainer) -> None:
-        """Stop another trainer of this fit with it."""
-        other.share_stop(self.trainer)
+        return plan_images(self.table, self.options, self.clock, self.trainer, self.tell, self.stop)
 
     def _let_go(self) -> None:
         """Forget the worst recipe's weights and predictions if there are very many recipes."""
@@ -320,7 +320,7 @@ class _Job:
             left = min(left, passed / done * (total - done))
         pick = max if self.metric.greater_is_better else min
         best = pick(self.scores.values()) if self.scores else None
-        self.tell(Progress("training", done, total, _finite(left), best, self.metric.name))
+        self.tell(Progress("training", done, total, budget.finite(left), best, self.metric.name))
 
     # --- numbers ---------------------------------------------------------------------------------------
 
@@ -580,7 +580,3 @@ class _Job:
         if self.table.data.task == "regression":
             return []
         return np.bincount(self.table.data.target, minlength=self.table.data.n_outputs).tolist()
-
-
-def _finite(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None

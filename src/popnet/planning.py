@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -124,7 +125,7 @@ def plan_images(
     clock: budget.Clock,
     trainer: Trainer,
     tell: Callable[[Progress], None],
-    watch: Callable[[Trainer], None],
+    stop: threading.Event,
 ) -> Plan:
     """Plan a fit of images: which transformations, how wide a net, how many recipes and epochs.
 
@@ -134,14 +135,14 @@ def plan_images(
         clock: the time limit.
         trainer: that will train the members; its last fold is `pilot_fold`.
         tell: receives how far it is.
-        watch: receives the trainer of the twins, to stop it with the fit.
+        stop: when set, the twins' training ends.
     """
     images = prepared.data.features
     assert isinstance(images, Images)
     rows = max(len(f.train) for f in prepared.folds)
     # A recipe that does not fit the images is refused before anything is trained.
     Shape.of(image_space(images.size, rows, IMAGE_WIDTH, {}, options.recipe).base, prepared.data)
-    policy, record = _policy(prepared, options, clock, tell, watch)
+    policy, record = _policy(prepared, options, clock, tell, stop)
     folds = len(prepared.folds)
 
     def space(width: int) -> Space:
@@ -151,7 +152,7 @@ def plan_images(
         wanted = -(-(options.members or IMAGE_MEMBERS) // folds)
         base = space(IMAGE_WIDTH)
         return Plan(base, wanted, base.base.epochs, record)
-    tell(Progress("planning", left=_left(clock)))
+    tell(Progress("planning", left=budget.finite(clock.left())))
     workers = len(trainer.places)
 
     def time_of(width: int) -> float:
@@ -162,9 +163,8 @@ def plan_images(
         rounds = -(-recipes * folds // workers)
         return SAFETY * trainer.remaining() / (rounds * rows * seconds_per_image)
 
-    fewest = 1 if options.members else budget.fewest_recipes(folds, workers)
-    if options.members:
-        fewest = -(-options.members // folds)
+    members = options.members
+    fewest = -(-members // folds) if members else budget.fewest_recipes(folds, workers)
     measured = {IMAGE_WIDTH: time_of(IMAGE_WIDTH)}
     width = IMAGE_WIDTH
     if options.recipe is None or "width" not in options.recipe.model_fields_set:
@@ -175,14 +175,14 @@ def plan_images(
         measured[width] = time_of(width)
     chosen, each = space(width), measured[width]
     recipes = fewest
-    if not options.members:
+    if not members:
         while affordable(each, recipes + fewest) >= chosen.base.epochs:
             recipes += fewest
     epochs = int(np.clip(affordable(each, recipes), 1, MOST_STRETCH * chosen.base.epochs))
     if options.recipe is not None and "epochs" in options.recipe.model_fields_set:
         epochs = min(epochs, chosen.base.epochs)
     # If the machine is faster than it was measured to be, more recipes follow until the time is over.
-    return Plan(chosen, recipes if options.members else None, epochs, record)
+    return Plan(chosen, recipes if members else None, epochs, record)
 
 
 def _widest(
@@ -223,7 +223,7 @@ def _policy(
     options: Options,
     clock: budget.Clock,
     tell: Callable[[Progress], None],
-    watch: Callable[[Trainer], None],
+    stop: threading.Event,
 ) -> tuple[dict[str, float], dict[str, Any] | None]:
     """Return the fields of the transformations that are used, and what was found about them."""
     images = prepared.data.features
@@ -239,11 +239,11 @@ def _policy(
         deadline = time.monotonic() + min(share, 0.5 * clock.left())
 
     def progress(done: int, total: int) -> None:
-        tell(Progress("augmentation", done, total, _left(clock)))
+        tell(Progress("augmentation", done, total, budget.finite(clock.left())))
 
     found = augmentation.check(
         prepared.data, prepared.train, seed=options.seed, deadline=deadline, workers=options.workers,
-        trainer_made=watch, on_progress=progress,
+        stop=stop, on_progress=progress,
     )  # fmt: skip
     if found is None:
         return standard, None
@@ -256,8 +256,3 @@ def standard_policy(image: tuple[int, int, int]) -> dict[str, float]:
         "translation": 0.06, "rotation": 8.0, "scaling": 0.1, "shear": 5.0,
         **augmentation.elastic(min(image[:2]), 0.7),
     }  # fmt: skip
-
-
-def _left(clock: budget.Clock) -> float | None:
-    left = clock.left()
-    return float(left) if np.isfinite(left) else None

@@ -14,9 +14,13 @@ class Progress:
 
     Attributes:
         stage: ``reading``, ``reading images``, ``augmentation``, ``planning``, ``compiling``, ``training``,
-        ``finishing``. done: members that ended. total: members to train, or None if the time decides. left: seconds
-        left, or None if unknown. best: best validation score of a recipe so far, in the metric, or None. metric: the
-        metric's name. note: something to say once.
+            ``finishing``.
+        done: members that ended.
+        total: members to train, or None if the time decides.
+        left: seconds left, or None if unknown.
+        best: best validation score of a recipe so far, in the metric, or None.
+        metric: the metric's name.
+        note: something to say once.
     """
 
     stage: str

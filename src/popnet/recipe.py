@@ -39,6 +39,13 @@ Initializer = Literal[
 
 Fill = Literal["constant", "edge", "reflect"]
 
+GEOMETRY = (
+    "translation", "crop", "rotation", "quarter_turn", "half_turn", "reflection",
+    "vertical_reflection", "scaling", "zoomed_crop", "shear", "elastic_alpha",
+)  # fmt: skip
+COLOUR = ("brightness", "contrast", "saturation")
+"""Fields that say how strongly images are bent, and their colours changed; 0 is off."""
+
 Rate = Annotated[float, Field(ge=0, lt=1)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]

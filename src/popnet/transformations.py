@@ -15,7 +15,6 @@ from popnet.dataset import Images
 from popnet.errors import InputError
 from popnet.options import DEFAULTS, Options
 from popnet.planning import standard_policy
-from popnet.population.train import Trainer
 from popnet.prepare.images import prepare_images
 from popnet.progress import Progress
 from popnet.report.sheet import contact_sheet
@@ -79,14 +78,9 @@ def examine(
     assert isinstance(images, Images)
     record = None
     if check:
-
-        def watch(trainer: Trainer) -> None:
-            if stop is not None:
-                trainer.stop_with(stop)
-
         found = augmentation.check(
             prepared.data, prepared.train, seed=options.seed, pairs=pairs, deadline=deadline,
-            workers=options.workers, trainer_made=watch,
+            workers=options.workers, stop=stop,
             on_progress=lambda done, total: on_progress(Progress("augmentation", done, total)),
         )  # fmt: skip
         if found is None:

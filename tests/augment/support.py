@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from popnet.augment import draws
-from popnet.augment.strengths import Strengths, recipe_field
 from popnet.recipe import Recipe
+from popnet.shape import Numbers
 
 
-def strengths(**fields) -> Strengths:
-    return Strengths.of(Recipe(**{recipe_field(k): v for k, v in fields.items()}))
+def strengths(noise: float = 0.0, **fields) -> Numbers:
+    return Numbers.of(Recipe(**fields, input_noise=noise))
 
 
 def image_keys(n: int, key: int = 7) -> np.ndarray:

@@ -75,7 +75,7 @@ def test_groups_that_fit_the_cache_change_nothing(images, monkeypatch):
 
     def run(values):
         monkeypatch.setattr(policy, "CHUNK_VALUES", values)
-        return np.asarray(jax.jit(policy.apply)(nine, image_keys(9), s, STD, STD, STD))
+        return np.asarray(jax.jit(policy.apply)(nine, image_keys(9), s, STD, STD))
 
     whole = run(9 * nine[0].size)
     assert not np.array_equal(whole, nine)

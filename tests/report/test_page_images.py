@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from test_page import HOSTILE, SECTIONS, Checker  # pyright: ignore[reportMissingImports]
 
-from popnet.augment.strengths import ALL, GEOMETRY
-from popnet.recipe import Recipe
+from popnet.augment.strengths import ALL
+from popnet.recipe import GEOMETRY, Recipe
 from popnet.report.page import render
 from popnet.report.view import augmentation, board, fields, recipes
 from popnet.report.view.scores import Scores
@@ -231,7 +231,7 @@ def test_the_best_recipe_of_images_can_be_used_again(make_image_facts):
 def test_fields_of_images_are_those_of_the_recipe():
     """The lists stand by themselves, as the page needs no JAX; this holds them to the recipe."""
     assert set(fields.GEOMETRY) == set(GEOMETRY)
-    assert set(fields.STRENGTHS) == {*ALL, "cutmix"} - {"noise"}  # noise is of tables too
+    assert set(fields.STRENGTHS) == {*ALL, "cutmix"} - {"input_noise"}  # of tables too
     assert set(fields.IMAGES) | set(fields.TABLES) <= set(Recipe.model_fields)
     default = Recipe()
     assert all(getattr(default, f) == 0 for f in fields.STRENGTHS)

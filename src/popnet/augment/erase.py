@@ -6,32 +6,32 @@ import jax
 import jax.numpy as jnp
 
 from popnet.augment import draws
-from popnet.augment.strengths import Strengths
+from popnet.shape import Numbers
 from popnet.types import Array
 
 
-def erase(images: Array, image_keys: Array, s: Strengths, background: Array) -> Array:
+def erase(images: Array, image_keys: Array, n: Numbers, background: Array) -> Array:
     """Return images with a rectangle set to the background.
 
-    Its height and width are uniform from 0 to ``s.erasing`` of the image's, its place is uniform within the image. A
+    Its height and width are uniform from 0 to ``n.erasing`` of the image's, its place is uniform within the image. A
     strength of 0 gives the values back bit for bit.
 
     Args:
         images: ``(N, H, W, C)`` float32.
         image_keys: ``(N,)`` uint32, of `draws.image_keys`.
-        s: strengths.
+        n: the recipe's numbers.
         background: ``(C,)``.
     """
     _, height, width, _ = images.shape
 
     def erased(x: Array) -> Array:
         u = draws.uniforms(image_keys, draws.ERASE, 4)
-        down = _within(u[:, 0], u[:, 1], s.erasing, height)
-        across = _within(u[:, 2], u[:, 3], s.erasing, width)
+        down = _within(u[:, 0], u[:, 1], n.erasing, height)
+        across = _within(u[:, 2], u[:, 3], n.erasing, width)
         inside = down[:, :, None, None] & across[:, None, :, None]
         return jnp.where(inside, background, x)
 
-    return jax.lax.cond(jnp.asarray(s.erasing) > 0, erased, lambda x: x, images)
+    return jax.lax.cond(jnp.asarray(n.erasing) > 0, erased, lambda x: x, images)
 
 
 def _within(length: Array, place: Array, most: Array, side: int) -> Array:

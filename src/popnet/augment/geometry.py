@@ -13,8 +13,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from popnet.augment import draws
-from popnet.augment.strengths import GEOMETRY, MIRRORS, Strengths
-from popnet.recipe import choices
+from popnet.augment.strengths import MIRRORS, some
+from popnet.recipe import GEOMETRY, choices
+from popnet.shape import Numbers
 from popnet.types import Array
 
 NODES = 48
@@ -37,7 +38,7 @@ class Plan(NamedTuple):
     smoothers: tuple[Array, Array]
 
 
-def geometry(images: Array, image_keys: Array, s: Strengths, background: Array) -> Array:
+def geometry(images: Array, image_keys: Array, n: Numbers, background: Array) -> Array:
     """Return images bent, turned and shifted at random, float32 ``(N, H, W, C)``.
 
     Without any strength the values come back bit for bit, and nothing is computed.
@@ -45,23 +46,23 @@ def geometry(images: Array, image_keys: Array, s: Strengths, background: Array) 
     Args:
         images: ``(N, H, W, C)`` uint8 or float32.
         image_keys: ``(N,)`` uint32, of `draws.image_keys`.
-        s: strengths.
+        n: the recipe's numbers.
         background: ``(C,)``, in units of the pixels.
     """
     _, height, width, _ = images.shape
     others = tuple(name for name in GEOMETRY if name not in MIRRORS)
 
     def changed(images: Array) -> Array:
-        p = plan(image_keys, s, height, width)
+        p = plan(image_keys, n, height, width)
         return jax.lax.cond(
-            s.some(others),
-            lambda images: bend(images, p, s, background),
+            some(n, others),
+            lambda images: bend(images, p, n, background),
             lambda images: mirrored(images, p.matrices).astype(jnp.float32),
             images,
         )
 
     return jax.lax.cond(
-        s.some(GEOMETRY), changed, lambda images: images.astype(jnp.float32), images
+        some(n, GEOMETRY), changed, lambda images: images.astype(jnp.float32), images
     )
 
 
@@ -73,31 +74,31 @@ def mirrored(images: Array, matrices: Array) -> Array:
     return images
 
 
-def plan(image_keys: Array, s: Strengths, height: int, width: int) -> Plan:
+def plan(image_keys: Array, n: Numbers, height: int, width: int) -> Plan:
     """Draw the parameters of every image."""
-    return Plan(affine(image_keys, s, height, width), image_keys, smoothers(s, height, width))
+    return Plan(affine(image_keys, n, height, width), image_keys, smoothers(n, height, width))
 
 
-def bend(images: Array, p: Plan, s: Strengths, background: Array) -> Array:
+def bend(images: Array, p: Plan, n: Numbers, background: Array) -> Array:
     """Carry a plan out; returns float32."""
     _, height, width, _ = images.shape
 
     def with_elastic(p: Plan) -> Array:
-        return coordinates(p.matrices, height, width) + elastic(p.image_keys, s, p.smoothers)
+        return coordinates(p.matrices, height, width) + elastic(p.image_keys, n, p.smoothers)
 
     at = jax.lax.cond(
-        jnp.asarray(s.elastic_alpha) > 0,
+        jnp.asarray(n.elastic_alpha) > 0,
         with_elastic,
         lambda p: coordinates(p.matrices, height, width),
         p,
     )
-    return resample(images, at, s.fill, background)
+    return resample(images, at, n.fill, background)
 
 
 # --- affine ----------------------------------------------------------------------------------------
 
 
-def affine(image_keys: Array, s: Strengths, height: int, width: int) -> Array:
+def affine(image_keys: Array, n: Numbers, height: int, width: int) -> Array:
     """Return ``(N, 2, 3)`` matrices [A | t]: input (y, x) = A @ output (y, x) + t, drawn for each image.
 
     Seen from the result: the image is shifted, then turned and mirrored, scaled, sheared and rotated about its centre,
@@ -108,14 +109,14 @@ def affine(image_keys: Array, s: Strengths, height: int, width: int) -> Array:
     reflection, vertical, scale, share, ratio, offset_y, offset_x, shear = u[:, 8:].T
     sides = np.array([height, width], np.float32)
 
-    shift = s.translation * sides * (2 * jnp.stack([shift_y, shift_x], 1) - 1)
-    padding = jnp.round(s.crop * sides)
+    shift = n.translation * sides * (2 * jnp.stack([shift_y, shift_x], 1) - 1)
+    padding = jnp.round(n.crop * sides)
     shift += jnp.floor(jnp.stack([crop_y, crop_x], 1) * (2 * padding + 1)) - padding
 
-    sign = jnp.where(half < s.half_turn, -1.0, 1.0).astype(jnp.float32)
-    sign_y = jnp.where(vertical < s.vertical_reflection, -sign, sign)
-    sign_x = jnp.where(reflection < s.reflection, -sign, sign)
-    turned = quarter < s.quarter_turn
+    sign = jnp.where(half < n.half_turn, -1.0, 1.0).astype(jnp.float32)
+    sign_y = jnp.where(vertical < n.vertical_reflection, -sign, sign)
+    sign_x = jnp.where(reflection < n.reflection, -sign, sign)
+    turned = quarter < n.quarter_turn
     turn = jnp.where(right < 0.5, 1.0, -1.0).astype(jnp.float32)
     zero = jnp.zeros_like(sign)
     a = _matrix(
@@ -124,16 +125,16 @@ def affine(image_keys: Array, s: Strengths, height: int, width: int) -> Array:
         jnp.where(turned, -turn * sign_x, zero),
         jnp.where(turned, zero, sign_x),
     )
-    factor = jnp.exp(-(2 * scale - 1) * jnp.log1p(s.scaling))
-    slope = jnp.tan((2 * shear - 1) * s.shear * np.float32(np.pi / 180))
-    angle = (2 * rotation - 1) * s.rotation * np.float32(np.pi / 180)
+    factor = jnp.exp(-(2 * scale - 1) * jnp.log1p(n.scaling))
+    slope = jnp.tan((2 * shear - 1) * n.shear * np.float32(np.pi / 180))
+    angle = (2 * rotation - 1) * n.rotation * np.float32(np.pi / 180)
     cos, sin = jnp.cos(angle), jnp.sin(angle)
     a = _product(_matrix(factor, zero, zero, factor), a)
     a = _product(_matrix(zero + 1, zero, slope, zero + 1), a)
     a = _product(_matrix(cos, -sin, sin, cos), a)
 
-    area = 1 - s.zoomed_crop * share
-    stretch = jnp.exp((2 * ratio - 1) * jnp.log1p(s.zoomed_crop / 3))
+    area = 1 - n.zoomed_crop * share
+    stretch = jnp.exp((2 * ratio - 1) * jnp.log1p(n.zoomed_crop / 3))
     kept = jnp.stack([jnp.sqrt(area * stretch), jnp.sqrt(area / stretch)], 1)
     kept = jnp.minimum(kept, 1.0)
     offset = (jnp.stack([offset_y, offset_x], 1) - 0.5) * (1 - kept) * sides
@@ -164,23 +165,23 @@ def _product(a: Array, b: Array) -> Array:
 # --- elastic ---------------------------------------------------------------------------------------
 
 
-def elastic(image_keys: Array, s: Strengths, smooth: tuple[Array, Array]) -> Array:
+def elastic(image_keys: Array, n: Numbers, smooth: tuple[Array, Array]) -> Array:
     """Return ``(N, 2, H, W)`` displacements in pixels: smoothed white noise times alpha (Simard et al. 2003).
 
     ``smooth`` are the matrices of `smoothers`; rows and columns are smoothed by one product each.
     """
     down, across = smooth
     (height, rows), (width, columns) = down.shape, across.shape
-    n = image_keys.shape[0]
+    count = image_keys.shape[0]
     noise = 2 * draws.uniform_fields(image_keys, draws.ELASTIC, 2 * rows, columns) - 1
-    half = (noise.reshape(-1, columns) @ across.T).reshape(2 * n, rows, width)
+    half = (noise.reshape(-1, columns) @ across.T).reshape(2 * count, rows, width)
     # A matrix for each image, though all are the same: XLA's product of the two is faster on a CPU than with one.
-    each = jnp.broadcast_to(down, (2 * n, height, rows))
+    each = jnp.broadcast_to(down, (2 * count, height, rows))
     whole = jax.lax.dot_general(each, half, (((2,), (1,)), ((0,), (0,))))
-    return s.elastic_alpha * whole.reshape(n, 2, height, width)
+    return n.elastic_alpha * whole.reshape(count, 2, height, width)
 
 
-def smoothers(s: Strengths, height: int, width: int) -> tuple[Array, Array]:
+def smoothers(n: Numbers, height: int, width: int) -> tuple[Array, Array]:
     """Return the Gaussian matrices ``(H, nodes)`` and ``(W, nodes)`` of elastic distortions; zeros while these are
     off."""
 
@@ -188,9 +189,9 @@ def smoothers(s: Strengths, height: int, width: int) -> tuple[Array, Array]:
         shapes = [(side, min(side, NODES)) for side in (height, width)]
         return jnp.zeros(shapes[0], jnp.float32), jnp.zeros(shapes[1], jnp.float32)
 
-    sigma = jnp.asarray(s.elastic_sigma)
+    sigma = jnp.asarray(n.elastic_sigma)
     return jax.lax.cond(
-        jnp.asarray(s.elastic_alpha) > 0,
+        jnp.asarray(n.elastic_alpha) > 0,
         lambda: (smoother(sigma, height), smoother(sigma, width)),
         zeros,
     )

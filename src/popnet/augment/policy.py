@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -19,9 +18,12 @@ from popnet.augment import draws
 from popnet.augment.colour import colour, noise
 from popnet.augment.erase import erase
 from popnet.augment.geometry import geometry
-from popnet.augment.strengths import ALL, Strengths, recipe_field
+from popnet.augment.strengths import ALL, some
+from popnet.cpu import CPU_OPTIONS, cores
+from popnet.dataset import border_colour
 from popnet.errors import InputError
 from popnet.recipe import Recipe
+from popnet.shape import Numbers
 from popnet.types import Array
 
 CHUNK_VALUES = 1 << 17
@@ -30,29 +32,24 @@ CHUNK_VALUES = 1 << 17
 CALL_GROUPS = 8
 """Groups of so many values that one call of `Policy`'s program takes: a call costs as much as a few small images."""
 
-CPU_OPTIONS = {"xla_cpu_multi_thread_eigen": False}
 
-
-def apply(
-    images: Array, image_keys: Array, s: Strengths, mean: Array, std: Array, background: Array
-) -> Array:
+def apply(images: Array, image_keys: Array, n: Numbers, std: Array, background: Array) -> Array:
     """Return images as a recipe transforms them, float32 in units of the pixels.
 
     Args:
         images: ``(N, H, W, C)`` uint8 or float32.
         image_keys: ``(N,)`` uint32, one an image, so that each is transformed the same whatever stands beside it.
-        s: strengths; 0 is off and costs nothing, all off gives the values back bit for bit.
-        mean, std: ``(C,)``, of the channels; the noise is in units of the deviation.
+        n: the recipe's numbers; a strength of 0 is off and costs nothing, all off gives the values back bit for bit.
+        std: ``(C,)``, the channels' deviations; the noise is in units of them.
         background: ``(C,)``, the colour beyond the border and of what is erased.
     """
-
-    return _finished(images, image_keys, s, std, background, lambda x: x)
+    return _finished(images, image_keys, n, std, background, lambda x: x)
 
 
 def _finished(
     images: Array,
     image_keys: Array,
-    s: Strengths,
+    n: Numbers,
     std: Array,
     background: Array,
     finish: Callable[[Array], Array],
@@ -60,13 +57,13 @@ def _finished(
     """Transform images, and put each group that fits the cache into its last form."""
 
     def chain(images: Array, image_keys: Array) -> Array:
-        x = geometry(images, image_keys, s, background)
-        x = colour(x, image_keys, s)
-        x = noise(x, image_keys, s, std)
-        return finish(erase(x, image_keys, s, background))
+        x = geometry(images, image_keys, n, background)
+        x = colour(x, image_keys, n)
+        x = noise(x, image_keys, n, std)
+        return finish(erase(x, image_keys, n, background))
 
     return jax.lax.cond(
-        s.some(ALL),
+        some(n, ALL),
         lambda images, image_keys: jax.lax.platform_dependent(
             images, image_keys, cpu=partial(_in_groups, chain), default=chain
         ),
@@ -98,20 +95,20 @@ def _in_groups(
 
 @partial(jax.jit, compiler_options=CPU_OPTIONS)
 def _on_cpu(
-    images: Array, key: Array, first: Array, s: Strengths, std: Array, background: Array
+    images: Array, key: Array, first: Array, n: Numbers, std: Array, background: Array
 ) -> Array:
-    return _run(images, key, first, s, std, background)
+    return _run(images, key, first, n, std, background)
 
 
 @jax.jit
 def _anywhere(
-    images: Array, key: Array, first: Array, s: Strengths, std: Array, background: Array
+    images: Array, key: Array, first: Array, n: Numbers, std: Array, background: Array
 ) -> Array:
-    return _run(images, key, first, s, std, background)
+    return _run(images, key, first, n, std, background)
 
 
 def _run(
-    images: Array, key: Array, first: Array, s: Strengths, std: Array, background: Array
+    images: Array, key: Array, first: Array, n: Numbers, std: Array, background: Array
 ) -> Array:
     each = draws.image_keys(key, first + jax.lax.iota(jnp.int32, images.shape[0]))
 
@@ -120,7 +117,7 @@ def _run(
             return jnp.round(jnp.clip(x, 0.0, 255.0)).astype(jnp.uint8)
         return x
 
-    return _finished(images, each, s, std, background, finish)
+    return _finished(images, each, n, std, background, finish)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,8 +132,7 @@ class Policy:
         shear, elastic_alpha, elastic_sigma, brightness, contrast, saturation, erasing, fill: see `popnet.Recipe`.
         noise: standard deviation of Gaussian noise, in units of 64 pixel values.
         background: colour beyond the border with ``fill = "constant"``, a number or one a channel; None takes the
-            median
-            colour of the borders of the images of a call.
+            median colour of the borders of the images of a call.
         workers: threads; None for one a core.
 
     Raises:
@@ -175,19 +171,18 @@ class Policy:
         self._recipe()
 
     def _recipe(self) -> Recipe:
-        fields = {k: v for k, v in asdict(self).items() if k not in ("background", "workers")}
-        return Recipe(**{recipe_field(k): v for k, v in fields.items()})
+        own = ("noise", "background", "workers")
+        fields = {k: v for k, v in asdict(self).items() if k not in own}
+        return Recipe(**fields, input_noise=self.noise)
 
     def __call__(self, key: int | Array, images: Array) -> Array:
         """Return transformed images of the same type, shape and dtype.
 
         Args:
             key: a number from 0 on, or a uint32 of `popnet.keys.fold`: the same key gives the same images, and an
-                image is
-                transformed by its place alone.
+                image is transformed by its place alone.
             images: ``(N, H, W)``, or ``(N, H, W, C)`` with 1 or 3 channels; uint8, or float32 in units of 0 to 255;
-                NumPy
-                or JAX.
+                NumPy or JAX.
 
         Raises:
             InputError: the images have another shape or dtype.
@@ -204,8 +199,8 @@ class Policy:
         if not x.size:
             return images
         key = keys.key(key, "policy") if isinstance(key, int) else key
-        s = Strengths.of(self._recipe())
-        arguments = (s, np.full(x.shape[3], 64, np.float32), self._background(x))
+        numbers = Numbers.of(self._recipe())
+        arguments = (numbers, np.full(x.shape[3], 64, np.float32), self._background(x))
         if isinstance(x, np.ndarray):
             out = _in_chunks(x, np.uint32(key), arguments, self.workers)
         else:
@@ -218,10 +213,7 @@ class Policy:
             return np.broadcast_to(np.asarray(self.background, np.float32), (channels,)).copy()
         if self.fill != "constant" and not self.erasing:
             return np.zeros(channels, np.float32)
-        some = np.asarray(x[:1000])
-        lines = [some[:, [0, -1]], some[:, :, [0, -1]]]
-        border = np.concatenate([line.reshape(-1, channels) for line in lines])
-        return np.median(border, axis=0).astype(np.float32)
+        return border_colour(np.asarray(x[:1000]))
 
 
 def _in_chunks(
@@ -248,7 +240,7 @@ def _in_chunks(
 
     chunk(0)  # compiles once, not once a thread
     starts = range(size, n, size)
-    threads = min(workers or _cores(), len(starts))
+    threads = min(workers or cores(), len(starts))
     if threads <= 1:
         for start in starts:
             chunk(start)
@@ -256,9 +248,3 @@ def _in_chunks(
         with ThreadPoolExecutor(threads) as pool:
             list(pool.map(chunk, starts))
     return out
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

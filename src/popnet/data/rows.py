@@ -59,6 +59,24 @@ def holdout(
     return _split(np.arange(n), fraction, rng, stratify, groups, time)
 
 
+def capped(fold: Fold, most: int, seed: int, *, back: bool = True) -> Fold:
+    """Return a fold that holds out at most so many rows: more would cost time each epoch and say nothing new.
+
+    Args:
+        fold: to cap.
+        most: rows held out.
+        seed: determines which stay.
+        back: whether what is over goes back to training; groups and times would be torn by that.
+    """
+    rows, valid = fold
+    if len(valid) <= most:
+        return fold
+    picked = keys.generator(seed, "validation").permutation(len(valid))
+    if back:
+        rows = np.sort(np.concatenate([rows, valid[picked[most:]]]))
+    return Fold(rows, np.sort(valid[picked[:most]]))
+
+
 def folds(
     rows: np.ndarray,
     k: int,

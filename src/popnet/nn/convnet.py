@@ -77,27 +77,18 @@ def sizes(shape: Shape) -> list[tuple[int, int, int]]:
 def init(recipe: Recipe, shape: Shape, seed: int) -> tuple[Tree, Tree]:
     """Draw a net's parameters and its running statistics, on the host; see `popnet.nn.mlp.init`."""
 
-    def draw(name: str, fan_in: int, fan_out: int, receptive: int, pieces: int = 1) -> np.ndarray:
-        rng = keys.generator(seed, "weights", name)
-        scale = recipe.init_scale
-        return np.concatenate(
-            [
-                initializers.weights(rng, recipe.init, fan_in, fan_out, scale, receptive)
-                for _ in range(pieces)
-            ],
-            axis=1,
-        )
-
     made = [
         block.init(
-            draw(f"convolution{i}", 9 * layer.channels_in, layer.channels, 9, shape.pieces),
+            initializers.layer(
+                recipe, seed, f"convolution{i}", 9 * layer.channels_in, layer.channels, shape.pieces, 9
+            ),
             layer.channels, shape.pieces, recipe.leaky_slope,
         )
         for i, layer in enumerate(plan(shape))
     ]  # fmt: skip
     features = plan(shape)[-1].channels
     output = {
-        "w": draw("output", features, shape.n_outputs, 1),
+        "w": initializers.layer(recipe, seed, "output", features, shape.n_outputs),
         "b": np.zeros(shape.n_outputs, np.float32),
     }
     return {"layers": [p for p, _ in made], "output": output}, [r for _, r in made]

@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from popnet import keys
+from popnet.recipe import Recipe
 from popnet.types import Floats
 
 Draw = Callable[[np.random.Generator, int, int, int], np.ndarray]
@@ -83,3 +85,24 @@ def weights(
     if fan_in == 0:
         return np.zeros((0, fan_out), np.float32)
     return (INITIALIZERS[name](rng, fan_in, fan_out, receptive) * scale).astype(np.float32)
+
+
+def layer(
+    recipe: Recipe, seed: int, name: str, fan_in: int, fan_out: int, pieces: int = 1, receptive: int = 1
+) -> Floats:  # fmt: skip
+    """Draw the weights of a layer from a stream of its own, so that nets of one seed share what they have in common.
+
+    Args:
+        recipe: gives distribution and scale.
+        seed: the member's.
+        name: the layer's.
+        fan_in, fan_out, receptive: see `weights`.
+        pieces: matrices side by side, of a maxout layer.
+
+    Returns:
+        ``(fan_in, pieces * fan_out)`` float32.
+    """
+    rng = keys.generator(seed, "weights", name)
+    scale = recipe.init_scale
+    parts = [weights(rng, recipe.init, fan_in, fan_out, scale, receptive) for _ in range(pieces)]
+    return np.concatenate(parts, axis=1)

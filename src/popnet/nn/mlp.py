@@ -33,7 +33,7 @@ def input_size(shape: Shape) -> int:
 def init(recipe: Recipe, shape: Shape, seed: int) -> tuple[Tree, Tree]:
     """Draw a net's parameters and its running statistics, on the host.
 
-    Each array has its own stream, named by its layer, so that two recipes with the same seed start from the same
+    Each array has its own stream (`initializers.layer`), so that two recipes with the same seed start from the same
     weights wherever their shapes agree.
 
     Args:
@@ -45,19 +45,10 @@ def init(recipe: Recipe, shape: Shape, seed: int) -> tuple[Tree, Tree]:
         ``parameters`` and ``running``, trees of float32 NumPy arrays.
     """
     width, k = shape.width, shape.pieces
-
-    def draw(layer: str, fan_in: int, fan_out: int, pieces: int = 1) -> np.ndarray:
-        rng = keys.generator(seed, "weights", layer)
-        parts = [
-            initializers.weights(rng, recipe.init, fan_in, fan_out, recipe.init_scale)
-            for _ in range(pieces)
-        ]
-        return np.concatenate(parts, axis=1)
-
     fan_in = input_size(shape)
     hidden, running = [], []
     for i in range(shape.depth):
-        w = draw(f"hidden{i}", fan_in, width, k)
+        w = initializers.layer(recipe, seed, f"hidden{i}", fan_in, width, k)
         for trees, tree in zip(
             (hidden, running), block.init(w, width, k, recipe.leaky_slope), strict=True
         ):
@@ -66,7 +57,7 @@ def init(recipe: Recipe, shape: Shape, seed: int) -> tuple[Tree, Tree]:
     parameters: dict[str, Tree] = {
         "hidden": hidden,
         "output": {
-            "w": draw("output", fan_in, shape.n_outputs),
+            "w": initializers.layer(recipe, seed, "output", fan_in, shape.n_outputs),
             "b": np.zeros(shape.n_outputs, np.float32),
         },
     }

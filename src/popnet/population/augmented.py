@@ -7,15 +7,9 @@ import jax.numpy as jnp
 
 from popnet import keys
 from popnet.augment import draws, geometry, mixing, policy, rows
-from popnet.augment.strengths import AFFINE, FIELDS, Strengths, recipe_field
 from popnet.nn.inputs import Pixels
 from popnet.shape import Numbers
 from popnet.types import Array
-
-
-def strengths(n: Numbers) -> Strengths:
-    """Return a recipe's strengths of augmentation."""
-    return Strengths(**{name: getattr(n, recipe_field(name)) for name in FIELDS})
 
 
 def batch(n: Numbers, images: Pixels, count: Array, key: Array) -> tuple[Array, rows.Pairs]:
@@ -33,9 +27,7 @@ def batch(n: Numbers, images: Pixels, count: Array, key: Array) -> tuple[Array, 
     key = keys.fold(key, keys.AUGMENT)
     size = images.pixels.shape[0]
     each = draws.image_keys(keys.fold(key, 0), jax.lax.iota(jnp.int32, size))
-    changed = policy.apply(
-        images.pixels, each, strengths(n), images.mean, images.std, images.background
-    )
+    changed = policy.apply(images.pixels, each, n, images.std, images.background)
     x = images.standardised(changed)
     return mixing.mix(x, keys.fold(key, 1), n.mixup, n.cutmix, count)
 
@@ -51,10 +43,7 @@ def view(n: Numbers, images: Pixels, number: Array) -> Array:
         images: N of them.
         number: scalar int32, of the view, from 1.
     """
-    own = strengths(n)
-    zero = jnp.float32(0)
-    kept = {name: getattr(own, name) for name in AFFINE}
-    s = Strengths(**{**dict.fromkeys(FIELDS, zero), **kept, "fill": own.fill})
+    still = n._replace(elastic_alpha=jnp.zeros_like(n.elastic_alpha))
     key = keys.fold(jnp.uint32(keys.GOLDEN), number)
     each = jnp.full(images.pixels.shape[0], key)
-    return images.standardised(geometry.geometry(images.pixels, each, s, images.background))
+    return images.standardised(geometry.geometry(images.pixels, each, still, images.background))

@@ -19,6 +19,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from popnet.cpu import CPU_OPTIONS, cores
 from popnet.dataset import Dataset, Features, Images
 from popnet.errors import InputError
 from popnet.nn import net
@@ -31,9 +32,6 @@ Device = Any
 
 MOST_LANES = 256
 """Most members side by side on an accelerator."""
-
-# One worker thread a core already: a product must not be spread over the cores again.
-CPU_OPTIONS = {"xla_cpu_multi_thread_eigen": False}
 
 
 @cache
@@ -69,12 +67,7 @@ def places(workers: int | None = None) -> list[Place]:
     prepare()
     devices = jax.local_devices()
     if devices[0].platform == "cpu":
-        cores = (
-            len(os.sched_getaffinity(0))
-            if hasattr(os, "sched_getaffinity")
-            else os.cpu_count() or 1
-        )
-        return [Place(devices[0], 1)] * (workers or cores)
+        return [Place(devices[0], 1)] * (workers or cores())
     return [Place(d, MOST_LANES) for d in devices[: workers or len(devices)]]
 
 
@@ -269,23 +262,25 @@ class Program:
         return state, np.asarray(curves)
 
 
+def _evaluate(
+    parameters: Array, running: Array, n: Numbers, x: Inputs | Array, shape: Shape
+) -> Array:
+    layout, running_layout = net.layouts(shape)
+    return net.evaluate(layout.split(parameters), running_layout.split(running), shape, n, x)
+
+
 @partial(jax.jit, static_argnames="shape", compiler_options=CPU_OPTIONS)
 def _predict_one(
     parameters: Array, running: Array, n: Numbers, x: Inputs, *, shape: Shape
 ) -> Array:
-    parameters_layout, running_layout = net.layouts(shape)
-    return net.evaluate(
-        parameters_layout.split(parameters), running_layout.split(running), shape, n, x
-    )
+    return _evaluate(parameters, running, n, x, shape)
 
 
 @partial(jax.jit, static_argnames="shape", compiler_options=CPU_OPTIONS)
 def _predict_view(
     parameters: Array, running: Array, n: Numbers, x: Pixels, number: Array, *, shape: Shape
 ) -> Array:
-    parameters_layout, running_layout = net.layouts(shape)
-    trees = parameters_layout.split(parameters), running_layout.split(running)
-    return net.evaluate(*trees, shape, n, augmented.view(n, x, number))
+    return _evaluate(parameters, running, n, augmented.view(n, x, number), shape)
 
 
 def predict_view(

@@ -187,14 +187,6 @@ class Trainer:
         """Interrupt all members at the end of their present call."""
         self._user_stop.set()
 
-    def share_stop(self, other: Trainer) -> None:
-        """Stop with another trainer from now on."""
-        self._user_stop = other._user_stop
-
-    def stop_with(self, stop: threading.Event) -> None:
-        """Stop from now on when an event is set."""
-        self._user_stop = stop
-
     def elapsed(self) -> float:
         """Return seconds since the trainer was made."""
         return time.monotonic() - self._began

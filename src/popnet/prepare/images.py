@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from popnet import keys
 from popnet.data import rows as splits
 from popnet.data.encode import Encoder, fit_scales
 from popnet.data.images.format import ImageFormat
@@ -125,25 +125,25 @@ def _folds(
         return [splits.Fold(train[own == TRAIN], train[own == VALIDATION])]
     k = options.folds or budget.image_fold_count(len(train), options.members)
     folds = splits.folds(train, k, options.seed, stratify=classes)
-    most = budget.validation_images(len(train))
-    if k > 1 or len(folds[0].valid) <= most:
+    if k > 1:
         return folds
-    rows, valid = folds[0]
-    picked = keys.generator(options.seed, "validation").permutation(len(valid))
-    rows = np.sort(np.concatenate([rows, valid[picked[most:]]]))
-    return [splits.Fold(rows, np.sort(valid[picked[:most]]))]
+    return [splits.capped(folds[0], budget.validation_images(len(train)), options.seed)]
 
 
 def _duplicates(pixels: np.ndarray, part: splits.Fold) -> list[str]:
     """Return a line if images of the test part are also among the training images."""
     if not len(part.valid):
         return []
-    flat = pixels.reshape(len(pixels), -1)
-    known = {flat[i].tobytes() for i in part.train}
-    twice = sum(flat[i].tobytes() in known for i in part.valid)
+
+    def mark(i: int) -> bytes:  # images themselves would be held in memory twice
+        return hashlib.blake2b(pixels[i].tobytes(), digest_size=16).digest()
+
+    known = {mark(i) for i in part.train}
+    twice = sum(mark(i) in known for i in part.valid)
     if not twice:
         return []
     which = "image of the test part is" if twice == 1 else "images of the test part are"
     return [
-        f"{twice:,} {which} also in the training part, pixel by pixel: the score is that much too good"
-    ]  # fmt: skip
+        f"{twice:,} {which} also in the training part, pixel by pixel: "
+        "the score is that much too good"
+    ]

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from popnet import keys
 from popnet.data import rows as splits
 from popnet.data.encode import fit_encoder, group_numbers, time_numbers
 from popnet.data.read import read_table
@@ -95,12 +94,7 @@ def _folds(train: Array, options: Options, order: dict[str, Any]) -> list[splits
         splits.most_folds(train, order["groups"], order["time"]),
     )
     folds = splits.folds(train, k, options.seed, **order)
-    most = budget.MOST_VALIDATION_ROWS
-    if k > 1 or len(folds[0].valid) <= most:
+    if k > 1:
         return folds
-    # More rows would cost time each epoch and say nothing new; what is over goes back to training.
-    rows, valid = folds[0]
-    picked = keys.generator(options.seed, "validation").permutation(len(valid))
-    if order["groups"] is None and order["time"] is None:
-        rows = np.sort(np.concatenate([rows, valid[picked[most:]]]))
-    return [splits.Fold(rows, np.sort(valid[picked[:most]]))]
+    back = order["groups"] is None and order["time"] is None
+    return [splits.capped(folds[0], budget.MOST_VALIDATION_ROWS, options.seed, back=back)]

@@ -50,6 +50,11 @@ def validation_images(rows: int) -> int:
     return int(np.clip(rows / 10, 1000, 5000))
 
 
+def finite(seconds: float) -> float | None:
+    """Return seconds as they are shown: None for those of a run without a limit."""
+    return float(seconds) if np.isfinite(seconds) else None
+
+
 @dataclass(frozen=True)
 class Clock:
     """A time limit, counted from the command's start.

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from popnet.recipe import Recipe
-from popnet.search.space import Space
+from popnet.search.space import Space, log_uniform
 
 WIDTHS = (12, 16, 24, 32, 48, 64)
 """Channels of the first stage that a plan chooses from."""
@@ -78,9 +78,8 @@ class ImageSpace(Space):
         """Draw a recipe at random; sources of the ranges stand at the fields of `Recipe`."""
         base = self.base
         changes: dict[str, Any] = {
-            "learning_rate": base.learning_rate
-            * float(np.exp(rng.uniform(np.log(0.5), np.log(2.0)))),
-            "weight_decay": float(np.exp(rng.uniform(np.log(0.01), np.log(0.2)))),
+            "learning_rate": base.learning_rate * log_uniform(rng, 0.5, 2.0),
+            "weight_decay": log_uniform(rng, 0.01, 0.2),
             "dropout": float(rng.choice([0.0, 0.1, 0.2])),
             "ema": float(rng.choice([0.98, 0.99, 0.995])),
         }

@@ -37,18 +37,18 @@ class Space:
         changes = {
             "activation": str(rng.choice(["relu", "silu", "mish", "gelu", "elu", "leaky_relu"])),
             "norm": str(rng.choice(["none", "batch", "batch", "layer"])),
-            "learning_rate": _log_uniform(rng, 5e-4, 8e-3) * _rate_factor(base.optimizer),
-            "weight_decay": _log_uniform(rng, 1e-3, 1.0),
+            "learning_rate": log_uniform(rng, 5e-4, 8e-3) * _rate_factor(base.optimizer),
+            "weight_decay": log_uniform(rng, 1e-3, 1.0),
             "dropout": 0.0 if rng.random() < 0.3 else float(rng.uniform(0, 0.5)),
             "beta2": float(rng.choice([0.95, 0.99, 0.999])),
             "ema": float(rng.choice([0.0, 0.99, 0.998])),
             "schedule": str(rng.choice(["cosine", "coslog", "warmup_cosine"])),
             "label_smoothing": float(rng.choice([0.0, 0.0, 0.05])),
-            "input_noise": 0.0 if rng.random() < 0.7 else _log_uniform(rng, 0.003, 0.1),
+            "input_noise": 0.0 if rng.random() < 0.7 else log_uniform(rng, 0.003, 0.1),
             "mixup": 0.0 if rng.random() < 0.8 else 0.2,
         }
         if embedded:
-            changes["embedding_scale"] = _log_uniform(rng, 0.1, 10.0)
+            changes["embedding_scale"] = log_uniform(rng, 0.1, 10.0)
             changes["embedding_spread"] = float(rng.choice([0.5, 1.0]))
         return self._changed(changes, shape)
 
@@ -131,5 +131,6 @@ def _batch_size(rows: int) -> int:
     return int(2 ** np.clip(np.round(np.log2(max(rows, 1) / 60)), 5, 10))
 
 
-def _log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
+def log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
+    """Draw a number whose logarithm is uniform."""
     return float(np.exp(rng.uniform(np.log(low), np.log(high))))

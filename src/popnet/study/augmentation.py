@@ -6,6 +6,7 @@ equal (seed, initial weights, batches, rows). What is compared is their errors o
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -155,7 +156,7 @@ def check(
     pairs: int = 4,
     deadline: float | None = None,
     workers: int | None = None,
-    trainer_made: Callable[[Trainer], None] | None = None,
+    stop: threading.Event | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Check | None:
     """Train twins and compare them.
@@ -167,7 +168,7 @@ def check(
         pairs: twins of each transformation, each on rows of its own.
         deadline: moment of ``time.monotonic()`` at which training ends.
         workers: threads.
-        trainer_made: receives the trainer, to stop it from elsewhere.
+        stop: when set, training ends as at the deadline.
         on_progress: called with the members trained and their number.
 
     Returns:
@@ -183,9 +184,7 @@ def check(
     members = [
         Member(r, int(keys.key(seed, "twin", k)), k) for k in range(len(folds)) for r in recipes
     ]
-    trainer = Trainer(Arrays(small, small, folds), deadline=deadline, workers=workers)
-    if trainer_made is not None:
-        trainer_made(trainer)
+    trainer = Trainer(Arrays(small, small, folds), deadline=deadline, workers=workers, stop=stop)
 
     def train(members: list[Member], before: int, total: int) -> dict[int, _Losses]:
         losses: dict[int, _Losses] = {}
@@ -239,9 +238,7 @@ def _sample(
     features = data.features.take(used)
     step = -(-min(features.size[:2]) // MOST_SIDE)
     if step > 1:
-        features = Images(
-            _shrunk(features.pixels, step), features.mean, features.std, features.background
-        )
+        features = replace(features, pixels=_shrunk(features.pixels, step))
     small = Dataset(features, data.target[used], data.task, data.n_outputs)
     place = {row: k for k, row in enumerate(used.tolist())}
     at = np.array([place[row] for row in rows.tolist()])

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import itertools
-import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 
+from popnet.cpu import cores
 from popnet.data.images.pictures import Progress
 
 REPORT_SECONDS = 0.25
@@ -49,10 +49,3 @@ def for_each(
         except BaseException:
             stop.set()  # each thread ends after the item at hand
             raise
-
-
-def cores() -> int:
-    """Return the number of cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from popnet.recipe import COLOUR, GEOMETRY
 from popnet.report.facts import Facts
 
-GEOMETRY = (
-    "translation", "crop", "rotation", "quarter_turn", "half_turn", "reflection", "vertical_reflection",
-    "scaling", "zoomed_crop", "shear", "elastic_alpha",
-)  # fmt: skip
-STRENGTHS = (*GEOMETRY, "brightness", "contrast", "saturation", "erasing", "cutmix")
+STRENGTHS = (*GEOMETRY, *COLOUR, "erasing", "cutmix")
 """Transformations of images; 0 is off."""
 CONVOLUTIONAL = ("stages", "patch")
 IMAGES = ("kind", *CONVOLUTIONAL, *STRENGTHS, "elastic_sigma", "fill")
