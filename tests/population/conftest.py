@@ -4,9 +4,24 @@ from __future__ import annotations
 
 import pytest
 
-from popnet.population import program
+from popnet import copies, cpu
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _prepare():
-    program.prepare()
+    cpu.prepare()
+
+
+@pytest.fixture
+def compiled(monkeypatch):
+    """A list that grows by the form of a program's arguments whenever one is compiled or loaded."""
+    forms = []
+    compile_ = copies.Copies._compiled
+
+    def counted(self, form, *rest):
+        forms.append(form)
+        return compile_(self, form, *rest)
+
+    monkeypatch.setattr(copies, "_loaded", copies._Loaded())
+    monkeypatch.setattr(copies.Copies, "_compiled", counted)
+    return forms

@@ -42,7 +42,7 @@ def test_members_side_by_side_are_those_alone(alone, table, folds, lanes, monkey
 
     monkeypatch.setattr(program.Program, "compile", counted)
     together = train_population(table, recipes=MIXED, folds=folds)
-    assert began == [2]
+    assert set(began) == {2}
     assert [r.member for r in together] == [r.member for r in alone]
     for a, b in zip(alone, together, strict=True):
         assert (a.status, a.epochs, a.best_epoch) == (b.status, b.epochs, b.best_epoch)

@@ -146,19 +146,12 @@ def test_a_validation_set_is_a_fold_by_another_name(table, folds):
 # --- programs ------------------------------------------------------------------------------------
 
 
-def test_one_program_a_bucket(table, folds, monkeypatch):
-    compiled = []
-    compile_ = program.Program.compile
-
-    def counted(self, *args):
-        compiled.append(self.shape)
-        return compile_(self, *args)
-
-    monkeypatch.setattr(program.Program, "compile", counted)
+def test_one_program_a_bucket(table, folds, compiled):
     recipes = [*MIXED, BASE.replace(ema=0.9), BASE.replace(maxout_pieces=4), BASE.replace(depth=0)]
     recipes.append(BASE.replace(depth=0, width=16))
     train_population(table, recipes=recipes, seeds=[1, 2], folds=folds, workers=2)
-    assert sorted(s.depth for s in compiled) == [0, 2]
+    assert len(set(compiled)) == 2  # depths 2 and 0; width means nothing without a hidden layer
+    assert len(compiled) <= 4  # on each of two devices
 
 
 # --- how members end -----------------------------------------------------------------------------

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, Literal
@@ -19,7 +18,8 @@ from popnet.augment.colour import colour, noise
 from popnet.augment.erase import erase
 from popnet.augment.geometry import geometry
 from popnet.augment.strengths import ALL, some
-from popnet.cpu import CPU_OPTIONS, cores
+from popnet.copies import Copies, deal
+from popnet.cpu import CPU_OPTIONS, Device, cores, devices
 from popnet.dataset import border_colour
 from popnet.errors import InputError
 from popnet.recipe import Recipe
@@ -93,20 +93,6 @@ def _in_groups(
     return jax.lax.map(lambda group: function(*group), groups).reshape(images.shape)
 
 
-@partial(jax.jit, compiler_options=CPU_OPTIONS)
-def _on_cpu(
-    images: Array, key: Array, first: Array, n: Numbers, std: Array, background: Array
-) -> Array:
-    return _run(images, key, first, n, std, background)
-
-
-@jax.jit
-def _anywhere(
-    images: Array, key: Array, first: Array, n: Numbers, std: Array, background: Array
-) -> Array:
-    return _run(images, key, first, n, std, background)
-
-
 def _run(
     images: Array, key: Array, first: Array, n: Numbers, std: Array, background: Array
 ) -> Array:
@@ -118,6 +104,10 @@ def _run(
         return x
 
     return _finished(images, each, n, std, background, finish)
+
+
+_on_cpu = Copies(_run, compiler_options=CPU_OPTIONS)
+_anywhere = jax.jit(_run)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -224,27 +214,17 @@ def _in_chunks(
     # Powers of two: calls with other numbers of images find their program compiled.
     size = min(CALL_GROUPS * _group(x.shape[1:]), 1 << (n - 1).bit_length())
     out = np.empty_like(x)
-    device = jax.local_devices(backend="cpu")[0]
-    shared = jax.device_put((key, *arguments), device)
 
-    def chunk(start: int) -> None:
+    def chunk(device: Device, start: int) -> None:
         part = x[start : start + size]
         count = len(part)
         if count < size:
             part = np.concatenate(
                 [part, np.broadcast_to(part[:1], (size - count, *part.shape[1:]))]
             )
-        with jax.default_device(device):
-            done = _on_cpu(part, shared[0], np.int32(start), *shared[1:])
-            out[start : start + count] = np.asarray(done)[:count]
+        call = part, key, np.int32(start), *arguments
+        out[start : start + count] = np.asarray(_on_cpu.on(device, *call)(*call))[:count]
 
-    chunk(0)  # compiles once, not once a thread
-    starts = range(size, n, size)
-    threads = min(workers or cores(), len(starts))
-    if threads <= 1:
-        for start in starts:
-            chunk(start)
-    else:
-        with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(chunk, starts))
+    starts = range(0, n, size)
+    deal(chunk, starts, devices(min(workers or cores(), len(starts))))
     return out

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
 
+from popnet.copies import deal
+from popnet.cpu import Device
 from popnet.dataset import Features, Images
 from popnet.nn.inputs import Pixels
 from popnet.nn.net import layouts
@@ -52,8 +53,7 @@ def predict(
     rows = np.arange(len(features)) if rows is None else np.asarray(rows)
     few, many = IMAGE_CHUNKS if isinstance(features, Images) else CHUNKS
     size = few if len(rows) <= few else many
-    places = program.places(workers)
-    device = places[0].device
+    devices = [place.device for place in program.places(workers)]
     out = np.empty((len(nets), len(rows), nets[0].shape.n_outputs if nets else 0), np.float32)
     prepared = []
     for net in nets:
@@ -63,7 +63,7 @@ def predict(
         )
         prepared.append((*flat, Numbers.of(net.recipe), net.shape))
 
-    def chunk(start: int) -> None:
+    def chunk(device: Device, start: int) -> None:
         index = rows[start : start + size]
         filled = np.concatenate([index, np.full(size - len(index), index[0])])
         x = program.inputs(features.take(filled))
@@ -77,14 +77,7 @@ def predict(
                 outputs = _mean([outputs, *more], shape)
             out[i, start : start + len(index)] = outputs[: len(index)]
 
-    starts = range(0, len(rows), size)
-    if len(starts) <= 1:
-        for start in starts:
-            chunk(start)
-        return out
-    chunk(0)  # compiles each shape once, not once a thread
-    with ThreadPoolExecutor(len(places)) as pool:
-        list(pool.map(chunk, starts[1:]))
+    deal(chunk, range(0, len(rows), size), devices)
     return out
 
 

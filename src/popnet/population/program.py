@@ -2,24 +2,24 @@
 
 On a CPU a core trains one member at a time: a member's activations stay in that core's cache, choices between
 members are true branches, and each member ends at its own early stop. Worker threads, one a core, run the same
-program on the one CPU device; the data is there once. On an accelerator a program trains several members side by
-side (``vmap``), as many as fit its memory.
+program, compiled once, each on a CPU device of its own; the data is there once. On an accelerator a program trains
+several members side by side (``vmap``), as many as fit its memory.
 """
 
 from __future__ import annotations
 
-import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cache, partial
-from pathlib import Path
-from typing import Any
+from functools import lru_cache, partial
+from typing import Any, Literal
 
 import jax
 import numpy as np
 
-from popnet.cpu import CPU_OPTIONS, cores
+from popnet import cpu
+from popnet.copies import Copies, empty
+from popnet.cpu import CPU_OPTIONS, Device
 from popnet.dataset import Dataset, Features, Images
 from popnet.errors import InputError
 from popnet.nn import net
@@ -28,30 +28,11 @@ from popnet.population import augmented, epoch
 from popnet.shape import Numbers, Shape
 from popnet.types import Array, Tree
 
-Device = Any
-
 MOST_LANES = 256
 """Most members side by side on an accelerator."""
 
-
-@cache
-def prepare() -> None:
-    """Set JAX up for populations; does nothing to settings that the host program has made already.
-
-    Programs run on the thread that calls them, and compiled programs are kept on disk (in ``POPNET_CACHE``, else
-    the user's cache folder), so that a second run of the same shapes starts at once.
-    """
-    if "JAX_CPU_ENABLE_ASYNC_DISPATCH" not in os.environ:
-        jax.config.update("jax_cpu_enable_async_dispatch", False)
-    if not getattr(jax.config, "jax_compilation_cache_dir", None):
-        home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        folder = Path(os.environ.get("POPNET_CACHE") or home / "popnet")
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError:
-            return  # a read-only home costs compile time, nothing else
-        jax.config.update("jax_compilation_cache_dir", str(folder))
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+MOST_SHAPES = 128
+"""Shapes whose traced programs are kept, for another run of them."""
 
 
 @dataclass(frozen=True)
@@ -64,10 +45,10 @@ class Place:
 
 def places(workers: int | None = None) -> list[Place]:
     """Return a place for each worker: every core of a CPU (or ``workers`` of them), every accelerator."""
-    prepare()
+    cpu.prepare()
     devices = jax.local_devices()
     if devices[0].platform == "cpu":
-        return [Place(devices[0], 1)] * (workers or cores())
+        return [Place(d, 1) for d in cpu.devices(workers or cpu.cores())]
     return [Place(d, MOST_LANES) for d in devices[: workers or len(devices)]]
 
 
@@ -129,19 +110,24 @@ class Arrays:
         return -(-len(self.folds[fold][0]) // shape.batch_size)
 
     def on(self, device: Device, batch_size: int) -> tuple[epoch.Rows, epoch.Rows, epoch.Folds]:
-        """Return training rows, validation rows and folds on a device."""
+        """Return training rows, validation rows and folds on a device. Those of a CPU share the host's memory."""
         with self._lock:
             if (device, "rows") not in self._on_device:
-                train = jax.device_put(_rows(self.train), device)
+                train = jax.device_put(self._host("train"), device)
                 same = self.valid is self.train
                 self._on_device[device, "rows"] = (
                     train,
-                    train if same else jax.device_put(_rows(self.valid), device),
+                    train if same else jax.device_put(self._host("valid"), device),
                 )
             if (device, batch_size) not in self._on_device:
                 folds = jax.device_put(self._folds(batch_size), device)
                 self._on_device[device, batch_size] = folds
             return *self._on_device[device, "rows"], self._on_device[device, batch_size]
+
+    def _host(self, name: Literal["train", "valid"]) -> epoch.Rows:
+        if name not in self._on_device:
+            self._on_device[name] = _rows(getattr(self, name))
+        return self._on_device[name]
 
     def _folds(self, batch_size: int) -> epoch.Folds:
         chunk = epoch.EVALUATION_ROWS
@@ -183,10 +169,11 @@ def rounded(n: int) -> int:
 
 def _rows(data: Dataset) -> epoch.Rows:
     weights = data.weights if data.weights is not None else np.ones(len(data), np.float32)
-    more = rounded(len(data)) - len(data)
 
     def filled(x: Array) -> np.ndarray:
-        return np.pad(x, [(0, more)] + [(0, 0)] * (x.ndim - 1))
+        out = empty((rounded(len(data)), *x.shape[1:]), x.dtype)
+        out[: len(data)], out[len(data) :] = x, 0
+        return out
 
     return epoch.Rows(
         inputs(data.features).map_rows(filled),
@@ -207,23 +194,39 @@ def stack(trees: Sequence[Tree]) -> Tree:
     return jax.tree.map(lambda *leaves: np.stack(leaves), *trees)
 
 
-@partial(jax.jit, static_argnames="shape", donate_argnums=0, compiler_options=CPU_OPTIONS)
 def _train_one(
-    state: epoch.State, n: Numbers, fold: Array, *, shape: Shape, train: epoch.Rows, valid: epoch.Rows,
+    shape: Shape, state: epoch.State, n: Numbers, fold: Array, train: epoch.Rows, valid: epoch.Rows,
     folds: epoch.Folds, steps: Array, epochs: Array,
 ) -> tuple[epoch.State, Array]:  # fmt: skip
     return epoch.train_epochs(state, n, fold, shape, train, valid, folds, steps, epochs)
 
 
-@partial(jax.jit, static_argnames="shape", donate_argnums=0)
 def _train_lanes(
-    state: epoch.State, n: Numbers, fold: Array, *, shape: Shape, train: epoch.Rows, valid: epoch.Rows,
+    shape: Shape, state: epoch.State, n: Numbers, fold: Array, train: epoch.Rows, valid: epoch.Rows,
     folds: epoch.Folds, steps: Array, epochs: Array,
 ) -> tuple[epoch.State, Array]:  # fmt: skip
     def one(state: epoch.State, n: Numbers, fold: Array) -> tuple[epoch.State, Array]:
         return epoch.train_epochs(state, n, fold, shape, train, valid, folds, steps, epochs)
 
     return jax.vmap(one)(state, n, fold)
+
+
+@lru_cache(maxsize=MOST_SHAPES)
+def _made(function: Callable[..., Tree], shape: Shape) -> Copies:
+    training, lanes = function in (_train_one, _train_lanes), function is _train_lanes
+    return Copies(
+        partial(function, shape),
+        donate_argnums=0 if training else None,
+        compiler_options=None if lanes else CPU_OPTIONS,
+    )
+
+
+_making = threading.Lock()
+
+
+def _copies(function: Callable[..., Tree], shape: Shape) -> Copies:
+    with _making:
+        return _made(function, shape)
 
 
 class Program:
@@ -238,62 +241,48 @@ class Program:
 
     def __init__(self, shape: Shape, arrays: Arrays, device: Device, lanes: int) -> None:
         self.shape, self.lanes, self.device = shape, lanes, device
-        train, valid, folds = arrays.on(device, shape.batch_size)
-        self._function = _train_one if lanes == 1 else _train_lanes
-        self._arguments = {"shape": shape, "train": train, "valid": valid, "folds": folds}
+        self._data = arrays.on(device, shape.batch_size)
         self._compiled: Any = None
 
     def compile(self, state: epoch.State, n: Numbers) -> None:
         """Compile for arguments like these (with a member axis if there are several lanes)."""
         one = np.int32(1)
         fold = one if self.lanes == 1 else np.zeros(self.lanes, np.int32)
-        with jax.default_device(self.device):
-            lowered = self._function.lower(state, n, fold, **self._arguments, steps=one, epochs=one)
-            self._compiled = lowered.compile()
+        copies = _copies(_train_one if self.lanes == 1 else _train_lanes, self.shape)
+        self._compiled = copies.on(self.device, state, n, fold, *self._data, one, one)
 
     def __call__(
         self, state: epoch.State, n: Numbers, fold: Array, steps: int, epochs: int
     ) -> tuple[epoch.State, np.ndarray]:
         """Train for some epochs and wait for the end. Returns the state (on the device) and the curves."""
-        arguments = {k: v for k, v in self._arguments.items() if k != "shape"}
         state, curves = self._compiled(
-            state, n, fold, **arguments, steps=np.int32(steps), epochs=np.int32(epochs)
+            state, n, fold, *self._data, np.int32(steps), np.int32(epochs)
         )
         return state, np.asarray(curves)
 
 
-def _evaluate(
-    parameters: Array, running: Array, n: Numbers, x: Inputs | Array, shape: Shape
-) -> Array:
+def _predict(shape: Shape, parameters: Array, running: Array, n: Numbers, x: Inputs) -> Array:
     layout, running_layout = net.layouts(shape)
     return net.evaluate(layout.split(parameters), running_layout.split(running), shape, n, x)
 
 
-@partial(jax.jit, static_argnames="shape", compiler_options=CPU_OPTIONS)
-def _predict_one(
-    parameters: Array, running: Array, n: Numbers, x: Inputs, *, shape: Shape
-) -> Array:
-    return _evaluate(parameters, running, n, x, shape)
-
-
-@partial(jax.jit, static_argnames="shape", compiler_options=CPU_OPTIONS)
 def _predict_view(
-    parameters: Array, running: Array, n: Numbers, x: Pixels, number: Array, *, shape: Shape
+    shape: Shape, parameters: Array, running: Array, n: Numbers, x: Pixels, number: Array
 ) -> Array:
-    return _evaluate(parameters, running, n, augmented.view(n, x, number), shape)
-
-
-def predict_view(
-    parameters: Array, running: Array, n: Numbers, shape: Shape, x: Pixels, number: int, device: Device
-) -> np.ndarray:  # fmt: skip
-    """Return one net's outputs ``(N, O)`` for another view of a few images."""
-    with jax.default_device(device):
-        return np.asarray(_predict_view(parameters, running, n, x, np.int32(number), shape=shape))
+    return _predict(shape, parameters, running, n, augmented.view(n, x, number))
 
 
 def predict_chunk(
     parameters: Array, running: Array, n: Numbers, shape: Shape, x: Inputs, device: Device
 ) -> np.ndarray:
     """Return one net's outputs ``(N, O)`` for a few rows; compiles once for each number of rows."""
-    with jax.default_device(device):
-        return np.asarray(_predict_one(parameters, running, n, x, shape=shape))
+    arguments = parameters, running, n, x
+    return np.asarray(_copies(_predict, shape).on(device, *arguments)(*arguments))
+
+
+def predict_view(
+    parameters: Array, running: Array, n: Numbers, shape: Shape, x: Pixels, number: int, device: Device
+) -> np.ndarray:  # fmt: skip
+    """Return one net's outputs ``(N, O)`` for another view of a few images."""
+    arguments = parameters, running, n, x, np.int32(number)
+    return np.asarray(_copies(_predict_view, shape).on(device, *arguments)(*arguments))

@@ -180,7 +180,6 @@ class Trainer:
         self.interrupted = False
         self._user_stop = stop or threading.Event()
         self._lock = threading.Lock()
-        self._programs: dict[tuple, program.Program] = {}
         self._compiling: dict[tuple, threading.Lock] = {}
 
     def stop(self) -> None:
@@ -289,12 +288,13 @@ class Trainer:
         expected = self.epoch_seconds.get(shape) or _flops(shape, steps) * lanes / SLOWEST_FLOPS
         if expected > self.remaining():
             return False
+        run: program.Program | None = None
         while waiting or any(jobs):
             for lane in range(lanes):
                 if jobs[lane] is None and waiting:
                     jobs[lane] = self._job(*waiting.pop(0), shape)
             busy = [j for j in jobs if j is not None]
-            run = self._program(place, shape, lanes, busy[0])
+            run = run or self._program(place, shape, lanes, busy[0])
             epochs = 1
             if shape in self.epoch_seconds:
                 epochs = int(CALL_SECONDS / max(self.epoch_seconds[shape], 1e-6))
@@ -356,20 +356,20 @@ class Trainer:
         return most
 
     def _program(self, place: program.Place, shape: Shape, lanes: int, job: Job) -> program.Program:
-        key = (place.device, shape, lanes)
+        many = lanes > 1
+        state = program.stack([job.state] * lanes) if many else job.state
+        numbers = program.stack([job.numbers] * lanes) if many else job.numbers
         with self._lock:
-            lock = self._compiling.setdefault(key, threading.Lock())
-        with lock:
-            if key not in self._programs:
-                began = time.perf_counter()
-                made = program.Program(shape, self.arrays, place.device, lanes)
-                many = lanes > 1
-                state = program.stack([job.state] * lanes) if many else job.state
-                made.compile(state, program.stack([job.numbers] * lanes) if many else job.numbers)
-                with self._lock:
-                    self.compile_seconds += time.perf_counter() - began
-                self._programs[key] = made
-        return self._programs[key]
+            lock = self._compiling.setdefault((shape, lanes), threading.Lock())
+        with (
+            lock
+        ):  # others wait for the first one's program without counting their time as compiling
+            began = time.perf_counter()
+            made = program.Program(shape, self.arrays, place.device, lanes)
+            made.compile(state, numbers)
+            with self._lock:
+                self.compile_seconds += time.perf_counter() - began
+        return made
 
     def _over(self, closed: threading.Event, needed: float = 0.0) -> bool:
         return self._user_stop.is_set() or closed.is_set() or self.remaining() <= needed
