@@ -22,6 +22,7 @@ from popnet.errors import InputError, PopnetError
 
 if TYPE_CHECKING:
     from popnet.fit import Fitted
+    from popnet.search.space import Dimension
 
 BEGAN = time.monotonic()
 
@@ -47,6 +48,7 @@ class Search(StrEnum):
     """How recipes are chosen."""
 
     random = "random"
+    sobol = "sobol"
     grid = "grid"
 
 
@@ -81,6 +83,20 @@ Table = Annotated[
         "for each class, a table of their paths, .npz, IDX.",
     ),
 ]
+Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="FIELD=RANGE",
+        help="Range to search, as learning_rate=log:1e-4:1e-1, dropout=0:0.5, activation=relu,elu (repeatable).",
+    ),
+]
+Fix = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--fix", metavar="FIELD=VALUE", help="Value to keep, as activation=relu (repeatable)."
+    ),
+]
 ImageSize = Annotated[
     str | None,
     typer.Option(
@@ -105,6 +121,9 @@ def fit(
     ensemble: Annotated[Ensemble, typer.Option(help="How members are combined.")] = Ensemble.greedy,
     task: Annotated[Task | None, typer.Option(help="Overrules the task found from the target.")] = None,
     recipe: Annotated[Path | None, typer.Option(help="TOML or JSON file: fields in it are kept, the others searched.")] = None,
+    space: Annotated[Path | None, typer.Option(help="TOML file of ranges to search, in place of the default ones.")] = None,
+    set_: Set = None,
+    fix: Fix = None,
     test_size: Annotated[float | None, typer.Option(help="Share of rows for the honest score. [default: by rows]")] = None,
     weight: Annotated[str | None, typer.Option(help="Column of row weights.")] = None,
     group: Annotated[str | None, typer.Option(help="Column whose equal values stay on one side of every split.")] = None,
@@ -138,11 +157,13 @@ def fit(
     from popnet.progress import Watcher
     from popnet.recipe import Recipe
     from popnet.report.folder import write_all
+    from popnet.search import own
 
     options = Options(
         task=task.value if task else None, time_limit=limit, members=members, folds=folds,
         search=search.value, ensemble=ensemble.value, metric=metric,
-        recipe=Recipe.load(recipe) if recipe else None, test_size=test_size, weight=weight, group=group,
+        recipe=own.fix(Recipe.load(recipe) if recipe else None, own.settings(fix or (), "--fix")),
+        ranges=_ranges(space, set_), test_size=test_size, weight=weight, group=group,
         time=time_column, drop=tuple(drop or ()), image_size=_size(image_size), strict=strict,
         augment=augment.value, tta=tta, seed=seed, workers=workers,
     )  # fmt: skip
@@ -176,6 +197,16 @@ class _stopping:  # noqa: N801 - reads as a phrase in a with statement
 
     def __exit__(self, *_: object) -> None:
         signal.signal(signal.SIGINT, self._before)
+
+
+def _ranges(file: Path | None, settings: list[str] | None) -> tuple[Dimension, ...]:
+    """Return the user's own ranges: those of --set before those of the file."""
+    from popnet.search import own
+
+    given = own.dimensions(own.settings(settings or (), "--set"))
+    names = {d.field for d in given}
+    read = own.load(file) if file else ()
+    return (*(d for d in read if d.field not in names), *given)
 
 
 def _size(text: str | None) -> tuple[int, int] | None:
@@ -406,6 +437,28 @@ def recipe(
     )
     for text in Recipe().to_toml().splitlines():
         print(f"# {text}")
+
+
+@app.command()
+def space(
+    images: Annotated[bool, typer.Option("--images", help="Of images; else of a table.")] = False,
+    rows: Annotated[int, typer.Option(help="Training rows or images that it is for.")] = 10_000,
+    file: Annotated[Path | None, typer.Option("--space", help="TOML file of your own ranges.")] = None,
+    set_: Set = None,
+    fix: Fix = None,
+    toml: Annotated[bool, typer.Option("--toml", help="Print it as a file for fit --space.")] = False,
+    as_json: Json = False,
+) -> None:  # fmt: skip
+    """Print what fit searches: each hyper-parameter, its default and range, when it is searched, the source."""
+    from popnet.search import listing, own
+
+    found = listing.space_of(
+        images, rows, own.fix(None, own.settings(fix or (), "--fix")), _ranges(file, set_)
+    )
+    if as_json:
+        print(strict_json.dumps(listing.record(found)))
+    else:
+        print(listing.toml(found) if toml else listing.table(found), end="")
 
 
 def _version(value: bool) -> None:

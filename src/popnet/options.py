@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from popnet.errors import InputError
 from popnet.recipe import Recipe
+from popnet.search.space import Dimension
 from popnet.search.strategies import STRATEGIES
 
 AUGMENT = ("auto", "none", "standard")
@@ -22,7 +23,8 @@ class Options:
         members: nets to train, rounded up to whole recipes (each is trained on every fold); None for 40, or for as
             many as the time limit allows.
         folds: of the cross-validation; None chooses by the number of rows; 1 holds out a fifth.
-        search: ``random`` or ``grid``.
+        search: ``random``, ``sobol`` or ``grid``.
+        ranges: of fields that are searched otherwise than by default; see `popnet.search.own`. A grid is of them alone.
         ensemble: ``greedy``, ``average`` or ``vote``.
         metric: that the ensemble is chosen for; None for ``accuracy``, ``rmse``, or ``r2`` of several targets.
         recipe: its fields that were set are kept in every net; those left out are searched. None searches all.
@@ -47,6 +49,7 @@ class Options:
     members: int | None = None
     folds: int | None = None
     search: str = "random"
+    ranges: Sequence[Dimension] = ()
     ensemble: str = "greedy"
     metric: str | None = None
     recipe: Recipe | None = None
@@ -72,6 +75,12 @@ class Options:
             value = getattr(self, name)
             if value is not None and value < least:
                 raise InputError(f"{name} must be at least {least}; got {value}.")
+        kept = set() if self.recipe is None else self.recipe.model_fields_set
+        for dimension in self.ranges:
+            if dimension.field in kept:
+                raise InputError(
+                    f"'{dimension.field}' is fixed by the recipe and has a range, too; leave one out."
+                )
         if self.test_size is not None and not 0 <= self.test_size < 1:
             raise InputError(f"test_size must be from 0 to below 1; got {self.test_size:g}.")
         for name, known in (

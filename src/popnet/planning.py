@@ -21,7 +21,8 @@ from popnet.progress import Progress
 from popnet.recipe import Recipe
 from popnet.search import budget
 from popnet.search.image_space import WIDTHS, image_space
-from popnet.search.space import Space, default_space
+from popnet.search.space import Space
+from popnet.search.table_space import default_space
 from popnet.shape import Shape
 from popnet.study import augmentation
 from popnet.types import Array
@@ -75,7 +76,7 @@ def plan_table(prepared: Prepared, options: Options, clock: budget.Clock, traine
     rows = max(len(f.train) for f in prepared.folds)
     limit = options.time_limit
     shapes = 3 if limit is None or limit >= 90 else 2 if limit >= 45 else 1
-    space = default_space(prepared.data, rows, options.recipe, shapes)
+    space = default_space(prepared.data, rows, options.recipe, shapes).having(options.ranges)
     Shape.of(space.base, prepared.data)  # refuses a recipe that is not for tables
     members = options.members
     if members is None and limit is None:
@@ -146,7 +147,8 @@ def plan_images(
     folds = len(prepared.folds)
 
     def space(width: int) -> Space:
-        return image_space(images.size, rows, width, policy, options.recipe)
+        found = image_space(images.size, rows, width, policy, options.recipe)
+        return found.having(options.ranges)
 
     if options.time_limit is None:
         wanted = -(-(options.members or IMAGE_MEMBERS) // folds)

@@ -392,6 +392,30 @@ class Recipe(BaseModel):
             raise RecipeError(f"{path}: {error}") from None
 
 
+NEEDS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "leaky_slope": {"activation": ("leaky_relu", "prelu")},
+    "elu_alpha": {"activation": ("elu",)},
+    "maxout_pieces": {"activation": ("maxout",)},
+    "norm_momentum": {"norm": ("batch",)},
+    "norm_position": {"norm": ("batch", "layer")},
+    "norm_epsilon": {"norm": ("batch", "layer")},
+    "embedding_size": {"numeric_embedding": ("periodic",)},
+    "embedding_scale": {"numeric_embedding": ("periodic",)},
+    "embedding_spread": {"numeric_embedding": ("periodic",)},
+    "weight_decay": {"optimizer": ("sgd", "adamw", "rmsprop")},
+    "momentum": {"optimizer": ("sgd",)},
+    "nesterov": {"optimizer": ("sgd",)},
+    "beta1": {"optimizer": ("adam", "adamw")},
+    "beta2": {"optimizer": ("adam", "adamw", "rmsprop")},
+    "warmup": {"schedule": ("warmup_cosine", "one_cycle")},
+    "step_factor": {"schedule": ("step",)},
+    "steps": {"schedule": ("step",)},
+    "stages": {"kind": ("conv", "residual")},
+    "patch": {"kind": ("conv", "residual")},
+}
+"""Fields that have an effect only if another field has one of some values."""
+
+
 def choices(field: str) -> tuple[str, ...]:
     """Return the allowed values of a recipe's choice field, in the order of their numbers in a program."""
     annotation = {

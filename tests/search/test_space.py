@@ -10,14 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from popnet import Dataset, Features, Recipe
-from popnet.search.space import Space, default_space
+from popnet.errors import InputError
+from popnet.search.ranges import Choice, Integer, Linear, Log
+from popnet.search.space import Dimension, Space
 from popnet.search.strategies import STRATEGIES
+from popnet.search.table_space import default_space
 
 RANGES = {
     "learning_rate": (5e-4, 8e-3),
     "weight_decay": (1e-3, 1.0),
     "dropout": (0.0, 0.5),
     "input_noise": (0.0, 0.1),
+    "leaky_slope": (0.01, 0.3),
     "embedding_scale": (0.1, 10.0),
 }
 CHOICES = {
@@ -159,3 +163,87 @@ def test_a_recipe_with_adam_is_searched_without_decoupled_decay(strategy):
     assert {r.optimizer for r in recipes} == {"adam"}
     assert {r.decay for r in recipes} == {0.0}
     assert len(set(map(str, recipes))) == len(recipes) > 10
+
+
+# --- conditions, a user's own ranges, Sobol's sequence ------------------------------------------------
+
+
+def small(*dimensions: Dimension, **base) -> Space:
+    return Space(Recipe(**base), dimensions)
+
+
+def test_a_field_is_searched_only_where_its_condition_holds():
+    space = small(
+        Dimension("leaky_slope", Log(0.05, 0.3)),  # has an effect only with leaky ReLU: understood
+        Dimension("dropout", Linear(0.3, 0.5), when={"norm": ("none",)}),
+        Dimension("activation", Choice(("relu", "leaky_relu"))),
+        Dimension("norm", Choice(("none", "batch"))),
+    )
+    recipes = first("random", space, 0, 200)[1:]
+    for r in recipes:
+        assert (r.leaky_slope >= 0.05) == (r.activation == "leaky_relu")
+        assert (r.dropout >= 0.3) == (r.norm == "none")
+    assert {(r.activation, r.norm) for r in recipes} == {
+        (a, n) for a in ("relu", "leaky_relu") for n in ("none", "batch")
+    }
+
+
+def test_conditions_may_follow_from_conditions():
+    space = small(
+        Dimension("momentum", Linear(0.5, 0.8)),
+        Dimension("optimizer", Choice(("sgd", "adam")), when={"depth": (1,)}),
+        Dimension("depth", Integer(1, 2)),
+        optimizer="adamw",
+    )
+    for r in first("random", space, 1, 100)[1:]:
+        assert (r.optimizer == "adamw") == (r.depth == 2)
+        assert (r.momentum < 0.9) == (r.optimizer == "sgd")
+
+
+def test_conditions_in_a_circle_are_refused():
+    with pytest.raises(InputError, match="circle"):
+        small(
+            Dimension("dropout", Linear(0, 0.5), when={"ema": (0.0,)}),
+            Dimension("ema", Choice((0.0, 0.9)), when={"dropout": (0.0,)}),
+        )
+
+
+def test_grid_over_conditions_has_each_recipe_once():
+    space = small(
+        Dimension("activation", Choice(("relu", "leaky_relu"))), Dimension("leaky_slope", Linear(0.1, 0.3))
+    )  # fmt: skip
+    assert space.grid_size() == 6
+    assert len(list(space.grid())) == 4  # ReLU once, leaky ReLU with three slopes
+
+
+def test_a_grid_of_a_billion_is_refused_with_its_size():
+    space = small(*(Dimension(f, Integer(1, 1000)) for f in ("epochs", "width", "patience")))
+    own = space.having(
+        [Dimension(f, Choice(tuple(range(1, 1001)))) for f in ("epochs", "width", "patience")]
+    )
+    with pytest.raises(InputError, match="1,000,000,000 recipes"):
+        STRATEGIES["grid"](own, 0)
+
+
+def test_own_ranges_take_the_place_of_the_default_ones():
+    space = default_space(columns(4), 100_000).having(
+        [Dimension("learning_rate", Log(1e-1, 1.0)), Dimension("width", Integer(8, 32, log=True))]
+    )
+    recipes = first("random", space, 0, 100)[1:]
+    assert all(0.1 <= r.learning_rate <= 1 and 8 <= r.width <= 32 for r in recipes)
+    assert len({r.width for r in recipes}) > 10
+    assert {r.depth for r in recipes} == {
+        2,
+        3,
+    }  # the structures that say nothing of the width are left
+    assert len({r.dropout for r in recipes}) > 10
+    assert set(space.grid_axes()) == {"learning_rate", "width"}
+
+
+def test_sobol_covers_every_dimension_more_evenly_than_chance():
+    """64 points of a scrambled Sobol sequence: one in each 64th of every dimension."""
+    space = small(*(Dimension(f, Linear(0.0, 0.99)) for f in ("dropout", "ema", "beta1")))
+    recipes = first("sobol", space, 0, 65)[1:]
+    for name in ("dropout", "ema", "beta1"):
+        cells = {int(getattr(r, name) / 0.99 * 64) for r in recipes}
+        assert len(cells) == 64

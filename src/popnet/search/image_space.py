@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from popnet.recipe import Recipe
-from popnet.search.space import Space, log_uniform
+from popnet.search.ranges import Choice, Linear, Log
+from popnet.search.space import Dimension, Space
 
 WIDTHS = (12, 16, 24, 32, 48, 64)
 """Channels of the first stage that a plan chooses from."""
+
+SEARCHED_STRENGTHS = ("translation", "rotation", "scaling", "shear", "elastic_alpha", "erasing")
+"""Fields of transformations whose strength is searched, if they are used."""
 
 EDGE_SIDE = 48
 """Images with a longer side are taken in patches first, so that the first stage has at most so many places a side."""
@@ -65,39 +69,26 @@ def default_epochs(rows: int) -> int:
 def image_space(
     image: tuple[int, int, int], rows: int, width: int, augment: Mapping[str, float], recipe: Recipe | None
 ) -> Space:  # fmt: skip
-    """Return the space of images: see `base_recipe` for the arguments."""
+    """Return the space of images: see `base_recipe` for the arguments.
+
+    Rates, regularization, and the strength of each transformation that keeps the class.
+    """
     base = base_recipe(image, rows, width, augment, recipe)
+    rate = base.learning_rate
+    dimensions = [
+        Dimension("learning_rate", Log(0.5 * rate, 2.0 * rate), source="Smith and Topin 2019"),
+        Dimension("weight_decay", Log(0.01, 0.2), source="Loshchilov and Hutter 2019"),
+        Dimension("dropout", Choice((0.0, 0.1, 0.2)), source="Tompson et al. 2015"),
+        Dimension("ema", Choice((0.98, 0.99, 0.995)), source="Polyak and Juditsky 1992"),
+    ]
+    for name in SEARCHED_STRENGTHS:
+        if strength := getattr(base, name):
+            around = Linear(0.6 * strength, 1.3 * strength)
+            dimensions.append(Dimension(name, around, source="what the twins found, more or less"))
+    axes = {
+        "learning_rate": tuple(r * rate for r in (0.5, 1.0, 2.0)),
+        "weight_decay": (0.01, 0.05, 0.2),
+        "dropout": (0.0, 0.2),
+    }
     fixed = frozenset(() if recipe is None else recipe.model_fields_set)
-    return ImageSpace(base, ({},), fixed)
-
-
-class ImageSpace(Space):
-    """Recipes of images: rates, regularization, and the strength of each transformation that keeps the class."""
-
-    def draw(self, rng: np.random.Generator, shape: int) -> Recipe:
-        """Draw a recipe at random; sources of the ranges stand at the fields of `Recipe`."""
-        base = self.base
-        changes: dict[str, Any] = {
-            "learning_rate": base.learning_rate * log_uniform(rng, 0.5, 2.0),
-            "weight_decay": log_uniform(rng, 0.01, 0.2),
-            "dropout": float(rng.choice([0.0, 0.1, 0.2])),
-            "ema": float(rng.choice([0.98, 0.99, 0.995])),
-        }
-        for name in ("translation", "rotation", "scaling", "shear", "elastic_alpha", "erasing"):
-            if strength := getattr(base, name):
-                changes[name] = strength * float(rng.uniform(0.6, 1.3))
-        return self._changed(changes, shape)
-
-    def grid(self) -> Iterator[Recipe]:
-        """Yield the full factorial of the fields that matter most."""
-        for rate in (0.5, 1.0, 2.0):
-            for decay in (0.01, 0.05, 0.2):
-                for dropout in (0.0, 0.2):
-                    yield self._changed(
-                        {
-                            "learning_rate": self.base.learning_rate * rate,
-                            "weight_decay": decay,
-                            "dropout": dropout,
-                        },
-                        0,
-                    )
+    return Space(base, tuple(dimensions), axes=axes).without(fixed)

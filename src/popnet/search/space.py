@@ -1,16 +1,50 @@
-"""The default search space: recipes drawn from ranges that the literature gives, fitted to the data's size."""
+"""The search space: a default recipe, and for each hyper-parameter that is searched its range and its condition."""
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
-from collections.abc import Iterator
-from dataclasses import dataclass
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
+from popnet.errors import InputError
+from popnet.recipe import NEEDS, Recipe
+from popnet.search.ranges import Range
 
-from popnet.dataset import Dataset, Features
-from popnet.recipe import Recipe
+MOST_GRID = 100_000
+"""Recipes of a grid, at most."""
+
+GRID_POINTS = 3
+"""Values of a continuous range in a grid."""
+
+
+@dataclass(frozen=True)
+class Dimension:
+    """One hyper-parameter that is searched.
+
+    Attributes:
+        field: of a recipe.
+        range: its values.
+        when: fields and their values, with which alone it is searched; otherwise it keeps the default recipe's value.
+            What it needs to have an effect at all (`popnet.recipe.NEEDS`) is understood.
+        source: where the range comes from.
+    """
+
+    field: str
+    range: Range
+    when: Mapping[str, tuple[Any, ...]] = dataclasses.field(default_factory=dict)
+    source: str = ""
+
+    @property
+    def needs(self) -> dict[str, tuple[Any, ...]]:
+        """All its conditions."""
+        return {**NEEDS.get(self.field, {}), **self.when}
+
+    def holds(self, recipe: Mapping[str, Any]) -> bool:
+        """Say whether it is searched in a recipe with these fields."""
+        return all(recipe[f] in values for f, values in self.needs.items())
 
 
 @dataclass(frozen=True)
@@ -19,118 +53,110 @@ class Space:
 
     Attributes:
         base: the default recipe for this data, always the first; fields that are not searched keep its values.
-        shapes: changes of structure that the search may make; few, because each costs a compilation.
-        fixed: fields that keep the base's values whatever the search would try.
+        dimensions: what is searched; a condition's field stands before those that depend on it.
+        shapes: changes of structure that the search turns through; few, because each costs a compilation.
+        axes: fields of the grid and their values; None takes those of `dimensions`.
     """
 
     base: Recipe
-    shapes: tuple[dict[str, int], ...]
-    fixed: frozenset[str] = frozenset()
+    dimensions: tuple[Dimension, ...]
+    shapes: tuple[dict[str, Any], ...] = ({},)
+    axes: Mapping[str, tuple[Any, ...]] | None = None
 
-    def draw(self, rng: np.random.Generator, shape: int) -> Recipe:
-        """Draw a recipe at random (Bergstra and Bengio 2012), of the given place in `shapes`.
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "dimensions", _ordered(self.dimensions))
 
-        Rates and penalties are log-uniform; sources of the ranges stand at the fields of `Recipe`.
+    def at(self, units: Iterable[float], shape: int = 0) -> Recipe:
+        """Return the recipe at a place of the unit cube.
+
+        Args:
+            units: a number from 0 to 1 for each dimension.
+            shape: place in `shapes`.
         """
-        base = self.base
-        embedded = base.numeric_embedding != "none"
-        changes = {
-            "activation": str(rng.choice(["relu", "silu", "mish", "gelu", "elu", "leaky_relu"])),
-            "norm": str(rng.choice(["none", "batch", "batch", "layer"])),
-            "learning_rate": log_uniform(rng, 5e-4, 8e-3) * _rate_factor(base.optimizer),
-            "weight_decay": log_uniform(rng, 1e-3, 1.0),
-            "dropout": 0.0 if rng.random() < 0.3 else float(rng.uniform(0, 0.5)),
-            "beta2": float(rng.choice([0.95, 0.99, 0.999])),
-            "ema": float(rng.choice([0.0, 0.99, 0.998])),
-            "schedule": str(rng.choice(["cosine", "coslog", "warmup_cosine"])),
-            "label_smoothing": float(rng.choice([0.0, 0.0, 0.05])),
-            "input_noise": 0.0 if rng.random() < 0.7 else log_uniform(rng, 0.003, 0.1),
-            "mixup": 0.0 if rng.random() < 0.8 else 0.2,
-        }
-        if embedded:
-            changes["embedding_scale"] = log_uniform(rng, 0.1, 10.0)
-            changes["embedding_spread"] = float(rng.choice([0.5, 1.0]))
-        return self._changed(changes, shape)
+        changes: dict[str, Any] = dict(self.shapes[shape])
+        for dimension, unit in zip(self.dimensions, units, strict=True):
+            changes[dimension.field] = dimension.range.at(float(unit))
+        return self.recipe(changes)
+
+    def recipe(self, changes: Mapping[str, Any]) -> Recipe:
+        """Return the default recipe with changes, less those whose condition does not hold."""
+        changes = dict(changes)
+        for dimension in self.dimensions:
+            if dimension.field in changes and not dimension.holds(
+                {**self.base.model_dump(), **changes}
+            ):
+                del changes[dimension.field]
+        kept = self.base.model_dump(exclude_unset=True)
+        if changes.get("optimizer", self.base.optimizer) == "adam":
+            kept.pop("weight_decay", None)
+        return Recipe(**{**kept, **changes})
+
+    def grid_axes(self) -> dict[str, list[Any]]:
+        """Return the values that a grid has of each field."""
+        if self.axes is not None:
+            return {name: list(values) for name, values in self.axes.items()}
+        return {d.field: d.range.points(GRID_POINTS) for d in self.dimensions}
+
+    def grid_size(self) -> int:
+        """Return the number of points of the full factorial; conditions may make some of them equal."""
+        return len(self.shapes) * math.prod(len(v) for v in self.grid_axes().values())
 
     def grid(self) -> Iterator[Recipe]:
-        """Yield the full factorial of the fields that matter most, in an order that varies rates first."""
-        axes = {
-            "dropout": (0.0, 0.25, 0.5),
-            "weight_decay": (0.003, 0.03, 0.3),
-            "activation": ("relu", "silu"),
-            "learning_rate": tuple(
-                r * _rate_factor(self.base.optimizer) for r in (1e-3, 2e-3, 4e-3)
-            ),
-        }
-        for shape in range(len(self.shapes)):
-            seen = set()
+        """Yield the full factorial, each recipe once.
+
+        Raises:
+            InputError: it has more than `MOST_GRID` points.
+        """
+        axes = self.grid_axes()
+        if (size := self.grid_size()) > MOST_GRID:
+            sizes = " x ".join(f"{name} {len(values)}" for name, values in axes.items())
+            raise InputError(
+                f"The grid has {size:,} recipes ({sizes}); at most {MOST_GRID:,} can be trained. Set fewer ranges, "
+                "or search at random."
+            )
+        seen = set()
+        for shape in self.shapes:
             for values in itertools.product(*axes.values()):
-                recipe = self._changed(dict(zip(axes, values, strict=True)), shape)
+                recipe = self.recipe({**shape, **dict(zip(axes, values, strict=True))})
                 if (key := recipe.to_json()) not in seen:
                     seen.add(key)
                     yield recipe
 
-    def _changed(self, changes: dict[str, Any], shape: int) -> Recipe:
-        """Change the base recipe but for its fixed fields; Adam has no decoupled decay to search over."""
-        changes = {
-            k: v for k, v in {**changes, **self.shapes[shape]}.items() if k not in self.fixed
-        }
-        if self.base.optimizer == "adam":
-            changes.pop("weight_decay", None)
-        return self.base.replace(**changes)
+    def having(self, own: Sequence[Dimension]) -> Space:
+        """Return the space with a user's own ranges in place of its, or beside them. A grid is of those alone.
+
+        Raises:
+            InputError: conditions depend on each other in a circle.
+        """
+        if not own:
+            return self
+        names = {d.field for d in own}
+        others = tuple(d for d in self.dimensions if d.field not in names)
+        shapes = tuple(s for s in self.shapes if not s.keys() & names) or ({},)
+        axes = {d.field: tuple(d.range.points(GRID_POINTS)) for d in own}
+        return replace(self, dimensions=(*others, *own), shapes=shapes, axes=axes)
+
+    def without(self, fixed: frozenset[str]) -> Space:
+        """Return the space in which some fields keep the default recipe's values."""
+        return replace(
+            self,
+            dimensions=tuple(d for d in self.dimensions if d.field not in fixed),
+            shapes=tuple(s for s in self.shapes if not s.keys() & fixed),
+            axes=None
+            if self.axes is None
+            else {name: values for name, values in self.axes.items() if name not in fixed},
+        )
 
 
-def default_space(data: Dataset, rows: int, recipe: Recipe | None = None, shapes: int = 3) -> Space:
-    """Return the space for a data set.
-
-    Args:
-        data: its columns decide about embeddings.
-        rows: training rows of a fold; they decide about width and batch size.
-        recipe: its fields that were set (given, or named in its file) are kept in every recipe.
-        shapes: most structures to search over.
-    """
-    given = {} if recipe is None else {f: getattr(recipe, f) for f in recipe.model_fields_set}
-    assert isinstance(data.features, Features)
-    numeric = data.features.numeric.shape[1]
-    frequencies = int(min(16, 256 // max(numeric, 1)))
-    embedding = (
-        {"numeric_embedding": "periodic", "embedding_size": frequencies}
-        if numeric and frequencies >= 2
-        else {}
-    )
-    values: dict[str, Any] = {
-        "depth": 2,
-        "width": 64 if rows < 600 else 128,
-        "batch_size": _batch_size(rows),
-        "activation": "silu",
-        "norm": "batch",
-        "dropout": 0.25,
-        "learning_rate": 2e-3 * _rate_factor(given.get("optimizer", "adamw")),
-        "weight_decay": 0.03,
-        "beta2": 0.99,
-        "ema": 0.99,
-        "schedule": "cosine",
-        **embedding,
-        **given,
-    }
-    if values.get("optimizer") == "adam" and "weight_decay" not in given:
-        del values["weight_decay"]
-    small = rows < 3000
-    choices = ({}, {"depth": 1}, {"depth": 3}) if small else ({}, {"width": 256}, {"depth": 3})
-    free = tuple(c for c in choices[:shapes] if not c.keys() & given.keys())
-    return Space(Recipe(**values), free, frozenset(given))
-
-
-def _rate_factor(optimizer: str) -> float:
-    """Return by how much an optimizer's good learning rates are above Adam's."""
-    return 25.0 if optimizer == "sgd" else 1.0
-
-
-def _batch_size(rows: int) -> int:
-    """Return a power of two, about sixty batches an epoch, from 32 to 1024."""
-    return int(2 ** np.clip(np.round(np.log2(max(rows, 1) / 60)), 5, 10))
-
-
-def log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
-    """Draw a number whose logarithm is uniform."""
-    return float(np.exp(rng.uniform(np.log(low), np.log(high))))
+def _ordered(dimensions: Sequence[Dimension]) -> tuple[Dimension, ...]:
+    """Return dimensions so that each stands after those it depends on, else in their order."""
+    waiting, found = list(dimensions), []
+    while waiting:
+        names = {d.field for d in waiting}
+        free = [d for d in waiting if not names & d.needs.keys() - {d.field}]
+        if not free:
+            circle = ", ".join(sorted(names))
+            raise InputError(f"The conditions of {circle} depend on each other in a circle.")
+        found += free
+        waiting = [d for d in waiting if d not in free]
+    return tuple(found)
