@@ -21,6 +21,7 @@ from popnet.data import read
 
 RECIPE = 'depth = 1\nwidth = 8\nbatch_size = 32\nepochs = 3\nnorm = "none"\n'
 CHEAP = ["--recipe", "recipe.toml", "--folds", "2", "--workers", "1"]
+MANY = ",".join(map(str, range(1, 400)))
 CLASSES, NUMBERS = ("bought", "classes"), ("price", "numbers")
 
 
@@ -223,6 +224,51 @@ def test_recipe_is_checked_and_completed(run):
     assert "\n".join(line.removeprefix("# ") for line in lines) + "\n" == Recipe().to_toml()
     Path("mine.toml").write_text("\n".join(lines).replace("# depth = 3", "depth = 1"))
     assert Recipe.load("mine.toml").model_fields_set == {"depth"}
+
+
+def test_the_space_is_printed_and_read_again(run):
+    assert "log:0.0005:0.008" in run("space")[0]
+    out = run("space", "--images", "--set", "dropout=0:0.3", "--fix", "activation=elu", "--json")[0]
+    shown = json.loads(out)
+    assert shown["base"]["activation"] == "elu"
+    (dropout,) = (d for d in shown["dimensions"] if d["field"] == "dropout")
+    assert (dropout["range"], dropout["source"]) == ("0:0.3", "yours")
+    Path("space.toml").write_text(run("space", "--toml")[0])
+    again = run("space", "--space", "space.toml", "--set", "ema=0,0.9")[0]
+    assert "log:0.0005:0.008" in again
+    assert "0,0.9 " in again
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--set", "dropuot=0:0.5"], "Did you mean 'dropout'"),
+        (["--set", "dropout=0.5:0"], "reversed"),
+        (["--set", "dropout"], "FIELD=VALUE"),
+        (["--fix", "dropout=2"], "'dropout'"),
+        (["--fix", "dropout=0.1", "--set", "dropout=0:0.5"], "fixed"),
+        (["--space", "nowhere.toml"], "cannot be read"),
+        (["--search", "grid", "--set", f"epochs={MANY}", "--set", f"patience={MANY}"], "477,603 recipes (structures 3 x epochs 399 x patience 399)"),
+    ],
+)  # fmt: skip
+def test_ranges_that_cannot_be_are_one_sentence(run, tmp_path, words, said):
+    command = ["fit", "table.csv", "-t", "bought", "-o", tmp_path / "m", *words, "--quiet"]
+    _, err = run(*command, fails=2)
+    assert said in err
+    assert "Traceback" not in err
+
+
+def test_every_net_has_what_was_fixed_and_what_was_set(run, tmp_path):
+    words = ["--set", "dropout=0.2:0.3", "--search", "sobol", "--drop", "price", "--members", "6"]
+    for value in ("activation=elu", "depth=1", "width=8", "epochs=3"):
+        words += ["--fix", value]
+    run("fit", "table.csv", "-t", "bought", "-o", tmp_path / "m", "--folds", "2", *words, "-q")
+    nets = pl.read_parquet(tmp_path / "m" / "population.parquet")
+    assert set(nets["recipe.activation"]) == {"elu"}
+    assert set(nets["recipe.depth"]) == {1}
+    searched = nets.filter(pl.col("recipe_id") > 0)["recipe.dropout"]
+    assert searched.is_between(0.2, 0.3).all()
+    assert searched.n_unique() == 2
 
 
 def test_version_and_help(run):

@@ -22,7 +22,6 @@ from popnet.errors import InputError, PopnetError
 
 if TYPE_CHECKING:
     from popnet.fit import Fitted
-    from popnet.search.space import Dimension
 
 BEGAN = time.monotonic()
 
@@ -163,7 +162,7 @@ def fit(
         task=task.value if task else None, time_limit=limit, members=members, folds=folds,
         search=search.value, ensemble=ensemble.value, metric=metric,
         recipe=own.fix(Recipe.load(recipe) if recipe else None, own.settings(fix or (), "--fix")),
-        ranges=_ranges(space, set_), test_size=test_size, weight=weight, group=group,
+        ranges=own.merged(space, set_ or ()), test_size=test_size, weight=weight, group=group,
         time=time_column, drop=tuple(drop or ()), image_size=_size(image_size), strict=strict,
         augment=augment.value, tta=tta, seed=seed, workers=workers,
     )  # fmt: skip
@@ -197,16 +196,6 @@ class _stopping:  # noqa: N801 - reads as a phrase in a with statement
 
     def __exit__(self, *_: object) -> None:
         signal.signal(signal.SIGINT, self._before)
-
-
-def _ranges(file: Path | None, settings: list[str] | None) -> tuple[Dimension, ...]:
-    """Return the user's own ranges: those of --set before those of the file."""
-    from popnet.search import own
-
-    given = own.dimensions(own.settings(settings or (), "--set"))
-    names = {d.field for d in given}
-    read = own.load(file) if file else ()
-    return (*(d for d in read if d.field not in names), *given)
 
 
 def _size(text: str | None) -> tuple[int, int] | None:
@@ -452,9 +441,8 @@ def space(
     """Print what fit searches: each hyper-parameter, its default and range, when it is searched, the source."""
     from popnet.search import listing, own
 
-    found = listing.space_of(
-        images, rows, own.fix(None, own.settings(fix or (), "--fix")), _ranges(file, set_)
-    )
+    kept = own.fix(None, own.settings(fix or (), "--fix"))
+    found = listing.space_of(images, rows, kept, own.merged(file, set_ or ()))
     if as_json:
         print(strict_json.dumps(listing.record(found)))
     else:

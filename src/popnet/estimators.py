@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
@@ -27,6 +28,7 @@ from popnet.fit import fit, relabelled
 from popnet.model import check_output
 from popnet.options import Options
 from popnet.recipe import Recipe
+from popnet.search import own
 from popnet.types import Array
 
 WEIGHT = "__weight__"
@@ -48,6 +50,7 @@ class _Estimator(BaseEstimator):
         ensemble: str = "greedy",
         metric: str | None = None,
         recipe: Recipe | None = None,
+        space: Mapping[str, Any] | None = None,
         test_size: float = 0.0,
         augment: str = "auto",
         tta: int = 1,
@@ -61,6 +64,7 @@ class _Estimator(BaseEstimator):
         self.ensemble = ensemble
         self.metric = metric
         self.recipe = recipe
+        self.space = space
         self.test_size = test_size
         self.augment = augment
         self.tta = tta
@@ -142,6 +146,7 @@ class _Estimator(BaseEstimator):
         options = Options(
             task=task, time_limit=limit, members=self.members, folds=self.folds, search=self.search,
             ensemble=self.ensemble, metric=self.metric, recipe=self.recipe, test_size=self.test_size,
+            ranges=own.dimensions(self.space or {}),
             weight=WEIGHT if sample_weight is not None else None, seed=self.seed, workers=self.workers,
             keep=() if hasattr(X, "columns") else tuple(c for c in frame.columns if c.startswith("x")),
             tiny=True, augment=self.augment, tta=self.tta,
@@ -206,14 +211,17 @@ class Classifier(ClassifierMixin, _Estimator):
         Nets to train. None: 40, or as many as the time limit allows.
     folds : int, default=None
         Cross-validation folds; 1 holds out a fifth. None: by the number of rows.
-    search : {"random", "grid"}, default="random"
+    search : {"random", "sobol", "grid"}, default="random"
         How recipes are chosen.
     ensemble : {"greedy", "average", "vote"}, default="greedy"
         How members are combined.
     metric : str, default=None
         What the ensemble is chosen for; None: ``"accuracy"`` (``"rmse"`` for `Regressor`).
     recipe : popnet.Recipe, default=None
-        Base recipe. None: the default one for the data's size.
+        Fields that were set are kept in every net; the others are searched. None: all are.
+    space : dict, default=None
+        Ranges to search in place of the default ones, by field: ``{"learning_rate": "log:1e-4:1e-1", "activation":
+        ["relu", "elu"]}``; see `popnet.search.ranges`. A grid is of them alone.
     test_size : float, default=0.0
         Share of rows held out for an honest score in ``facts_``; 0 trains on all rows.
     augment : {"auto", "none", "standard"}, default="auto"

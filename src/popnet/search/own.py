@@ -67,6 +67,18 @@ def load(path: str | Path) -> tuple[Dimension, ...]:
         raise InputError(f"{path}: {error}") from None
 
 
+def merged(path: str | Path | None, texts: Iterable[str]) -> tuple[Dimension, ...]:
+    """Return the ranges of a file, if there is one, and of texts like ``dropout=0:0.5``, which go first.
+
+    Raises:
+        InputError: as `load`, `settings` and `dimension`.
+    """
+    given = dimensions(settings(texts, "--set"))
+    names = {d.field for d in given}
+    read = load(path) if path else ()
+    return (*(d for d in read if d.field not in names), *given)
+
+
 def settings(texts: Iterable[str], option: str) -> dict[str, str]:
     """Return fields and what is written behind their equal signs, of texts like ``dropout=0:0.5``.
 

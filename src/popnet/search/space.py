@@ -109,7 +109,8 @@ class Space:
         """
         axes = self.grid_axes()
         if (size := self.grid_size()) > MOST_GRID:
-            sizes = " x ".join(f"{name} {len(values)}" for name, values in axes.items())
+            counts = {"structures": len(self.shapes), **{k: len(v) for k, v in axes.items()}}
+            sizes = " x ".join(f"{name} {count}" for name, count in counts.items() if count > 1)
             raise InputError(
                 f"The grid has {size:,} recipes ({sizes}); at most {MOST_GRID:,} can be trained. Set fewer ranges, "
                 "or search at random."
