@@ -248,7 +248,10 @@ def test_the_space_is_printed_and_read_again(run):
         (["--fix", "dropout=2"], "'dropout'"),
         (["--fix", "dropout=0.1", "--set", "dropout=0:0.5"], "fixed"),
         (["--space", "nowhere.toml"], "cannot be read"),
-        (["--search", "grid", "--set", f"epochs={MANY}", "--set", f"patience={MANY}"], "477,603 recipes (structures 3 x epochs 399 x patience 399)"),
+        (
+            ["--search", "grid", "--set", f"epochs={MANY}", "--set", f"patience={MANY}"],
+            "477,603 recipes (structures 3 x epochs 399 x patience 399)",
+        ),
     ],
 )  # fmt: skip
 def test_ranges_that_cannot_be_are_one_sentence(run, tmp_path, words, said):
