@@ -17,6 +17,7 @@ TIERS = (
         "durations",
         "strict_json",
         "cpu",
+        "threads",
         "copies",
         "keys",
         "recipe",

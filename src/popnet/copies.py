@@ -6,15 +6,16 @@ import math
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
+from queue import SimpleQueue
 from typing import Any, TypeVar
 
 import jax
 import numpy as np
 
 from popnet.cpu import Device
+from popnet.threads import for_each
 from popnet.types import Tree
 
 ALIGNMENT = 64
@@ -34,7 +35,7 @@ class Copies:
     one that asks again after `MOST_LOADED` others.
 
     Args:
-        function: of arrays and trees of them.
+        function: of arrays and trees of them, and of static keywords.
         options: of ``jax.jit``.
     """
 
@@ -43,12 +44,16 @@ class Copies:
         self._forms: dict[Any, _Form] = {}
         self._lock = threading.Lock()
 
-    def on(self, device: Device, *arguments: Tree) -> Callable[..., Tree]:
-        """Return the compiled function on a device, for arguments of these shapes and types."""
+    def on(self, device: Device, *arguments: Tree, **static: Any) -> Callable[..., Tree]:
+        """Return the compiled function on a device, for arguments of these shapes and types and static values.
+
+        The function that is returned takes the arguments alone.
+        """
         leaves, structure = jax.tree.flatten(arguments)
-        key = structure, tuple((x.shape, x.dtype) for x in map(_description, leaves))
+        described = tuple((x.shape, x.dtype) for x in map(_description, leaves))
+        key = structure, described, tuple(static.items())
         with self._lock:
-            form = self._forms.setdefault(key, _Form())
+            form = self._forms.setdefault(key, _Form(static))
         found = _loaded.get((form, device))
         if found is None:
             with form.lock:
@@ -61,9 +66,9 @@ class Copies:
     def _compiled(self, form: _Form, device: Device, arguments: tuple[Tree, ...]) -> Any:
         traced = form.traced
         if traced is None:
-            # Arrays on a device would tie the trace to it.
-            # JAX keeps what it compiled as long as the function lives, so each form has its own.
-            jitted = jax.jit(partial(self._function), **self._options)
+            # JAX keeps what it compiled as long as the function lives, so each form has its own. It is traced with
+            # descriptions: arrays on a device would tie the trace to it.
+            jitted = jax.jit(partial(self._function, **form.static), **self._options)
             traced = jitted.trace(*jax.tree.map(_description, arguments))
             form.traced = traced
         with jax.default_device(device):
@@ -72,8 +77,9 @@ class Copies:
 
 @dataclass(eq=False)
 class _Form:
-    """Arguments of one structure, shapes and types."""
+    """Arguments of one structure, shapes and types, and static values."""
 
+    static: dict[str, Any]
     traced: Any = None
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -111,23 +117,20 @@ def deal(work: Callable[[Device, T], None], items: Sequence[T], devices: Sequenc
     if not items:
         return
     work(devices[0], items[0])
-    rest = items[1:]
-    if len(devices) == 1 or len(rest) <= 1:
-        for item in rest:
-            work(devices[0], item)
+    if len(items) == 1:
         return
-    waiting, lock = iter(rest), threading.Lock()
+    free: SimpleQueue[Device] = SimpleQueue()
+    for device in devices:
+        free.put(device)
 
-    def until_none(device: Device) -> None:
-        while True:
-            with lock:
-                item = next(waiting, None)
-            if item is None:
-                return
-            work(device, item)
+    def one(i: int) -> None:
+        device = free.get()
+        try:
+            work(device, items[1 + i])
+        finally:
+            free.put(device)
 
-    with ThreadPoolExecutor(len(devices)) as pool:
-        list(pool.map(until_none, devices))
+    for_each(len(items) - 1, one, len(devices))
 
 
 def empty(shape: tuple[int, ...], dtype: Any) -> np.ndarray:

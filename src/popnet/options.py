@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from popnet.errors import InputError
 from popnet.recipe import Recipe
-from popnet.search.space import Dimension
+from popnet.search.space import Dimension, refuse_fixed
 from popnet.search.strategies import STRATEGIES
 
 AUGMENT = ("auto", "none", "standard")
@@ -75,12 +75,7 @@ class Options:
             value = getattr(self, name)
             if value is not None and value < least:
                 raise InputError(f"{name} must be at least {least}; got {value}.")
-        kept = set() if self.recipe is None else self.recipe.model_fields_set
-        for dimension in self.ranges:
-            if dimension.field in kept:
-                raise InputError(
-                    f"'{dimension.field}' is fixed by the recipe and has a range, too; leave one out."
-                )
+        refuse_fixed(self.recipe, self.ranges)
         if self.test_size is not None and not 0 <= self.test_size < 1:
             raise InputError(f"test_size must be from 0 to below 1; got {self.test_size:g}.")
         for name, known in (

@@ -9,10 +9,10 @@ several members side by side (``vmap``), as many as fit its memory.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
-from typing import Any, Literal
+from functools import cached_property
+from typing import Any
 
 import jax
 import numpy as np
@@ -30,9 +30,6 @@ from popnet.types import Array, Tree
 
 MOST_LANES = 256
 """Most members side by side on an accelerator."""
-
-MOST_SHAPES = 128
-"""Shapes whose traced programs are kept, for another run of them."""
 
 
 @dataclass(frozen=True)
@@ -113,21 +110,22 @@ class Arrays:
         """Return training rows, validation rows and folds on a device. Those of a CPU share the host's memory."""
         with self._lock:
             if (device, "rows") not in self._on_device:
-                train = jax.device_put(self._host("train"), device)
-                same = self.valid is self.train
+                train, valid = self._host
+                put = jax.device_put(train, device)
+                same = valid is train
                 self._on_device[device, "rows"] = (
-                    train,
-                    train if same else jax.device_put(self._host("valid"), device),
+                    put,
+                    put if same else jax.device_put(valid, device),
                 )
             if (device, batch_size) not in self._on_device:
                 folds = jax.device_put(self._folds(batch_size), device)
                 self._on_device[device, batch_size] = folds
             return *self._on_device[device, "rows"], self._on_device[device, batch_size]
 
-    def _host(self, name: Literal["train", "valid"]) -> epoch.Rows:
-        if name not in self._on_device:
-            self._on_device[name] = _rows(getattr(self, name))
-        return self._on_device[name]
+    @cached_property
+    def _host(self) -> tuple[epoch.Rows, epoch.Rows]:
+        train = _rows(self.train)
+        return train, train if self.valid is self.train else _rows(self.valid)
 
     def _folds(self, batch_size: int) -> epoch.Folds:
         chunk = epoch.EVALUATION_ROWS
@@ -195,15 +193,15 @@ def stack(trees: Sequence[Tree]) -> Tree:
 
 
 def _train_one(
-    shape: Shape, state: epoch.State, n: Numbers, fold: Array, train: epoch.Rows, valid: epoch.Rows,
-    folds: epoch.Folds, steps: Array, epochs: Array,
+    state: epoch.State, n: Numbers, fold: Array, train: epoch.Rows, valid: epoch.Rows, folds: epoch.Folds,
+    steps: Array, epochs: Array, *, shape: Shape,
 ) -> tuple[epoch.State, Array]:  # fmt: skip
     return epoch.train_epochs(state, n, fold, shape, train, valid, folds, steps, epochs)
 
 
 def _train_lanes(
-    shape: Shape, state: epoch.State, n: Numbers, fold: Array, train: epoch.Rows, valid: epoch.Rows,
-    folds: epoch.Folds, steps: Array, epochs: Array,
+    state: epoch.State, n: Numbers, fold: Array, train: epoch.Rows, valid: epoch.Rows, folds: epoch.Folds,
+    steps: Array, epochs: Array, *, shape: Shape,
 ) -> tuple[epoch.State, Array]:  # fmt: skip
     def one(state: epoch.State, n: Numbers, fold: Array) -> tuple[epoch.State, Array]:
         return epoch.train_epochs(state, n, fold, shape, train, valid, folds, steps, epochs)
@@ -211,22 +209,8 @@ def _train_lanes(
     return jax.vmap(one)(state, n, fold)
 
 
-@lru_cache(maxsize=MOST_SHAPES)
-def _made(function: Callable[..., Tree], shape: Shape) -> Copies:
-    training, lanes = function in (_train_one, _train_lanes), function is _train_lanes
-    return Copies(
-        partial(function, shape),
-        donate_argnums=0 if training else None,
-        compiler_options=None if lanes else CPU_OPTIONS,
-    )
-
-
-_making = threading.Lock()
-
-
-def _copies(function: Callable[..., Tree], shape: Shape) -> Copies:
-    with _making:
-        return _made(function, shape)
+_one = Copies(_train_one, donate_argnums=0, compiler_options=CPU_OPTIONS)
+_lanes = Copies(_train_lanes, donate_argnums=0)
 
 
 class Program:
@@ -248,8 +232,9 @@ class Program:
         """Compile for arguments like these (with a member axis if there are several lanes)."""
         one = np.int32(1)
         fold = one if self.lanes == 1 else np.zeros(self.lanes, np.int32)
-        copies = _copies(_train_one if self.lanes == 1 else _train_lanes, self.shape)
-        self._compiled = copies.on(self.device, state, n, fold, *self._data, one, one)
+        copies = _one if self.lanes == 1 else _lanes
+        arguments = state, n, fold, *self._data, one, one
+        self._compiled = copies.on(self.device, *arguments, shape=self.shape)
 
     def __call__(
         self, state: epoch.State, n: Numbers, fold: Array, steps: int, epochs: int
@@ -261,15 +246,19 @@ class Program:
         return state, np.asarray(curves)
 
 
-def _predict(shape: Shape, parameters: Array, running: Array, n: Numbers, x: Inputs) -> Array:
+def _evaluate(parameters: Array, running: Array, n: Numbers, x: Inputs, *, shape: Shape) -> Array:
     layout, running_layout = net.layouts(shape)
     return net.evaluate(layout.split(parameters), running_layout.split(running), shape, n, x)
 
 
-def _predict_view(
-    shape: Shape, parameters: Array, running: Array, n: Numbers, x: Pixels, number: Array
+def _evaluate_view(
+    parameters: Array, running: Array, n: Numbers, x: Pixels, number: Array, *, shape: Shape
 ) -> Array:
-    return _predict(shape, parameters, running, n, augmented.view(n, x, number))
+    return _evaluate(parameters, running, n, augmented.view(n, x, number), shape=shape)
+
+
+_chunk = Copies(_evaluate, compiler_options=CPU_OPTIONS)
+_view = Copies(_evaluate_view, compiler_options=CPU_OPTIONS)
 
 
 def predict_chunk(
@@ -277,7 +266,7 @@ def predict_chunk(
 ) -> np.ndarray:
     """Return one net's outputs ``(N, O)`` for a few rows; compiles once for each number of rows."""
     arguments = parameters, running, n, x
-    return np.asarray(_copies(_predict, shape).on(device, *arguments)(*arguments))
+    return np.asarray(_chunk.on(device, *arguments, shape=shape)(*arguments))
 
 
 def predict_view(
@@ -285,4 +274,4 @@ def predict_view(
 ) -> np.ndarray:  # fmt: skip
     """Return one net's outputs ``(N, O)`` for another view of a few images."""
     arguments = parameters, running, n, x, np.int32(number)
-    return np.asarray(_copies(_predict_view, shape).on(device, *arguments)(*arguments))
+    return np.asarray(_view.on(device, *arguments, shape=shape)(*arguments))

@@ -361,9 +361,7 @@ class Trainer:
         numbers = program.stack([job.numbers] * lanes) if many else job.numbers
         with self._lock:
             lock = self._compiling.setdefault((shape, lanes), threading.Lock())
-        with (
-            lock
-        ):  # others wait for the first one's program without counting their time as compiling
+        with lock:  # waiting for the first one's program is not compiling
             began = time.perf_counter()
             made = program.Program(shape, self.arrays, place.device, lanes)
             made.compile(state, numbers)

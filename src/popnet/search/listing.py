@@ -9,7 +9,7 @@ from typing import Any
 from popnet.errors import InputError
 from popnet.recipe import Recipe
 from popnet.search import image_space, table_space
-from popnet.search.space import Dimension, Space
+from popnet.search.space import Dimension, Space, refuse_fixed
 
 COLUMNS = ("field", "default", "range", "when", "source")
 
@@ -28,10 +28,7 @@ def space_of(images: bool, rows: int, recipe: Recipe | None, own: Sequence[Dimen
     """
     if rows < 1:
         raise InputError(f"rows must be at least 1; got {rows}.")
-    kept = set() if recipe is None else recipe.model_fields_set
-    for dimension in own:
-        if dimension.field in kept:
-            raise InputError(f"'{dimension.field}' is fixed and has a range, too; leave one out.")
+    refuse_fixed(recipe, own)
     if not images:
         return table_space.table_space(10, rows, recipe).having(own)
     mild = {"translation": 0.06, "rotation": 8.0, "scaling": 0.1}
@@ -44,7 +41,7 @@ def record(space: Space) -> dict[str, Any]:
         "base": space.base.model_dump(),
         "dimensions": [dict(zip(COLUMNS, _cells(space, d), strict=True)) for d in space.dimensions],
         "shapes": [dict(s) for s in space.shapes],
-        "grid": space.grid_axes(),
+        "grid": {name: list(values) for name, values in space.grid_axes().items()},
         "grid_size": space.grid_size(),
     }
 

@@ -61,7 +61,7 @@ class Space:
     base: Recipe
     dimensions: tuple[Dimension, ...]
     shapes: tuple[dict[str, Any], ...] = ({},)
-    axes: Mapping[str, tuple[Any, ...]] | None = None
+    axes: Mapping[str, Sequence[Any]] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "dimensions", _ordered(self.dimensions))
@@ -80,22 +80,18 @@ class Space:
 
     def recipe(self, changes: Mapping[str, Any]) -> Recipe:
         """Return the default recipe with changes, less those whose condition does not hold."""
-        changes = dict(changes)
+        changes, base = dict(changes), self.base.model_dump()
         for dimension in self.dimensions:
-            if dimension.field in changes and not dimension.holds(
-                {**self.base.model_dump(), **changes}
-            ):
+            if dimension.field in changes and not dimension.holds({**base, **changes}):
                 del changes[dimension.field]
         kept = self.base.model_dump(exclude_unset=True)
         if changes.get("optimizer", self.base.optimizer) == "adam":
             kept.pop("weight_decay", None)
         return Recipe(**{**kept, **changes})
 
-    def grid_axes(self) -> dict[str, list[Any]]:
+    def grid_axes(self) -> Mapping[str, Sequence[Any]]:
         """Return the values that a grid has of each field."""
-        if self.axes is not None:
-            return {name: list(values) for name, values in self.axes.items()}
-        return {d.field: d.range.points(GRID_POINTS) for d in self.dimensions}
+        return _axes(self.dimensions) if self.axes is None else self.axes
 
     def grid_size(self) -> int:
         """Return the number of points of the full factorial; conditions may make some of them equal."""
@@ -134,8 +130,7 @@ class Space:
         names = {d.field for d in own}
         others = tuple(d for d in self.dimensions if d.field not in names)
         shapes = tuple(s for s in self.shapes if not s.keys() & names) or ({},)
-        axes = {d.field: tuple(d.range.points(GRID_POINTS)) for d in own}
-        return replace(self, dimensions=(*others, *own), shapes=shapes, axes=axes)
+        return replace(self, dimensions=(*others, *own), shapes=shapes, axes=_axes(own))
 
     def without(self, fixed: frozenset[str]) -> Space:
         """Return the space in which some fields keep the default recipe's values."""
@@ -147,6 +142,18 @@ class Space:
             if self.axes is None
             else {name: values for name, values in self.axes.items() if name not in fixed},
         )
+
+
+def refuse_fixed(recipe: Recipe | None, own: Iterable[Dimension]) -> None:
+    """Raise `InputError` if a field is set in a recipe, so kept, and has a range of the user's, too."""
+    kept = set() if recipe is None else recipe.model_fields_set
+    for dimension in own:
+        if dimension.field in kept:
+            raise InputError(f"'{dimension.field}' is fixed and has a range, too; leave one out.")
+
+
+def _axes(dimensions: Iterable[Dimension]) -> dict[str, list[Any]]:
+    return {d.field: d.range.points(GRID_POINTS) for d in dimensions}
 
 
 def _ordered(dimensions: Sequence[Dimension]) -> tuple[Dimension, ...]:

@@ -13,7 +13,6 @@ from popnet.data.images.decode import GREY_TOLERANCE
 from popnet.data.images.load import COLOUR_SAMPLE
 from popnet.data.images.pictures import Pictures, Wish
 from popnet.data.images.resize import choose_size, fit_image, size_note
-from popnet.data.images.threads import for_each
 from popnet.data.images.values import (
     check_values,
     find_range,
@@ -22,6 +21,7 @@ from popnet.data.images.values import (
     to_channels,
 )
 from popnet.errors import InputError
+from popnet.threads import for_each
 
 SMALLEST_FLAT = 8
 """Rows of fewer than 8 x 8 values are no images but the features of a table."""

@@ -11,8 +11,8 @@ import numpy as np
 from popnet.data.images.decode import Broken, Header, decode, is_coloured, quiet, read_header
 from popnet.data.images.pictures import Pictures, Size, Wish, counted, some
 from popnet.data.images.resize import choose_size, size_note
-from popnet.data.images.threads import for_each
 from popnet.errors import InputError
+from popnet.threads import for_each
 
 COLOUR_SAMPLE = 200
 """So many images that are not grey by their header are looked at for colour."""

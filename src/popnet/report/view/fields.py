@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from popnet.recipe import COLOUR, GEOMETRY
+from popnet.recipe import COLOUR, GEOMETRY, NEEDS
 from popnet.report.facts import Facts
 
 STRENGTHS = (*GEOMETRY, *COLOUR, "erasing", "cutmix")
 """Transformations of images; 0 is off."""
-CONVOLUTIONAL = ("stages", "patch")
+CONVOLUTIONAL = tuple(f for f, needs in NEEDS.items() if "kind" in needs)
 IMAGES = ("kind", *CONVOLUTIONAL, *STRENGTHS, "elastic_sigma", "fill")
 """Fields that say nothing about a net of a table."""
 TABLES = ("numeric_embedding", "embedding_size", "embedding_scale", "embedding_spread")
@@ -30,7 +30,7 @@ def foreign(facts: Facts) -> frozenset[str]:
 def idle(field: str, recipe: Mapping[str, Any]) -> bool:
     """Say whether a field has no effect in a recipe, as stages of a net that has none, and a strength of 0."""
     if field in CONVOLUTIONAL:
-        return recipe.get("kind", "mlp") == "mlp"
+        return recipe.get("kind", "mlp") not in NEEDS[field]["kind"]
     if field in STRENGTHS:
         return recipe.get(field) == 0
     if field == "elastic_sigma":

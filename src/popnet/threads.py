@@ -8,7 +8,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 
 from popnet.cpu import cores
-from popnet.data.images.pictures import Progress
 
 REPORT_SECONDS = 0.25
 
@@ -17,7 +16,7 @@ def for_each(
     n: int,
     work: Callable[[int], None],
     workers: int | None = None,
-    on_progress: Progress | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
 ) -> None:
     """Call ``work(i)`` for i from 0 to ``n - 1``, in any order.
 
