@@ -131,7 +131,7 @@ def fit(
     image_size: ImageSize = None,
     strict: Strict = False,
     augment: Annotated[Augment, typer.Option(help="Transformations of images: found by twins, none, or a mild standard set.")] = Augment.auto,
-    tta: Annotated[int, typer.Option(help="Views of each image that a prediction is the mean of.")] = 1,
+    tta: Annotated[int | None, typer.Option(help="Views of each image that a prediction is the mean of. [default: 1; 2, with the mirror image, where nets learn from mirrored images]")] = None,
     seed: Annotated[int, typer.Option(help="Of every random choice.")] = 0,
     workers: Annotated[int | None, typer.Option(help="Threads. [default: one a core]")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a model that is in the output folder.")] = False,

@@ -51,7 +51,7 @@ def prepare() -> None:
             atexit.register(temporary.cleanup)
             folder = Path(temporary.name)
         jax.config.update("jax_compilation_cache_dir", str(folder))
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 
 
 def devices(workers: int) -> list[Device]:

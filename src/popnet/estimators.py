@@ -53,7 +53,7 @@ class _Estimator(BaseEstimator):
         space: Mapping[str, Any] | None = None,
         test_size: float = 0.0,
         augment: str = "auto",
-        tta: int = 1,
+        tta: int | None = None,
         seed: int = 0,
         workers: int | None = None,
     ) -> None:
@@ -226,8 +226,9 @@ class Classifier(ClassifierMixin, _Estimator):
         Share of rows held out for an honest score in ``facts_``; 0 trains on all rows.
     augment : {"auto", "none", "standard"}, default="auto"
         Transformations of images: those that twins show to keep the class, none, or a mild set without asking.
-    tta : int, default=1
-        Views of each image that a prediction is the mean of.
+    tta : int, default=None
+        Views of each image that a prediction is the mean of; None: the image, and its mirror image where nets learn
+        from mirrored images.
     seed : int, default=0
         Of every random choice.
     workers : int, default=None

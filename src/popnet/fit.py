@@ -176,6 +176,16 @@ def relabelled(fitted: Fitted, labels: Sequence[Any]) -> Fitted:
     return replace(fitted, model=replace(model, schema=schema, encoder=encoder), facts=facts)
 
 
+def _lasting(recipe: Recipe, epochs: int) -> Recipe:
+    """Return a recipe for so many epochs; patience that was never to end a training does not end a longer one."""
+    if epochs == recipe.epochs:
+        return recipe
+    endless = recipe.patience >= recipe.epochs
+    return recipe.replace(
+        epochs=epochs, patience=max(epochs, recipe.patience) if endless else recipe.patience
+    )
+
+
 class _Job:
     """One fit's training: candidates come in member by member, and an ensemble goes out."""
 
@@ -207,6 +217,7 @@ class _Job:
         self.scores: dict[int, float] = {}
         self.member_scores: dict[int, float] = {}
         self.check: dict[str, Any] | None = None
+        self.views = self.options.tta or 1
 
     # --- training ------------------------------------------------------------------------------------
 
@@ -229,10 +240,9 @@ class _Job:
         folds = len(self.table.folds)
         plan = self._plan()
         self.check = plan.check
+        self.views = self.options.tta or (2 if plan.space.base.reflection else 1)
         recipes = STRATEGIES[self.options.search](plan.space, self.options.seed)
-        stream = self._members(
-            itertools.islice(recipes, plan.recipes), min(plan.epochs, plan.space.base.epochs)
-        )
+        stream = self._members(itertools.islice(recipes, plan.recipes), plan)
         total = None if plan.recipes is None else plan.recipes * folds
         owners: dict[int, int] = {}
 
@@ -280,12 +290,24 @@ class _Job:
         for candidate in self.candidates.values():
             candidate.ids = {fold: place.get(i, i) for fold, i in sorted(candidate.ids.items())}
 
-    def _members(self, recipes: Iterator[Recipe], epochs: int) -> Iterator[tuple[int, Member]]:
+    def _members(self, recipes: Iterator[Recipe], plan: Plan) -> Iterator[tuple[int, Member]]:
+        """Yield members recipe by recipe; drawn from as workers become free."""
+        folds = len(self.table.folds)
         for recipe_id, recipe in enumerate(recipes):
-            if epochs < recipe.epochs:
-                recipe = recipe.replace(epochs=epochs)
-            for fold in range(len(self.table.folds)):
-                yield recipe_id, Member(recipe, seed_of(self.options, recipe_id), fold)
+            for fold in range(folds):
+                planned = recipe.epochs == plan.space.base.epochs
+                epochs = plan.epochs if planned else min(plan.epochs, recipe.epochs)
+                if plan.paced and (seconds := self.trainer.epoch_seconds(recipe, fold)):
+                    epochs = budget.paced_epochs(
+                        recipe.epochs, seconds, self.trainer.remaining(),
+                        len(self.trainer.places), folds, folds - fold,
+                    )  # fmt: skip
+                    if not epochs:
+                        return
+                yield (
+                    recipe_id,
+                    Member(_lasting(recipe, epochs), seed_of(self.options, recipe_id), fold),
+                )
 
     def _too_late(self) -> bool:
         """Return whether there is no time left to predict more members before finishing."""
@@ -293,7 +315,7 @@ class _Job:
 
     def _add(self, recipe_id: int, fold: int, member: int, net: Net) -> None:
         rows = self.table.folds[fold].valid
-        outputs = predict([net], self.table.data.features, rows, views=self.options.tta)[0]
+        outputs = predict([net], self.table.data.features, rows, views=self.views)[0]
         candidate = self.candidates.get(recipe_id)
         if candidate is None:
             empty = np.full((len(self.pool.rows), outputs.shape[1]), np.nan, np.float32)
@@ -356,7 +378,7 @@ class _Job:
         nets, weights, method, gain, member_weight = self._ensemble(complete, warnings)
         model = Model(
             self.table.schema, self.table.encoder, nets, weights, method, self.metric.name,
-            views=self.options.tta,
+            views=self.views,
         )  # fmt: skip
         scored = self._score(model, gain)
         if self.trainer.interrupted and self.candidates:

@@ -39,7 +39,8 @@ class Options:
         strict: whether an image file that cannot be read is an error.
         augment: ``auto`` trains twins first to find which transformations of images keep the class, ``none`` uses
             no transformation, ``standard`` small shifts, turns and morphing without asking.
-        tta: views of each image that a prediction is the mean of; 1 is the image alone.
+        tta: views of each image that a prediction is the mean of; 1 is the image alone; None for 1, or for 2 where nets
+            are trained with mirrored images: the image and its mirror image.
         seed: of every random choice.
         workers: threads on a CPU; None for one a core.
     """
@@ -63,7 +64,7 @@ class Options:
     image_size: tuple[int, int] | None = None
     strict: bool = False
     augment: str = "auto"
-    tta: int = 1
+    tta: int | None = None
     seed: int = 0
     workers: int | None = None
 

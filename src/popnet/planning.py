@@ -58,12 +58,14 @@ class Plan:
         space: where recipes come from.
         recipes: how many, or None for as many as the time allows.
         epochs: of a member.
+        paced: whether members that are begun later get the epochs that the time which is left then has room for.
         check: what was found about transformations of images, as plain JSON; None if nothing was asked.
     """
 
     space: Space
     recipes: int | None
     epochs: int
+    paced: bool = False
     check: dict[str, Any] | None = None
 
 
@@ -154,7 +156,7 @@ def plan_images(
     if options.time_limit is None:
         wanted = -(-(options.members or IMAGE_MEMBERS) // folds)
         base = space(IMAGE_WIDTH)
-        return Plan(base, wanted, base.base.epochs, record)
+        return Plan(base, wanted, base.base.epochs, check=record)
     tell(Progress("planning", left=budget.finite(clock.left())))
     workers = len(trainer.places)
 
@@ -184,8 +186,8 @@ def plan_images(
     epochs = int(np.clip(affordable(each, recipes), 1, MOST_STRETCH * chosen.base.epochs))
     if options.recipe is not None and "epochs" in options.recipe.model_fields_set:
         epochs = min(epochs, chosen.base.epochs)
-    # If the machine is faster than it was measured to be, more recipes follow until the time is over.
-    return Plan(chosen, recipes if members else None, epochs, record)
+    # The machine may be faster or slower than it was measured to be.
+    return Plan(chosen, recipes if members else None, epochs, paced=not members, check=record)
 
 
 def _widest(

@@ -109,6 +109,16 @@ def test_views_are_averaged_and_do_not_depend_on_the_place(population, digits):
     np.testing.assert_allclose(softmax(three), np.mean(probabilities, 0), atol=1e-4)
 
 
+def test_the_second_view_is_the_mirror_image_where_the_recipe_mirrors(digits):
+    x = program.inputs(digits.features.take(np.arange(7)))
+    mirroring = Recipe(kind="conv", rotation=20.0, translation=0.1, reflection=0.5)
+    seen = augmented.view(Numbers.of(mirroring), x, np.int32(1))
+    expected = x.standardised(x.pixels[:, :, ::-1])
+    np.testing.assert_array_equal(seen, expected)
+    turned = augmented.view(Numbers.of(mirroring.replace(reflection=0.0)), x, np.int32(1))
+    assert not np.allclose(turned, expected)
+
+
 def test_views_without_geometry_are_the_image(population, digits):
     result = population[4]  # brightness and reflection only
     plain = result.member.recipe.replace(reflection=0)

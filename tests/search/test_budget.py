@@ -81,3 +81,36 @@ def test_planned_members_fit_the_time(wanted, epoch, seconds, workers, folds, me
     nets = folds * min(budget.RECIPES_WANTED, max(1, (members or 10**9) // folds))
     assert 2 <= epochs <= max(2, wanted)
     assert epochs == 2 or epochs * epoch * nets / workers <= seconds * (1 + 1e-9)
+
+
+@pytest.mark.parametrize(
+    ("possible", "workers", "folds", "due", "epochs"),
+    [
+        (10, 1, 1, 1, 10),  # one training as planned
+        (13, 2, 1, 1, 13),  # rather one long training than two short ones
+        (18, 2, 1, 1, 9),  # rather two short ones than one long
+        (7, 2, 1, 1, 7),  # what is left of the time
+        (3, 2, 1, 1, 0),  # too little is left
+        (30, 2, 6, 6, 10),  # six members, three after each other
+        (30, 2, 6, 4, 15),  # four more, two after each other; with a whole recipe more, 6
+        (50, 2, 6, 4, 10),
+        (1000, 1, 1, 1, 10),
+    ],
+)
+def test_paced_trainings_end_with_the_time(possible, workers, folds, due, epochs):
+    seconds = 2.0 * possible / budget.PACED_SHARE
+    got = budget.paced_epochs(10, 2.0, seconds + 1e-6, workers, folds, due)
+    assert got == epochs
+
+
+@given(
+    st.integers(1, 200), st.floats(1e-3, 100), st.floats(0, 1e5),
+    st.integers(1, 64), st.integers(1, 6), st.data(),
+)  # fmt: skip
+def test_paced_members_fit_the_time_and_have_much_of_their_epochs(
+    wanted, epoch, seconds, workers, folds, data
+):
+    due = data.draw(st.integers(1, folds))
+    epochs = budget.paced_epochs(wanted, epoch, seconds, workers, folds, due)
+    assert 0 <= epochs <= 2 * wanted
+    assert epochs * epoch <= seconds

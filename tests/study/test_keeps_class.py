@@ -65,9 +65,9 @@ def test_a_deadline_in_the_past_leaves_no_check():
     assert augmentation.check(bars(60), np.arange(60), pairs=2, deadline=0.0) is None
 
 
-def finding(name: str, verdict: str, mean: float) -> Finding:
+def finding(name: str, verdict: str, mean: float, half: float = 1.0) -> Finding:
     fields = next(t for t in augmentation.transformations((28, 28, 3)) if t.name == name)
-    return Finding(fields, Effect(mean, mean - 1, mean + 1, verdict), ())
+    return Finding(fields, Effect(mean, mean - half, mean + half, verdict), ())
 
 
 def test_the_policy_leaves_out_what_harms_and_what_only_bold_ones_may_do():
@@ -88,6 +88,20 @@ def test_the_policy_leaves_out_what_harms_and_what_only_bold_ones_may_do():
     assert policy["half_turn"] == 0.5
     assert policy["translation"] == pytest.approx(0.08 / np.sqrt(2), abs=1e-3)
     Recipe(**policy)
+
+
+def test_with_many_images_only_what_helps_is_used_and_mirroring_that_costs_little():
+    def policy(images: int, half: float) -> set[str]:
+        findings = (
+            finding("translation", "nothing measurable", 0.01),
+            finding("shear", "helps", 0.1),
+            finding("reflection", "nothing measurable", -0.002, half),
+        )
+        return set(Check(findings, 0.2, 3, 600, 50, Recipe(), images).policy())
+
+    assert policy(1000, 0.01) == {"translation", "shear", "reflection"}
+    assert policy(60_000, 0.01) == {"shear", "reflection"}
+    assert policy(60_000, 0.03) == {"shear"}
 
 
 def test_large_images_are_shrunk_by_means_of_squares():

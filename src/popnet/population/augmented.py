@@ -35,8 +35,8 @@ def batch(n: Numbers, images: Pixels, count: Array, key: Array) -> tuple[Array, 
 def view(n: Numbers, images: Pixels, number: Array) -> Array:
     """Return images seen in another way, ``(N, H, W, C)`` float32, standardised: what keeps the class at prediction.
 
-    The same shift, turn and so on for all images of a view, so that a prediction does not depend on an image's place;
-    drawn from the recipe's geometry without morphing.
+    The first is the mirror image, if the recipe mirrors; further ones are drawn from the recipe. The same shift, turn and so on for all images of a view, so that a prediction does not depend on an image's place;
+    from the recipe's geometry without morphing.
 
     Args:
         n: the recipe's numbers.
@@ -46,4 +46,6 @@ def view(n: Numbers, images: Pixels, number: Array) -> Array:
     still = n._replace(elastic_alpha=jnp.zeros_like(n.elastic_alpha))
     key = keys.fold(jnp.uint32(keys.GOLDEN), number)
     each = jnp.full(images.pixels.shape[0], key)
-    return images.standardised(geometry.geometry(images.pixels, each, still, images.background))
+    seen = geometry.geometry(images.pixels, each, still, images.background)
+    mirror = (number == 1) & (n.reflection > 0)
+    return images.standardised(jnp.where(mirror, images.pixels[:, :, ::-1], seen))

@@ -175,7 +175,7 @@ class Trainer:
         self.arrays, self.deadline = arrays, deadline
         self.places = program.places(workers)
         self.compile_seconds = 0.0
-        self.epoch_seconds: dict[Shape, float] = {}
+        self._epoch_seconds: dict[tuple[Shape, int], float] = {}
         self._began = time.monotonic()
         self.interrupted = False
         self._user_stop = stop or threading.Event()
@@ -250,6 +250,11 @@ class Trainer:
         empty = {name: np.zeros(0, np.float32) for name in CURVES}
         return Result(member, shape, "interrupted", 0, 0, float("inf"), parameters, running, empty)
 
+    def epoch_seconds(self, recipe: Recipe, fold: int) -> float | None:
+        """Return what the last epoch of such a member took on its worker; None if none was trained."""
+        shape = Shape.of(recipe, self.arrays.train)
+        return self._epoch_seconds.get((shape, self.arrays.steps(fold, shape)))
+
     # --- on a worker's thread -----------------------------------------------------------------------
 
     def _work(
@@ -285,7 +290,8 @@ class Trainer:
         Returns whether any was begun: none is if an epoch would outlast the deadline.
         """
         jobs: list[Job | None] = [None] * lanes
-        expected = self.epoch_seconds.get(shape) or _flops(shape, steps) * lanes / SLOWEST_FLOPS
+        key = (shape, steps)
+        expected = self._epoch_seconds.get(key) or _flops(shape, steps) * lanes / SLOWEST_FLOPS
         if expected > self.remaining():
             return False
         run: program.Program | None = None
@@ -296,16 +302,16 @@ class Trainer:
             busy = [j for j in jobs if j is not None]
             run = run or self._program(place, shape, lanes, busy[0])
             epochs = 1
-            if shape in self.epoch_seconds:
-                epochs = int(CALL_SECONDS / max(self.epoch_seconds[shape], 1e-6))
-            if self._over(closed, self.epoch_seconds.get(shape, 0.0)):
+            if key in self._epoch_seconds:
+                epochs = int(CALL_SECONDS / max(self._epoch_seconds[key], 1e-6))
+            if self._over(closed, self._epoch_seconds.get(key, 0.0)):
                 for job in busy:
                     emit((job.index, _result(job, shape, INTERRUPTED)))
                 return True
             began = time.perf_counter()
             done = self._call(run, jobs, steps, max(1, min(epochs, epoch.CALL_EPOCHS)))
             seconds = time.perf_counter() - began
-            self.epoch_seconds[shape] = seconds / max(1, done)
+            self._epoch_seconds[key] = seconds / max(1, done)
             for lane, job in enumerate(jobs):
                 if job is None:
                     continue

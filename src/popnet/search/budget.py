@@ -13,6 +13,12 @@ MOST_VALIDATION_ROWS = 50_000
 RECIPES_WANTED = 8
 """Recipes that a time limit should have room for; epochs are cut to make that room."""
 
+PACED_SHARE = 0.97
+"""Share of the time that is left which is given to trainings that are to end within it."""
+
+LEAST_SHARE = 0.4
+"""A member is not begun if it could have only less than this share of its epochs."""
+
 
 def test_fraction(rows: int) -> float:
     """Return the share of rows held out for the honest score: a fifth, less of many rows."""
@@ -106,3 +112,33 @@ def affordable_epochs(
         return wanted
     nets = folds * min(RECIPES_WANTED, max(1, (members or 10**9) // folds))
     return int(np.clip(seconds * workers / (nets * max(epoch_seconds, 1e-6)), 2, wanted))
+
+
+def paced_epochs(
+    wanted: int, epoch_seconds: float, seconds: float, workers: int, folds: int, due: int
+) -> int:
+    """Return the epochs of the next member, so that whole trainings fill the time that is left.
+
+    Args:
+        wanted: epochs that a member should have.
+        epoch_seconds: measured, of one member on one worker.
+        seconds: left for training.
+        workers: members in training at once.
+        folds: members of a recipe.
+        due: members of the present recipe that are still to come, with this one.
+
+    Returns:
+        From 1 to twice ``wanted``; 0 if there is not even time for `LEAST_SHARE` of them.
+    """
+    possible = PACED_SHARE * seconds / epoch_seconds
+    if possible < max(1.0, LEAST_SHARE * wanted):
+        return 0
+    epochs = possible / -(-due // workers)
+    more = due
+    while epochs > wanted:  # one recipe more, if that comes closer to what is wanted
+        more += folds
+        fewer = possible / -(-more // workers)
+        if fewer < epochs and wanted / fewer > epochs / wanted:
+            break
+        epochs = fewer
+    return int(min(max(epochs, 1.0), 2.0 * wanted))
