@@ -35,8 +35,8 @@ def batch(n: Numbers, images: Pixels, count: Array, key: Array) -> tuple[Array, 
 def view(n: Numbers, images: Pixels, number: Array) -> Array:
     """Return images seen in another way, ``(N, H, W, C)`` float32, standardised: what keeps the class at prediction.
 
-    The first is the mirror image, if the recipe mirrors; further ones are drawn from the recipe. The same shift, turn and so on for all images of a view, so that a prediction does not depend on an image's place;
-    from the recipe's geometry without morphing.
+    The first is the mirror image, if the recipe mirrors; others are shifted, turned and so on as the recipe does,
+    without morphing, and all images of a view alike: a prediction does not depend on an image's place.
 
     Args:
         n: the recipe's numbers.

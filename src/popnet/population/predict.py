@@ -48,7 +48,8 @@ def predict(
         rows: row numbers to evaluate; default all.
         workers: threads; default one a core.
         views: of each image that its outputs are the mean of (test-time augmentation, Krizhevsky et al. 2012): the
-            image itself, its mirror image if the net's recipe mirrors, then as the recipe shifts, turns and mirrors it. The same views for all images.
+            image itself, its mirror image if the net's recipe mirrors, then as the recipe shifts, turns and mirrors it.
+            The same views for all images.
     """
     rows = np.arange(len(features)) if rows is None else np.asarray(rows)
     few, many = IMAGE_CHUNKS if isinstance(features, Images) else CHUNKS
