@@ -43,14 +43,6 @@ class Task(StrEnum):
     regression = "regression"
 
 
-class Search(StrEnum):
-    """How recipes are chosen."""
-
-    random = "random"
-    sobol = "sobol"
-    grid = "grid"
-
-
 class Augment(StrEnum):
     """How the transformations of images are chosen."""
 
@@ -114,7 +106,8 @@ def fit(
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Model folder to write. [default: DATA's name + .popnet]")] = None,
     time_limit: Annotated[str | None, typer.Option(help="For example 90s, 5m, 1h; counts from the command's start.")] = None,
     members: Annotated[int | None, typer.Option(help="Nets to train, whole recipes of a net a fold. [default: 40, or what the time allows]")] = None,
-    search: Annotated[Search, typer.Option(help="How recipes are chosen.")] = Search.random,
+    search: Annotated[str, typer.Option(help="How recipes are chosen: random, sobol, grid, halving (a race), tpe, or optuna:SAMPLER.")] = "random",
+    storage: Annotated[str | None, typer.Option(help="Optuna storage that keeps the study of tpe or a sampler, as sqlite:///study.db.")] = None,
     folds: Annotated[int | None, typer.Option(help="Cross-validation folds; 1 holds out a fifth. [default: by rows]")] = None,
     metric: Annotated[str | None, typer.Option(help="What the ensemble is chosen for. [default: accuracy, rmse, or r2 of several targets]")] = None,
     ensemble: Annotated[Ensemble, typer.Option(help="How members are combined.")] = Ensemble.greedy,
@@ -160,7 +153,7 @@ def fit(
 
     options = Options(
         task=task.value if task else None, time_limit=limit, members=members, folds=folds,
-        search=search.value, ensemble=ensemble.value, metric=metric,
+        search=search, storage=storage, ensemble=ensemble.value, metric=metric,
         recipe=own.fix(Recipe.load(recipe) if recipe else None, own.settings(fix or (), "--fix")),
         ranges=own.merged(space, set_ or ()), test_size=test_size, weight=weight, group=group,
         time=time_column, drop=tuple(drop or ()), image_size=_size(image_size), strict=strict,

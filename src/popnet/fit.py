@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,7 +19,7 @@ from popnet.errors import InputError
 from popnet.model import Model
 from popnet.options import DEFAULTS, Options
 from popnet.planning import Plan, pilot_fold, plan_images, plan_table, seed_of
-from popnet.population.members import Member, Result
+from popnet.population.members import Leg, Member, Result
 from popnet.population.predict import Net, predict
 from popnet.population.program import Arrays
 from popnet.population.train import Trainer
@@ -29,8 +28,8 @@ from popnet.prepare.prepared import Prepared
 from popnet.prepare.table import prepare_table
 from popnet.progress import Progress
 from popnet.recipe import Recipe
-from popnet.search import budget
-from popnet.search.strategies import STRATEGIES
+from popnet.search import budget, strategies
+from popnet.search.strategies import Run
 from popnet.types import Array
 
 LINEAR_MEMBER_ROWS = 20_000
@@ -176,6 +175,12 @@ def relabelled(fitted: Fitted, labels: Sequence[Any]) -> Fitted:
     return replace(fitted, model=replace(model, schema=schema, encoder=encoder), facts=facts)
 
 
+def _planned(recipe: Recipe, plan: Plan) -> Recipe:
+    """Return a recipe of the plan's space with the plan's epochs; one that has fewer of its own keeps them."""
+    own = recipe.epochs != plan.space.base.epochs
+    return _lasting(recipe, min(plan.epochs, recipe.epochs) if own else plan.epochs)
+
+
 def _lasting(recipe: Recipe, epochs: int) -> Recipe:
     """Return a recipe for so many epochs; patience that was never to end a training does not end a longer one."""
     if epochs == recipe.epochs:
@@ -212,7 +217,8 @@ class _Job:
         )
         self.candidates: dict[int, Candidate] = {}
         self.results: dict[int, Result] = {}
-        self.recipe_ids: dict[int, int] = {}
+        self.runs: dict[int, Run] = {}
+        self.numbers: dict[tuple[int, int], int] = {}
         self.training_seconds = 0.0
         self.scores: dict[int, float] = {}
         self.member_scores: dict[int, float] = {}
@@ -241,24 +247,28 @@ class _Job:
         plan = self._plan()
         self.check = plan.check
         self.views = self.options.tta or (2 if plan.space.base.reflection else 1)
-        recipes = STRATEGIES[self.options.search](plan.space, self.options.seed)
-        stream = self._members(itertools.islice(recipes, plan.recipes), plan)
-        total = None if plan.recipes is None else plan.recipes * folds
-        owners: dict[int, int] = {}
-
-        def numbered() -> Iterator[tuple[int, Member]]:
-            for i, (recipe_id, member) in enumerate(stream):
-                owners[i] = recipe_id
-                yield i, member
-
-        for i, result in self.trainer.run(numbered()):
-            self.results[i] = result
-            self.recipe_ids[i] = owners[i]
-            if result.usable and not self._too_late():
-                net = Net(result.member.recipe, result.shape, result.parameters, result.running)
-                self._add(owners[i], result.member.fold, i, net)
-                self._let_go()
-            self._report(total, began)
+        strategy = strategies.make(
+            self.options.search, plan.space, self.options.seed, folds, plan.recipes,
+            last=lambda recipe: _planned(recipe, plan), storage=self.options.storage,
+        )  # fmt: skip
+        racing = self.options.search == "halving"
+        total = None if plan.recipes is None or racing else plan.recipes * folds
+        for batch in strategy.batches():
+            told = False
+            for i, result in self.trainer.run(self._legs(batch, plan)):
+                told = True
+                strategy.tell(self.runs[i], result)
+                self.results[i] = result
+                if result.status == "paused":
+                    continue
+                if result.usable and not self._too_late():
+                    net = Net(result.member.recipe, result.shape, result.parameters, result.running)
+                    self._add(self.runs[i].recipe_id, result.member.fold, i, net)
+                    self._let_go()
+                self._report(total, began)
+            if not told or self.trainer.over():
+                break
+        self._settle(strategy.dropped())
         self.training_seconds = self.clock.elapsed() - began
         self._in_order()
 
@@ -284,30 +294,37 @@ class _Job:
         """Put what came in the order of ending into the order of the recipes, which the seed determines."""
         place = {i: k for k, i in enumerate(sorted(self.results))}
         self.results = {place[i]: self.results[i] for i in sorted(self.results)}
-        self.recipe_ids = {place[i]: self.recipe_ids[i] for i in sorted(self.recipe_ids)}
+        self.runs = {place[i]: run for i, run in sorted(self.runs.items()) if i in place}
         self.member_scores = {place[i]: v for i, v in self.member_scores.items() if i in place}
         self.candidates = {c: self.candidates[c] for c in sorted(self.candidates)}
         for candidate in self.candidates.values():
             candidate.ids = {fold: place.get(i, i) for fold, i in sorted(candidate.ids.items())}
 
-    def _members(self, recipes: Iterator[Recipe], plan: Plan) -> Iterator[tuple[int, Member]]:
-        """Yield members recipe by recipe; drawn from as workers become free."""
+    def _legs(self, batch: Iterable[Run], plan: Plan) -> Iterator[tuple[int, Leg]]:
+        """Yield runs as legs of numbered members; drawn from as workers become free."""
         folds = len(self.table.folds)
-        for recipe_id, recipe in enumerate(recipes):
-            for fold in range(folds):
-                planned = recipe.epochs == plan.space.base.epochs
-                epochs = plan.epochs if planned else min(plan.epochs, recipe.epochs)
-                if plan.paced and (seconds := self.trainer.epoch_seconds(recipe, fold)):
-                    epochs = budget.paced_epochs(
-                        recipe.epochs, seconds, self.trainer.remaining(),
-                        len(self.trainer.places), folds, folds - fold,
-                    )  # fmt: skip
-                    if not epochs:
-                        return
-                yield (
-                    recipe_id,
-                    Member(_lasting(recipe, epochs), seed_of(self.options, recipe_id), fold),
-                )
+        for run in batch:
+            recipe = run.recipe
+            if plan.paced and (seconds := self.trainer.epoch_seconds(recipe, run.fold)):
+                epochs = budget.paced_epochs(
+                    plan.space.base.epochs, seconds, self.trainer.remaining(),
+                    len(self.trainer.places), folds, folds - run.fold,
+                )  # fmt: skip
+                if not epochs:
+                    return
+                recipe = _lasting(recipe, epochs)
+            i = self.numbers.setdefault((run.recipe_id, run.fold), len(self.numbers))
+            self.runs[i] = run
+            member = Member(recipe, seed_of(self.options, run.recipe_id), run.fold)
+            before = self.results.get(i)
+            yield i, Leg(member, run.until, None if before is None else before.pause)
+
+    def _settle(self, dropped: set[int]) -> None:
+        """Give members that paused and were not trained on their end."""
+        for i, result in self.results.items():
+            if result.status == "paused":
+                status = "dropped" if self.runs[i].recipe_id in dropped else "interrupted"
+                self.results[i] = replace(result, status=status, pause=None)
 
     def _too_late(self) -> bool:
         """Return whether there is no time left to predict more members before finishing."""
@@ -335,7 +352,7 @@ class _Job:
             )
 
     def _report(self, total: int | None, began: float) -> None:
-        done = len(self.results)
+        done = sum(r.status != "paused" for r in self.results.values())
         left = self.clock.left()
         if total is not None:
             passed = self.clock.elapsed() - began
@@ -405,7 +422,7 @@ class _Job:
         from popnet.report.gather import gather
 
         facts = gather(
-            model, list(self.results.values()), list(self.recipe_ids.values()),
+            model, list(self.results.values()), [run.recipe_id for run in self.runs.values()],
             member_weight, self.member_scores, self.scores, gain,
             scored,
             table={

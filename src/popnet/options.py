@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from popnet.errors import InputError
 from popnet.recipe import Recipe
 from popnet.search.space import Dimension, refuse_fixed
-from popnet.search.strategies import STRATEGIES
+from popnet.search.strategies import check as check_search
 
 AUGMENT = ("auto", "none", "standard")
 
@@ -23,7 +23,8 @@ class Options:
         members: nets to train, rounded up to whole recipes (each is trained on every fold); None for 40, or for as
             many as the time limit allows.
         folds: of the cross-validation; None chooses by the number of rows; 1 holds out a fifth.
-        search: ``random``, ``sobol`` or ``grid``.
+        search: ``random``, ``sobol``, ``grid``, ``halving``, ``tpe``, or ``optuna:`` and the name of a sampler.
+        storage: URL of an Optuna storage, in which the study of ``tpe`` and other samplers is kept; None for none.
         ranges: of fields that are searched otherwise than by default; see `popnet.search.own`. A grid is of them alone.
         ensemble: ``greedy``, ``average`` or ``vote``.
         metric: that the ensemble is chosen for; None for ``accuracy``, ``rmse``, or ``r2`` of several targets.
@@ -50,6 +51,7 @@ class Options:
     members: int | None = None
     folds: int | None = None
     search: str = "random"
+    storage: str | None = None
     ranges: Sequence[Dimension] = ()
     ensemble: str = "greedy"
     metric: str | None = None
@@ -76,11 +78,12 @@ class Options:
             value = getattr(self, name)
             if value is not None and value < least:
                 raise InputError(f"{name} must be at least {least}; got {value}.")
+        check_search(self.search)
         refuse_fixed(self.recipe, self.ranges)
         if self.test_size is not None and not 0 <= self.test_size < 1:
             raise InputError(f"test_size must be from 0 to below 1; got {self.test_size:g}.")
         for name, known in (
-            ("search", STRATEGIES), ("ensemble", ("greedy", "average", "vote")), ("augment", AUGMENT),
+            ("ensemble", ("greedy", "average", "vote")), ("augment", AUGMENT),
         ):  # fmt: skip
             if getattr(self, name) not in known:
                 raise InputError(

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from popnet import Dataset, Features, Recipe
 from popnet.errors import InputError
+from popnet.search.draws import DRAWS
 from popnet.search.ranges import Choice, Integer, Linear, Log
 from popnet.search.space import Dimension, Space
-from popnet.search.strategies import STRATEGIES
 from popnet.search.table_space import default_space
 
 RANGES = {
@@ -48,7 +48,7 @@ def columns(numeric: int) -> Dataset:
 
 
 def first(strategy: str, space: Space, seed: int, count: int = 24) -> list[Recipe]:
-    return list(itertools.islice(STRATEGIES[strategy](space, seed), count))
+    return list(itertools.islice(DRAWS[strategy](space, seed), count))
 
 
 @given(st.integers(0, 2**31 - 1), st.sampled_from([0, 4, 300]), st.integers(10, 10**6))
@@ -67,13 +67,13 @@ def test_draws_are_valid_recipes_within_their_ranges(seed, numeric, rows):
         assert all(getattr(recipe, k) == getattr(space.base, k) for k in kept)
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("strategy", DRAWS)
 def test_the_default_recipe_comes_first(strategy):
     space = default_space(columns(4), 1000)
     assert first(strategy, space, 5, 1) == [space.base]
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("strategy", DRAWS)
 def test_same_seed_same_recipes_and_another_seed_others(strategy):
     space = default_space(columns(4), 1000)
     assert first(strategy, space, 1) == first(strategy, space, 1)
@@ -128,7 +128,7 @@ def test_the_default_recipe_fits_the_data():
     assert wide.embedding_size * 32 <= 256
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("strategy", DRAWS)
 def test_fields_that_the_user_set_are_kept_and_the_others_searched(strategy):
     own = Recipe(depth=1, activation="maxout", dropout=0.4, epochs=3)
     default = default_space(columns(4), 1000).base
@@ -156,7 +156,7 @@ def test_rates_of_plain_gradient_descent_are_higher_than_adams():
     np.testing.assert_allclose(np.array(rates[1]) / rates[0], 25)
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("strategy", DRAWS)
 def test_a_recipe_with_adam_is_searched_without_decoupled_decay(strategy):
     """Adam refuses decoupled decay, so the search must not set it."""
     recipes = first(strategy, default_space(columns(4), 1000, Recipe(optimizer="adam")), 0, 100)
@@ -222,7 +222,7 @@ def test_a_grid_of_a_billion_is_refused_with_its_size():
         [Dimension(f, Choice(tuple(range(1, 1001)))) for f in ("epochs", "width", "patience")]
     )
     with pytest.raises(InputError, match="1,000,000,000 recipes"):
-        STRATEGIES["grid"](own, 0)
+        DRAWS["grid"](own, 0)
 
 
 def test_own_ranges_take_the_place_of_the_default_ones():

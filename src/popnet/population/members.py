@@ -11,9 +11,11 @@ from popnet.recipe import Recipe
 from popnet.shape import Shape
 from popnet.types import Floats, Tree
 
-Status = Literal["running", "stopped", "finished", "diverged", "interrupted"]
-STATUSES: tuple[Status, ...] = ("running", "stopped", "finished", "diverged", "interrupted")
-RUNNING, STOPPED, FINISHED, DIVERGED, INTERRUPTED = range(5)
+Status = Literal["running", "stopped", "finished", "diverged", "interrupted", "paused", "dropped"]
+STATUSES: tuple[Status, ...] = (
+    "running", "stopped", "finished", "diverged", "interrupted", "paused", "dropped",
+)  # fmt: skip
+RUNNING, STOPPED, FINISHED, DIVERGED, INTERRUPTED, PAUSED, DROPPED = range(7)
 
 CURVES = ("loss", "penalty", "valid_loss", "valid_error", "learning_rate")
 """What is recorded each epoch: training loss (without the penalty), penalty, validation scores, rate at the end."""
@@ -35,6 +37,36 @@ class Member:
 
 
 @dataclass(frozen=True)
+class Pause:
+    """A member in the middle of its training: all that it needs to go on.
+
+    Attributes:
+        state: a tree of NumPy arrays, see `popnet.population.epoch.State`.
+        curves: ``(E, len(CURVES))`` float32.
+        seconds: trained so far.
+    """
+
+    state: Tree
+    curves: np.ndarray
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Leg:
+    """A stretch of a member's training.
+
+    Attributes:
+        member: which.
+        until: the epoch after which it pauses; None for its end.
+        start: where an earlier leg paused; None for the beginning.
+    """
+
+    member: Member
+    until: int | None = None
+    start: Pause | None = None
+
+
+@dataclass(frozen=True)
 class Result:
     """A trained member.
 
@@ -42,7 +74,7 @@ class Result:
         member: which.
         shape: its net's shape.
         status: ``finished`` all epochs, ``stopped`` by its patience, ``diverged`` (its loss was not finite),
-            ``interrupted`` by a time limit or the user.
+            ``interrupted`` by a time limit or the user, ``paused`` at the end of its leg, ``dropped`` by a race.
         epochs: epochs trained.
         best_epoch: the epoch (from 1) whose weights were kept; 0 if none was ever better than nothing.
         best_score: validation score of that epoch, smaller is better (see ``Recipe.monitor``).
@@ -50,6 +82,7 @@ class Result:
         running: running statistics of that epoch.
         curves: ``{name: (E,) float32}`` for the names in `CURVES`.
         seconds: time that its training took, compilation apart.
+        pause: where it can go on, if it paused.
     """
 
     member: Member
@@ -62,6 +95,7 @@ class Result:
     running: Tree
     curves: dict[str, Floats] = field(repr=False)
     seconds: float = 0.0
+    pause: Pause | None = field(default=None, repr=False)
 
     @property
     def usable(self) -> bool:

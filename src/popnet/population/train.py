@@ -11,7 +11,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import jax
@@ -21,7 +21,17 @@ from popnet.dataset import Dataset
 from popnet.errors import InputError
 from popnet.nn import net
 from popnet.population import epoch, program
-from popnet.population.members import CURVES, INTERRUPTED, RUNNING, STATUSES, Member, Result
+from popnet.population.members import (
+    CURVES,
+    INTERRUPTED,
+    PAUSED,
+    RUNNING,
+    STATUSES,
+    Leg,
+    Member,
+    Pause,
+    Result,
+)
 from popnet.recipe import Recipe
 from popnet.shape import Numbers, Shape
 from popnet.types import Array
@@ -144,11 +154,19 @@ class Job:
     """A member in training: its place in the caller's order, its state between calls, its curves so far."""
 
     index: int
-    member: Member
+    leg: Leg
     numbers: Numbers
     state: epoch.State
     curves: list[np.ndarray] = field(default_factory=list)
     seconds: float = 0.0
+
+    @property
+    def member(self) -> Member:
+        return self.leg.member
+
+    def left(self) -> int:
+        """Return the epochs until its leg ends."""
+        return (self.leg.until or self.member.recipe.epochs) - int(self.state.epoch)
 
 
 class Trainer:
@@ -194,8 +212,8 @@ class Trainer:
         """Return seconds until the deadline, infinite without one."""
         return np.inf if self.deadline is None else self.deadline - time.monotonic()
 
-    def run(self, members: Iterable[tuple[int, Member]]) -> Iterator[tuple[int, Result]]:
-        """Train members, drawn from an iterable as workers become free, and yield them as they end.
+    def run(self, members: Iterable[tuple[int, Member | Leg]]) -> Iterator[tuple[int, Result]]:
+        """Train members, or legs of them, drawn from an iterable as workers become free, and yield them as they end.
 
         The iterable may be endless: it is drawn from until it ends, the deadline passes, or `stop` is called. Ctrl-C
         while this waits is taken as a `stop`: members in training end as ``interrupted`` and are yielded; a second one
@@ -243,6 +261,10 @@ class Trainer:
             self.interrupted |= self._user_stop.is_set()
             closed.set()
 
+    def over(self) -> bool:
+        """Return whether no more is to be trained: the deadline has passed, or it was stopped."""
+        return self._user_stop.is_set() or self.remaining() <= 0
+
     def untrained(self, member: Member) -> Result:
         """Return the result of a member that was never started."""
         shape = Shape.of(member.recipe, self.arrays.train)
@@ -265,12 +287,14 @@ class Trainer:
             first = source.take()
             if first is None:
                 return
-            shape = Shape.of(first[1].recipe, self.arrays.train)
-            steps = self.arrays.steps(first[1].fold, shape)
+            member = first[1].member
+            shape = Shape.of(member.recipe, self.arrays.train)
+            steps = self.arrays.steps(member.fold, shape)
 
-            def fits(item: tuple[int, Member], shape: Shape = shape, steps: int = steps) -> bool:
-                same_shape = Shape.of(item[1].recipe, self.arrays.train) == shape
-                return same_shape and self.arrays.steps(item[1].fold, shape) == steps
+            def fits(item: _Item, shape: Shape = shape, steps: int = steps) -> bool:
+                member = item[1].member
+                same_shape = Shape.of(member.recipe, self.arrays.train) == shape
+                return same_shape and self.arrays.steps(member.fold, shape) == steps
 
             lanes = 1
             waiting = [first]
@@ -282,7 +306,7 @@ class Trainer:
             refused = 0 if begun else refused + 1
 
     def _bucket(
-        self, place: program.Place, shape: Shape, steps: int, lanes: int, waiting: list[tuple[int, Member]],
+        self, place: program.Place, shape: Shape, steps: int, lanes: int, waiting: list[_Item],
         emit: Callable[[Any], None], closed: threading.Event,
     ) -> bool:  # fmt: skip
         """Train some members of one bucket, ``lanes`` at a time; a lane whose member ends takes the next.
@@ -309,7 +333,8 @@ class Trainer:
                     emit((job.index, _result(job, shape, INTERRUPTED)))
                 return True
             began = time.perf_counter()
-            done = self._call(run, jobs, steps, max(1, min(epochs, epoch.CALL_EPOCHS)))
+            most = min(epoch.CALL_EPOCHS, *(job.left() for job in busy))
+            done = self._call(run, jobs, steps, max(1, min(epochs, most)))
             seconds = time.perf_counter() - began
             self._epoch_seconds[key] = seconds / max(1, done)
             for lane, job in enumerate(jobs):
@@ -319,11 +344,19 @@ class Trainer:
                 if int(job.state.status) != RUNNING:
                     emit((job.index, _result(job, shape, int(job.state.status))))
                     jobs[lane] = None
+                elif job.left() <= 0:
+                    emit((job.index, _paused(job, shape)))
+                    jobs[lane] = None
         return True
 
-    def _job(self, index: int, member: Member, shape: Shape) -> Job:
-        state = epoch.init(member.recipe, shape, member.seed)
-        return Job(index, member, Numbers.of(member.recipe), state)
+    def _job(self, index: int, leg: Leg, shape: Shape) -> Job:
+        member, start = leg.member, leg.start
+        numbers = Numbers.of(member.recipe)
+        if start is None:
+            return Job(index, leg, numbers, epoch.init(member.recipe, shape, member.seed))
+        # A program overwrites its state, and a pause may be kept.
+        state = jax.tree.map(np.array, start.state)
+        return Job(index, leg, numbers, state, [start.curves], start.seconds)
 
     def _call(self, run: program.Program, jobs: list[Job | None], steps: int, epochs: int) -> int:
         """Train all lanes for some epochs; returns the most epochs that any of them did."""
@@ -379,21 +412,24 @@ class Trainer:
         return self._user_stop.is_set() or closed.is_set() or self.remaining() <= needed
 
 
+_Item = tuple[int, Leg]
+
+
 class _Source:
     """Members that wait for a worker; an iterator that several threads draw from."""
 
-    def __init__(self, members: Iterable[tuple[int, Member]]) -> None:
-        self._iterator = iter(members)
-        self._held: list[tuple[int, Member]] = []
+    def __init__(self, members: Iterable[tuple[int, Member | Leg]]) -> None:
+        self._iterator = ((i, m if isinstance(m, Leg) else Leg(m)) for i, m in members)
+        self._held: list[_Item] = []
         self._lock = threading.Lock()
 
-    def take(self) -> tuple[int, Member] | None:
+    def take(self) -> _Item | None:
         with self._lock:
             return self._held.pop(0) if self._held else next(self._iterator, None)
 
     def take_fitting(
-        self, fits: Callable[[tuple[int, Member]], bool], most: int, look: int = 1024
-    ) -> list[tuple[int, Member]]:
+        self, fits: Callable[[_Item], bool], most: int, look: int = 1024
+    ) -> list[_Item]:
         """Take up to ``most`` members that fit, looking at no more than ``look`` of those that wait."""
         with self._lock:
             self._held += list(itertools.islice(self._iterator, max(0, look - len(self._held))))
@@ -405,6 +441,13 @@ class _Source:
 
 def _flops(shape: Shape, steps: int) -> float:
     return 6.0 * net.multiply_adds(shape) * shape.batch_size * steps
+
+
+def _paused(job: Job, shape: Shape) -> Result:
+    result = _result(job, shape, PAUSED)
+    curves = np.stack([result.curves[name] for name in CURVES], 1)
+    state = jax.tree.map(np.array, jax.device_get(job.state))
+    return replace(result, pause=Pause(state, curves, job.seconds))
 
 
 def _result(job: Job, shape: Shape, status: int) -> Result:

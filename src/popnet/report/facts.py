@@ -106,7 +106,7 @@ class Member(TypedDict):
     recipe: dict[str, Any]
     seed: int
     fold: int
-    status: Literal["finished", "stopped", "diverged", "interrupted"]
+    status: Literal["finished", "stopped", "diverged", "interrupted", "dropped"]
     epochs: int
     best_epoch: int
     score: Score

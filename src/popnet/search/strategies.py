@@ -1,58 +1,117 @@
-"""Search strategies: each an iterator of recipes, the default recipe first."""
+"""Search strategies: each proposes runs, batch after batch, and learns from their results.
+
+A run is a member (recipe, fold), or a stretch of its training. The runs of a batch may be trained in any order and at
+the same time; the next batch is asked for when their results have been told.
+"""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
-from typing import Literal
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple, Protocol
 
-from popnet import keys
+from popnet.errors import InputError, closest
+from popnet.population.members import Result
 from popnet.recipe import Recipe
+from popnet.search.draws import DRAWS
 from popnet.search.space import Space
 
-Strategy = Literal["random", "sobol", "grid"]
+OPTUNA = "optuna:"
+"""Before the name of any sampler of Optuna."""
 
-SOBOL_BLOCK = 64
-"""Points that are drawn at once; a power of two, as the sequence wants."""
-
-
-def random(space: Space, seed: int) -> Iterator[Recipe]:
-    """Yield the default recipe, then random ones for ever, turning through the shapes (Bergstra and Bengio 2012)."""
-    yield space.base
-    for i in itertools.count(1):
-        units = keys.generator(seed, "recipe", i).random(len(space.dimensions))
-        yield space.at(units, i % len(space.shapes))
+NAMES = (*DRAWS, "halving", "tpe")
+"""Strategies, beside Optuna's other samplers."""
 
 
-def sobol(space: Space, seed: int) -> Iterator[Recipe]:
-    """Yield the default recipe, then the points of a scrambled Sobol sequence, which cover the space evenly.
+class Run(NamedTuple):
+    """A stretch of a member's training: its recipe's number and the recipe, its fold, and the epoch after which it
+    pauses (None for its end)."""
 
-    Sobol 1967; Owen 1995. Each shape has a sequence of its own, so that each is covered.
+    recipe_id: int
+    recipe: Recipe
+    fold: int
+    until: int | None = None
+
+
+class Strategy(Protocol):
+    """Chooses what is trained."""
+
+    def batches(self) -> Iterator[Iterable[Run]]:
+        """Yield runs, batch after batch; a batch may be endless, and is drawn from as workers become free."""
+        ...
+
+    def tell(self, run: Run, result: Result) -> None:
+        """Learn how a run ended."""
+        ...
+
+    def dropped(self) -> set[int]:
+        """Return the numbers of the recipes that will not be trained on, because others are better."""
+        ...
+
+
+class Straight:
+    """Trains recipes one after another, each on all folds, whatever the results.
+
+    Args:
+        recipes: a sequence, maybe endless.
+        folds: of each.
     """
-    from scipy.stats import qmc
 
-    yield space.base
-    if not space.dimensions:
-        yield from (space.at((), shape) for shape in range(1, len(space.shapes)))
-        return
-    samplers = [
-        qmc.Sobol(len(space.dimensions), rng=int(keys.key(seed, "sobol", shape)))
-        for shape in range(len(space.shapes))
-    ]
-    while True:
-        for points in zip(*(s.random(SOBOL_BLOCK) for s in samplers), strict=True):
-            yield from (space.at(units, shape) for shape, units in enumerate(points))
+    def __init__(self, recipes: Iterable[Recipe], folds: int) -> None:
+        self._recipes, self._folds = recipes, folds
 
+    def batches(self) -> Iterator[Iterable[Run]]:
+        """Yield one batch."""
+        yield (Run(i, r, fold) for i, r in enumerate(self._recipes) for fold in range(self._folds))
 
-def grid(space: Space, seed: int) -> Iterator[Recipe]:
-    """Return the default recipe, then every point of the grid, in an order shuffled by the seed."""
-    points = [r for r in space.grid() if r != space.base]  # refuses too large a grid at once
-    order = keys.generator(seed, "grid").permutation(len(points))
-    return itertools.chain([space.base], (points[i] for i in order))
+    def tell(self, run: Run, result: Result) -> None:
+        """Do nothing."""
+
+    def dropped(self) -> set[int]:
+        """Return none."""
+        return set()
 
 
-STRATEGIES: dict[str, Callable[[Space, int], Iterator[Recipe]]] = {
-    "random": random,
-    "sobol": sobol,
-    "grid": grid,
-}
+def check(name: str) -> None:
+    """Raise `InputError` if there is no such strategy."""
+    if name not in NAMES and not name.startswith(OPTUNA):
+        raise InputError(
+            f"search must be one of {', '.join(NAMES)}, or {OPTUNA}SAMPLER; got {name!r}.{closest(name, NAMES)}"
+        )
+
+
+def make(
+    name: str,
+    space: Space,
+    seed: int,
+    folds: int,
+    most: int | None = None,
+    last: Callable[[Recipe], Recipe] = lambda recipe: recipe,
+    storage: str | None = None,
+) -> Strategy:
+    """Return a strategy.
+
+    Args:
+        name: of `NAMES`, or ``optuna:`` and the name of a sampler, as in ``optuna:CmaEsSampler``.
+        space: where recipes come from.
+        seed: of every random choice.
+        folds: that a recipe is trained on.
+        most: recipes, or in a race as many trainings as these would take; None for no end.
+        last: gives a recipe its epochs.
+        storage: URL of an Optuna storage for the study; None keeps it in memory.
+
+    Raises:
+        InputError: the name is unknown, the grid is too large, or the storage cannot be opened.
+    """
+    check(name)
+    if name == "halving":
+        from popnet.search.racing import Halving, starts
+
+        count = None if most is None else starts(most * folds, folds)
+        return Halving(map(last, itertools.islice(DRAWS["random"](space, seed), count)), folds)
+    if name in DRAWS:
+        return Straight(map(last, itertools.islice(DRAWS[name](space, seed), most)), folds)
+    from popnet.search.trials import Trials
+
+    sampler = "TPESampler" if name == "tpe" else name.removeprefix(OPTUNA)
+    return Trials(space, seed, folds, most, last, sampler, storage)

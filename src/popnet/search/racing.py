@@ -1,0 +1,134 @@
+"""Races: recipes are compared at rungs, and the worst are not trained on.
+
+On the first fold by successive halving (Jamieson and Talwalkar 2016): many recipes for a few epochs, the better half
+of them for twice as many, and so on. Those that get through go on to the other folds, and after each of them a recipe
+leaves whose folds say so: by a paired test against the best (as in F-race, Birattari et al. 2002), not by one lucky
+fold.
+
+Everything is decided when all runs of a rung have ended: a race goes the same way whatever the number of workers.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+from scipy import stats
+
+from popnet.population.members import Result
+from popnet.recipe import Recipe
+from popnet.search.strategies import Run
+
+BRACKET = 16
+"""Recipes that start side by side."""
+
+ETA = 2
+"""Of so many recipes one gets through a rung."""
+
+RUNGS = (1 / 4, 1 / 2)
+"""Shares of a recipe's epochs after which the first fold is judged; then at its end."""
+
+FEWEST = 4
+"""Recipes of a bracket that get through: an ensemble wants several."""
+
+LEVEL = 0.05
+"""Of the test that takes a recipe out after a fold."""
+
+
+def starts(trainings: float, folds: int) -> int:
+    """Return how many recipes can start in a race that costs as much as so many whole trainings."""
+    halvings = RUNGS[0] + (RUNGS[1] - RUNGS[0]) / ETA + (1 - RUNGS[1]) / ETA**2
+    return math.ceil(trainings / (halvings + (folds - 1) / ETA**2))
+
+
+class Halving:
+    """Successive halving on the first fold, a paired race over the others; bracket after bracket.
+
+    Args:
+        recipes: where recipes come from, maybe endless.
+        folds: that a recipe is trained on if it gets through.
+        bracket: recipes that start side by side.
+    """
+
+    def __init__(self, recipes: Iterable[Recipe], folds: int, bracket: int = BRACKET) -> None:
+        self._recipes = enumerate(recipes)
+        self._folds, self._bracket = folds, bracket
+        self._scores: dict[tuple[int, int], float] = {}
+        self._ended: set[tuple[int, int]] = set()
+        self._dropped: set[int] = set()
+
+    def batches(self) -> Iterator[Iterable[Run]]:
+        """Yield the runs of one rung after another."""
+        while alive := dict(itertools.islice(self._recipes, self._bracket)):
+            for share in RUNGS:
+                runs = [Run(i, r, 0, math.ceil(share * r.epochs)) for i, r in alive.items()]
+                yield from self._open(runs)
+                alive = self._halved(alive)
+            for fold in range(self._folds):
+                yield from self._open([Run(i, r, fold) for i, r in alive.items()])
+                alive = self._tested(alive, fold + 1)
+
+    def tell(self, run: Run, result: Result) -> None:
+        """Note a run's validation score: of its best epoch so far."""
+        if result.status != "paused":
+            self._ended.add((run.recipe_id, run.fold))
+        self._scores[run.recipe_id, run.fold] = (
+            result.best_score if result.usable and result.status != "diverged" else math.inf
+        )
+
+    def dropped(self) -> set[int]:
+        """Return the recipes that have left the race."""
+        return set(self._dropped)
+
+    def _open(self, runs: list[Run]) -> Iterator[list[Run]]:
+        """Yield those runs whose member has not ended by itself yet, as one batch."""
+        if left := [r for r in runs if (r.recipe_id, r.fold) not in self._ended]:
+            yield left
+
+    def _halved(self, alive: dict[int, Recipe]) -> dict[int, Recipe]:
+        """Return the better half by the first fold, not fewer than `FEWEST`."""
+        keep = max(min(FEWEST, len(alive)), math.ceil(len(alive) / ETA))
+        order = sorted(alive, key=lambda i: (self._scores.get((i, 0), math.inf), i))
+        return self._go_on(alive, set(order[:keep]))
+
+    def _tested(self, alive: dict[int, Recipe], folds: int) -> dict[int, Recipe]:
+        """Return the recipes that the folds trained so far do not show to be worse than the best."""
+        scores = {i: [self._scores.get((i, f), math.inf) for f in range(folds)] for i in alive}
+        table = np.array([scores[i] for i in alive])
+        worse = significantly_worse(table, self._folds)
+        return self._go_on(alive, {i for i, out in zip(alive, worse, strict=True) if not out})
+
+    def _go_on(self, alive: dict[int, Recipe], kept: set[int]) -> dict[int, Recipe]:
+        self._dropped |= alive.keys() - kept
+        return {i: r for i, r in alive.items() if i in kept}
+
+
+def significantly_worse(scores: np.ndarray, folds: int, level: float = LEVEL) -> np.ndarray:
+    """Say which recipes are worse than the best by a paired one-sided t test over folds.
+
+    The variance heeds that folds share training rows (Nadeau and Bengio 2003), and the level is divided by the number
+    of recipes tested (Bonferroni).
+
+    Args:
+        scores: ``(recipes, folds so far)``, smaller is better; infinite where a training failed.
+        folds: of the whole cross-validation.
+        level: of the test.
+
+    Returns:
+        ``(recipes,)`` bool. A recipe with a failed fold is worse if another has none; the best never is.
+    """
+    failed = ~np.isfinite(scores).all(1)
+    if failed.all():
+        return np.zeros(len(scores), bool)
+    count = scores.shape[1]
+    best = int(np.argmin(np.where(failed[:, None], np.inf, scores).mean(1)))
+    if count < 2:
+        return failed
+    with np.errstate(invalid="ignore", divide="ignore"):
+        differences = scores - scores[best]
+        spread = differences.std(1, ddof=1) * np.sqrt(1 / count + 1 / max(folds - 1, 1))
+        t = differences.mean(1) / spread
+    limit = stats.t.ppf(1 - level / max(len(scores) - 1, 1), count - 1)
+    return failed | ((t > limit) & (np.arange(len(scores)) != best))

@@ -1,0 +1,124 @@
+"""Races over rungs and folds."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from popnet import Recipe
+from popnet.population.members import Member, Result
+from popnet.search.racing import Halving, significantly_worse, starts
+from popnet.search.strategies import Run
+
+
+def ended(run: Run, score: float, status: str = "finished") -> Result:
+    paused = run.until is not None and run.until < run.recipe.epochs and status == "finished"
+    return Result(
+        Member(run.recipe, 0, run.fold), None, "paused" if paused else status, 1, 1, score, {}, {}, {}
+    )  # fmt: skip
+
+
+def race(scores, folds: int = 3, count: int = 16, epochs: int = 8, bracket: int = 16):
+    """Run a race in which recipe i has scores(i, fold); returns the strategy and the runs of each batch."""
+    halving = Halving((Recipe(epochs=epochs) for _ in range(count)), folds, bracket)
+    batches = []
+    for batch in halving.batches():
+        runs = list(batch)
+        batches.append(runs)
+        for run in runs:
+            score = scores(run.recipe_id, run.fold)
+            halving.tell(run, score if isinstance(score, Result) else ended(run, score))
+    return halving, batches
+
+
+def test_the_better_half_gets_through_each_rung():
+    halving, batches = race(lambda i, fold: float(i))
+    assert [len(b) for b in batches[:3]] == [16, 8, 4]
+    assert [b[0].until for b in batches] == [2, 4, None, None, None]
+    assert {r.recipe_id for r in batches[2]} == {0, 1, 2, 3}
+    assert halving.dropped() >= set(range(4, 16))
+
+
+def test_a_fold_beyond_the_first_begins_only_for_those_that_got_through():
+    noise = np.random.default_rng(1).normal(0, 1, (16, 3))
+    _, batches = race(lambda i, fold: noise[i, fold])
+    for fold in (1, 2):
+        assert {r.fold for r in batches[2 + fold]} == {fold}
+        assert len(batches[2 + fold]) == 4
+
+
+def test_a_recipe_whose_folds_are_all_worse_leaves_before_the_last_fold():
+    noise = np.random.default_rng(0).normal(0, 1e-4, (8, 10))
+    halving, batches = race(lambda i, fold: 1.0 * i + noise[i, fold], folds=10, count=4)
+    assert len(batches[-1]) == 1
+    assert batches[-1][0].recipe_id == 0
+    assert halving.dropped() == {1, 2, 3}
+
+
+def test_a_lucky_fold_does_not_decide():
+    _, batches = race(lambda i, fold: 0.0 if i == 3 and fold == 0 else 1.0, folds=3, count=4)
+    assert len(batches[-1]) == 4
+
+
+def test_a_member_that_has_ended_is_not_trained_again():
+    def stops(i: int, fold: int):
+        run = Run(i, Recipe(epochs=8), fold)
+        return ended(run, float(i), "stopped") if i == 0 else float(i)
+
+    _, batches = race(stops)
+    first = [r for b in batches for r in b if r.recipe_id == 0 and r.fold == 0]
+    assert len(first) == 1
+    assert any(r.recipe_id == 0 and r.fold == 1 for b in batches for r in b)
+
+
+def test_what_diverged_loses_and_brackets_follow_each_other():
+    def scores(i: int, fold: int):
+        run = Run(i, Recipe(epochs=8), fold)
+        return ended(run, 0.0, "diverged") if i % 2 else float(i)
+
+    halving, batches = race(scores, count=20, bracket=8)
+    assert {r.recipe_id for b in batches for r in b} == set(range(20))
+    assert all(i in halving.dropped() for i in range(1, 20, 2))
+
+
+def test_all_of_a_race_without_results_is_kept():
+    halving = Halving([Recipe(epochs=4)] * 3, 2)
+    for batch in itertools.islice(halving.batches(), 3):
+        assert len(list(batch)) == 3
+
+
+@given(st.integers(2, 9), st.integers(2, 6), st.integers(0, 10**6))
+def test_the_test_over_folds_is_a_paired_t_test_with_a_corrected_variance(folds, recipes, seed):
+    scores = np.random.default_rng(seed).normal(0, 1, (recipes, folds))
+    scores += np.linspace(0, 2, recipes)[:, None]
+    got = significantly_worse(scores, folds)
+    best = scores.mean(1).argmin()
+    for i in range(recipes):
+        if i == best:
+            assert not got[i]
+            continue
+        t, p = stats.ttest_rel(scores[i], scores[best], alternative="greater")
+        corrected = t / math.sqrt(1 + folds / (folds - 1))
+        expected = stats.t.sf(corrected, folds - 1) < 0.05 / (recipes - 1)
+        assert got[i] == expected
+        assert not got[i] or p < 0.05
+
+
+def test_failed_folds_lose_unless_all_have_failed():
+    inf = math.inf
+    assert significantly_worse(np.array([[inf], [1.0]]), 5).tolist() == [True, False]
+    assert significantly_worse(np.array([[1.0, inf], [2.0, 2.0], [inf, inf]]), 5).tolist() == [
+        True, False, True,
+    ]  # fmt: skip
+    assert not significantly_worse(np.full((3, 2), inf), 5).any()
+
+
+@pytest.mark.parametrize(("folds", "expected"), [(1, 80), (5, 27)])
+def test_a_race_begins_more_recipes_than_could_be_trained_in_full(folds, expected):
+    assert starts(40, folds) == expected
