@@ -356,3 +356,56 @@ def test_several_targets_are_told_on_a_page():
     found = fit(TABLE.select(*FEATURES, "score", "other"), ["score", "other"], OPTIONS)
     assert found.facts["metric"]["name"] == "r2"
     assert "score" in render(found.facts)
+
+
+# --- searches that learn --------------------------------------------------------------------------
+
+SEARCHED = replace(
+    OPTIONS, members=16, recipe=RECIPE.replace(epochs=4), search="halving", ensemble="greedy"
+)
+
+
+def test_a_race_drops_recipes_and_goes_the_same_way_for_any_number_of_workers():
+    fitted = fit(PEOPLE, "bought", SEARCHED)
+    statuses = [r.status for r in fitted.results]
+    assert "dropped" in statuses
+    assert not {"paused", "running", "interrupted"} & set(statuses)
+    assert all(r.pause is None for r in fitted.results)
+    folds = {}
+    for member in fitted.facts["members"]:
+        folds.setdefault(member["recipe_id"], set()).add(member["fold"])
+    through = [i for i, f in folds.items() if f == {0, 1}]
+    assert 0 < len(through) < len(folds)
+    assert {m["recipe_id"] for m in fitted.facts["members"] if m["weight"]} <= {-1, *through}
+    assert "left the race" in render(fitted.facts)
+    assert_same(fitted, fit(PEOPLE, "bought", replace(SEARCHED, workers=2)))
+
+
+def test_a_race_that_is_stopped_leaves_a_model():
+    stop = threading.Event()
+
+    def tell(progress: Progress) -> None:
+        if progress.stage == "training" and progress.done >= 1:
+            stop.set()
+
+    fitted = fit(
+        PEOPLE,
+        "bought",
+        replace(SEARCHED, recipe=RECIPE.replace(epochs=300)),
+        on_progress=tell,
+        stop=stop,
+    )
+    assert fitted.interrupted
+    assert len(fitted.model.predict_frame(PEOPLE)) == len(PEOPLE)
+
+
+def test_tpe_asks_optuna(tmp_path):
+    url = f"sqlite:///{tmp_path / 'study.db'}"
+    options = replace(SEARCHED, search="tpe", members=8, storage=url)
+    fitted = fit(PEOPLE, "bought", options)
+    assert len({m["recipe_id"] for m in fitted.facts["members"]}) == 4
+    import optuna
+
+    study = optuna.load_study(study_name=None, storage=url)
+    assert len(study.trials) == 4
+    assert_same(fitted, fit(PEOPLE, "bought", replace(options, storage=None)))

@@ -26,7 +26,7 @@ TIERS = (
     ),
     ("data", "nn", "augment", "losses", "penalties", "metrics", "intervals", "optim"),
     ("population",),
-    ("search", "ensemble", "baselines", "study", "options", "prepare"),
+    ("tuning", "ensemble", "baselines", "study", "options", "prepare"),
     ("model", "report"),
     ("fit", "planning", "transformations", "estimators", "progress", "cli"),
 )

@@ -149,7 +149,7 @@ def fit(
     from popnet.progress import Watcher
     from popnet.recipe import Recipe
     from popnet.report.folder import write_all
-    from popnet.search import own
+    from popnet.tuning import own
 
     options = Options(
         task=task.value if task else None, time_limit=limit, members=members, folds=folds,
@@ -432,7 +432,7 @@ def space(
     as_json: Json = False,
 ) -> None:  # fmt: skip
     """Print what fit searches: each hyper-parameter, its default and range, when it is searched, the source."""
-    from popnet.search import listing, own
+    from popnet.tuning import listing, own
 
     kept = own.fix(None, own.settings(fix or (), "--fix"))
     found = listing.space_of(images, rows, kept, own.merged(file, set_ or ()))

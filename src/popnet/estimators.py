@@ -28,7 +28,7 @@ from popnet.fit import fit, relabelled
 from popnet.model import check_output
 from popnet.options import Options
 from popnet.recipe import Recipe
-from popnet.search import own
+from popnet.tuning import own
 from popnet.types import Array
 
 WEIGHT = "__weight__"
@@ -221,7 +221,7 @@ class Classifier(ClassifierMixin, _Estimator):
         Fields that were set are kept in every net; the others are searched. None: all are.
     space : dict, default=None
         Ranges to search in place of the default ones, by field: ``{"learning_rate": "log:1e-4:1e-1", "activation":
-        ["relu", "elu"]}``; see `popnet.search.ranges`. A grid is of them alone.
+        ["relu", "elu"]}``; see `popnet.tuning.ranges`. A grid is of them alone.
     test_size : float, default=0.0
         Share of rows held out for an honest score in ``facts_``; 0 trains on all rows.
     augment : {"auto", "none", "standard"}, default="auto"

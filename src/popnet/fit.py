@@ -28,8 +28,8 @@ from popnet.prepare.prepared import Prepared
 from popnet.prepare.table import prepare_table
 from popnet.progress import Progress
 from popnet.recipe import Recipe
-from popnet.search import budget, strategies
-from popnet.search.strategies import Run
+from popnet.tuning import budget, strategies
+from popnet.tuning.strategies import Run
 from popnet.types import Array
 
 LINEAR_MEMBER_ROWS = 20_000
@@ -259,9 +259,8 @@ class _Job:
                 told = True
                 strategy.tell(self.runs[i], result)
                 self.results[i] = result
-                if result.status == "paused":
-                    continue
-                if result.usable and not self._too_late():
+                whole = result.status != "paused"
+                if whole and result.usable and not self._too_late():
                     net = Net(result.member.recipe, result.shape, result.parameters, result.running)
                     self._add(self.runs[i].recipe_id, result.member.fold, i, net)
                     self._let_go()
@@ -305,7 +304,8 @@ class _Job:
         folds = len(self.table.folds)
         for run in batch:
             recipe = run.recipe
-            if plan.paced and (seconds := self.trainer.epoch_seconds(recipe, run.fold)):
+            whole = run.until is None and (run.recipe_id, run.fold) not in self.numbers
+            if whole and plan.paced and (seconds := self.trainer.epoch_seconds(recipe, run.fold)):
                 epochs = budget.paced_epochs(
                     plan.space.base.epochs, seconds, self.trainer.remaining(),
                     len(self.trainer.places), folds, folds - run.fold,

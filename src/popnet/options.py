@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from popnet.errors import InputError
 from popnet.recipe import Recipe
-from popnet.search.space import Dimension, refuse_fixed
-from popnet.search.strategies import check as check_search
+from popnet.tuning.space import Dimension, refuse_fixed
+from popnet.tuning.strategies import check as check_search
 
 AUGMENT = ("auto", "none", "standard")
 
@@ -25,7 +25,7 @@ class Options:
         folds: of the cross-validation; None chooses by the number of rows; 1 holds out a fifth.
         search: ``random``, ``sobol``, ``grid``, ``halving``, ``tpe``, or ``optuna:`` and the name of a sampler.
         storage: URL of an Optuna storage, in which the study of ``tpe`` and other samplers is kept; None for none.
-        ranges: of fields that are searched otherwise than by default; see `popnet.search.own`. A grid is of them alone.
+        ranges: of fields that are searched otherwise than by default; see `popnet.tuning.own`. A grid is of them alone.
         ensemble: ``greedy``, ``average`` or ``vote``.
         metric: that the ensemble is chosen for; None for ``accuracy``, ``rmse``, or ``r2`` of several targets.
         recipe: its fields that were set are kept in every net; those left out are searched. None searches all.

@@ -19,12 +19,12 @@ from popnet.population.train import Trainer
 from popnet.prepare.prepared import Prepared
 from popnet.progress import Progress
 from popnet.recipe import Recipe
-from popnet.search import budget
-from popnet.search.image_space import WIDTHS, image_space
-from popnet.search.space import Space
-from popnet.search.table_space import default_space
 from popnet.shape import Shape
 from popnet.study import augmentation
+from popnet.tuning import budget
+from popnet.tuning.image_space import WIDTHS, image_space
+from popnet.tuning.space import Space
+from popnet.tuning.table_space import default_space
 from popnet.types import Array
 
 PILOT_SECONDS = 2.0

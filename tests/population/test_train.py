@@ -13,6 +13,7 @@ import pytest
 from popnet import Dataset, InputError, Member, Recipe, train_population
 from popnet.dataset import Features
 from popnet.population import predict, program, train
+from popnet.population.members import Leg
 
 BASE = Recipe(depth=2, width=8, batch_size=32, epochs=4, dropout=0.2)
 MIXED = [
@@ -327,3 +328,38 @@ def test_arrays_of_nearly_equal_length_share_programs():
     assert np.all(out[sizes > 64] <= 1.125 * sizes[sizes > 64])
     assert np.all(np.diff(out) >= 0)
     assert len(set(out)) < 80
+
+
+# --- legs ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("cuts", [(1,), (2, 3), (1, 2, 3, 4, 5, 6, 7, 8)])
+def test_a_member_that_pauses_and_goes_on_is_the_one_that_never_paused(
+    population, table, folds, cuts
+):
+    member = Member(MIXED[2], 5, 1)
+    whole = population[2 * 4 + 3]
+    assert whole.member == member
+    start = None
+    for until in (*cuts, None):
+        trainer = train.Trainer(program.Arrays(table, table, folds), workers=1)
+        [(_, result)] = trainer.run([(0, Leg(member, until, start))])
+        if result.status != "paused":
+            break
+        assert result.epochs == until
+        assert result.pause is not None
+        assert len(result.curves["loss"]) == until
+        kept = jax.tree.map(np.copy, result.pause.state)
+        start = result.pause
+        list(trainer.run([(0, Leg(member, None, start))]))
+        jax.tree.map(np.testing.assert_array_equal, start.state, kept)  # a pause can be kept
+    assert_same(result, whole)
+
+
+def test_a_leg_up_to_the_last_epoch_is_a_whole_training(table, folds):
+    trainer = train.Trainer(program.Arrays(table, table, folds), workers=1)
+    members = [Leg(Member(BASE, 0, 0), until) for until in (4, 7, None)]
+    results = dict(trainer.run(enumerate(members)))
+    assert {r.status for r in results.values()} == {"finished"}
+    assert_same(results[0], results[1])
+    assert_same(results[0], results[2])

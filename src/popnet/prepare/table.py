@@ -16,7 +16,7 @@ from popnet.dataset import Dataset
 from popnet.errors import InputError
 from popnet.options import Options
 from popnet.prepare.prepared import Prepared
-from popnet.search import budget
+from popnet.tuning import budget
 from popnet.types import Array
 
 TIME_BLOCKS = 25

@@ -11,7 +11,7 @@ from typing import Any
 
 from popnet.errors import InputError
 from popnet.recipe import NEEDS, Recipe
-from popnet.search.ranges import Range
+from popnet.tuning.ranges import Range
 
 MOST_GRID = 100_000
 """Recipes of a grid, at most."""

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from popnet import Dataset, Features, Recipe
 from popnet.errors import InputError
-from popnet.search.draws import DRAWS
-from popnet.search.ranges import Choice, Integer, Linear, Log
-from popnet.search.space import Dimension, Space
-from popnet.search.table_space import default_space
+from popnet.tuning.draws import DRAWS
+from popnet.tuning.ranges import Choice, Integer, Linear, Log
+from popnet.tuning.space import Dimension, Space
+from popnet.tuning.table_space import default_space
 
 RANGES = {
     "learning_rate": (5e-4, 8e-3),

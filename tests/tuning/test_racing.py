@@ -13,8 +13,8 @@ from scipy import stats
 
 from popnet import Recipe
 from popnet.population.members import Member, Result
-from popnet.search.racing import Halving, significantly_worse, starts
-from popnet.search.strategies import Run
+from popnet.tuning.racing import Halving, significantly_worse, starts
+from popnet.tuning.strategies import Run
 
 
 def ended(run: Run, score: float, status: str = "finished") -> Result:

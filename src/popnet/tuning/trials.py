@@ -17,9 +17,9 @@ from popnet import keys
 from popnet.errors import InputError, closest
 from popnet.population.members import Result
 from popnet.recipe import Recipe
-from popnet.search.ranges import Choice, Integer, Linear, Log, OrZero, Range
-from popnet.search.space import Space
-from popnet.search.strategies import Run
+from popnet.tuning.ranges import Choice, Integer, Linear, Log, OrZero, Range
+from popnet.tuning.space import Space
+from popnet.tuning.strategies import Run
 
 STRUCTURE, USED = "structure", " is used"
 """Names of a study's parameters: which of the space's shapes; behind a field's name, whether it is more than 0."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 from popnet import keys
 from popnet.recipe import Recipe
-from popnet.search.space import Space
+from popnet.tuning.space import Space
 
 SOBOL_BLOCK = 64
 """Points that are drawn at once; a power of two, as the sequence wants."""

@@ -8,9 +8,9 @@ import pytest
 
 from popnet import Recipe
 from popnet.errors import InputError
-from popnet.search import listing, own
-from popnet.search.ranges import Choice, Integer, Linear, Log
-from popnet.search.space import Dimension
+from popnet.tuning import listing, own
+from popnet.tuning.ranges import Choice, Integer, Linear, Log
+from popnet.tuning.space import Dimension
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from popnet.search import budget
+from popnet.tuning import budget
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from scipy import stats
 
 from popnet.population.members import Result
 from popnet.recipe import Recipe
-from popnet.search.strategies import Run
+from popnet.tuning.strategies import Run
 
 BRACKET = 16
 """Recipes that start side by side."""

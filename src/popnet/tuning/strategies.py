@@ -13,8 +13,8 @@ from typing import NamedTuple, Protocol
 from popnet.errors import InputError, closest
 from popnet.population.members import Result
 from popnet.recipe import Recipe
-from popnet.search.draws import DRAWS
-from popnet.search.space import Space
+from popnet.tuning.draws import DRAWS
+from popnet.tuning.space import Space
 
 OPTUNA = "optuna:"
 """Before the name of any sampler of Optuna."""
@@ -105,13 +105,13 @@ def make(
     """
     check(name)
     if name == "halving":
-        from popnet.search.racing import Halving, starts
+        from popnet.tuning.racing import Halving, starts
 
         count = None if most is None else starts(most * folds, folds)
         return Halving(map(last, itertools.islice(DRAWS["random"](space, seed), count)), folds)
     if name in DRAWS:
         return Straight(map(last, itertools.islice(DRAWS[name](space, seed), most)), folds)
-    from popnet.search.trials import Trials
+    from popnet.tuning.trials import Trials
 
     sampler = "TPESampler" if name == "tpe" else name.removeprefix(OPTUNA)
     return Trials(space, seed, folds, most, last, sampler, storage)

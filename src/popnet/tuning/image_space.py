@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from popnet.recipe import Recipe
-from popnet.search.ranges import Choice, Linear, Log
-from popnet.search.space import Dimension, Space
+from popnet.tuning.ranges import Choice, Linear, Log
+from popnet.tuning.space import Dimension, Space
 
 WIDTHS = (12, 16, 24, 32, 48, 64)
 """Channels of the first stage that a plan chooses from."""

@@ -8,8 +8,8 @@ import numpy as np
 
 from popnet.dataset import Dataset, Features
 from popnet.recipe import Recipe
-from popnet.search.ranges import Choice, Linear, Log, OrZero
-from popnet.search.space import Dimension, Space
+from popnet.tuning.ranges import Choice, Linear, Log, OrZero
+from popnet.tuning.space import Dimension, Space
 
 
 def default_space(data: Dataset, rows: int, recipe: Recipe | None = None, shapes: int = 3) -> Space:

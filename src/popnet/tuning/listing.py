@@ -8,8 +8,8 @@ from typing import Any
 
 from popnet.errors import InputError
 from popnet.recipe import Recipe
-from popnet.search import image_space, table_space
-from popnet.search.space import Dimension, Space, refuse_fixed
+from popnet.tuning import image_space, table_space
+from popnet.tuning.space import Dimension, Space, refuse_fixed
 
 COLUMNS = ("field", "default", "range", "when", "source")
 
@@ -63,7 +63,7 @@ def table(space: Space) -> str:
 
 
 def toml(space: Space) -> str:
-    """Return a space as TOML that `popnet.search.own.load` reads."""
+    """Return a space as TOML that `popnet.tuning.own.load` reads."""
     lines = []
     for d in space.dimensions:
         spec = json.dumps(str(d.range))

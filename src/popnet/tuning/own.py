@@ -9,8 +9,8 @@ from typing import Any
 
 from popnet.errors import InputError, RecipeError, closest
 from popnet.recipe import Recipe
-from popnet.search import ranges
-from popnet.search.space import Dimension
+from popnet.tuning import ranges
+from popnet.tuning.space import Dimension
 
 
 def dimension(field: str, spec: Any) -> Dimension:
@@ -18,7 +18,7 @@ def dimension(field: str, spec: Any) -> Dimension:
 
     Args:
         field: of a recipe.
-        spec: a range as text (see `popnet.search.ranges`), a list to choose from, a `Range`, or a mapping with a
+        spec: a range as text (see `popnet.tuning.ranges`), a list to choose from, a `Range`, or a mapping with a
             ``range`` and ``when``, as in ``{"range": "0.01:0.3", "when": {"activation": ["leaky_relu"]}}``.
 
     Raises:
