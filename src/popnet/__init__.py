@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # the names below are for type checkers; `__getattr__` loads 
     from popnet.population.members import Member, Result
     from popnet.population.train import Population, train_population
     from popnet.recipe import Recipe
+    from popnet.tuning.search import Search, search
 
 _HOME = {
     "Classifier": "estimators",
@@ -33,6 +34,8 @@ _HOME = {
     "Recipe": "recipe",
     "RecipeError": "errors",
     "Result": "population.members",
+    "Search": "tuning.search",
+    "search": "tuning.search",
     "train_population": "population.train",
 }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -19,7 +19,7 @@ from popnet.errors import InputError
 from popnet.model import Model
 from popnet.options import DEFAULTS, Options
 from popnet.planning import Plan, pilot_fold, plan_images, plan_table, seed_of
-from popnet.population.members import Leg, Member, Result
+from popnet.population.members import Member, Result
 from popnet.population.predict import Net, predict
 from popnet.population.program import Arrays
 from popnet.population.train import Trainer
@@ -29,6 +29,7 @@ from popnet.prepare.table import prepare_table
 from popnet.progress import Progress
 from popnet.recipe import Recipe
 from popnet.tuning import budget, strategies
+from popnet.tuning.running import Running
 from popnet.tuning.strategies import Run
 from popnet.types import Array
 
@@ -218,7 +219,6 @@ class _Job:
         self.candidates: dict[int, Candidate] = {}
         self.results: dict[int, Result] = {}
         self.runs: dict[int, Run] = {}
-        self.numbers: dict[tuple[int, int], int] = {}
         self.training_seconds = 0.0
         self.scores: dict[int, float] = {}
         self.member_scores: dict[int, float] = {}
@@ -253,21 +253,16 @@ class _Job:
         )  # fmt: skip
         racing = self.options.search == "halving"
         total = None if plan.recipes is None or racing else plan.recipes * folds
-        for batch in strategy.batches():
-            told = False
-            for i, result in self.trainer.run(self._legs(batch, plan)):
-                told = True
-                strategy.tell(self.runs[i], result)
-                self.results[i] = result
-                whole = result.status != "paused"
-                if whole and result.usable and not self._too_late():
-                    net = Net(result.member.recipe, result.shape, result.parameters, result.running)
-                    self._add(self.runs[i].recipe_id, result.member.fold, i, net)
-                    self._let_go()
-                self._report(total, began)
-            if not told or self.trainer.over():
-                break
-        self._settle(strategy.dropped())
+        running = Running(strategy, self.trainer, lambda run: self._member(run, plan))
+        self.results, self.runs = running.results, running.runs
+        for i, result in running.train():
+            if result.status != "paused" and result.usable and not self._too_late():
+                net = Net(result.member.recipe, result.shape, result.parameters, result.running)
+                self._add(self.runs[i].recipe_id, result.member.fold, i, net)
+                self._let_go()
+            self._report(total, began)
+        running.finish()
+        self.results, self.runs = running.results, running.runs
         self.training_seconds = self.clock.elapsed() - began
         self._in_order()
 
@@ -299,32 +294,20 @@ class _Job:
         for candidate in self.candidates.values():
             candidate.ids = {fold: place.get(i, i) for fold, i in sorted(candidate.ids.items())}
 
-    def _legs(self, batch: Iterable[Run], plan: Plan) -> Iterator[tuple[int, Leg]]:
-        """Yield runs as legs of numbered members; drawn from as workers become free."""
-        folds = len(self.table.folds)
-        for run in batch:
-            recipe = run.recipe
-            whole = run.until is None and (run.recipe_id, run.fold) not in self.numbers
-            if whole and plan.paced and (seconds := self.trainer.epoch_seconds(recipe, run.fold)):
+    def _member(self, run: Run, plan: Plan) -> Member | None:
+        """Return the member of a run that begins; None if the time that is left has no room for it."""
+        recipe, folds = run.recipe, len(self.table.folds)
+        if run.until is None and plan.paced:
+            seconds = self.trainer.epoch_seconds(recipe, run.fold)
+            if seconds is not None:
                 epochs = budget.paced_epochs(
                     plan.space.base.epochs, seconds, self.trainer.remaining(),
                     len(self.trainer.places), folds, folds - run.fold,
                 )  # fmt: skip
                 if not epochs:
-                    return
+                    return None
                 recipe = _lasting(recipe, epochs)
-            i = self.numbers.setdefault((run.recipe_id, run.fold), len(self.numbers))
-            self.runs[i] = run
-            member = Member(recipe, seed_of(self.options, run.recipe_id), run.fold)
-            before = self.results.get(i)
-            yield i, Leg(member, run.until, None if before is None else before.pause)
-
-    def _settle(self, dropped: set[int]) -> None:
-        """Give members that paused and were not trained on their end."""
-        for i, result in self.results.items():
-            if result.status == "paused":
-                status = "dropped" if self.runs[i].recipe_id in dropped else "interrupted"
-                self.results[i] = replace(result, status=status, pause=None)
+        return Member(recipe, seed_of(self.options, run.recipe_id), run.fold)
 
     def _too_late(self) -> bool:
         """Return whether there is no time left to predict more members before finishing."""
