@@ -127,7 +127,8 @@ def fit(
     tta: Annotated[int | None, typer.Option(help="Views of each image that a prediction is the mean of. [default: 1; 2, with the mirror image, where nets learn from mirrored images]")] = None,
     seed: Annotated[int, typer.Option(help="Of every random choice.")] = 0,
     workers: Annotated[int | None, typer.Option(help="Threads. [default: one a core]")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a model that is in the output folder.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a model that is in the output folder, and forget a run that was killed.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue a run that was killed: the same command with this.")] = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:  # fmt: skip
@@ -146,10 +147,11 @@ def fit(
     check_output(folder, overwrite)
     from popnet.fit import Options
     from popnet.fit import fit as run
-    from popnet.progress import Watcher
+    from popnet.progress import Progress, Watcher
     from popnet.recipe import Recipe
     from popnet.report.folder import write_all
     from popnet.tuning import own
+    from popnet.tuning.journal import Journal
 
     options = Options(
         task=task.value if task else None, time_limit=limit, members=members, folds=folds,
@@ -161,11 +163,20 @@ def fit(
     )  # fmt: skip
     command = "popnet " + " ".join(sys.argv[1:])
     with Watcher(quiet) as watch, _stopping() as stop:
-        fitted = run(
-            table, target[0] if target and len(target) == 1 else target, options, on_progress=watch,
-            began=BEGAN, stop=stop, command=command,
+        options.check()
+        journal = Journal(
+            folder.with_name(folder.name + ".run"), resume, overwrite,
+            warn=lambda text: watch(Progress("training", note=text)),
         )  # fmt: skip
-        write_all(folder, fitted.model, fitted.facts)
+        try:
+            fitted = run(
+                table, target[0] if target and len(target) == 1 else target, options, on_progress=watch,
+                began=BEGAN, stop=stop, command=command, journal=journal,
+            )  # fmt: skip
+            write_all(folder, fitted.model, fitted.facts)
+            journal.done()
+        finally:
+            journal.close()
     _print_fit(fitted, folder, as_json, quiet)
     if fitted.interrupted:
         raise typer.Exit(130)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
 
 from popnet import baselines, ensemble, intervals, keys, metrics
+from popnet._version import __version__
 from popnet.data import rows as splits
 from popnet.data.images.pictures import Pictures
 from popnet.data.images.read import is_image_source
@@ -29,6 +31,7 @@ from popnet.prepare.table import prepare_table
 from popnet.progress import Progress
 from popnet.recipe import Recipe
 from popnet.tuning import budget, strategies
+from popnet.tuning.journal import Journal
 from popnet.tuning.running import Running
 from popnet.tuning.strategies import Run
 from popnet.types import Array
@@ -85,6 +88,7 @@ def fit(
     began: float | None = None,
     stop: threading.Event | None = None,
     command: str = "",
+    journal: Journal | None = None,
 ) -> Fitted:
     """Fit an ensemble of nets to a table, or to images.
 
@@ -97,12 +101,17 @@ def fit(
         began: moment of ``time.monotonic()`` from which the time limit counts; default now.
         stop: when set during training, training ends and what there is becomes the model.
         command: how the user called this, for the report.
+        journal: notes what is trained, and gives what an earlier part of the same run has trained; the caller calls its
+            ``done`` when the model is saved. The time limit counts both parts.
 
     Raises:
-        InputError: the table, the target or an option cannot be used; one sentence says why and what to do.
+        InputError: the table, the target or an option cannot be used, or the journal is of another run; one sentence
+            says why and what to do.
     """
     options.check()
-    clock = budget.Clock(time.monotonic() if began is None else began, options.time_limit)
+    before = 0.0 if journal is None else journal.before
+    began = (time.monotonic() if began is None else began) - before
+    clock = budget.Clock(began, options.time_limit)
     tell = on_progress or (lambda _: None)
     tell(Progress("reading", left=budget.finite(clock.left())))
     table = prepare(source, target, options, tell, clock)
@@ -113,8 +122,10 @@ def fit(
     for note in [*table.schema.describe(), *table.notes]:
         tell(Progress("reading", note=note))
     reading = clock.elapsed()
+    if journal is not None:
+        journal.same(_identity(table, target, options))
 
-    job = _Job(table, metric, options, clock, tell, stop or threading.Event())
+    job = _Job(table, metric, options, clock, tell, stop or threading.Event(), journal)
     job.linear_members()
     job.train()
     tell(
@@ -125,6 +136,32 @@ def fit(
     return job.finish(
         reading, source if isinstance(source, str) else type(source).__name__, command
     )
+
+
+def _identity(
+    table: Prepared, target: str | Sequence[str] | None, options: Options
+) -> dict[str, Any]:
+    """Return what makes a run the same run, by what people call it."""
+    digest = hashlib.sha256()
+    for part in (
+        *vars(table.data.features).values(), table.data.target, table.data.weights, table.test,
+        *(rows for fold in table.folds for rows in fold),
+    ):  # fmt: skip
+        if isinstance(part, np.ndarray):
+            digest.update(np.ascontiguousarray(part).data)
+    chosen = {
+        f"--{f.name.replace('_', '-')}": getattr(options, f.name)
+        for f in fields(options)
+        if f.name not in ("workers", "ranges", "recipe", "task")
+    }
+    return {
+        "popnet's version": __version__,
+        "the target": table.schema.target.names,
+        "the data": digest.hexdigest(),
+        "the ranges": [str(d) for d in options.ranges],
+        "the recipe": None if options.recipe is None else options.recipe.model_dump(exclude_unset=True),
+        **chosen,
+    }  # fmt: skip
 
 
 def prepare(
@@ -197,7 +234,7 @@ class _Job:
 
     def __init__(
         self, table: Prepared, metric: metrics.Metric, options: Options, clock: budget.Clock,
-        tell: Callable[[Progress], None], stop: threading.Event,
+        tell: Callable[[Progress], None], stop: threading.Event, journal: Journal | None = None,
     ) -> None:  # fmt: skip
         self.table, self.metric, self.options, self.clock, self.tell = (
             table,
@@ -206,7 +243,7 @@ class _Job:
             clock,
             tell,
         )
-        self.stop = stop
+        self.stop, self.journal = stop, journal
         self.pool = _Pool(table.folds, len(table.data))
         self.finishing = budget.finishing_seconds(options.time_limit, len(table.test))
         pilot = [pilot_fold(table)] if table.encoder.image is not None else []
@@ -244,16 +281,20 @@ class _Job:
         """Train members until they or the time are over, predicting each one's held-out rows as it ends."""
         began = self.clock.elapsed()
         folds = len(self.table.folds)
-        plan = self._plan()
+        if self.journal is None:
+            plan, known = self._plan(), {}
+        else:
+            plan = Plan.from_json(self.journal.plan(lambda: self._plan().to_json()))
+            known = {recipe_id: m.recipe for (recipe_id, _), m in self.journal.members().items()}
         self.check = plan.check
         self.views = self.options.tta or (2 if plan.space.base.reflection else 1)
         strategy = strategies.make(
             self.options.search, plan.space, self.options.seed, folds, plan.recipes,
-            last=lambda recipe: _planned(recipe, plan), storage=self.options.storage,
+            last=lambda recipe: _planned(recipe, plan), storage=self.options.storage, known=known,
         )  # fmt: skip
         racing = self.options.search == "halving"
         total = None if plan.recipes is None or racing else plan.recipes * folds
-        running = Running(strategy, self.trainer, lambda run: self._member(run, plan))
+        running = Running(strategy, self.trainer, lambda run: self._member(run, plan), self.journal)
         self.results, self.runs = running.results, running.runs
         for i, result in running.train():
             if result.status != "paused" and result.usable and not self._too_late():
@@ -335,7 +376,7 @@ class _Job:
             )
 
     def _report(self, total: int | None, began: float) -> None:
-        done = sum(r.status != "paused" for r in self.results.values())
+        done = sum(r.status != "paused" for r in list(self.results.values()))
         left = self.clock.left()
         if total is not None:
             passed = self.clock.elapsed() - began

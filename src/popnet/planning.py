@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -67,6 +67,16 @@ class Plan:
     epochs: int
     paced: bool = False
     check: dict[str, Any] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the plan as plain JSON; see `from_json`."""
+        own = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {**own, "space": self.space.to_json()}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Plan:
+        """Return the plan that `to_json` wrote."""
+        return cls(**{**content, "space": Space.from_json(content["space"])})
 
 
 def seed_of(options: Options, recipe_id: int) -> int:

@@ -13,9 +13,10 @@ search it alike. Written as text, as in ``--set learning_rate=log:1e-4:1e-1``::
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -171,6 +172,26 @@ def parse(text: str) -> Range:
     if kind == "linear":
         return Linear(low, high)
     return Log(low, high) if kind == "log" else Integer(int(low), int(high), kind == "logint")
+
+
+def to_json(range_: Range) -> dict[str, Any]:
+    """Return a range as plain JSON, its numbers in full; see `from_json`."""
+    kind = type(range_).__name__
+    if isinstance(range_, OrZero):
+        return {"kind": kind, "inside": to_json(range_.inside), "zero": range_.zero}
+    return {"kind": kind, **dataclasses.asdict(range_)}
+
+
+def from_json(content: Mapping[str, Any]) -> Range:
+    """Return the range that `to_json` wrote."""
+    fields = {name: value for name, value in content.items() if name != "kind"}
+    if content["kind"] == "OrZero":
+        inside = from_json(fields["inside"])
+        assert isinstance(inside, Linear)
+        return OrZero(inside, fields["zero"])
+    if content["kind"] == "Choice":
+        return Choice(tuple(fields["values"]))
+    return {"Linear": Linear, "Log": Log, "Integer": Integer}[content["kind"]](**fields)
 
 
 def value(text: str) -> Any:

@@ -11,6 +11,7 @@ from typing import Any
 
 from popnet.errors import InputError
 from popnet.recipe import NEEDS, Recipe
+from popnet.tuning import ranges
 from popnet.tuning.ranges import Range
 
 MOST_GRID = 100_000
@@ -142,6 +143,33 @@ class Space:
             if self.axes is None
             else {name: values for name, values in self.axes.items() if name not in fixed},
         )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the space as plain JSON; see `from_json`."""
+        return {
+            "base": self.base.model_dump(exclude_unset=True),
+            "dimensions": [
+                {
+                    "field": d.field, "range": ranges.to_json(d.range), "source": d.source,
+                    "when": {f: list(values) for f, values in d.when.items()},
+                }
+                for d in self.dimensions
+            ],
+            "shapes": list(self.shapes),
+            "axes": None if self.axes is None else {f: list(v) for f, v in self.axes.items()},
+        }  # fmt: skip
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Space:
+        """Return the space that `to_json` wrote."""
+        dimensions = tuple(
+            Dimension(
+                d["field"], ranges.from_json(d["range"]),
+                {f: tuple(values) for f, values in d["when"].items()}, d["source"],
+            )
+            for d in content["dimensions"]
+        )  # fmt: skip
+        return cls(Recipe(**content["base"]), dimensions, tuple(content["shapes"]), content["axes"])
 
 
 def refuse_fixed(recipe: Recipe | None, own: Iterable[Dimension]) -> None:

@@ -7,7 +7,8 @@ the same time; the next batch is asked for when their results have been told.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 from popnet.errors import InputError, closest
@@ -88,6 +89,7 @@ def make(
     most: int | None = None,
     last: Callable[[Recipe], Recipe] = lambda recipe: recipe,
     storage: str | None = None,
+    known: Mapping[int, Recipe] = MappingProxyType({}),
 ) -> Strategy:
     """Return a strategy.
 
@@ -99,6 +101,7 @@ def make(
         most: recipes, or in a race as many trainings as these would take; None for no end.
         last: gives a recipe its epochs.
         storage: URL of an Optuna storage for the study; None keeps it in memory.
+        known: recipes by number, which a sampler asked for in an earlier part of the run.
 
     Raises:
         InputError: the name is unknown, the grid is too large, or the storage cannot be opened.
@@ -114,4 +117,4 @@ def make(
     from popnet.tuning.trials import Trials
 
     sampler = "TPESampler" if name == "tpe" else name.removeprefix(OPTUNA)
-    return Trials(space, seed, folds, most, last, sampler, storage)
+    return Trials(space, seed, folds, most, last, sampler, storage, known)

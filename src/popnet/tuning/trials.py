@@ -8,7 +8,8 @@ from __future__ import annotations
 import itertools
 import math
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,7 @@ class Trials:
         last: gives a recipe its epochs.
         sampler: name of a class in ``optuna.samplers``.
         storage: URL of a storage; None keeps the study in memory.
+        known: recipes by number, which were asked for in an earlier part of the run.
 
     Raises:
         InputError: Optuna has no such sampler or cannot make it, or the storage cannot be opened.
@@ -48,9 +50,11 @@ class Trials:
         self, space: Space, seed: int, folds: int, most: int | None = None,
         last: Callable[[Recipe], Recipe] = lambda recipe: recipe,
         sampler: str = "TPESampler", storage: str | None = None,
+        known: Mapping[int, Recipe] = MappingProxyType({}),
     ) -> None:  # fmt: skip
         self.space, self._folds, self._most, self._last = space, folds, most, last
         self.study = open_study(storage, _sampler(sampler, int(keys.key(seed, "optuna")) % 2**31))
+        self._known = {0: space.base, **known}
         self._asked: dict[int, Any] = {}
         self._scores: dict[int, dict[int, float]] = {}
 
@@ -86,10 +90,10 @@ class Trials:
             yield from (Run(number, recipe, fold) for fold in range(self._folds))
 
     def _ask(self, number: int) -> Recipe:
-        if number == 0:
-            fixed = parameters(self.space, self.space.base)
+        if known := self._known.get(number):
+            fixed = parameters(self.space, known)
             if fixed is None:  # the default lies outside of the ranges: it is trained, but no trial
-                return self.space.base
+                return known
             self.study.enqueue_trial(fixed)
         trial = self._asked[number] = self.study.ask()
         return suggest(self.space, trial)

@@ -1,0 +1,65 @@
+"""Members as plain arrays, for checkpoints: results of those that have ended, the state of those that paused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+from popnet.dataset import Dataset
+from popnet.nn import net
+from popnet.population import epoch
+from popnet.population.members import CURVES, Member, Pause, Result
+from popnet.shape import Shape
+
+FIELDS = ("status", "epochs", "best_epoch", "best_score", "seconds")
+
+
+def pack(result: Result) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Return a result as plain JSON and arrays, enough for `unpack` together with its member."""
+    trees = result.parameters, result.running
+    weights, running = (
+        layout.join(tree) for layout, tree in zip(net.layouts(result.shape), trees, strict=True)
+    )
+    arrays = {
+        "weights": np.asarray(weights),
+        "running": np.asarray(running),
+        "curves": np.stack([result.curves[name] for name in CURVES], 1),
+    }
+    if result.pause is not None:
+        leaves = jax.tree.leaves(result.pause.state)
+        arrays |= {f"state{k}": np.asarray(leaf) for k, leaf in enumerate(leaves)}
+    return {name: getattr(result, name) for name in FIELDS}, arrays
+
+
+def unpack(
+    numbers: Mapping[str, Any], arrays: Mapping[str, np.ndarray], member: Member, data: Dataset
+) -> Result:
+    """Return the result of a member from what `pack` made of it.
+
+    Raises:
+        KeyError, ValueError: they are of another member, or of another version.
+    """
+    shape = Shape.of(member.recipe, data)
+    vectors = arrays["weights"], arrays["running"]
+    parameters, running = (
+        layout.split(np.array(vector))
+        for layout, vector in zip(net.layouts(shape), vectors, strict=True)
+    )
+    curves = np.asarray(arrays["curves"])
+    pause = None
+    if numbers["status"] == "paused":
+        template = epoch.init(member.recipe, shape, member.seed)
+        leaves, tree = jax.tree.flatten(template)
+        found = [np.array(arrays[f"state{k}"]) for k in range(len(leaves))]
+        for leaf, other in zip(leaves, found, strict=True):
+            if np.shape(leaf) != other.shape:
+                raise ValueError(f"a state of shape {other.shape}, not {np.shape(leaf)}")
+        pause = Pause(jax.tree.unflatten(tree, found), curves, float(numbers["seconds"]))
+    return Result(
+        member, shape, parameters=parameters, running=running, pause=pause,
+        curves={name: curves[:, i] for i, name in enumerate(CURVES)},
+        **{name: numbers[name] for name in FIELDS},
+    )  # fmt: skip
