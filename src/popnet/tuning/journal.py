@@ -170,7 +170,7 @@ class Journal:
             "numbers": numbers, "recipe": recipe, "seed": result.member.seed, "seconds": self.elapsed(),
         }  # fmt: skip
         content = io.BytesIO()
-        np.savez(content, entry=np.array(json.dumps(entry)), **arrays)
+        np.savez(content, allow_pickle=False, entry=np.array(json.dumps(entry)), **arrays)
         self._write(self._path((run.recipe_id, run.fold)), content.getvalue())
 
     def elapsed(self) -> float:

@@ -119,7 +119,7 @@ def significantly_worse(scores: np.ndarray, folds: int, level: float = LEVEL) ->
     Returns:
         ``(recipes,)`` bool. A recipe with a failed fold is worse if another has none; the best never is.
     """
-    failed = ~np.isfinite(scores).all(1)
+    failed = np.asarray(~np.isfinite(scores).all(1))
     if failed.all():
         return np.zeros(len(scores), bool)
     count = scores.shape[1]

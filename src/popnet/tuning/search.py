@@ -207,7 +207,10 @@ def _folds(
     if not 2 <= folds <= len(data):
         raise InputError(f"folds must be from 2 to the {len(data)} rows; got {folds}.")
     stratify = data.target if data.task == "classification" else None
-    return [tuple(f) for f in splits.folds(np.arange(len(data)), folds, seed, stratify=stratify)]
+    return [
+        (f.train, f.valid)
+        for f in splits.folds(np.arange(len(data)), folds, seed, stratify=stratify)
+    ]
 
 
 def _space(
