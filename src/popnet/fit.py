@@ -342,7 +342,7 @@ class _Job:
             seconds = self.trainer.epoch_seconds(recipe, run.fold)
             if seconds is not None:
                 epochs = budget.paced_epochs(
-                    plan.space.base.epochs, seconds, self.trainer.remaining(),
+                    plan.epochs, seconds, self.trainer.remaining(),
                     len(self.trainer.places), folds, folds - run.fold,
                 )  # fmt: skip
                 if not epochs:

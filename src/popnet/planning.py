@@ -39,9 +39,10 @@ SAFETY = 0.92
 SPEED_EXPONENT = 0.82
 """An image's time grows with this power of a net's multiplications (measured from 16 to 32 channels)."""
 
-ENOUGH, MOST_STRETCH = 1.0, 2
-"""A wider net is taken if it can have this share of its usual epochs (narrower nets with more epochs were better in the
-same time); no net has more than so many times of them."""
+ENOUGH, MOST_STRETCH = 1.5, 2
+"""A wider net is taken if it can have so many times its usual epochs (narrower nets with more epochs were better in the
+same time: on Fashion-MNIST, in 500 s, width 16 and 29 epochs had 6.4 % errors, width 24 and 18 epochs 6.9 %); no net
+has more than so many times of them."""
 
 CHECK_SHARE, CHECK_SECONDS = 0.2, 240.0
 """At most this share of a time limit, and so many seconds, go into the check of the transformations."""

@@ -13,8 +13,8 @@ MOST_VALIDATION_ROWS = 50_000
 RECIPES_WANTED = 8
 """Recipes that a time limit should have room for; epochs are cut to make that room."""
 
-PACED_SHARE = 0.97
-"""Share of the time that is left which is given to trainings that are to end within it."""
+PACED_SHARE = 0.94
+"""Share of the time that is left which is given to trainings that are to end within it; predicting takes some, too."""
 
 LEAST_SHARE = 0.4
 """A member is not begun if it could have only less than this share of its epochs."""
