@@ -287,6 +287,9 @@ def augment(
     check: Annotated[bool, typer.Option("--check", help="Train twins with and without each transformation: which keep the class?")] = False,
     target: Annotated[str | None, typer.Option("--target", "-t", help="Label column of a table of paths.")] = None,
     pairs: Annotated[int, typer.Option(min=2, help="Pairs of twins for each transformation.")] = 4,
+    only: Annotated[list[str] | None, typer.Option(help="Transformation to check, as reflection (repeatable). [default: all]")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Steps of a twin's training; what helps against over-fitting needs many. [default: 800]")] = None,
+    train: Annotated[int | None, typer.Option(min=2, help="Images that a twin trains on. [default: 600]")] = None,
     time_limit: Annotated[str | None, typer.Option(help="Of the check, for example 5m.")] = None,
     image_size: ImageSize = None,
     strict: Strict = False,
@@ -311,7 +314,7 @@ def augment(
         strict=strict, seed=seed, workers=workers,
     )  # fmt: skip
     with Watcher(quiet) as watch, _stopping() as stop:
-        found = examine(folder, target, options, check=check, sheet=out is not None, pairs=pairs, on_progress=watch, stop=stop)  # fmt: skip
+        found = examine(folder, target, options, check=check, sheet=out is not None, pairs=pairs, only=only or (), steps=steps, train=train, on_progress=watch, stop=stop)  # fmt: skip
     if out is not None and found.sheet is not None:
         out.write_bytes(found.sheet)
     if as_json:

@@ -31,9 +31,11 @@ from popnet.prepare.table import prepare_table
 from popnet.progress import Progress
 from popnet.recipe import Recipe
 from popnet.tuning import budget, strategies
+from popnet.tuning.importance import importance
 from popnet.tuning.journal import Journal
 from popnet.tuning.running import Running
 from popnet.tuning.strategies import Run
+from popnet.tuning.winner import selection_bias
 from popnet.types import Array
 
 LINEAR_MEMBER_ROWS = 20_000
@@ -455,6 +457,7 @@ class _Job:
                 "class_counts": self._class_counts(),
             },
             seconds=seconds, warnings=warnings, command=command, options=self.options, augmentation=self.check,
+            importance=self._importance(),
         )  # fmt: skip
         facts["notes"] = [*self.table.schema.describe(), *self.table.notes]
         return Fitted(model, facts, list(self.results.values()), self.trainer.interrupted)
@@ -514,6 +517,7 @@ class _Job:
         gain = {
             "method": method, "score": together, "best_member": pick(alone),
             "mean_member": float(np.mean(alone)), "on": "out-of-fold predictions", "path": selection.path,
+            "best_corrected": self._corrected(complete, alone),
         }  # fmt: skip
         nets, weights, member_weight = [], [], {}
         for candidate, weight in zip(complete, selection.weights, strict=True):
@@ -529,6 +533,29 @@ class _Job:
                 if candidate.ids[fold] >= 0:
                     member_weight[candidate.ids[fold]] = share
         return tuple(nets), np.array(weights), method, gain, member_weight
+
+    def _corrected(self, complete: list[Candidate], alone: list[float]) -> float | None:
+        """Return the best recipe's score less what it owes to being the best of many, about; None if unknown."""
+        recipes = [(c, score) for c, score in zip(complete, alone, strict=True) if c.recipe_id >= 0]
+        if len(recipes) < 2 or len(self.table.folds) < 2:
+            return None
+        sign = -1.0 if self.metric.greater_is_better else 1.0
+        losses = [
+            [sign * self.member_scores[i] for _, i in sorted(c.ids.items())] for c, _ in recipes
+        ]
+        pick = max if self.metric.greater_is_better else min
+        return pick(score for _, score in recipes) + sign * selection_bias(np.array(losses))
+
+    def _importance(self) -> dict[str, float]:
+        """Return how much each hyper-parameter explains of the recipes' scores; nothing if the time is over."""
+        if self.clock.left() < 0.3 * self.finishing:
+            return {}
+        recipes = {run.recipe_id: run.recipe.model_dump() for run in self.runs.values()}
+        known = [i for i in self.scores if i in recipes]
+        return importance(
+            [recipes[i] for i in known], [self.metric.loss_of(self.scores[i]) for i in known],
+            self.options.seed,
+        )  # fmt: skip
 
     def _selection_rows(self, n: int, most: int = 20_000) -> np.ndarray:
         """Return the rows that greedy selection looks at: all, or a sample of very many."""

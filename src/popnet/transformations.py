@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,6 +47,9 @@ def examine(
     check: bool = True,
     sheet: bool = False,
     pairs: int = 4,
+    only: Sequence[str] = (),
+    steps: int | None = None,
+    train: int | None = None,
     on_progress: Callable[[Progress], None] = lambda _: None,
     stop: threading.Event | None = None,
 ) -> Examined:
@@ -59,6 +62,7 @@ def examine(
         check: whether twins are trained.
         sheet: whether a contact sheet is drawn.
         pairs: of twins, for each transformation.
+        only, steps, train: see `popnet.study.augmentation.check`.
         on_progress: called now and then.
         stop: when set, training ends and what is whole is compared.
 
@@ -79,7 +83,8 @@ def examine(
     record = None
     if check:
         found = augmentation.check(
-            prepared.data, prepared.train, seed=options.seed, pairs=pairs, deadline=deadline,
+            prepared.data, prepared.train, seed=options.seed, pairs=pairs, only=only, steps=steps,
+            train=train, deadline=deadline,
             workers=options.workers, stop=stop,
             on_progress=lambda done, total: on_progress(Progress("augmentation", done, total)),
         )  # fmt: skip

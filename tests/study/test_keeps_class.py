@@ -7,6 +7,7 @@ import pytest
 
 from popnet import Dataset, Recipe
 from popnet.dataset import Images
+from popnet.errors import InputError
 from popnet.study import augmentation
 from popnet.study.augmentation import Check, Finding, Transformation
 from popnet.study.effects import Effect
@@ -36,6 +37,18 @@ def check():
         patch.setattr(augmentation, "transformations", lambda image: tried)
         patch.setattr(augmentation, "STEPS", 250)
         return augmentation.check(bars(700), np.arange(700), pairs=3)
+
+
+def test_some_transformations_can_be_asked_for_with_more_steps():
+    found = augmentation.check(
+        bars(200), np.arange(200), pairs=2, only=["rotation", "erasing"], steps=30, train=60
+    )
+    assert found is not None
+    assert [f.transformation.name for f in found.findings] == ["rotation", "erasing"]
+    assert found.train == 60
+    assert found.recipe.epochs == 16
+    with pytest.raises(InputError, match="Did you mean 'rotation'"):
+        augmentation.check(bars(60), np.arange(60), only=["rotations"])
 
 
 def test_what_turns_one_class_into_another_harms(check):

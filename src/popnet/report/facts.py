@@ -70,7 +70,7 @@ class Ensemble(TypedDict):
     """Scores on ``on``; ``path``: the score after each greedy step. May be empty: no gain is known.
 
     ``best_member`` and ``mean_member`` are of the candidates: recipes, each scored over all folds, and the linear model
-    where it was one.
+    where it was one. ``best_corrected`` is the best recipe's score less what it owes to being the best of many, about.
     """
 
     method: Literal["greedy", "average", "vote"]
@@ -79,6 +79,7 @@ class Ensemble(TypedDict):
     mean_member: Score
     on: str
     path: NotRequired[list[Score]]
+    best_corrected: NotRequired[Score]
 
 
 class Linear(TypedDict):
@@ -219,4 +220,5 @@ class Facts(TypedDict):
     predictions: NotRequired[Predictions | None]
     warnings: NotRequired[list[str]]
     augmentation: NotRequired[Augmentation | None]
+    importance: NotRequired[dict[str, float]]
     sheet: NotRequired[str | None]

@@ -35,6 +35,7 @@ def gather(
     command: str,
     options: Any,
     augmentation: Mapping[str, Any] | None = None,
+    importance: Mapping[str, float] | None = None,
 ) -> dict[str, Any]:
     """Return the record that ``report/facts.py`` describes; everything in it is plain JSON."""
     schema = model.schema
@@ -121,6 +122,7 @@ def gather(
         "confusion": scored["confusion"],
         "predictions": scored["predictions"],
         "warnings": list(warnings),
+        "importance": dict(importance or {}),
         "augmentation": None if augmentation is None else dict(augmentation),
     }
 

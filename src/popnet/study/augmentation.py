@@ -7,7 +7,7 @@ equal (seed, initial weights, batches, rows). What is compared is their errors o
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,6 +15,7 @@ import numpy as np
 
 from popnet import keys
 from popnet.dataset import Dataset, Images
+from popnet.errors import InputError, closest
 from popnet.population.members import Member
 from popnet.population.predict import Net, predict
 from popnet.population.program import Arrays
@@ -168,6 +169,9 @@ def check(
     *,
     seed: int = 0,
     pairs: int = 4,
+    only: Sequence[str] = (),
+    steps: int | None = None,
+    train: int | None = None,
     deadline: float | None = None,
     workers: int | None = None,
     stop: threading.Event | None = None,
@@ -180,6 +184,9 @@ def check(
         rows: ``(n,)``, which of them may be used, in training and in comparing.
         seed: of the sample and of the twins.
         pairs: twins of each transformation, each on rows of its own.
+        only: names of the transformations that are tried; none for all.
+        steps: of a twin's training; None for `STEPS`. What only helps against over-fitting needs many.
+        train: images of a twin; None for `MOST_TRAIN`.
         deadline: moment of ``time.monotonic()`` at which training ends.
         workers: threads.
         stop: when set, training ends as at the deadline.
@@ -187,12 +194,20 @@ def check(
 
     Returns:
         What was found, of the pairs that were through; None if fewer than two were.
+
+    Raises:
+        InputError: there is no such transformation of these images.
     """
     assert isinstance(data.features, Images)
-    small, folds = _sample(data, np.asarray(rows), pairs, seed)
+    small, folds = _sample(data, np.asarray(rows), pairs, seed, train or MOST_TRAIN)
     image = small.features.size if isinstance(small.features, Images) else (1, 1, 1)
-    base = twin_recipe(image, len(folds[0][0]))
+    base = twin_recipe(image, len(folds[0][0]), steps or STEPS)
     tried = transformations(image)
+    names = [t.name for t in tried]
+    for name in only:
+        if name not in names:
+            raise InputError(f"there is no transformation '{name}'.{closest(name, names)}")
+    tried = [t for t in tried if not only or t.name in only]
     recipes = [base, *(base.replace(**t.fields) for t in tried)]
     # A pair's members come one after another, so that a deadline cuts off whole pairs.
     members = [
@@ -200,7 +215,7 @@ def check(
     ]
     trainer = Trainer(Arrays(small, small, folds), deadline=deadline, workers=workers, stop=stop)
 
-    def train(members: list[Member], before: int, total: int) -> dict[int, _Losses]:
+    def trained(members: list[Member], before: int, total: int) -> dict[int, _Losses]:
         losses: dict[int, _Losses] = {}
         for done, (i, result) in enumerate(trainer.run(enumerate(members)), before + 1):
             if on_progress is not None:
@@ -211,7 +226,7 @@ def check(
         return losses
 
     total = len(members) + len(folds)
-    losses = train(members, 0, total)
+    losses = trained(members, 0, total)
     found = _compare(small, folds, tried, losses, base, seed)
     if found is None:
         return None
@@ -220,7 +235,7 @@ def check(
         return found
     # All that keep the class at once, against none of them.
     policy = base.replace(**found.policy())
-    composed = train(
+    composed = trained(
         [replace(m, recipe=policy) for m in members[:: len(recipes)]], len(members), total
     )
     whole = [k for k in composed if k * len(recipes) in losses]
@@ -230,11 +245,11 @@ def check(
     return replace(found, together=effect(gains, int(keys.key(seed, "effect", "together"))))
 
 
-def twin_recipe(image: tuple[int, int, int], rows: int) -> Recipe:
-    """Return the twins' recipe: a small net, trained for a few hundred steps without dropout or decay worth naming."""
+def twin_recipe(image: tuple[int, int, int], rows: int, steps: int = STEPS) -> Recipe:
+    """Return the twins' recipe: a small net, trained for some steps without dropout or decay worth naming."""
     stages = max(1, min(3, int(np.log2(max(min(image[:2]), 4) / 4)) + 1))
     batch = 32
-    epochs = int(np.clip(round(STEPS * batch / max(rows, 1)), 6, 120))
+    epochs = int(np.clip(round(steps * batch / max(rows, 1)), 6, 120 * max(1.0, steps / STEPS)))
     return Recipe(
         kind="conv", depth=1, width=12, stages=stages, batch_size=batch, epochs=epochs, patience=epochs,
         dropout=0.0, learning_rate=4e-3, schedule="one_cycle", warmup=0.2, weight_decay=0.03, fill="edge",
@@ -242,14 +257,14 @@ def twin_recipe(image: tuple[int, int, int], rows: int) -> Recipe:
 
 
 def _sample(
-    data: Dataset, rows: np.ndarray, pairs: int, seed: int
+    data: Dataset, rows: np.ndarray, pairs: int, seed: int, most_train: int = MOST_TRAIN
 ) -> tuple[Dataset, list[tuple[np.ndarray, np.ndarray]]]:
     """Return a smaller data set of images about `MOST_SIDE` pixels large, and validation rows for each pair."""
     assert isinstance(data.features, Images)
     rng = keys.generator(seed, "check")
     rows = rng.permutation(rows)
     n_valid = int(min(MOST_VALID, len(rows) // (pairs + 1)))
-    n_train = int(min(MOST_TRAIN, len(rows) - n_valid))
+    n_train = int(min(most_train, len(rows) - n_valid))
     used = np.unique(rows[: n_train + pairs * n_valid])
     rows = rows[: n_train + pairs * n_valid]
     features = data.features.take(used)

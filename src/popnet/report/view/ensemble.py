@@ -40,6 +40,7 @@ def show(facts: Facts, scores: Scores) -> dict[str, Any] | None:
         "score": scores.text(e["score"]),
         "best": scores.text(e["best_member"]),
         "best_name": best,
+        "corrected": scores.text(e["best_corrected"]) if is_number(e.get("best_corrected")) else "",
         "mean": scores.text(e["mean_member"]),
         "over_best": scores.difference(over_best),
         "over_mean": scores.difference(over_mean),
