@@ -18,6 +18,7 @@ from popnet.fit import Fitted, Options, Progress, fit, prepare
 from popnet.population.program import Program
 from popnet.report.gather import population_parquet
 from popnet.report.page import render
+from popnet.tuning import own
 
 RECIPE = Recipe(depth=1, width=8, batch_size=32, epochs=3, norm="none")
 OPTIONS = Options(members=4, folds=2, recipe=RECIPE, workers=1, ensemble="average")
@@ -397,6 +398,21 @@ def test_a_race_that_is_stopped_leaves_a_model():
     )
     assert fitted.interrupted
     assert len(fitted.model.predict_frame(PEOPLE)) == len(PEOPLE)
+
+
+def test_a_grid_is_trained_whole_and_said_before_how_large_it_is_and_how_long_it_takes():
+    notes = []
+    ranges = own.dimensions({"dropout": [0.0, 0.2, 0.4], "weight_decay": [0.01, 0.1]})
+    options = replace(OPTIONS, search="grid", ranges=ranges, members=None)
+    fitted = fit(PEOPLE, "bought", options, on_progress=lambda p: notes.append(p.note))
+    [said] = [n for n in notes if "grid" in n]
+    assert said.startswith(
+        "the grid has 6 recipes, beside the default one; 14 nets are to be trained, at"
+    )
+    members = fitted.facts["members"]
+    assert len(members) == 14
+    pairs = {(m["recipe"]["dropout"], m["recipe"]["weight_decay"]) for m in members}
+    assert pairs >= {(d, w) for d in (0.0, 0.2, 0.4) for w in (0.01, 0.1)}
 
 
 def test_tpe_asks_optuna(tmp_path):

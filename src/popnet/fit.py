@@ -313,7 +313,7 @@ class _Job:
         members, left = self.options.members, budget.finite(self.clock.left())
         self.tell(Progress("compiling", total=members, left=left, metric=self.metric.name))
         if self.table.encoder.image is None:
-            return plan_table(self.table, self.options, self.clock, self.trainer)
+            return plan_table(self.table, self.options, self.clock, self.trainer, self.tell)
         return plan_images(self.table, self.options, self.clock, self.trainer, self.tell, self.stop)
 
     def _let_go(self) -> None:

@@ -18,6 +18,7 @@ from popnet.population.members import Member
 from popnet.population.train import Trainer
 from popnet.prepare.prepared import Prepared
 from popnet.progress import Progress
+from popnet.progress import clock as time_text
 from popnet.recipe import Recipe
 from popnet.shape import Shape
 from popnet.study import augmentation
@@ -85,27 +86,48 @@ def seed_of(options: Options, recipe_id: int) -> int:
     return int(keys.key(options.seed, "member", recipe_id))
 
 
-def plan_table(prepared: Prepared, options: Options, clock: budget.Clock, trainer: Trainer) -> Plan:
-    """Plan a fit of a table: under a time limit, by what an epoch takes."""
-    rows = max(len(f.train) for f in prepared.folds)
-    limit = options.time_limit
+def plan_table(
+    prepared: Prepared,
+    options: Options,
+    clock: budget.Clock,
+    trainer: Trainer,
+    tell: Callable[[Progress], None],
+) -> Plan:
+    """Plan a fit of a table: under a time limit, by what an epoch takes; a grid is told with its size and time."""
+    rows, folds = max(len(f.train) for f in prepared.folds), len(prepared.folds)
+    limit, members = options.time_limit, options.members
     shapes = 3 if limit is None or limit >= 90 else 2 if limit >= 45 else 1
     space = default_space(prepared.data, rows, options.recipe, shapes).having(options.ranges)
     Shape.of(space.base, prepared.data)  # refuses a recipe that is not for tables
-    members = options.members
-    if members is None and limit is None:
+    grid, points = options.search == "grid", []
+    if members is None and limit is None and not grid:
         members = budget.DEFAULT_MEMBERS
-    recipes = None if members is None else -(-members // len(prepared.folds))
+    recipes = None if members is None else -(-members // folds)
+    nets = 0
+    if grid:
+        points = list(space.grid())
+        whole = len(points) + (space.base not in points)
+        recipes = min(whole, recipes or whole)
+        nets = recipes * folds
     epochs = space.base.epochs
-    if limit is not None:
-        epochs = min(epochs, _affordable_epochs(space, members, prepared, options, trainer))
+    seconds = _epoch_seconds(space, options, trainer) if grid or limit is not None else None
+    if seconds is not None and limit is not None:
+        epochs = min(
+            epochs,
+            budget.affordable_epochs(
+                epochs, seconds, trainer.remaining(), len(trainer.places), folds, members
+            ),
+        )
+    if grid:
+        beside = "" if space.base in points else ", beside the default one"
+        note = f"the grid has {len(points):,} recipes{beside}; "
+        note += _takes(nets, epochs, seconds, len(trainer.places))
+        tell(Progress("planning", note=note))
     return Plan(space, recipes, epochs)
 
 
-def _affordable_epochs(
-    space: Space, members: int | None, prepared: Prepared, options: Options, trainer: Trainer
-) -> int:
-    """Compile the shapes' programs with one epoch of each, and plan by what an epoch takes."""
+def _epoch_seconds(space: Space, options: Options, trainer: Trainer) -> float | None:
+    """Compile the shapes' programs with one epoch of each; return what an epoch takes, None if there was no time."""
     pilots = [
         Member(space.base.replace(epochs=1, **shape), seed_of(options, 0)) for shape in space.shapes
     ]
@@ -117,12 +139,17 @@ def _affordable_epochs(
     if seconds and max(seconds) < PILOT_SECONDS:
         # Again, now that no other core is busy compiling: it had made them look slower.
         seconds = spent() or seconds
-    if not seconds:
-        return space.base.epochs
-    return budget.affordable_epochs(
-        space.base.epochs, float(np.mean(seconds)), trainer.remaining(),
-        len(trainer.places), len(prepared.folds), members,
-    )  # fmt: skip
+    return float(np.mean(seconds)) if seconds else None
+
+
+def _takes(nets: int, epochs: int, seconds: float | None, workers: int) -> str:
+    """Return what training takes: nets, and the time if none stops early."""
+    text = f"{nets:,} nets are to be trained"
+    if seconds is None:
+        return text
+    return (
+        f"{text}, at most about {time_text(nets * epochs * seconds / workers)} if none stops early"
+    )
 
 
 # --- images ----------------------------------------------------------------------------------------

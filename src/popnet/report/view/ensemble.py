@@ -26,6 +26,7 @@ def show(facts: Facts, scores: Scores) -> dict[str, Any] | None:
         return None  # the linear model alone: three times the same number says nothing
     chosen = [m for m in facts["members"] if m["weight"] > 0]
     linear = linear_share(facts)
+    corrected = e.get("best_corrected")
     best = _best_name(facts, scores, e["best_member"])
     over_best = scores.gain(e["score"], e["best_member"])
     over_mean = scores.gain(e["score"], e["mean_member"])
@@ -40,7 +41,7 @@ def show(facts: Facts, scores: Scores) -> dict[str, Any] | None:
         "score": scores.text(e["score"]),
         "best": scores.text(e["best_member"]),
         "best_name": best,
-        "corrected": scores.text(e["best_corrected"]) if is_number(e.get("best_corrected")) else "",
+        "corrected": scores.text(corrected) if is_number(corrected) else "",
         "mean": scores.text(e["mean_member"]),
         "over_best": scores.difference(over_best),
         "over_mean": scores.difference(over_mean),
