@@ -211,7 +211,7 @@ class Classifier(ClassifierMixin, _Estimator):
         Nets to train. None: 40, or as many as the time limit allows.
     folds : int, default=None
         Cross-validation folds; 1 holds out a fifth. None: by the number of rows.
-    search : {"random", "sobol", "grid"}, default="random"
+    search : {"random", "sobol", "grid", "halving", "tpe"} or "optuna:SAMPLER", default="random"
         How recipes are chosen.
     ensemble : {"greedy", "average", "vote"}, default="greedy"
         How members are combined.
