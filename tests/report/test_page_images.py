@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import math
 import re
@@ -18,8 +17,6 @@ from popnet.report.page import render
 from popnet.report.view import augmentation, board, fields, recipes
 from popnet.report.view.scores import Scores
 
-PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(range(200))).decode()
-
 
 def usual(make):
     return make()
@@ -33,10 +30,6 @@ def without_the_key(make):
     facts = make()
     del facts["augmentation"]
     return facts
-
-
-def with_sheet(make):
-    return make() | {"sheet": PNG}
 
 
 def regression(make):
@@ -73,7 +66,7 @@ def no_nets(make):
 
 
 CASES = [
-    usual, no_twins, without_the_key, with_sheet, regression, no_numbers, one_transformation,
+    usual, no_twins, without_the_key, regression, no_numbers, one_transformation,
     all_equal, no_nets,
 ]  # fmt: skip
 
@@ -157,7 +150,6 @@ def test_names_of_classes_stay_names(make_image_facts):
     for t in facts["augmentation"]["transformations"]:
         t.update(words=HOSTILE, verdict="harms")
         t["confused"] = [{"true": HOSTILE, "taken_for": HOSTILE, "more": 7}]
-    facts["sheet"] = HOSTILE
     text = render(facts)
     text.encode()
     checked = Checker(text)
@@ -167,19 +159,6 @@ def test_names_of_classes_stay_names(make_image_facts):
         assert [t for t, _ in checked.tags].count(name) == [t for t, _ in clean.tags].count(name)
     assert "<script>alert" in checked.text
     assert "\x00" not in text
-
-
-def test_the_sheet_is_an_image_of_the_page_itself(make_image_facts):
-    checked = Checker(render(with_sheet(make_image_facts)))
-    images = [a for t, a in checked.tags if t == "img"]
-    assert len(images) == 1
-    assert images[0]["src"] == f"data:image/png;base64,{PNG}"
-    assert "originals" in (images[0]["alt"] or "")
-    policy = next(a["content"] for t, a in checked.tags if t == "meta" and "http-equiv" in a)
-    assert "img-src data:" in (policy or "")
-    for wrong in (None, "", "!", base64.b64encode(b"GIF89a").decode()):
-        facts = make_image_facts() | {"sheet": wrong}
-        assert not any(t == "img" for t, _ in Checker(render(facts)).tags)
 
 
 def test_images_are_called_images(make_image_facts):

@@ -192,8 +192,7 @@ class Facts(TypedDict):
     ``score``, ``interval``, ``metrics``, ``confusion`` and ``predictions`` are of the test part, unless
     ``data["test_rows"]`` is 0: then ``scored_on`` says of which rows, and the page calls them optimistic.
     ``linear`` is None if the linear model was no candidate of the ensemble. ``wanted_epochs`` are those of a member
-    without a time limit. ``augmentation`` is None where no twins were trained; ``sheet`` is a contact sheet of the
-    transformations, a PNG in base64.
+    without a time limit. ``augmentation`` is None where no twins were trained.
     """
 
     title: str
@@ -221,4 +220,3 @@ class Facts(TypedDict):
     warnings: NotRequired[list[str]]
     augmentation: NotRequired[Augmentation | None]
     importance: NotRequired[dict[str, float]]
-    sheet: NotRequired[str | None]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from typing import Any, NamedTuple
 
 from popnet.report import charts, words
@@ -76,7 +74,6 @@ def show(facts: Facts) -> dict[str, Any] | None:
         "train": check["train"],
         "valid": check["valid"],
         "error": words.percent(check["error"]) if classes else words.number(check["error"]),
-        "sheet": _png_text(facts.get("sheet")),
     }
 
 
@@ -105,12 +102,3 @@ def _place(t: Transformation, unit: float, axis: Axis) -> Place:
     beyond = 0 if places[0] is None else (places[0] > 100) - (places[0] < 0)
     both = low is not None and high is not None
     return Place(at, low if both else None, high if both else None, beyond)
-
-
-def _png_text(sheet: str | None) -> str:
-    """Return base64 text of a PNG as it is, and nothing for anything else."""
-    try:
-        known = base64.b64decode(sheet or "", validate=True).startswith(b"\x89PNG\r\n\x1a\n")
-    except (binascii.Error, ValueError):
-        known = False
-    return sheet if sheet and known else ""
