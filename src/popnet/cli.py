@@ -127,6 +127,7 @@ def fit(
     tta: Annotated[int | None, typer.Option(help="Views of each image that a prediction is the mean of. [default: 1; 2, with the mirror image, where nets learn from mirrored images]")] = None,
     seed: Annotated[int, typer.Option(help="Of every random choice.")] = 0,
     workers: Annotated[int | None, typer.Option(help="Threads. [default: one a core]")] = None,
+    engine: Annotated[str, typer.Option(help="Where nets are trained: local, ray (processes on this machine) or ray:HOST:PORT (a cluster).")] = "local",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a model that is in the output folder, and forget a run that was killed.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Continue a run that was killed: the same command with this.")] = False,
     as_json: Json = False,
@@ -159,7 +160,7 @@ def fit(
         recipe=own.fix(Recipe.load(recipe) if recipe else None, own.settings(fix or (), "--fix")),
         ranges=own.merged(space, set_ or ()), test_size=test_size, weight=weight, group=group,
         time=time_column, drop=tuple(drop or ()), image_size=_size(image_size), strict=strict,
-        augment=augment.value, tta=tta, seed=seed, workers=workers,
+        augment=augment.value, tta=tta, seed=seed, workers=workers, engine=engine,
     )  # fmt: skip
     command = "popnet " + " ".join(sys.argv[1:])
     with Watcher(quiet) as watch, _stopping() as stop:

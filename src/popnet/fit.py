@@ -21,10 +21,10 @@ from popnet.errors import InputError
 from popnet.model import Model
 from popnet.options import DEFAULTS, Options
 from popnet.planning import Plan, pilot_fold, plan_images, plan_table, seed_of
+from popnet.population import engines
 from popnet.population.members import Member, Result
 from popnet.population.predict import Net, predict
 from popnet.population.program import Arrays
-from popnet.population.train import Trainer
 from popnet.prepare.images import prepare_images
 from popnet.prepare.prepared import Prepared
 from popnet.prepare.table import prepare_table
@@ -129,7 +129,10 @@ def fit(
 
     job = _Job(table, metric, options, clock, tell, stop or threading.Event(), journal)
     job.linear_members()
-    job.train()
+    try:
+        job.train()
+    finally:
+        job.trainer.close()
     tell(
         Progress(
             "finishing", done=len(job.results), left=budget.finite(clock.left()), metric=metric.name
@@ -154,7 +157,7 @@ def _identity(
     chosen = {
         f"--{f.name.replace('_', '-')}": getattr(options, f.name)
         for f in fields(options)
-        if f.name not in ("workers", "ranges", "recipe", "task")
+        if f.name not in ("workers", "engine", "ranges", "recipe", "task")
     }
     return {
         "popnet's version": __version__,
@@ -249,7 +252,8 @@ class _Job:
         self.pool = _Pool(table.folds, len(table.data))
         self.finishing = budget.finishing_seconds(options.time_limit, len(table.test))
         pilot = [pilot_fold(table)] if table.encoder.image is not None else []
-        self.trainer = Trainer(
+        self.trainer = engines.make(
+            options.engine,
             Arrays(table.data, table.data, [*table.folds, *pilot]),
             deadline=clock.training_deadline(self.finishing),
             workers=options.workers,
@@ -345,7 +349,7 @@ class _Job:
             if seconds is not None:
                 epochs = budget.paced_epochs(
                     plan.epochs, seconds, self.trainer.remaining(),
-                    len(self.trainer.places), folds, folds - run.fold,
+                    self.trainer.workers, folds, folds - run.fold,
                 )  # fmt: skip
                 if not epochs:
                     return None

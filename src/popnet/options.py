@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from popnet.errors import InputError
+from popnet.population.engines import check as check_engine
 from popnet.recipe import Recipe
 from popnet.tuning.space import Dimension, refuse_fixed
 from popnet.tuning.strategies import check as check_search
@@ -43,7 +44,8 @@ class Options:
         tta: views of each image that a prediction is the mean of; 1 is the image alone; None for 1, or for 2 where nets
             are trained with mirrored images: the image and its mirror image.
         seed: of every random choice.
-        workers: threads on a CPU; None for one a core.
+        workers: threads on a CPU, or actors of a cluster; None for one a core.
+        engine: ``local``, ``ray`` or ``ray:ADDRESS``; see `popnet.population.engines.make`.
     """
 
     task: str | None = None
@@ -69,6 +71,7 @@ class Options:
     tta: int | None = None
     seed: int = 0
     workers: int | None = None
+    engine: str = "local"
 
     def check(self) -> None:
         """Raise `InputError` for the first impossible value, named."""
@@ -79,6 +82,7 @@ class Options:
             if value is not None and value < least:
                 raise InputError(f"{name} must be at least {least}; got {value}.")
         check_search(self.search)
+        check_engine(self.engine)
         refuse_fixed(self.recipe, self.ranges)
         if self.test_size is not None and not 0 <= self.test_size < 1:
             raise InputError(f"test_size must be from 0 to below 1; got {self.test_size:g}.")

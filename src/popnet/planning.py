@@ -115,13 +115,13 @@ def plan_table(
         epochs = min(
             epochs,
             budget.affordable_epochs(
-                epochs, seconds, trainer.remaining(), len(trainer.places), folds, members
+                epochs, seconds, trainer.remaining(), trainer.workers, folds, members
             ),
         )
     if grid:
         beside = "" if space.base in points else ", beside the default one"
         note = f"the grid has {len(points):,} recipes{beside}; "
-        note += _takes(nets, epochs, seconds, len(trainer.places))
+        note += _takes(nets, epochs, seconds, trainer.workers)
         tell(Progress("planning", note=note))
     return Plan(space, recipes, epochs)
 
@@ -196,7 +196,7 @@ def plan_images(
         base = space(IMAGE_WIDTH)
         return Plan(base, wanted, base.base.epochs, check=record)
     tell(Progress("planning", left=budget.finite(clock.left())))
-    workers = len(trainer.places)
+    workers = trainer.workers
 
     def time_of(width: int) -> float:
         return _image_seconds(space(width).base, prepared, options, trainer)
@@ -250,7 +250,7 @@ def _widest(
 
 def _image_seconds(recipe: Recipe, prepared: Prepared, options: Options, trainer: Trainer) -> float:
     """Measure what an image costs in a training with all workers busy, by a training of a few batches."""
-    workers, pilot = len(trainer.places), len(prepared.folds)
+    workers, pilot = trainer.workers, len(prepared.folds)
     count = len(pilot_fold(prepared)[0])
     seconds: list[float] = []
     for _ in range(2):  # the first while others wait for the compiler

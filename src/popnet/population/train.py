@@ -200,6 +200,14 @@ class Trainer:
         self._lock = threading.Lock()
         self._compiling: dict[tuple, threading.Lock] = {}
 
+    @property
+    def workers(self) -> int:
+        """Members in training at once, for planning."""
+        return len(self.places)
+
+    def close(self) -> None:
+        """Let go of what the trainer holds beside memory: nothing here."""
+
     def stop(self) -> None:
         """Interrupt all members at the end of their present call."""
         self._user_stop.set()

@@ -13,6 +13,7 @@ from popnet import durations, keys
 from popnet.data import rows as splits
 from popnet.dataset import Dataset, Images
 from popnet.errors import InputError
+from popnet.population import engines
 from popnet.population.members import Member, Result
 from popnet.population.program import Arrays
 from popnet.population.train import Trainer
@@ -81,6 +82,7 @@ def search(
     recipe: Recipe | None = None,
     seed: int = 0,
     workers: int | None = None,
+    engine: str = "local",
     storage: str | None = None,
     remeasure: bool = True,
     on_result: Callable[[Result], None] | None = None,
@@ -97,7 +99,8 @@ def search(
         folds: of the cross-validation (stratified for classes), or pairs of row numbers ``(train, held out)``.
         recipe: its fields that were set are kept.
         seed: of every random choice.
-        workers: threads; default one a core.
+        workers: threads, or actors of a cluster; default one a core.
+        engine: ``local``, ``ray`` or ``ray:ADDRESS``.
         storage: URL of an Optuna storage for the study of ``tpe`` and other samplers.
         remeasure: train the winner again, by other seeds on other folds; not with folds of your own.
         on_result: called with each result as it comes.
@@ -122,16 +125,19 @@ def search(
     remeasure = remeasure and isinstance(folds, int)
     deadline = None if seconds is None else began + seconds
     until = began + SEARCH_SHARE * seconds if seconds is not None and remeasure else deadline
-    trainer = Trainer(Arrays(data, data, pairs), until, workers)
+    trainer = engines.make(engine, Arrays(data, data, pairs), until, workers)
     plan = strategies.make(strategy, space, seed, len(pairs), count, storage=storage)
 
     def member(run: strategies.Run) -> Member:
         return Member(run.recipe, int(keys.key(seed, "member", run.recipe_id)), run.fold)
 
     running = Running(plan, trainer, member)
-    for _, result in running.train():
-        if on_result is not None and result.status != "paused":
-            on_result(result)
+    try:
+        for _, result in running.train():
+            if on_result is not None and result.status != "paused":
+                on_result(result)
+    finally:
+        trainer.close()
     running.finish()
     losses = _losses(running, len(pairs), unit)
     complete = [i for i, row in losses.items() if np.isfinite(row).all()]

@@ -1,0 +1,237 @@
+"""Train populations on a Ray cluster (Moritz et al. 2018): the same members, dealt to processes on many machines.
+
+Data goes into Ray's object store once. The driver deals legs of members to actors, a few at a time, and gets results as
+they come; an actor that dies loses the legs that it was at, which another one trains again from where they had paused.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from threading import Event
+from typing import Any
+
+import numpy as np
+
+from popnet.cpu import cores
+from popnet.dataset import Dataset
+from popnet.errors import InputError
+from popnet.population.members import Leg, Member, Result
+from popnet.population.program import Arrays
+from popnet.population.train import CALL_SECONDS, Trainer
+from popnet.recipe import Recipe
+from popnet.shape import Shape
+from popnet.types import Array
+
+NAME = "ray"
+"""Of the engine; ``ray:HOST:PORT`` is that of a cluster that is there."""
+
+TASK_SECONDS, MOST_LEGS = 2.0, 64
+"""Aim for tasks of this length, so that messages do not count; so many legs in one at most."""
+
+ANSWER_SECONDS = 5.0
+"""An address that does not answer within these is given up."""
+
+MOST_DEATHS = 20
+"""Actors that may die before a run is given up: then something is wrong with the members themselves, as memory."""
+
+_Item = tuple[int, Leg]
+
+
+class ClusterTrainer(Trainer):
+    """A `Trainer` whose workers are Ray actors: one a core, or one a GPU where the cluster has any.
+
+    Args:
+        arrays: the data.
+        deadline, stop: as of `Trainer`. What is in training when ``stop`` is set is lost.
+        workers: actors; None for all that the cluster has room for.
+        address: of a cluster that is there, ``HOST:PORT`` or ``auto``; None starts one on this machine.
+
+    Raises:
+        InputError: Ray is not installed, or the address does not answer.
+    """
+
+    def __init__(
+        self, arrays: Arrays, deadline: float | None = None, workers: int | None = None,
+        stop: Event | None = None, address: str | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(arrays, deadline, 1, stop)
+        self._ray, self._ours = _connect(address, workers)
+        resources = self._ray.cluster_resources()
+        gpus, cpus = (int(resources.get(kind, 0)) for kind in ("GPU", "CPU"))
+        self._count = max(1, min(workers or 10**9, gpus or cpus))
+        self._options = {"num_gpus": 1} if gpus else {"num_cpus": 1}
+        same = arrays.valid is arrays.train
+        data = (arrays.train, None if same else arrays.valid, list(arrays.folds))
+        self._data = self._ray.put(data)
+        self._actors: list[Any] = []
+        self._seconds: dict[tuple[Shape, int], float] = {}
+        self._deaths = 0
+
+    @property
+    def workers(self) -> int:
+        """Members in training at once."""
+        return self._count
+
+    def epoch_seconds(self, recipe: Recipe, fold: int) -> float | None:
+        """Return what an epoch of the last such member took; None if none was trained."""
+        return self._seconds.get(self._key(recipe, fold))
+
+    def run(self, members: Iterable[tuple[int, Member | Leg]]) -> Iterator[tuple[int, Result]]:
+        """Train members, or legs of them, as `Trainer.run` does."""
+        waiting = ((i, m if isinstance(m, Leg) else Leg(m)) for i, m in members)
+        again: deque[_Item] = deque()
+        busy: dict[Any, tuple[int, list[_Item]]] = {}
+        while len(self._actors) < self._count:
+            self._actors.append(self._actor())
+        idle = list(range(self._count))
+        try:
+            while True:
+                while idle and not self.over():
+                    items = self._next(again, waiting)
+                    if not items:
+                        break
+                    k = idle.pop()
+                    task = self._actors[k].train.remote(items, self._left())
+                    busy[task] = k, items
+                if not busy:
+                    return
+                try:
+                    ended, _ = self._ray.wait(list(busy), timeout=0.2)
+                except KeyboardInterrupt:
+                    if self._user_stop.is_set():
+                        raise
+                    self.stop()
+                if self._user_stop.is_set() or self.remaining() < -4 * CALL_SECONDS:
+                    return
+                for task in ended:
+                    k, items = busy.pop(task)
+                    idle.append(k)
+                    yield from self._results(task, k, items, again)
+        finally:
+            self.interrupted |= self._user_stop.is_set()
+            for k, _ in busy.values():
+                self._ray.kill(self._actors[k])
+            if busy:
+                self._actors = []
+
+    def close(self) -> None:
+        """Let go of the actors, and end Ray if it was started here."""
+        for actor in self._actors:
+            self._ray.kill(actor)
+        self._actors = []
+        if self._ours:
+            self._ray.shutdown()
+
+    # --- the driver ----------------------------------------------------------------------------------
+
+    def _actor(self) -> Any:
+        return self._ray.remote(**self._options)(Worker).remote(self._data)
+
+    def _next(self, again: deque[_Item], waiting: Iterator[_Item]) -> list[_Item]:
+        """Return the legs of the next task: about `TASK_SECONDS` of them, lost ones first."""
+        items: list[_Item] = []
+        expected = 0.0
+        while len(items) < MOST_LEGS and expected < TASK_SECONDS:
+            item = again.popleft() if again else next(waiting, None)
+            if item is None:
+                break
+            items.append(item)
+            leg = item[1]
+            known = self.epoch_seconds(leg.member.recipe, leg.member.fold)
+            done = 0 if leg.start is None else len(leg.start.curves)
+            epochs = (leg.until or leg.member.recipe.epochs) - done
+            expected += np.inf if known is None else known * epochs
+        return items
+
+    def _results(
+        self, task: Any, k: int, items: list[_Item], again: deque[_Item]
+    ) -> Iterator[tuple[int, Result]]:
+        """Yield a task's results; if its actor has died, its legs are to be trained again."""
+        try:
+            results, compiling = self._ray.get(task)
+        except (self._ray.exceptions.RayActorError, self._ray.exceptions.WorkerCrashedError):
+            self._deaths += 1
+            if self._deaths > MOST_DEATHS:
+                raise
+            again.extend(items)
+            self._actors[k] = self._actor()
+            return
+        self.compile_seconds += compiling
+        for i, result in results:
+            if result.epochs:
+                key = self._key(result.member.recipe, result.member.fold)
+                self._seconds[key] = result.seconds / result.epochs
+            yield i, result
+
+    def _key(self, recipe: Recipe, fold: int) -> tuple[Shape, int]:
+        shape = Shape.of(recipe, self.arrays.train)
+        return shape, self.arrays.steps(fold, shape)
+
+    def _left(self) -> float | None:
+        return None if self.deadline is None else self.remaining()
+
+
+class Worker:
+    """What an actor is: a trainer of one worker.
+
+    Args:
+        data: training rows, validation rows (None for the same) and folds.
+    """
+
+    def __init__(self, data: tuple[Dataset, Dataset | None, Sequence[tuple[Array, Array]]]) -> None:
+        train, valid, folds = data
+        self._trainer = Trainer(Arrays(train, valid or train, folds), workers=1)
+
+    def train(
+        self, legs: list[_Item], seconds: float | None
+    ) -> tuple[list[tuple[int, Result]], float]:
+        """Train legs within some seconds; returns their results and what compiling took."""
+        self._trainer.deadline = None if seconds is None else time.monotonic() + seconds
+        before = self._trainer.compile_seconds
+        results = list(self._trainer.run(legs))
+        return results, self._trainer.compile_seconds - before
+
+    def process(self) -> int:
+        """Return the number of its process."""
+        return os.getpid()
+
+
+def _connect(address: str | None, workers: int | None) -> tuple[Any, bool]:
+    """Return Ray, connected, and whether it was started here."""
+    try:
+        import ray
+    except ImportError:
+        raise InputError(
+            "--engine ray needs Ray; install it with: pip install 'popnet[ray]'."
+        ) from None
+    if ray.is_initialized():
+        return ray, False
+    quiet = {"include_dashboard": False, "log_to_driver": False, "logging_level": "error"}
+    if address is None:
+        ray.init(num_cpus=workers or cores(), **quiet)
+        return ray, True
+    if address != "auto":
+        _answers(address)
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level="error")
+    except Exception as error:  # Ray has many
+        why = str(error).splitlines()[0].rstrip(".")
+        raise InputError(f"The Ray cluster at {address} cannot be used: {why}.") from None
+    return ray, True
+
+
+def _answers(address: str) -> None:
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit():
+        raise InputError(f"A Ray cluster's address is HOST:PORT, or auto; got {address!r}.")
+    try:
+        socket.create_connection((host, int(port)), ANSWER_SECONDS).close()
+    except OSError as error:
+        raise InputError(
+            f"No Ray cluster answers at {address} ({error.strerror or error}); start one there with: "
+            "ray start --head"
+        ) from None
