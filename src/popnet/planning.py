@@ -219,7 +219,8 @@ def plan_images(
     chosen, each = space(width), measured[width]
     recipes = fewest
     if not members:
-        while affordable(each, recipes + fewest) >= chosen.base.epochs:
+        # More epochs before more recipes: on Fashion-MNIST single nets had 7.5 % errors after 16, 6.4 % after 29.
+        while affordable(each, recipes + fewest) >= MOST_STRETCH * chosen.base.epochs:
             recipes += fewest
     epochs = int(np.clip(affordable(each, recipes), 1, MOST_STRETCH * chosen.base.epochs))
     if options.recipe is not None and "epochs" in options.recipe.model_fields_set:

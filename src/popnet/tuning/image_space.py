@@ -25,7 +25,8 @@ single pixels with 16 have 12.8, because epochs take twice as long.
 """
 
 MANY = 20_000
-"""Images from which on nets are trained without dropout by default."""
+"""Images from which on nets are trained without dropout (on Fashion-MNIST, 16 epochs, ten nets: 6.8 % errors without,
+7.5 with 0.1, 8.0 with 0.2)."""
 
 
 def base_recipe(
@@ -85,9 +86,11 @@ def image_space(
     dimensions = [
         Dimension("learning_rate", Log(0.5 * rate, 2.0 * rate), source="Smith and Topin 2019"),
         Dimension("weight_decay", Log(0.01, 0.2), source="Loshchilov and Hutter 2019"),
-        Dimension("dropout", Choice((0.0, 0.1, 0.2)), source="Tompson et al. 2015"),
         Dimension("ema", Choice((0.98, 0.99, 0.995)), source="Polyak and Juditsky 1992"),
     ]
+    if rows < MANY:
+        dropout = Choice((0.0, 0.1, 0.2))
+        dimensions.append(Dimension("dropout", dropout, source="Tompson et al. 2015"))
     for name in SEARCHED_STRENGTHS:
         if strength := getattr(base, name):
             around = Linear(0.6 * strength, 1.3 * strength)
@@ -95,7 +98,7 @@ def image_space(
     axes = {
         "learning_rate": tuple(r * rate for r in (0.5, 1.0, 2.0)),
         "weight_decay": (0.01, 0.05, 0.2),
-        "dropout": (0.0, 0.2),
+        **({"dropout": (0.0, 0.2)} if rows < MANY else {}),
     }
     fixed = frozenset(() if recipe is None else recipe.model_fields_set)
     return Space(base, tuple(dimensions), axes=axes).without(fixed)
