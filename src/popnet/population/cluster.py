@@ -139,13 +139,19 @@ class ClusterTrainer(Trainer):
             item = again.popleft() if again else next(waiting, None)
             if item is None:
                 break
+            expected += self._expected(item[1])
+            if items and expected > TASK_SECONDS:
+                again.appendleft(item)  # the others' results would wait for it
+                break
             items.append(item)
-            leg = item[1]
-            known = self.epoch_seconds(leg.member.recipe, leg.member.fold)
-            done = 0 if leg.start is None else len(leg.start.curves)
-            epochs = (leg.until or leg.member.recipe.epochs) - done
-            expected += np.inf if known is None else known * epochs
         return items
+
+    def _expected(self, leg: Leg) -> float:
+        """Return the seconds that a leg takes at most; infinite if none like it was trained."""
+        known = self.epoch_seconds(leg.member.recipe, leg.member.fold)
+        done = 0 if leg.start is None else len(leg.start.curves)
+        epochs = (leg.until or leg.member.recipe.epochs) - done
+        return np.inf if known is None else known * epochs
 
     def _results(
         self, task: Any, k: int, items: list[_Item], again: deque[_Item]
