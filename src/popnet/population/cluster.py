@@ -6,6 +6,7 @@ they come; an actor that dies loses the legs that it was at, which another one t
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import time
@@ -99,6 +100,7 @@ class ClusterTrainer(Trainer):
                     busy[task] = k, items
                 if not busy:
                     return
+                ended: list[Any] = []
                 try:
                     ended, _ = self._ray.wait(list(busy), timeout=0.2)
                 except KeyboardInterrupt:
@@ -216,14 +218,18 @@ def _connect(address: str | None, workers: int | None) -> tuple[Any, bool]:
         ) from None
     if ray.is_initialized():
         return ray, False
-    quiet = {"include_dashboard": False, "log_to_driver": False, "logging_level": "error"}
+    quiet: dict[str, Any] = {
+        "include_dashboard": False,
+        "log_to_driver": False,
+        "logging_level": logging.ERROR,
+    }
     if address is None:
         ray.init(num_cpus=workers or cores(), **quiet)
         return ray, True
     if address != "auto":
         _answers(address)
     try:
-        ray.init(address=address, log_to_driver=False, logging_level="error")
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except Exception as error:  # Ray has many
         why = str(error).splitlines()[0].rstrip(".")
         raise InputError(f"The Ray cluster at {address} cannot be used: {why}.") from None
