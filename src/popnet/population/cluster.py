@@ -211,7 +211,7 @@ class Worker:
 def _connect(address: str | None, workers: int | None) -> tuple[Any, bool]:
     """Return Ray, connected, and whether it was started here."""
     try:
-        import ray
+        import ray  # pyright: ignore[reportMissingImports] - an extra
     except ImportError:
         raise InputError(
             "--engine ray needs Ray; install it with: pip install 'popnet[ray]'."
