@@ -315,7 +315,8 @@ def test_a_row_a_member(fitted):
         ({"members": 0}, "members"),
         ({"folds": -1}, "folds"),
         ({"test_size": 1.0}, "test_size"),
-        ({"search": "tpe"}, "search"),
+        ({"search": "genetic"}, "search"),
+        ({"engine": "cloud"}, "engine"),
         ({"ensemble": "stack"}, "ensemble"),
     ],
 )

@@ -173,7 +173,7 @@ def test_broken_rows_stop_only_the_folds_that_have_them(population, table, folds
     def without(rows):
         return np.where(rows == 0, 1, rows)
 
-    some = [(without(folds[0][0]), without(folds[0][1])), folds[1]]
+    some = [(without(folds[0][0]), without(folds[0][1])), (folds[1][0].copy(), folds[1][1])]
     some[1][0][0] = 0
     clean = train_population(table, recipes=[BASE], folds=some, workers=1)
     numeric = table.features.numeric.copy()

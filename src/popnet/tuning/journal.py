@@ -185,9 +185,9 @@ class Journal:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def close(self) -> None:
-        """Let go of the folder, for a later run to continue; one in which nothing was begun is removed."""
+        """Let go of the folder, for a later run to continue; one in which nothing was trained is removed."""
         self._lock.release()
-        if not (self.folder / RUN).exists():
+        if not any((self.folder / MEMBERS).glob("*.npz")):
             shutil.rmtree(self.folder, ignore_errors=True)
 
     # --- files -----------------------------------------------------------------------------------
