@@ -125,11 +125,11 @@ def fit(
         tell(Progress("reading", note=note))
     reading = clock.elapsed()
     if journal is not None:
-        journal.same(_identity(table, target, options))
+        journal.same(_identity(table, options))
 
     job = _Job(table, metric, options, clock, tell, stop or threading.Event(), journal)
-    job.linear_members()
     try:
+        job.linear_members()
         job.train()
     finally:
         job.trainer.close()
@@ -143,9 +143,7 @@ def fit(
     )
 
 
-def _identity(
-    table: Prepared, target: str | Sequence[str] | None, options: Options
-) -> dict[str, Any]:
+def _identity(table: Prepared, options: Options) -> dict[str, Any]:
     """Return what makes a run the same run, by what people call it."""
     digest = hashlib.sha256()
     for part in (
@@ -317,7 +315,7 @@ class _Job:
         members, left = self.options.members, budget.finite(self.clock.left())
         self.tell(Progress("compiling", total=members, left=left, metric=self.metric.name))
         if self.table.encoder.image is None:
-            return plan_table(self.table, self.options, self.clock, self.trainer, self.tell)
+            return plan_table(self.table, self.options, self.trainer, self.tell)
         return plan_images(self.table, self.options, self.clock, self.trainer, self.tell, self.stop)
 
     def _let_go(self) -> None:

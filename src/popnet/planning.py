@@ -89,7 +89,6 @@ def seed_of(options: Options, recipe_id: int) -> int:
 def plan_table(
     prepared: Prepared,
     options: Options,
-    clock: budget.Clock,
     trainer: Trainer,
     tell: Callable[[Progress], None],
 ) -> Plan:

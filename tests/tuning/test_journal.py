@@ -150,14 +150,19 @@ def raise_after(journal: Journal, count: int = 2):
     return tell
 
 
-def test_time_that_was_used_counts(tmp_path):
-    folder = tmp_path / "run"
-    killed(folder, OPTIONS, 2)
+def aged(folder: Path, seconds: float) -> None:
+    """Make a killed run look as if it had taken so long."""
     for path in (folder / journals.MEMBERS).glob("*.npz"):
         with np.load(path) as arrays:
             content = dict(arrays)
         entry = json.loads(str(content.pop("entry")))
-        np.savez(path, entry=np.array(json.dumps({**entry, "seconds": 500.0})), **content)
+        np.savez(path, entry=np.array(json.dumps({**entry, "seconds": seconds})), **content)
+
+
+def test_time_that_was_used_counts(tmp_path):
+    folder = tmp_path / "run"
+    killed(folder, OPTIONS, 2)
+    aged(folder, 500.0)
     journal = Journal(folder, resume=True)
     assert journal.before == 500.0
     fitted = fit(TABLE, "y", OPTIONS, journal=journal)
@@ -168,11 +173,7 @@ def test_time_that_was_used_counts(tmp_path):
 def test_a_run_without_time_left_uses_what_it_had(tmp_path):
     folder, limited = tmp_path / "run", replace(OPTIONS, time_limit=1000.0)
     killed(folder, limited, 5)
-    for path in (folder / journals.MEMBERS).glob("*.npz"):
-        with np.load(path) as arrays:
-            content = dict(arrays)
-        entry = json.loads(str(content.pop("entry")))
-        np.savez(path, entry=np.array(json.dumps({**entry, "seconds": 5000.0})), **content)
+    aged(folder, 5000.0)
     fitted, trained = resumed(folder, limited)
     assert trained == 0
     assert len(fitted.results) == 6

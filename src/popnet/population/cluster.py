@@ -20,11 +20,9 @@ import numpy as np
 from popnet.cpu import cores
 from popnet.dataset import Dataset
 from popnet.errors import InputError
-from popnet.population.members import Leg, Member, Result
+from popnet.population.members import Item, Leg, Member, Result, as_legs
 from popnet.population.program import Arrays
 from popnet.population.train import CALL_SECONDS, Trainer
-from popnet.recipe import Recipe
-from popnet.shape import Shape
 from popnet.types import Array
 
 NAME = "ray"
@@ -38,8 +36,6 @@ ANSWER_SECONDS = 5.0
 
 MOST_DEATHS = 20
 """Actors that may die before a run is given up: then something is wrong with the members themselves, as memory."""
-
-_Item = tuple[int, Leg]
 
 
 class ClusterTrainer(Trainer):
@@ -69,7 +65,6 @@ class ClusterTrainer(Trainer):
         data = (arrays.train, None if same else arrays.valid, list(arrays.folds))
         self._data = self._ray.put(data)
         self._actors: list[Any] = []
-        self._seconds: dict[tuple[Shape, int], float] = {}
         self._deaths = 0
 
     @property
@@ -77,15 +72,11 @@ class ClusterTrainer(Trainer):
         """Members in training at once."""
         return self._count
 
-    def epoch_seconds(self, recipe: Recipe, fold: int) -> float | None:
-        """Return what an epoch of the last such member took; None if none was trained."""
-        return self._seconds.get(self._key(recipe, fold))
-
     def run(self, members: Iterable[tuple[int, Member | Leg]]) -> Iterator[tuple[int, Result]]:
         """Train members, or legs of them, as `Trainer.run` does."""
-        waiting = ((i, m if isinstance(m, Leg) else Leg(m)) for i, m in members)
-        again: deque[_Item] = deque()
-        busy: dict[Any, tuple[int, list[_Item]]] = {}
+        waiting = as_legs(members)
+        again: deque[Item] = deque()
+        busy: dict[Any, tuple[int, list[Item]]] = {}
         while len(self._actors) < self._count:
             self._actors.append(self._actor())
         idle = list(range(self._count))
@@ -133,9 +124,9 @@ class ClusterTrainer(Trainer):
     def _actor(self) -> Any:
         return self._ray.remote(**self._options)(Worker).remote(self._data)
 
-    def _next(self, again: deque[_Item], waiting: Iterator[_Item]) -> list[_Item]:
+    def _next(self, again: deque[Item], waiting: Iterator[Item]) -> list[Item]:
         """Return the legs of the next task: about `TASK_SECONDS` of them, lost ones first."""
-        items: list[_Item] = []
+        items: list[Item] = []
         expected = 0.0
         while len(items) < MOST_LEGS and expected < TASK_SECONDS:
             item = again.popleft() if again else next(waiting, None)
@@ -156,7 +147,7 @@ class ClusterTrainer(Trainer):
         return np.inf if known is None else known * epochs
 
     def _results(
-        self, task: Any, k: int, items: list[_Item], again: deque[_Item]
+        self, task: Any, k: int, items: list[Item], again: deque[Item]
     ) -> Iterator[tuple[int, Result]]:
         """Yield a task's results; if its actor has died, its legs are to be trained again."""
         try:
@@ -172,12 +163,8 @@ class ClusterTrainer(Trainer):
         for i, result in results:
             if result.epochs:
                 key = self._key(result.member.recipe, result.member.fold)
-                self._seconds[key] = result.seconds / result.epochs
+                self._epoch_seconds[key] = result.seconds / result.epochs
             yield i, result
-
-    def _key(self, recipe: Recipe, fold: int) -> tuple[Shape, int]:
-        shape = Shape.of(recipe, self.arrays.train)
-        return shape, self.arrays.steps(fold, shape)
 
     def _left(self) -> float | None:
         return None if self.deadline is None else self.remaining()
@@ -195,7 +182,7 @@ class Worker:
         self._trainer = Trainer(Arrays(train, valid or train, folds), workers=1)
 
     def train(
-        self, legs: list[_Item], seconds: float | None
+        self, legs: list[Item], seconds: float | None
     ) -> tuple[list[tuple[int, Result]], float]:
         """Train legs within some seconds; returns their results and what compiling took."""
         self._trainer.deadline = None if seconds is None else time.monotonic() + seconds

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -64,6 +65,15 @@ class Leg:
     member: Member
     until: int | None = None
     start: Pause | None = None
+
+
+Item = tuple[int, Leg]
+"""A leg and its member's number."""
+
+
+def as_legs(members: Iterable[tuple[int, Member | Leg]]) -> Iterator[Item]:
+    """Yield members as legs to their end, and legs as they are."""
+    return ((i, m if isinstance(m, Leg) else Leg(m)) for i, m in members)
 
 
 @dataclass(frozen=True)

@@ -27,10 +27,12 @@ from popnet.population.members import (
     PAUSED,
     RUNNING,
     STATUSES,
+    Item,
     Leg,
     Member,
     Pause,
     Result,
+    as_legs,
 )
 from popnet.recipe import Recipe
 from popnet.shape import Numbers, Shape
@@ -282,8 +284,12 @@ class Trainer:
 
     def epoch_seconds(self, recipe: Recipe, fold: int) -> float | None:
         """Return what the last epoch of such a member took on its worker; None if none was trained."""
+        return self._epoch_seconds.get(self._key(recipe, fold))
+
+    def _key(self, recipe: Recipe, fold: int) -> tuple[Shape, int]:
+        """Return what members have in common whose epochs take equally long: shape and steps."""
         shape = Shape.of(recipe, self.arrays.train)
-        return self._epoch_seconds.get((shape, self.arrays.steps(fold, shape)))
+        return shape, self.arrays.steps(fold, shape)
 
     # --- on a worker's thread -----------------------------------------------------------------------
 
@@ -299,7 +305,7 @@ class Trainer:
             shape = Shape.of(member.recipe, self.arrays.train)
             steps = self.arrays.steps(member.fold, shape)
 
-            def fits(item: _Item, shape: Shape = shape, steps: int = steps) -> bool:
+            def fits(item: Item, shape: Shape = shape, steps: int = steps) -> bool:
                 member = item[1].member
                 same_shape = Shape.of(member.recipe, self.arrays.train) == shape
                 return same_shape and self.arrays.steps(member.fold, shape) == steps
@@ -314,7 +320,7 @@ class Trainer:
             refused = 0 if begun else refused + 1
 
     def _bucket(
-        self, place: program.Place, shape: Shape, steps: int, lanes: int, waiting: list[_Item],
+        self, place: program.Place, shape: Shape, steps: int, lanes: int, waiting: list[Item],
         emit: Callable[[Any], None], closed: threading.Event,
     ) -> bool:  # fmt: skip
         """Train some members of one bucket, ``lanes`` at a time; a lane whose member ends takes the next.
@@ -420,24 +426,19 @@ class Trainer:
         return self._user_stop.is_set() or closed.is_set() or self.remaining() <= needed
 
 
-_Item = tuple[int, Leg]
-
-
 class _Source:
     """Members that wait for a worker; an iterator that several threads draw from."""
 
     def __init__(self, members: Iterable[tuple[int, Member | Leg]]) -> None:
-        self._iterator = ((i, m if isinstance(m, Leg) else Leg(m)) for i, m in members)
-        self._held: list[_Item] = []
+        self._iterator = as_legs(members)
+        self._held: list[Item] = []
         self._lock = threading.Lock()
 
-    def take(self) -> _Item | None:
+    def take(self) -> Item | None:
         with self._lock:
             return self._held.pop(0) if self._held else next(self._iterator, None)
 
-    def take_fitting(
-        self, fits: Callable[[_Item], bool], most: int, look: int = 1024
-    ) -> list[_Item]:
+    def take_fitting(self, fits: Callable[[Item], bool], most: int, look: int = 1024) -> list[Item]:
         """Take up to ``most`` members that fit, looking at no more than ``look`` of those that wait."""
         with self._lock:
             self._held += list(itertools.islice(self._iterator, max(0, look - len(self._held))))

@@ -13,6 +13,7 @@ from popnet.report.view.fields import foreign
 from popnet.report.view.ranking import recipes_by_score
 from popnet.report.view.scores import Scores
 from popnet.report.words import is_number
+from popnet.tuning.importance import spans_decades
 
 FEWEST, MOST_LINES, AXES, LABELS = 6, 200, 6, 8
 """Recipes from which on there is a picture, lines in it at most, settings with an axis, and names on one axis."""
@@ -74,7 +75,7 @@ def _axis(field: str, values: Sequence[Any]) -> dict[str, Any]:
     """Return an axis for a setting: by its number, its logarithm, or a place for each of its values."""
     numbers = [v for v in values if is_number(v) and not isinstance(v, bool)]
     if len(numbers) == len(values) and len(set(numbers)) > 3:
-        log = min(numbers) > 0 and max(numbers) >= 10 * min(numbers)
+        log = spans_decades(numbers)
         ends = [words.value(min(numbers)), words.value(max(numbers))]
         return _scale(field, min(numbers), max(numbers), log, ends)
     keys = {value_key(v): v for v in values}
