@@ -15,6 +15,8 @@ TIERS = (
         "errors",
         "types",
         "durations",
+        "memory",
+        "sizes",
         "strict_json",
         "cpu",
         "threads",

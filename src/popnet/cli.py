@@ -19,6 +19,7 @@ from popnet import strict_json
 from popnet._version import __version__
 from popnet.durations import seconds
 from popnet.errors import InputError, PopnetError
+from popnet.sizes import bytes_of
 
 if TYPE_CHECKING:
     from popnet.fit import Fitted
@@ -105,6 +106,7 @@ def fit(
     target: Annotated[list[str] | None, typer.Option("--target", "-t", help="Column to predict (repeat for several numbers); class folders need none.")] = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Model folder to write. [default: DATA's name + .popnet]")] = None,
     time_limit: Annotated[str | None, typer.Option(help="For example 90s, 5m, 1h; counts from the command's start.")] = None,
+    memory_limit: Annotated[str | None, typer.Option(help="For example 2GB, of the whole command. [default: 80 % of what is free]")] = None,
     members: Annotated[int | None, typer.Option(help="Nets to train, whole recipes of a net a fold. [default: 40, or what the time allows]")] = None,
     search: Annotated[str, typer.Option(help="How recipes are chosen: random, sobol, grid, halving (a race), tpe, or optuna:SAMPLER.")] = "random",
     storage: Annotated[str | None, typer.Option(help="Optuna storage that keeps the study of tpe or a sampler, as sqlite:///study.db.")] = None,
@@ -155,7 +157,8 @@ def fit(
     from popnet.tuning.journal import Journal
 
     options = Options(
-        task=task.value if task else None, time_limit=limit, members=members, folds=folds,
+        task=task.value if task else None, time_limit=limit, folds=folds, members=members,
+        memory_limit=None if memory_limit is None else bytes_of(memory_limit),
         search=search, storage=storage, ensemble=ensemble.value, metric=metric,
         recipe=own.fix(Recipe.load(recipe) if recipe else None, own.settings(fix or (), "--fix")),
         ranges=own.merged(space, set_ or ()), test_size=test_size, weight=weight, group=group,

@@ -28,6 +28,7 @@ from popnet.fit import fit, relabelled
 from popnet.model import check_output
 from popnet.options import Options
 from popnet.recipe import Recipe
+from popnet.sizes import bytes_of
 from popnet.tuning import own
 from popnet.types import Array
 
@@ -44,6 +45,7 @@ class _Estimator(BaseEstimator):
         self,
         *,
         time_limit: float | str | None = None,
+        memory_limit: float | str | None = None,
         members: int | None = None,
         folds: int | None = None,
         search: str = "random",
@@ -58,6 +60,7 @@ class _Estimator(BaseEstimator):
         workers: int | None = None,
     ) -> None:
         self.time_limit = time_limit
+        self.memory_limit = memory_limit
         self.members = members
         self.folds = folds
         self.search = search
@@ -143,8 +146,12 @@ class _Estimator(BaseEstimator):
             from popnet.durations import seconds
 
             limit = seconds(limit)
+        memory = self.memory_limit
+        if isinstance(memory, str):
+            memory = bytes_of(memory)
         options = Options(
-            task=task, time_limit=limit, members=self.members, folds=self.folds, search=self.search,
+            task=task, time_limit=limit, memory_limit=memory, members=self.members, folds=self.folds,
+            search=self.search,
             ensemble=self.ensemble, metric=self.metric, recipe=self.recipe, test_size=self.test_size,
             ranges=own.dimensions(self.space or {}),
             weight=WEIGHT if sample_weight is not None else None, seed=self.seed, workers=self.workers,
@@ -207,6 +214,8 @@ class Classifier(ClassifierMixin, _Estimator):
     time_limit : float or str, default=None
         Seconds (or ``"5m"``) that `fit` may take, compilation included. None: no limit; the result then depends on
         the data, the parameters and the seed alone.
+    memory_limit : float or str, default=None
+        Bytes (or ``"2GB"``) that the process may take, all included. None: 80 % of what is free.
     members : int, default=None
         Nets to train. None: 40, or as many as the time limit allows.
     folds : int, default=None

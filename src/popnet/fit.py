@@ -18,6 +18,7 @@ from popnet.data.images.pictures import Pictures
 from popnet.data.images.read import is_image_source
 from popnet.data.read import read_table
 from popnet.errors import InputError
+from popnet.memory import COMPILING, Memory, used
 from popnet.model import Model
 from popnet.options import DEFAULTS, Options
 from popnet.planning import Plan, pilot_fold, plan_images, plan_table, seed_of
@@ -30,6 +31,7 @@ from popnet.prepare.prepared import Prepared
 from popnet.prepare.table import prepare_table
 from popnet.progress import Progress
 from popnet.recipe import Recipe
+from popnet.sizes import words
 from popnet.tuning import budget, strategies
 from popnet.tuning.importance import importance
 from popnet.tuning.journal import Journal
@@ -40,6 +42,12 @@ from popnet.types import Array
 
 LINEAR_MEMBER_ROWS = 20_000
 """Up to so many training rows the linear model is also trained on each fold and may join the ensemble."""
+
+FEWEST_CANDIDATES = 10
+"""Recipes that are kept, too, when memory is short."""
+
+MARGIN = 0.1
+"""Memory is short when less than this share of its limit is left."""
 
 MOST_CANDIDATES = 100
 """Recipes that are kept for the ensemble, the best by score; the others' weights and predictions are let go."""
@@ -114,9 +122,12 @@ def fit(
     before = 0.0 if journal is None else journal.before
     began = (time.monotonic() if began is None else began) - before
     clock = budget.Clock(began, options.time_limit)
+    memory = Memory(options.memory_limit)
     tell = on_progress or (lambda _: None)
     tell(Progress("reading", left=budget.finite(clock.left())))
     table = prepare(source, target, options, tell, clock)
+    if options.memory_limit is not None:
+        _enough(memory)
     task = table.schema.target.task
     metric = metrics.choose(options.metric, task, len(table.schema.target.names))
     if options.ensemble == "vote" and task == "regression":
@@ -127,7 +138,7 @@ def fit(
     if journal is not None:
         journal.same(_identity(table, options))
 
-    job = _Job(table, metric, options, clock, tell, stop or threading.Event(), journal)
+    job = _Job(table, metric, options, clock, tell, stop or threading.Event(), journal, memory)
     try:
         job.linear_members()
         job.train()
@@ -155,7 +166,7 @@ def _identity(table: Prepared, options: Options) -> dict[str, Any]:
     chosen = {
         f"--{f.name.replace('_', '-')}": getattr(options, f.name)
         for f in fields(options)
-        if f.name not in ("workers", "engine", "ranges", "recipe", "task")
+        if f.name not in ("workers", "engine", "memory_limit", "ranges", "recipe", "task")
     }
     return {
         "popnet's version": __version__,
@@ -165,6 +176,16 @@ def _identity(table: Prepared, options: Options) -> dict[str, Any]:
         "the recipe": None if options.recipe is None else options.recipe.model_dump(exclude_unset=True),
         **chosen,
     }  # fmt: skip
+
+
+def _enough(memory: Memory) -> None:
+    """Refuse to train where reading has left too little of the memory limit for it."""
+    if not memory.room_for(COMPILING):
+        raise InputError(
+            f"The data takes {words(used())} once it is read, and compiling a net {words(COMPILING)} more: a memory "
+            f"limit of {words(memory.limit)} is too little; give at least {words(1.1 * (used() + COMPILING))}, or "
+            "fewer rows."
+        )
 
 
 def prepare(
@@ -238,7 +259,9 @@ class _Job:
     def __init__(
         self, table: Prepared, metric: metrics.Metric, options: Options, clock: budget.Clock,
         tell: Callable[[Progress], None], stop: threading.Event, journal: Journal | None = None,
+        memory: Memory | None = None,
     ) -> None:  # fmt: skip
+        self.memory = memory or Memory()
         self.table, self.metric, self.options, self.clock, self.tell = (
             table,
             metric,
@@ -256,6 +279,7 @@ class _Job:
             deadline=clock.training_deadline(self.finishing),
             workers=options.workers,
             stop=stop,
+            memory=self.memory,
         )
         self.candidates: dict[int, Candidate] = {}
         self.results: dict[int, Result] = {}
@@ -319,9 +343,12 @@ class _Job:
         return plan_images(self.table, self.options, self.clock, self.trainer, self.tell, self.stop)
 
     def _let_go(self) -> None:
-        """Forget the worst recipe's weights and predictions if there are very many recipes."""
+        """Forget the worst recipe's weights and predictions if there are very many recipes, or memory is short."""
         there = [c for c in self.scores if c in self.candidates]
-        if len(there) <= MOST_CANDIDATES:
+        short = len(there) > FEWEST_CANDIDATES and not self.memory.room_for(
+            MARGIN * self.memory.limit
+        )
+        if len(there) <= MOST_CANDIDATES and not short:
             return
         worst = min if self.metric.greater_is_better else max
         gone = self.candidates.pop(worst(there, key=lambda c: (self.scores[c], c)))
@@ -429,6 +456,11 @@ class _Job:
         if self.trainer.interrupted and self.candidates:
             warnings.append(
                 "training was interrupted; the model is made of the members that had ended"
+            )
+        if self.trainer.out_of_memory:
+            warnings.append(
+                f"training ended early, at the memory limit of {words(self.memory.limit)}; give a greater "
+                "--memory-limit, or fewer --workers"
             )
         constant = scored["baselines"].get("constant", {}).get(self.metric.name, np.nan)
         if self.metric.loss_of(scored["score"]) >= self.metric.loss_of(constant):

@@ -21,6 +21,8 @@ class Options:
     Attributes:
         task: ``binary``, ``multiclass`` or ``regression``; None detects it from the target.
         time_limit: seconds from the start of the command, all included; None for no limit.
+        memory_limit: bytes of this process, all included; None for 80 % of what is free at the start. A limit has
+            nothing to say about a cluster's other machines.
         members: nets to train, rounded up to whole recipes (each is trained on every fold); None for 40, or for as
             many as the time limit allows.
         folds: of the cross-validation; None chooses by the number of rows; 1 holds out a fifth.
@@ -50,6 +52,7 @@ class Options:
 
     task: str | None = None
     time_limit: float | None = None
+    memory_limit: float | None = None
     members: int | None = None
     folds: int | None = None
     search: str = "random"
@@ -77,6 +80,8 @@ class Options:
         """Raise `InputError` for the first impossible value, named."""
         if self.time_limit is not None and not self.time_limit > 0:
             raise InputError(f"The time limit must be above 0 seconds; got {self.time_limit:g}.")
+        if self.memory_limit is not None and not self.memory_limit > 0:
+            raise InputError("The memory limit must be above 0.")
         for name, least in (("members", 1), ("folds", 1), ("workers", 1), ("tta", 1)):
             value = getattr(self, name)
             if value is not None and value < least:

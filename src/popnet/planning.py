@@ -12,6 +12,7 @@ import numpy as np
 
 from popnet import keys
 from popnet.dataset import Dataset, Images
+from popnet.memory import Memory
 from popnet.nn import net
 from popnet.options import Options
 from popnet.population.members import Member
@@ -30,6 +31,9 @@ from popnet.types import Array
 
 PILOT_SECONDS = 2.0
 """Epochs shorter than this are timed twice before a run under a time limit is planned."""
+
+SHAPES_BYTES = 1e9
+"""With less memory left than this, all nets of a table have one shape: each shape has programs of its own."""
 
 PILOT_IMAGES = 1024
 """Images of the trainings that time a net."""
@@ -96,6 +100,8 @@ def plan_table(
     rows, folds = max(len(f.train) for f in prepared.folds), len(prepared.folds)
     limit, members = options.time_limit, options.members
     shapes = 3 if limit is None or limit >= 90 else 2 if limit >= 45 else 1
+    if not trainer.memory.room_for(SHAPES_BYTES):
+        shapes = 1
     space = default_space(prepared.data, rows, options.recipe, shapes).having(options.ranges)
     Shape.of(space.base, prepared.data)  # refuses a recipe that is not for tables
     grid, points = options.search == "grid", []
@@ -183,7 +189,7 @@ def plan_images(
     rows = max(len(f.train) for f in prepared.folds)
     # A recipe that does not fit the images is refused before anything is trained.
     Shape.of(image_space(images.size, rows, IMAGE_WIDTH, {}, options.recipe).base, prepared.data)
-    policy, record = _policy(prepared, options, clock, tell, stop)
+    policy, record = _policy(prepared, options, clock, tell, stop, trainer.memory)
     folds = len(prepared.folds)
 
     def space(width: int) -> Space:
@@ -267,6 +273,7 @@ def _policy(
     clock: budget.Clock,
     tell: Callable[[Progress], None],
     stop: threading.Event,
+    memory: Memory,
 ) -> tuple[dict[str, float], dict[str, Any] | None]:
     """Return the fields of the transformations that are used, and what was found about them."""
     images = prepared.data.features
@@ -286,7 +293,7 @@ def _policy(
 
     found = augmentation.check(
         prepared.data, prepared.train, seed=options.seed, deadline=deadline, workers=options.workers,
-        stop=stop, on_progress=progress,
+        stop=stop, on_progress=progress, memory=memory,
     )  # fmt: skip
     if found is None:
         return standard, None

@@ -20,6 +20,7 @@ import numpy as np
 from popnet.cpu import cores
 from popnet.dataset import Dataset
 from popnet.errors import InputError
+from popnet.memory import Memory
 from popnet.population.members import Item, Leg, Member, Result, as_legs
 from popnet.population.program import Arrays
 from popnet.population.train import CALL_SECONDS, Trainer
@@ -45,6 +46,7 @@ class ClusterTrainer(Trainer):
         arrays: the data.
         deadline, stop: as of `Trainer`. What is in training when ``stop`` is set is lost.
         workers: actors; None for all that the cluster has room for.
+        memory: of this process; actors keep the default limit of their machines.
         address: of a cluster that is there, ``HOST:PORT`` or ``auto``; None starts one on this machine.
 
     Raises:
@@ -53,9 +55,9 @@ class ClusterTrainer(Trainer):
 
     def __init__(
         self, arrays: Arrays, deadline: float | None = None, workers: int | None = None,
-        stop: Event | None = None, address: str | None = None,
+        stop: Event | None = None, memory: Memory | None = None, address: str | None = None,
     ) -> None:  # fmt: skip
-        super().__init__(arrays, deadline, 1, stop)
+        super().__init__(arrays, deadline, 1, stop, memory)
         self._ray, self._ours = _connect(address, workers)
         resources = self._ray.cluster_resources()
         gpus, cpus = (int(resources.get(kind, 0)) for kind in ("GPU", "CPU"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from threading import Event
 
 from popnet.errors import InputError, closest
+from popnet.memory import Memory
 from popnet.population.program import Arrays
 from popnet.population.train import Trainer
 
@@ -25,20 +26,21 @@ def make(
     deadline: float | None = None,
     workers: int | None = None,
     stop: Event | None = None,
+    memory: Memory | None = None,
 ) -> Trainer:
     """Return a trainer; see `Trainer` for the arguments.
 
     Args:
         engine: ``local``; ``ray`` for a cluster that is started on this machine; ``ray:HOST:PORT`` or ``ray:auto`` for
             one that is there.
-        arrays, deadline, workers, stop: as of `Trainer`.
+        arrays, deadline, workers, stop, memory: as of `Trainer`.
 
     Raises:
         InputError: there is no such engine, Ray is not installed, or no cluster answers.
     """
     check(engine)
     if engine == LOCAL:
-        return Trainer(arrays, deadline, workers, stop)
+        return Trainer(arrays, deadline, workers, stop, memory)
     from popnet.population.cluster import ClusterTrainer
 
-    return ClusterTrainer(arrays, deadline, workers, stop, engine.partition(":")[2] or None)
+    return ClusterTrainer(arrays, deadline, workers, stop, memory, engine.partition(":")[2] or None)

@@ -19,6 +19,7 @@ import numpy as np
 
 from popnet.dataset import Dataset
 from popnet.errors import InputError
+from popnet.memory import Memory
 from popnet.nn import net
 from popnet.population import epoch, program
 from popnet.population.members import (
@@ -179,9 +180,11 @@ class Trainer:
         deadline: moment of ``time.monotonic()`` at which members are interrupted; None for never.
         workers: as in `train_population`.
         stop: when set, members are interrupted as at the deadline; one's own by default.
+        memory: the limit at which members are interrupted; None for the default one.
 
     Attributes:
         interrupted: whether `stop`, or Ctrl-C, ended a run.
+        out_of_memory: whether the memory limit ended a run.
         compile_seconds: spent compiling, summed over workers.
     """
 
@@ -191,8 +194,11 @@ class Trainer:
         deadline: float | None = None,
         workers: int | None = None,
         stop: threading.Event | None = None,
+        memory: Memory | None = None,
     ) -> None:
         self.arrays, self.deadline = arrays, deadline
+        self.memory = memory or Memory()
+        self.out_of_memory = False
         self.places = program.places(workers)
         self.compile_seconds = 0.0
         self._epoch_seconds: dict[tuple[Shape, int], float] = {}
@@ -272,8 +278,8 @@ class Trainer:
             closed.set()
 
     def over(self) -> bool:
-        """Return whether no more is to be trained: the deadline has passed, or it was stopped."""
-        return self._user_stop.is_set() or self.remaining() <= 0
+        """Return whether no more is to be trained: the time or the memory is over, or it was stopped."""
+        return self._user_stop.is_set() or self.out_of_memory or self.remaining() <= 0
 
     def untrained(self, member: Member) -> Result:
         """Return the result of a member that was never started."""
@@ -415,15 +421,23 @@ class Trainer:
         with self._lock:
             lock = self._compiling.setdefault((shape, lanes), threading.Lock())
         with lock:  # waiting for the first one's program is not compiling
-            began = time.perf_counter()
             made = program.Program(shape, self.arrays, place.device, lanes)
-            made.compile(state, numbers)
+            with self.memory.compiling():
+                began = time.perf_counter()
+                made.compile(state, numbers)
             with self._lock:
                 self.compile_seconds += time.perf_counter() - began
         return made
 
     def _over(self, closed: threading.Event, needed: float = 0.0) -> bool:
-        return self._user_stop.is_set() or closed.is_set() or self.remaining() <= needed
+        if not self.memory.room_for(0):
+            self.out_of_memory = True
+        return (
+            self._user_stop.is_set()
+            or closed.is_set()
+            or self.out_of_memory
+            or self.remaining() <= needed
+        )
 
 
 class _Source:

@@ -16,6 +16,7 @@ import numpy as np
 from popnet import keys
 from popnet.dataset import Dataset, Images
 from popnet.errors import InputError, closest
+from popnet.memory import Memory
 from popnet.population.members import Member
 from popnet.population.predict import Net, predict
 from popnet.population.program import Arrays
@@ -176,6 +177,7 @@ def check(
     workers: int | None = None,
     stop: threading.Event | None = None,
     on_progress: Callable[[int, int], None] | None = None,
+    memory: Memory | None = None,
 ) -> Check | None:
     """Train twins and compare them.
 
@@ -191,6 +193,7 @@ def check(
         workers: threads.
         stop: when set, training ends as at the deadline.
         on_progress: called with the members trained and their number.
+        memory: the limit at which training ends; None for the default one.
 
     Returns:
         What was found, of the pairs that were through; None if fewer than two were.
@@ -213,7 +216,7 @@ def check(
     members = [
         Member(r, int(keys.key(seed, "twin", k)), k) for k in range(len(folds)) for r in recipes
     ]
-    trainer = Trainer(Arrays(small, small, folds), deadline=deadline, workers=workers, stop=stop)
+    trainer = Trainer(Arrays(small, small, folds), deadline, workers, stop, memory)
 
     def trained(members: list[Member], before: int, total: int) -> dict[int, _Losses]:
         losses: dict[int, _Losses] = {}
