@@ -60,7 +60,8 @@ def fit(
         kill_after: seconds; None for never.
         cache: folder of compiled programs; None for the usual one.
     """
-    command = [sys.executable, "-m", "popnet", "fit", str(data), "--target", target, "--out", str(out), "--json"]  # fmt: skip
+    command = [sys.executable, "-m", "popnet", "fit", str(data), "--target", target]
+    command += ["--out", str(out), "--json"]
     environment = {**os.environ, **({} if cache is None else {"POPNET_CACHE": str(cache)})}
     began = time.perf_counter()
     process = subprocess.Popen(
@@ -179,7 +180,7 @@ def kills(folder: Path, count: int, seed: int) -> list[list[str]]:
 HEADS: dict[str, Sequence[str]] = {
     "time": ("table (rows)", "limit", "took", "kept", "members", "accuracy", "of a constant", "peak memory"),
     "memory": ("table (rows)", "limit", "peak", "kept", "members", "accuracy", "took"),
-    "kills": ("search", "kills", "had begun to train", "same weights", "undisturbed", "killed and resumed took more by"),
+    "kills": ("search", "kills", "had begun to train", "same weights", "undisturbed", "both parts took more by"),
 }  # fmt: skip
 
 
