@@ -217,6 +217,10 @@ def test_rows_without_a_target_are_left_out_and_counted(shell):
 OPTIONS = {
     "negative limit": ("--time-limit -5m", ["-5m"]),
     "limit 0": ("--time-limit 0", ["time limit", "above 0"]),
+    "memory without a unit": ("--memory-limit 4", ["'4'", "4GB"]),
+    "memory in words": ("--memory-limit much", ["'much'", "500MB"]),
+    "memory 0": ("--memory-limit 0GB", ["memory limit", "above 0"]),
+    "too little memory": ("--memory-limit 50MB", ["50 MB is too little", "give at least"]),
     "limit in words": ("--time-limit soon", ["'soon'", "time limit"]),
     "no members": ("--members 0", ["members", "at least 1"]),
     "negative members": ("--members -3", ["members", "-3"]),
