@@ -1,12 +1,13 @@
 """Do limits hold, and does a run that was killed end in the same model?
 
-    python -m benchmarks.limits [--parts time,memory,kills] [--kills 20] [--seed 0] [--markdown FILE]
+    python -m benchmarks.limits [--parts time,memory,kills,workers] [--kills 20] [--seed 0] [--markdown FILE]
 
 Everything is measured of ``popnet fit`` as a whole process, from its start to its end. Time limits of 10 s, 30 s and
 2 minutes on a small table (phoneme), a middle one (adult) and one of 500,000 made rows; a limit is kept if the process
 ends within 5 % or 5 s more and leaves a model. A memory limit of 1 GB on the largest, with no program compiled before.
 Kills: ``kill -9`` at random moments of a run that ends by its number of members, each followed by ``--resume``; the
-weights file must be that of the undisturbed run, byte for byte.
+weights file must be that of the undisturbed run, byte for byte. Workers: a local Ray cluster (extra ``ray``) of 2 and
+of 4 actors, one of them killed in the middle; every member must be the one that was trained without Ray, bit for bit.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import argparse
 import hashlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -177,17 +179,67 @@ def kills(folder: Path, count: int, seed: int) -> list[list[str]]:
     return lines
 
 
+def workers() -> list[list[str]]:
+    """Train members on 2 and 4 actors, one of which is killed; return a line for each."""
+    import jax
+    import ray
+
+    from popnet import Dataset, Recipe
+    from popnet.population import engines
+    from popnet.population.members import Member, Result
+    from popnet.population.program import Arrays
+
+    train, test = load(KILLED_TABLE)
+    rows = pd.concat([train, test])
+    X = rows.drop(columns=KILLED_TABLE.target).to_numpy(float)
+    X = (X - X.mean(0)) / X.std(0)
+    data = Dataset.from_arrays(X, rows[KILLED_TABLE.target].to_numpy(), "binary")
+    order = np.random.default_rng(0).permutation(len(X))
+    half = len(X) // 2
+    arrays = Arrays(data, data, [(order[:half], order[half:]), (order[half:], order[:half])])
+    recipes = [Recipe(depth=2, width=w, epochs=60, patience=60) for w in (32, 64)]
+    members = [Member(r, s, f) for r in recipes for s in range(10) for f in range(2)]
+
+    def equal(a: Result, b: Result) -> bool:
+        pairs = zip(jax.tree.leaves(a.parameters), jax.tree.leaves(b.parameters), strict=True)
+        return a.best_score == b.best_score and all(np.array_equal(x, y) for x, y in pairs)
+
+    began = time.perf_counter()
+    local = dict(engines.make("local", arrays).run(enumerate(members)))
+    lines = [["local", "", f"{len(local)}", "", "", f"{time.perf_counter() - began:.1f} s"]]
+    for count in (2, 4):
+        began = time.perf_counter()
+        trainer = engines.make("ray", arrays, workers=count)
+        list(trainer.run(enumerate(members[:1])))  # actors begin with the first run
+        victim = ray.get(trainer._actors[-1].process.remote())  # pyright: ignore
+        found: dict[int, Result] = {}
+        for i, result in trainer.run(enumerate(members)):
+            found[i] = result
+            if len(found) == len(members) // 4:
+                os.kill(victim, signal.SIGKILL)
+        deaths = trainer._deaths  # pyright: ignore
+        trainer.close()
+        same = sum(equal(found[i], local[i]) for i in found)
+        lines.append([
+            f"Ray, {count} workers", "1", f"{len(found)}", f"{same}", f"{deaths}",
+            f"{time.perf_counter() - began:.1f} s",
+        ])  # fmt: skip
+        print(lines[-1], file=sys.stderr, flush=True)
+    return lines
+
+
 HEADS: dict[str, Sequence[str]] = {
     "time": ("table (rows)", "limit", "took", "kept", "members", "accuracy", "of a constant", "peak memory"),
     "memory": ("table (rows)", "limit", "peak", "kept", "members", "accuracy", "took"),
     "kills": ("search", "kills", "had begun to train", "same weights", "undisturbed", "both parts took more by"),
+    "workers": ("engine", "killed", "members", "the same bit for bit", "deaths noticed", "took"),
 }  # fmt: skip
 
 
 def main() -> None:
     """Measure the parts asked for and print their tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--parts", default="time,memory,kills")
+    parser.add_argument("--parts", default="time,memory,kills,workers")
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0, help="of the moments of the kills")
     parser.add_argument("--markdown", type=Path, help="also write the tables to this file")
@@ -206,6 +258,8 @@ def main() -> None:
                 lines = times(folder, large)
             elif part == "memory":
                 lines = memory(folder, large)
+            elif part == "workers":
+                lines = workers()
             else:
                 lines = kills(folder, args.kills, args.seed)
             texts.append(markdown(HEADS[part], lines))
