@@ -13,6 +13,7 @@ import polars as pl
 import pytest
 
 from popnet import Recipe, memory
+from popnet.data.images.read import read_images
 from popnet.errors import InputError
 from popnet.fit import Fitted, Options, Progress, fit, prepare
 from popnet.population.program import Program
@@ -444,6 +445,27 @@ def test_a_grid_is_trained_whole_and_said_before_how_large_it_is_and_how_long_it
     assert len(members) == 14
     pairs = {(m["recipe"]["dropout"], m["recipe"]["weight_decay"]) for m in members}
     assert pairs >= {(d, w) for d in (0.0, 0.2, 0.4) for w in (0.01, 0.1)}
+
+
+def test_a_grid_of_images_is_trained_whole_and_said_before_too():
+    notes = []
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (60, 8, 8, 1), dtype=np.uint8)
+    images = read_images(pixels, need_labels=False)
+    images = replace(images, labels=(np.arange(60) % 2).tolist(), label_name="class")
+    options = Options(
+        folds=2, workers=1, search="grid", augment="none",
+        ranges=own.dimensions({"weight_decay": [0.01, 0.1], "ema": [0.9, 0.98]}),
+        recipe=Recipe(kind="conv", depth=1, width=4, stages=1, epochs=1, patience=1, patch=1),
+    )  # fmt: skip
+    fitted = fit(images, None, options, on_progress=lambda p: notes.append(p.note))
+    [said] = [n for n in notes if "grid" in n]
+    assert said.startswith(
+        "the grid has 4 recipes, beside the default one; 10 nets are to be trained, at most about"
+    )
+    found = [(m["recipe"]["weight_decay"], m["recipe"]["ema"]) for m in fitted.facts["members"]]
+    assert len(found) == 10
+    assert set(found) >= {(d, e) for d in (0.01, 0.1) for e in (0.9, 0.98)}
 
 
 def test_tpe_asks_optuna(tmp_path):

@@ -104,18 +104,15 @@ def plan_table(
         shapes = 1
     space = default_space(prepared.data, rows, options.recipe, shapes).having(options.ranges)
     Shape.of(space.base, prepared.data)  # refuses a recipe that is not for tables
-    grid, points = options.search == "grid", []
-    if members is None and limit is None and not grid:
+    grid = _Grid.of(space, options, folds)
+    if members is None and limit is None and grid is None:
         members = budget.DEFAULT_MEMBERS
     recipes = None if members is None else -(-members // folds)
-    nets = 0
-    if grid:
-        points = list(space.grid())
-        whole = len(points) + (space.base not in points)
-        recipes = min(whole, recipes or whole)
-        nets = recipes * folds
+    if grid is not None:
+        recipes = grid.recipes
     epochs = space.base.epochs
-    seconds = _epoch_seconds(space, options, trainer) if grid or limit is not None else None
+    timed = grid is not None or limit is not None
+    seconds = _epoch_seconds(space, options, trainer) if timed else None
     if seconds is not None and limit is not None:
         epochs = min(
             epochs,
@@ -123,11 +120,9 @@ def plan_table(
                 epochs, seconds, trainer.remaining(), trainer.workers, folds, members
             ),
         )
-    if grid:
-        beside = "" if space.base in points else ", beside the default one"
-        note = f"the grid has {len(points):,} recipes{beside}; "
-        note += _takes(nets, epochs, seconds, trainer.workers)
-        tell(Progress("planning", note=note))
+    if grid is not None:
+        each = None if seconds is None else epochs * seconds
+        tell(Progress("planning", note=grid.words(folds, each, trainer.workers)))
     return Plan(space, recipes, epochs)
 
 
@@ -147,14 +142,40 @@ def _epoch_seconds(space: Space, options: Options, trainer: Trainer) -> float | 
     return float(np.mean(seconds)) if seconds else None
 
 
-def _takes(nets: int, epochs: int, seconds: float | None, workers: int) -> str:
-    """Return what training takes: nets, and the time if none stops early."""
-    text = f"{nets:,} nets are to be trained"
-    if seconds is None:
-        return text
-    return (
-        f"{text}, at most about {time_text(nets * epochs * seconds / workers)} if none stops early"
-    )
+@dataclass(frozen=True)
+class _Grid:
+    """A grid that is to be trained.
+
+    Attributes:
+        points: of the full factorial.
+        beside: whether the default recipe, which is trained first, is none of them.
+        recipes: to train, fewer if fewer members were asked for.
+    """
+
+    points: int
+    beside: bool
+    recipes: int
+
+    @classmethod
+    def of(cls, space: Space, options: Options, folds: int) -> _Grid | None:
+        """Return the grid of a space, None if another search was chosen."""
+        if options.search != "grid":
+            return None
+        points = list(space.grid())
+        beside = space.base not in points
+        whole = len(points) + beside
+        asked = whole if options.members is None else -(-options.members // folds)
+        return cls(len(points), beside, min(whole, asked))
+
+    def words(self, folds: int, seconds: float | None, workers: int) -> str:
+        """Return how large it is and how long it takes, if a net takes so many seconds."""
+        beside = ", beside the default one" if self.beside else ""
+        nets = self.recipes * folds
+        text = f"the grid has {self.points:,} recipes{beside}; {nets:,} nets are to be trained"
+        if seconds is None:
+            return text
+        longest = time_text(nets * seconds / workers)
+        return f"{text}, at most about {longest} if none stops early"
 
 
 # --- images ----------------------------------------------------------------------------------------
@@ -196,22 +217,34 @@ def plan_images(
         found = image_space(images.size, rows, width, policy, options.recipe)
         return found.having(options.ranges)
 
-    if options.time_limit is None:
-        wanted = -(-(options.members or IMAGE_MEMBERS) // folds)
-        base = space(IMAGE_WIDTH)
-        return Plan(base, wanted, base.base.epochs, check=record)
-    tell(Progress("planning", left=budget.finite(clock.left())))
     workers = trainer.workers
 
     def time_of(width: int) -> float:
         return _image_seconds(space(width).base, prepared, options, trainer)
+
+    def tell_grid(width: int, epochs: int, seconds_per_image: float) -> None:
+        grid = _Grid.of(space(width), options, folds)
+        if grid is not None:
+            each = epochs * rows * seconds_per_image
+            tell(Progress("planning", note=grid.words(folds, each, workers)))
+
+    members = options.members
+    grid = _Grid.of(space(IMAGE_WIDTH), options, folds)
+    if grid is not None:
+        members = grid.recipes * folds
+    if options.time_limit is None:
+        wanted = -(-(members or IMAGE_MEMBERS) // folds)
+        base = space(IMAGE_WIDTH)
+        if grid is not None:
+            tell_grid(IMAGE_WIDTH, base.base.epochs, time_of(IMAGE_WIDTH))
+        return Plan(base, wanted, base.base.epochs, check=record)
+    tell(Progress("planning", left=budget.finite(clock.left())))
 
     def affordable(seconds_per_image: float, recipes: int) -> float:
         """Return the epochs that so many recipes can have."""
         rounds = -(-recipes * folds // workers)
         return SAFETY * trainer.remaining() / (rounds * rows * seconds_per_image)
 
-    members = options.members
     fewest = -(-members // folds) if members else budget.fewest_recipes(folds, workers)
     measured = {IMAGE_WIDTH: time_of(IMAGE_WIDTH)}
     width = IMAGE_WIDTH
@@ -230,6 +263,7 @@ def plan_images(
     epochs = int(np.clip(affordable(each, recipes), 1, MOST_STRETCH * chosen.base.epochs))
     if options.recipe is not None and "epochs" in options.recipe.model_fields_set:
         epochs = min(epochs, chosen.base.epochs)
+    tell_grid(width, epochs, each)
     # The machine may be faster or slower than it was measured to be.
     return Plan(chosen, recipes if members else None, epochs, paced=not members, check=record)
 
