@@ -291,7 +291,7 @@ def augment(
     check: Annotated[bool, typer.Option("--check", help="Train twins with and without each transformation: which keep the class?")] = False,
     target: Annotated[str | None, typer.Option("--target", "-t", help="Label column of a table of paths.")] = None,
     pairs: Annotated[int, typer.Option(min=2, help="Pairs of twins for each transformation.")] = 4,
-    only: Annotated[list[str] | None, typer.Option(help="Transformation to check, as reflection (repeatable). [default: all]")] = None,
+    only: Annotated[list[str] | None, typer.Option(help="Transformation to check, as reflection, or several at once, as reflection+zoomed_crop (repeatable). [default: all]")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Steps of a twin's training; what helps against over-fitting needs many. [default: 800]")] = None,
     train: Annotated[int | None, typer.Option(min=2, help="Images that a twin trains on. [default: 600]")] = None,
     time_limit: Annotated[str | None, typer.Option(help="Of the check, for example 5m.")] = None,

@@ -49,6 +49,18 @@ def test_some_transformations_can_be_asked_for_with_more_steps():
     assert found.recipe.epochs == 16
     with pytest.raises(InputError, match="Did you mean 'rotation'"):
         augmentation.check(bars(60), np.arange(60), only=["rotations"])
+    with pytest.raises(InputError, match=r"'shears'.*Did you mean 'shear'"):
+        augmentation.check(bars(60), np.arange(60), only=["rotation+shears"])
+
+
+def test_several_transformations_are_tried_as_one():
+    found = augmentation.check(
+        bars(200), np.arange(200), pairs=2, only=["rotation+erasing"], steps=30, train=60
+    )
+    assert found is not None
+    [finding] = found.findings
+    assert finding.transformation.fields == {"rotation": 12.0, "erasing": 0.4}
+    assert finding.transformation.words == "turns up to 12 degrees and a rectangle erased"
 
 
 def test_what_turns_one_class_into_another_harms(check):

@@ -186,7 +186,8 @@ def check(
         rows: ``(n,)``, which of them may be used, in training and in comparing.
         seed: of the sample and of the twins.
         pairs: twins of each transformation, each on rows of its own.
-        only: names of the transformations that are tried; none for all.
+        only: names of the transformations that are tried; none for all. Names joined by ``+``, as
+            ``reflection+zoomed_crop``, are tried at once, as one.
         steps: of a twin's training; None for `STEPS`. What only helps against over-fitting needs many.
         train: images of a twin; None for `MOST_TRAIN`.
         deadline: moment of ``time.monotonic()`` at which training ends.
@@ -206,11 +207,8 @@ def check(
     image = small.features.size if isinstance(small.features, Images) else (1, 1, 1)
     base = twin_recipe(image, len(folds[0][0]), steps or STEPS)
     tried = transformations(image)
-    names = [t.name for t in tried]
-    for name in only:
-        if name not in names:
-            raise InputError(f"there is no transformation '{name}'.{closest(name, names)}")
-    tried = [t for t in tried if not only or t.name in only]
+    if only:
+        tried = [_joined(tried, name) for name in dict.fromkeys(only)]
     recipes = [base, *(base.replace(**t.fields) for t in tried)]
     # A pair's members come one after another, so that a deadline cuts off whole pairs.
     members = [
@@ -236,6 +234,8 @@ def check(
     found = replace(found, images=len(rows))
     if not found.policy():
         return found
+    if found.policy() == tried[0].fields:  # that was tried already
+        return replace(found, together=found.findings[0].effect)
     # All that keep the class at once, against none of them.
     policy = base.replace(**found.policy())
     composed = trained(
@@ -246,6 +246,17 @@ def check(
         return found
     gains = [losses[k * len(recipes)][0] - composed[k][0] for k in whole]
     return replace(found, together=effect(gains, int(keys.key(seed, "effect", "together"))))
+
+
+def _joined(known: Sequence[Transformation], name: str) -> Transformation:
+    """Return a transformation by its name, or several at once by names joined with ``+``."""
+    by_name = {t.name: t for t in known}
+    for part in name.split("+"):
+        if part not in by_name:
+            raise InputError(f"there is no transformation '{part}'.{closest(part, by_name)}")
+    parts = [by_name[part] for part in name.split("+")]
+    fields = {f: value for t in parts for f, value in t.fields.items()}
+    return Transformation(name, " and ".join(t.words for t in parts), fields)
 
 
 def twin_recipe(image: tuple[int, int, int], rows: int, steps: int = STEPS) -> Recipe:
