@@ -57,8 +57,9 @@ class ClusterTrainer(Trainer):
         self, arrays: Arrays, deadline: float | None = None, workers: int | None = None,
         stop: Event | None = None, memory: Memory | None = None, address: str | None = None,
     ) -> None:  # fmt: skip
-        super().__init__(arrays, deadline, 1, stop, memory)
+        # First: Ray starts processes, which is not safe once JAX has begun its threads.
         self._ray, self._ours = _connect(address, workers)
+        super().__init__(arrays, deadline, 1, stop, memory)
         resources = self._ray.cluster_resources()
         gpus, cpus = (int(resources.get(kind, 0)) for kind in ("GPU", "CPU"))
         self._count = max(1, min(workers or 10**9, gpus or cpus))
