@@ -23,7 +23,7 @@ from popnet.types import Array
 GOLDEN = 0x9E3779B9
 
 # Purposes inside a training step; each has its own stream.
-SHUFFLE, DROPOUT, NOISE, MIXUP, AUGMENT = 1, 2, 3, 4, 5
+SHUFFLE, DROPOUT, NOISE, MIXUP, AUGMENT, PROBE = 1, 2, 3, 4, 5, 6
 
 
 def generator(seed: int, *names: str | int) -> np.random.Generator:

@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import jax.numpy as jnp
 import numpy as np
 
 from popnet.nn import norm
 from popnet.nn.activations import ActivationNumbers
 from popnet.nn.dropout import dropout, mask
-from popnet.nn.hidden import Choice, Kinds, Learned, hidden
+from popnet.nn.hidden import Choice, Kinds, Learned, hidden, preactivation
 from popnet.nn.hidden import evaluate as at_evaluation
 from popnet.shape import Numbers, Shape
 from popnet.types import Array, Tree
+
+
+class Seen(NamedTuple):
+    """A block's values on their way through it, for probes.
+
+    Attributes:
+        before: ``(N, pieces * W)``, what the activation takes.
+        after: ``(N, W)``, what it gives, or the normalization that follows it.
+        statistics: the batch's, as `train` returns them.
+    """
+
+    before: Array
+    after: Array
+    statistics: Tree
 
 
 def init(w: Array, width: int, pieces: int, slope: float) -> tuple[Tree, Tree]:
@@ -56,8 +72,9 @@ def _learned(p: Tree, n: Numbers) -> tuple[Learned, ActivationNumbers]:
 
 
 def train(
-    p: Tree, shape: Shape, n: Numbers, z: Array, share: Array, key: Array | None = None
-) -> tuple[Array, Tree]:
+    p: Tree, shape: Shape, n: Numbers, z: Array, share: Array, key: Array | None = None,
+    seen: list[Seen] | None = None,
+) -> tuple[Array, Tree]:  # fmt: skip
     """Return a block's values in training, ``(N, W)``, and its batch's statistics.
 
     Args:
@@ -67,6 +84,7 @@ def train(
         z: ``(N, pieces * W)``, the linear map's values.
         share: ``(N,)``, each row's share in the batch's statistics.
         key: uint32, of the dropout; None for a block without dropout.
+        seen: list that the block's values are added to.
     """
     size = (z.shape[0], z.shape[1] // shape.pieces)
     # Dropout comes last, so with a normalization after the activation it comes after that.
@@ -81,7 +99,11 @@ def train(
         h, after = norm.normalize(n.norm, h, share, scale, shift, n.norm_epsilon)
         if key is not None:
             h = dropout(h, key, n.dropout)
-    return h, {"before": before, "after": after}
+    statistics = {"before": before, "after": after}
+    if seen is not None:
+        y = preactivation(_kinds(shape), _choice(n, rate), z, _learned(p, n)[0], share)
+        seen.append(Seen(y, h, statistics))
+    return h, statistics
 
 
 def evaluate(p: Tree, running: Tree, shape: Shape, n: Numbers, z: Array) -> Array:

@@ -106,8 +106,9 @@ def _map_dropout(h: Array, key: Array, rate: Array) -> Array:
 
 
 def train(
-    parameters: Tree, shape: Shape, n: Numbers, x: Array, share: Array, key: Array
-) -> tuple[Array, Tree]:
+    parameters: Tree, shape: Shape, n: Numbers, x: Array, share: Array, key: Array,
+    seen: list[block.Seen] | None = None,
+) -> tuple[Array, Tree]:  # fmt: skip
     """Pass a batch through the net in training mode.
 
     Args:
@@ -117,6 +118,7 @@ def train(
         x: ``(N, H, W, C)``, standardised and augmented.
         share: ``(N,)``, 1/n for the n real images, 0 for filling.
         key: uint32, this step's.
+        seen: list that each convolution's values are added to, places as rows, for probes.
 
     Returns:
         Outputs ``(N, O)`` and the batch's statistics, a tree like ``running``.
@@ -132,7 +134,7 @@ def train(
             z = max_pool(z)
         size = z.shape[1] * z.shape[2]
         shares = jnp.repeat(share * (1 / size), size)
-        flat, found = block.train(p, shape, n, _flat(z), shares)
+        flat, found = block.train(p, shape, n, _flat(z), shares, seen=seen)
         statistics.append(found)
         h = flat.reshape(*z.shape[:3], layer.channels)
         if layer.ends:

@@ -134,6 +134,12 @@ def _backward(kinds: Kinds, saved: tuple, cotangent: tuple[Array, norm.Statistic
     )  # fmt: skip
 
 
+def preactivation(kinds: Kinds, choice: Choice, z: Array, p: Learned, share: Array) -> Array:
+    """Return what the activation takes in training, ``(N, k * W)``: a pass of its own, only for probes."""
+    m, _ = norm.moments(kinds.norm_of(choice), z, p.bias, share, choice.epsilon)
+    return norm.scaled(z, m, *norm.learned(kinds.norm_of(choice), p.gamma, p.beta))
+
+
 _hidden = jax.custom_vjp(lambda *args: _forward(*args)[0], nondiff_argnums=(0,))
 _hidden.defvjp(_forward, _backward)
 

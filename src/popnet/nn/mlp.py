@@ -106,6 +106,7 @@ def train(
     share: Array,
     pairs: rows.Pairs,
     key: Array,
+    seen: list[block.Seen] | None = None,
 ) -> tuple[Array, Tree]:
     """Pass a batch through the net in training mode.
 
@@ -117,24 +118,26 @@ def train(
         share: ``(N,)``, 1/n for the n real rows, 0 for filling.
         pairs: mixup's partners.
         key: uint32, this step's.
+        seen: list that each hidden layer's values are added to, for probes.
 
     Returns:
         Outputs ``(N, O)`` and the batch's statistics, a tree like ``running``.
     """
     x = x._replace(numeric=rows.noise(x.numeric, keys.fold(key, keys.NOISE), n.input_noise))
     h = rows.mix(_dense(parameters, shape, x), pairs)
-    return train_dense(parameters, shape, n, h, share, key)
+    return train_dense(parameters, shape, n, h, share, key, seen)
 
 
 def train_dense(
-    parameters: Tree, shape: Shape, n: Numbers, h: Array, share: Array, key: Array
-) -> tuple[Array, Tree]:
+    parameters: Tree, shape: Shape, n: Numbers, h: Array, share: Array, key: Array,
+    seen: list[block.Seen] | None = None,
+) -> tuple[Array, Tree]:  # fmt: skip
     """Pass a batch through the layers in training mode, from the first layer's inputs ``(N, input_size)`` on."""
     h = dropout(h, keys.fold(key, keys.DROPOUT), n.input_dropout)
     statistics = []
     for i, p in enumerate(parameters["hidden"]):
         key_i = keys.fold(keys.fold(key, keys.DROPOUT), i + 1)
-        h, found = block.train(p, shape, n, layers.linear(h, p["w"]), share, key_i)
+        h, found = block.train(p, shape, n, layers.linear(h, p["w"]), share, key_i, seen)
         statistics.append(found)
     output = parameters["output"]
     return layers.linear(h, output["w"]) + output["b"], statistics

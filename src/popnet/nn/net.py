@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from popnet.augment import rows
-from popnet.nn import convnet, mlp, norm
+from popnet.nn import block, convnet, mlp, norm
 from popnet.nn.flat import Layout
 from popnet.nn.inputs import Columns, Inputs, Pixels
 from popnet.recipe import Recipe
@@ -52,6 +52,12 @@ def variances(shape: Shape) -> np.ndarray:
     return layouts(shape)[1].join(mask)
 
 
+def weights(parameters: Tree) -> list[Array]:
+    """Return the weights of each layer of a tree of parameters (or of gradients), from the input to the output."""
+    hidden = parameters.get("hidden", parameters.get("layers"))
+    return [*(p["w"] for p in hidden), parameters["output"]["w"]]
+
+
 def values(shape: Shape) -> int:
     """Return how many numbers one row has on its way through training, roughly: inputs, and twelve a unit."""
     if shape.kind == "mlp":
@@ -74,6 +80,7 @@ def train(
     share: Array,
     pairs: rows.Pairs,
     key: Array,
+    seen: list[block.Seen] | None = None,
 ) -> tuple[Array, Tree]:
     """Pass a batch through a net in training mode.
 
@@ -85,15 +92,16 @@ def train(
         share: ``(N,)``, 1/n for the n real rows, 0 for filling.
         pairs: mixup's partners, of a table's rows; images are mixed already.
         key: uint32, this step's.
+        seen: list that each hidden layer's values are added to, for probes.
 
     Returns:
         Outputs ``(N, O)`` and the batch's statistics, a tree like ``running``.
     """
     if isinstance(x, Columns):
-        return mlp.train(parameters, shape, n, x, share, pairs, key)
+        return mlp.train(parameters, shape, n, x, share, pairs, key, seen)
     if shape.kind == "mlp":
-        return mlp.train_dense(parameters, shape, n, x.reshape(x.shape[0], -1), share, key)
-    return convnet.train(parameters, shape, n, x, share, key)
+        return mlp.train_dense(parameters, shape, n, x.reshape(x.shape[0], -1), share, key, seen)
+    return convnet.train(parameters, shape, n, x, share, key, seen)
 
 
 def evaluate(parameters: Tree, running: Tree, shape: Shape, n: Numbers, x: Inputs | Array) -> Array:

@@ -77,6 +77,40 @@ def as_legs(members: Iterable[tuple[int, Member | Leg]]) -> Iterator[Item]:
 
 
 @dataclass(frozen=True)
+class Probes:
+    """All probes of a member's training.
+
+    Attributes:
+        epochs: ``(E,)``, after which there was one; 0 is before training.
+        layers: ``{name: (E, L)}`` of the hidden layers and, last, the output layer (NaN where it has no such thing):
+
+            - ``mean``, ``spread``: of what the activations take, the mean over units of the absolute mean and of the
+              standard deviation over rows;
+            - ``drift``: how far the units' means moved since the probe before, in standard deviations an epoch;
+            - ``saturated``: share of values where a bounded activation is flat (`popnet.population.probes.FLAT`);
+            - ``dead``: share of units that are exactly 0 for every row;
+            - ``signal``: root mean square of the activations;
+            - ``gradient``: root mean square of the loss's gradient to the layer's weights;
+            - ``weight``: root mean square of the weights;
+            - ``update``: norm of one step's change of the weights over their norm;
+            - ``batch_mean``, ``batch_spread``: distance of these rows' statistics from the running ones of batch
+              normalization, in running standard deviations, and as the absolute logarithm of the ratio of the
+              standard deviations; NaN without it.
+        net: ``{name: (E,)}``:
+
+            - ``loss``, ``error``: of training rows without dropout and augmentation, normalized by their own
+              statistics;
+            - ``gradient``: norm of the whole loss's gradient;
+            - ``noise``: variance of a batch's gradient over the square of its mean, at most 1,000 (batch size times it
+              is the noise scale of McCandlish et al. 2018, arXiv:1812.06162).
+    """
+
+    epochs: np.ndarray
+    layers: dict[str, Floats]
+    net: dict[str, Floats]
+
+
+@dataclass(frozen=True)
 class Result:
     """A trained member.
 
@@ -93,6 +127,7 @@ class Result:
         curves: ``{name: (E,) float32}`` for the names in `CURVES`.
         seconds: time that its training took, compilation apart.
         pause: where it can go on, if it paused.
+        probes: what its layers looked like, if the trainer was asked for that.
     """
 
     member: Member
@@ -106,6 +141,7 @@ class Result:
     curves: dict[str, Floats] = field(repr=False)
     seconds: float = 0.0
     pause: Pause | None = field(default=None, repr=False)
+    probes: Probes | None = field(default=None, repr=False)
 
     @property
     def usable(self) -> bool:

@@ -24,7 +24,7 @@ from popnet.dataset import Dataset, Features, Images
 from popnet.errors import InputError
 from popnet.nn import net
 from popnet.nn.inputs import Columns, Inputs, Pixels
-from popnet.population import augmented, epoch
+from popnet.population import augmented, epoch, probes
 from popnet.shape import Numbers, Shape
 from popnet.types import Array, Tree
 
@@ -244,6 +244,30 @@ class Program:
             state, n, fold, *self._data, np.int32(steps), np.int32(epochs)
         )
         return state, np.asarray(curves)
+
+
+def _probe(
+    state: epoch.State, n: Numbers, fold: Array, train: epoch.Rows, folds: epoch.Folds, steps: Array,
+    *, shape: Shape,
+) -> probes.Probed:  # fmt: skip
+    return probes.probe(state, n, fold, shape, train, folds, steps)
+
+
+_prober = Copies(_probe, compiler_options=CPU_OPTIONS)
+
+
+class Prober:
+    """A bucket's probe at a place: compiled with the first state."""
+
+    def __init__(self, shape: Shape, arrays: Arrays, device: Device) -> None:
+        self._shape, self._device = shape, device
+        self._train, _, self._folds = arrays.on(device, shape.batch_size)
+
+    def __call__(self, state: epoch.State, n: Numbers, fold: int, steps: int) -> probes.Probed:
+        """Look into a member, which is left as it is."""
+        arguments = state, n, np.int32(fold), self._train, self._folds, np.int32(steps)
+        found = _prober.on(self._device, *arguments, shape=self._shape)(*arguments)
+        return jax.device_get(found)
 
 
 def _evaluate(parameters: Array, running: Array, n: Numbers, x: Inputs, *, shape: Shape) -> Array:

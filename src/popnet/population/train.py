@@ -21,7 +21,7 @@ from popnet.dataset import Dataset
 from popnet.errors import InputError
 from popnet.memory import Memory
 from popnet.nn import net
-from popnet.population import epoch, program
+from popnet.population import epoch, probes, program
 from popnet.population.members import (
     CURVES,
     INTERRUPTED,
@@ -162,6 +162,7 @@ class Job:
     state: epoch.State
     curves: list[np.ndarray] = field(default_factory=list)
     seconds: float = 0.0
+    probed: dict[int, probes.Probed] = field(default_factory=dict)
 
     @property
     def member(self) -> Member:
@@ -181,6 +182,8 @@ class Trainer:
         workers: as in `train_population`.
         stop: when set, members are interrupted as at the deadline; one's own by default.
         memory: the limit at which members are interrupted; None for the default one.
+        probed: whether to look into the members while they train, see `popnet.population.members.Probes`. They come
+            to the same weights; on an accelerator they train one at a time then.
 
     Attributes:
         interrupted: whether `stop`, or Ctrl-C, ended a run.
@@ -195,8 +198,9 @@ class Trainer:
         workers: int | None = None,
         stop: threading.Event | None = None,
         memory: Memory | None = None,
+        probed: bool = False,
     ) -> None:
-        self.arrays, self.deadline = arrays, deadline
+        self.arrays, self.deadline, self.probed = arrays, deadline, probed
         self.memory = memory or Memory()
         self.out_of_memory = False
         self.places = program.places(workers)
@@ -318,7 +322,7 @@ class Trainer:
 
             lanes = 1
             waiting = [first]
-            if place.lanes > 1:
+            if place.lanes > 1 and not self.probed:
                 waiting += source.take_fitting(fits, place.lanes - 1)
                 rows = max(len(t) for t, _ in self.arrays.folds)
                 lanes = program.fitting_lanes(place, shape, rows, len(waiting))
@@ -339,6 +343,7 @@ class Trainer:
         if expected > self.remaining():
             return False
         run: program.Program | None = None
+        prober = program.Prober(shape, self.arrays, place.device) if self.probed else None
         while waiting or any(jobs):
             for lane in range(lanes):
                 if jobs[lane] is None and waiting:
@@ -352,8 +357,10 @@ class Trainer:
                 for job in busy:
                     emit((job.index, _result(job, shape, INTERRUPTED)))
                 return True
-            began = time.perf_counter()
             most = min(epoch.CALL_EPOCHS, *(job.left() for job in busy))
+            if prober is not None:
+                most = min(most, self._probe(prober, busy[0], shape, steps))
+            began = time.perf_counter()
             done = self._call(run, jobs, steps, max(1, min(epochs, most)))
             seconds = time.perf_counter() - began
             self._epoch_seconds[key] = seconds / max(1, done)
@@ -362,12 +369,24 @@ class Trainer:
                     continue
                 job.seconds += seconds / len(busy)
                 if int(job.state.status) != RUNNING:
+                    if prober is not None:
+                        self._probe(prober, job, shape, steps, last=True)
                     emit((job.index, _result(job, shape, int(job.state.status))))
                     jobs[lane] = None
                 elif job.left() <= 0:
                     emit((job.index, _paused(job, shape)))
                     jobs[lane] = None
         return True
+
+    def _probe(
+        self, prober: program.Prober, job: Job, shape: Shape, steps: int, last: bool = False
+    ) -> int:
+        """Look into a member if it is time; returns the epochs until the next time."""
+        every = probes.interval(shape, len(self.arrays.folds[job.member.fold][0]))
+        now = int(job.state.epoch)
+        if now not in job.probed and (last or now == 0 or (now - 1) % every == 0):
+            job.probed[now] = prober(job.state, job.numbers, job.member.fold, steps)
+        return 1 if now == 0 else every - (now - 1) % every
 
     def _job(self, index: int, leg: Leg, shape: Shape) -> Job:
         member, start = leg.member, leg.start
@@ -492,4 +511,5 @@ def _result(job: Job, shape: Shape, status: int) -> Result:
         running=running,
         curves={name: curves[:, i] for i, name in enumerate(CURVES)},
         seconds=job.seconds,
+        probes=probes.collect(list(job.probed), list(job.probed.values())) if job.probed else None,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal, NamedTuple
 
 import numpy as np
+from scipy import stats
 
 from popnet import keys
 from popnet.types import Array
@@ -51,3 +52,45 @@ def effect(gains: list[Array], seed: int) -> Effect:
     low, high = np.percentile(sums / pairs, [2.5, 97.5])
     verdict: Verdict = "helps" if low > 0 else "harms" if high < 0 else "nothing measurable"
     return Effect(float(means.mean()), float(low), float(high), verdict)
+
+
+class Interval(NamedTuple):
+    """A mean with the ends of its interval, its standard error, and the p-value of its being 0."""
+
+    mean: float
+    low: float
+    high: float
+    error: float
+    p: float
+
+
+def interval(values: Array, overlap: float = 0.0, level: float = 0.95) -> Interval:
+    """Return the t-interval of the mean of paired differences.
+
+    Differences of cross-validation share training rows, so they vary less than those of independent samples would. The
+    variance of their mean is taken as ``s^2 (1/J + overlap)`` with ``overlap = n_test / n_train`` (Nadeau and Bengio
+    2003, Inference for the generalization error); 0 for independent ones.
+
+    Args:
+        values: ``(J,)``, at least two.
+        overlap: test rows over training rows of a difference.
+        level: of the interval.
+    """
+    values = np.asarray(values, float)
+    mean, spread = float(values.mean()), float(values.std(ddof=1))
+    error = spread * float(np.sqrt(1 / len(values) + overlap))
+    if error == 0:
+        return Interval(mean, mean, mean, 0.0, float(mean == 0))
+    t = float(stats.t.ppf((1 + level) / 2, len(values) - 1))
+    p = float(2 * stats.t.sf(abs(mean) / error, len(values) - 1))
+    return Interval(mean, mean - t * error, mean + t * error, error, p)
+
+
+def holm(p: Array) -> np.ndarray:
+    """Return p-values corrected for their number (Holm 1979), ``(m,)``, in the order given."""
+    p = np.asarray(p, float)
+    order = np.argsort(p, kind="stable")
+    steps = p[order] * np.arange(len(p), 0, -1)
+    out = np.empty(len(p))
+    out[order] = np.minimum(np.maximum.accumulate(steps), 1.0) if len(p) else steps
+    return out

@@ -1,0 +1,253 @@
+"""Probes: what every layer of ONE member looks like at the end of an epoch, a pure function of its state.
+
+A probe passes a few hundred training rows once through the net, and takes the gradients of two batches: the state is
+read and not changed, so a member trains to the same weights with probes and without. How often there is a probe follows
+from what it costs (`interval`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from popnet import keys, losses, optim, penalties
+from popnet.augment.rows import Pairs
+from popnet.nn import net
+from popnet.nn.activations import ACTIVATIONS
+from popnet.nn.block import Seen
+from popnet.nn.inputs import Pixels
+from popnet.nn.norm import BATCH
+from popnet.population.epoch import Folds, Rows, State, objective, take
+from popnet.population.members import Probes
+from popnet.shape import Numbers, Shape
+from popnet.types import Array
+
+ROWS, IMAGES = 512, 256
+"""Training rows (images) that a probe passes through the net."""
+
+SHARE = 0.08
+"""Of an epoch's time that probes may take, on average."""
+
+FLAT = 0.04
+"""A bounded activation is saturated where its slope is below this share of the largest: a sigmoid's output below .01 or
+above .99, tanh's beyond .98 (as in Glorot and Bengio 2010, who look at the 98th percentile)."""
+
+MOST_NOISE = 1000.0
+TINY = 1e-12
+
+LAYER = (
+    "mean", "spread", "drift", "saturated", "dead", "signal", "gradient", "weight", "update", "batch_mean",
+    "batch_spread",
+)  # fmt: skip
+"""What is known of each layer, see `popnet.population.members.Probes`."""
+
+NET = ("loss", "error", "gradient", "noise")
+"""What is known of the whole net."""
+
+
+class Layer(NamedTuple):
+    """One hidden layer, as `probe` returns it: ``mean`` and ``spread`` ``(W,)`` of each unit, the rest scalars."""
+
+    mean: Array
+    spread: Array
+    saturated: Array
+    dead: Array
+    signal: Array
+    batch_mean: Array
+    batch_spread: Array
+
+
+class Weights(NamedTuple):
+    """The weights of all layers, the output's too, ``(L + 1,)`` each."""
+
+    gradient: Array
+    weight: Array
+    update: Array
+
+
+class Probed(NamedTuple):
+    """One probe: hidden layers, weights of all layers, and ``(len(NET),)``."""
+
+    layers: list[Layer]
+    weights: Weights
+    net: Array
+
+
+def rows_of(shape: Shape) -> int:
+    """Return how many rows a probe passes through the net."""
+    return ROWS if shape.image is None else IMAGES
+
+
+def interval(shape: Shape, rows: int) -> int:
+    """Return after how many epochs of so many training rows there is the next probe, so that it costs `SHARE` at most.
+
+    A pass forward costs a third of a training step.
+    """
+    cost = rows_of(shape) / 3 + 2 * min(shape.batch_size, rows)
+    return max(1, int(np.ceil(cost / (SHARE * max(rows, 1)))))
+
+
+def probe(
+    state: State, n: Numbers, fold: Array, shape: Shape, train: Rows, folds: Folds, steps: Array
+) -> Probed:
+    """Look into a member.
+
+    Args:
+        state: of the member.
+        n: its recipe's numbers.
+        fold: scalar int32.
+        shape: the bucket's.
+        train: training rows.
+        folds: index sets.
+        steps: scalar int32, batches of an epoch.
+    """
+    layout, running_layout = net.layouts(shape)
+    parameters = layout.split(state.parameters)
+    n_train = folds.n_train[fold]
+    key = keys.fold(state.key, keys.PROBE)  # the same rows each time, so that drift is the net's
+    order = keys.permute(key, n_train, folds.train.shape[1])
+
+    def rows(places: Array) -> Rows:
+        index = folds.train.at[fold, order.at[places].get(mode="promise_in_bounds")]
+        return take(train, index.get(mode="promise_in_bounds"))
+
+    size = rows_of(shape)
+    places = jax.lax.iota(jnp.int32, size) % n_train  # fewer rows than that come several times
+    share = jnp.full(size, 1 / size, jnp.float32)
+    plain = rows(places)
+    seen: list[Seen] = []
+    outputs = _forward(parameters, shape, n, plain, share, seen)
+    loss, error = _losses(outputs, plain, shape)
+
+    count = jnp.minimum(shape.batch_size, jnp.maximum(n_train // 2, 1))
+    place = jax.lax.iota(jnp.int32, shape.batch_size)
+    shares = jnp.where(place < count, 1 / count.astype(jnp.float32), 0.0)
+
+    penalty = jax.grad(penalties.penalty)(state.parameters, net.penalised(shape), n.l1, n.l2)
+    began = 997 * state.epoch  # batches are others each time
+
+    def gradient(number: int) -> Array:
+        batch = rows((began + number * count + jnp.minimum(place, count - 1)) % n_train)
+        step_key = keys.fold(keys.fold(key, state.epoch), 16 + number)
+        found = objective(
+            state.parameters, shape, n, batch, shares, folds.class_weight[fold], step_key
+        )
+        return found.gradient - penalty
+
+    first, second = gradient(0), gradient(1)
+    difference = first - second
+    # The product of two independent gradients is an unbiased square of their mean; where it is not positive there is
+    # too much noise for two batches to tell.
+    noise = 0.5 * (difference @ difference) / jnp.maximum(first @ second, TINY)
+    noise = jnp.minimum(noise, MOST_NOISE)
+    running = running_layout.split(state.running)
+    return Probed(
+        [_layer(s, r, shape, n) for s, r in zip(seen, running, strict=True)],
+        _weights(state, first, penalty, shape, n, steps),
+        jnp.stack([loss, error, jnp.sqrt(first @ first), noise]),
+    )
+
+
+def _forward(
+    parameters: dict, shape: Shape, n: Numbers, rows: Rows, share: Array, seen: list[Seen]
+) -> Array:
+    """Pass rows through the net as in training, but without dropout, noise and augmentation."""
+    none = jnp.float32(0)
+    n = n._replace(dropout=none, input_dropout=none, input_noise=none)
+    x = rows.inputs.standardised() if isinstance(rows.inputs, Pixels) else rows.inputs
+    pairs = Pairs(jnp.zeros(len(share), jnp.int32), jnp.float32(1), jnp.bool_(False))
+    return net.train(parameters, shape, n, x, share, pairs, jnp.uint32(0), seen)[0]
+
+
+def _losses(outputs: Array, rows: Rows, shape: Shape) -> tuple[Array, Array]:
+    if shape.task == "regression":
+        loss = losses.squared_error(outputs, rows.target)
+    else:
+        loss = losses.cross_entropy(outputs, losses.one_hot(rows.target, shape.n_outputs))
+    error = losses.error(outputs, rows.target, shape.task)
+    total = jnp.maximum(rows.weight.sum(), TINY)
+    return rows.weight @ loss / total, rows.weight @ error / total
+
+
+def _layer(seen: Seen, running: dict, shape: Shape, n: Numbers) -> Layer:
+    before, after = seen.before, seen.after
+    mean = before.mean(0)
+    names = list(ACTIVATIONS)
+    flat = jnp.float32(0)
+    if shape.pieces == 1:
+        s = jax.nn.sigmoid(before)
+        flat = jnp.where(
+            n.activation == names.index("sigmoid"),
+            (4 * s * (1 - s) < FLAT).mean(),
+            jnp.where(n.activation == names.index("tanh"), (1 - jnp.tanh(before) ** 2 < FLAT).mean(), 0.0),
+        )  # fmt: skip
+    place = "after" if shape.after else "before"
+    batch, kept = seen.statistics[place], running[place]
+    kept_var = kept.var + n.norm_epsilon
+    ratio = 0.5 * jnp.log((batch.var + n.norm_epsilon) / kept_var)
+    batches = jnp.where(n.norm == BATCH, 1.0, jnp.nan)  # the other kinds keep no statistics
+    return Layer(
+        mean,
+        before.std(0),
+        flat,
+        (after == 0).all(0).mean(),
+        jnp.sqrt((after * after).mean()),
+        batches * (jnp.abs(batch.mean - kept.mean) / jnp.sqrt(kept_var)).mean(),
+        batches * jnp.abs(ratio).mean(),
+    )
+
+
+def _weights(
+    state: State, gradient: Array, penalty: Array, shape: Shape, n: Numbers, steps: Array
+) -> Weights:
+    """Return norms of the gradient and of the weights, and what one step would change."""
+    layout = net.layouts(shape)[0]
+    direction, optimizer = optim.direction(
+        optim.clip(gradient + penalty, n.gradient_clip), state.optimizer, n
+    )
+    total = steps.astype(jnp.float32) * n.epochs.astype(jnp.float32)
+    rate = optim.rate((optimizer.count.astype(jnp.float32) - 1) / total, n)
+    new = optim.step(state.parameters, direction, net.penalised(shape), rate, n.decay)
+
+    def norms(vector: Array) -> Array:
+        weights = net.weights(layout.split(vector))
+        return jnp.stack([jnp.sqrt((w * w).mean()) for w in weights])
+
+    weight = norms(state.parameters)
+    return Weights(
+        norms(gradient), weight, norms(new - state.parameters) / jnp.maximum(weight, TINY)
+    )
+
+
+def collect(epochs: Sequence[int], probed: Sequence[Probed]) -> Probes:
+    """Put a member's probes together, on the host."""
+    layers: dict[str, list[np.ndarray]] = {name: [] for name in LAYER}
+    nan = np.array([np.nan], np.float32)
+    for k, p in enumerate(probed):
+        for name in ("saturated", "dead", "signal", "batch_mean", "batch_spread"):
+            values = [np.asarray(getattr(layer, name), np.float32) for layer in p.layers]
+            layers[name].append(np.append(np.array(values, np.float32), nan))
+        means = [np.asarray(layer.mean) for layer in p.layers]
+        spreads = [np.asarray(layer.spread) for layer in p.layers]
+        layers["mean"].append(np.append([np.abs(m).mean() for m in means], nan))
+        layers["spread"].append(np.append([s.mean() for s in spreads], nan))
+        drift = np.full(len(means) + 1, np.nan, np.float32)
+        # Before the first epoch the weights are random: moving from there is learning, not drift.
+        if k > 0 and epochs[k - 1] > 0:
+            for i, (new, old) in enumerate(zip(p.layers, probed[k - 1].layers, strict=True)):
+                moved = np.abs(np.asarray(new.mean) - np.asarray(old.mean))
+                moved = moved / np.maximum(np.asarray(old.spread), 1e-6)
+                drift[i] = moved.mean() / (epochs[k] - epochs[k - 1])
+        layers["drift"].append(drift)
+        for name in Weights._fields:
+            layers[name].append(np.asarray(getattr(p.weights, name), np.float32))
+    net_values = np.array([np.asarray(p.net) for p in probed], np.float32).reshape(-1, len(NET))
+    return Probes(
+        np.array(epochs, np.int32),
+        {name: np.array(values, np.float32) for name, values in layers.items()},
+        {name: net_values[:, i] for i, name in enumerate(NET)},
+    )
