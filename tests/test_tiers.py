@@ -29,8 +29,18 @@ TIERS = (
     ("data", "nn", "augment", "losses", "penalties", "metrics", "intervals", "optim"),
     ("population",),
     ("tuning", "ensemble", "baselines", "study", "options", "prepare"),
-    ("model", "report"),
-    ("fit", "planning", "transformations", "estimators", "progress", "cli"),
+    ("model", "report", "doctor", "claims"),
+    (
+        "fit",
+        "planning",
+        "transformations",
+        "studying",
+        "doctoring",
+        "claiming",
+        "estimators",
+        "progress",
+        "cli",
+    ),
 )
 TIER = {name: i for i, names in enumerate(TIERS) for name in names}
 
@@ -112,8 +122,8 @@ def test_parts_do_not_know_each_other(own):
 @pytest.mark.parametrize(
     ("library", "allowed"),
     [
-        ("polars", {"data", "prepare", "model", "estimators", "report"}),
-        ("sklearn", {"baselines", "estimators"}),
+        ("polars", {"data", "prepare", "model", "estimators", "report", "doctor"}),
+        ("sklearn", {"baselines", "estimators", "doctor", "claims"}),
         ("typer", {"cli"}),
         ("rich", {"progress"}),
         ("safetensors", {"model"}),

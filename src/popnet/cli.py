@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import shlex
 import signal
 import sys
 import threading
@@ -23,6 +24,7 @@ from popnet.sizes import bytes_of
 
 if TYPE_CHECKING:
     from popnet.fit import Fitted
+    from popnet.report.document import Document
 
 BEGAN = time.monotonic()
 
@@ -100,35 +102,61 @@ Strict = Annotated[
 ]
 
 
+Targets = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--target", "-t", help="Column to predict (repeat for several numbers); class folders need none."
+    ),
+]  # fmt: skip
+MemoryLimit = Annotated[
+    str | None,
+    typer.Option(help="For example 2GB, of the whole command. [default: 80 % of what is free]"),
+]
+RecipeFile = Annotated[
+    Path | None, typer.Option(help="TOML or JSON file: fields in it replace the default net's.")
+]
+TaskOption = Annotated[Task | None, typer.Option(help="Overrules the task found from the target.")]
+Weight = Annotated[str | None, typer.Option(help="Column of row weights.")]
+Group = Annotated[
+    str | None, typer.Option(help="Column whose equal values stay on one side of every split.")
+]
+TimeColumn = Annotated[
+    str | None, typer.Option("--time", help="Column that orders rows: the latest are held out.")
+]
+Drop = Annotated[list[str] | None, typer.Option(help="Column to leave out (repeatable).")]
+Seed = Annotated[int, typer.Option(help="Of every random choice.")]
+Workers = Annotated[int | None, typer.Option(help="Threads. [default: one a core]")]
+
+
 @app.command()
 def fit(
     table: Table,
-    target: Annotated[list[str] | None, typer.Option("--target", "-t", help="Column to predict (repeat for several numbers); class folders need none.")] = None,
+    target: Targets = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Model folder to write. [default: DATA's name + .popnet]")] = None,
     time_limit: Annotated[str | None, typer.Option(help="For example 90s, 5m, 1h; counts from the command's start.")] = None,
-    memory_limit: Annotated[str | None, typer.Option(help="For example 2GB, of the whole command. [default: 80 % of what is free]")] = None,
+    memory_limit: MemoryLimit = None,
     members: Annotated[int | None, typer.Option(help="Nets to train, whole recipes of a net a fold. [default: 40, or what the time allows]")] = None,
     search: Annotated[str, typer.Option(help="How recipes are chosen: random, sobol, grid, halving (a race), tpe, or optuna:SAMPLER.")] = "random",
     storage: Annotated[str | None, typer.Option(help="Optuna storage that keeps the study of tpe or a sampler, as sqlite:///study.db.")] = None,
     folds: Annotated[int | None, typer.Option(help="Cross-validation folds; 1 holds out a fifth. [default: by rows]")] = None,
     metric: Annotated[str | None, typer.Option(help="What the ensemble is chosen for. [default: accuracy, rmse, or r2 of several targets]")] = None,
     ensemble: Annotated[Ensemble, typer.Option(help="How members are combined.")] = Ensemble.greedy,
-    task: Annotated[Task | None, typer.Option(help="Overrules the task found from the target.")] = None,
+    task: TaskOption = None,
     recipe: Annotated[Path | None, typer.Option(help="TOML or JSON file: fields in it are kept, the others searched.")] = None,
     space: Annotated[Path | None, typer.Option(help="TOML file of ranges to search, in place of the default ones.")] = None,
     set_: Set = None,
     fix: Fix = None,
     test_size: Annotated[float | None, typer.Option(help="Share of rows for the honest score. [default: by rows]")] = None,
-    weight: Annotated[str | None, typer.Option(help="Column of row weights.")] = None,
-    group: Annotated[str | None, typer.Option(help="Column whose equal values stay on one side of every split.")] = None,
-    time_column: Annotated[str | None, typer.Option("--time", help="Column that orders rows: the latest are held out.")] = None,
-    drop: Annotated[list[str] | None, typer.Option(help="Column to leave out (repeatable).")] = None,
+    weight: Weight = None,
+    group: Group = None,
+    time_column: TimeColumn = None,
+    drop: Drop = None,
     image_size: ImageSize = None,
     strict: Strict = False,
     augment: Annotated[Augment, typer.Option(help="Transformations of images: found by twins, none, or a mild standard set.")] = Augment.auto,
     tta: Annotated[int | None, typer.Option(help="Views of each image that a prediction is the mean of. [default: 1; 2, with the mirror image, where nets learn from mirrored images]")] = None,
-    seed: Annotated[int, typer.Option(help="Of every random choice.")] = 0,
-    workers: Annotated[int | None, typer.Option(help="Threads. [default: one a core]")] = None,
+    seed: Seed = 0,
+    workers: Workers = None,
     engine: Annotated[str, typer.Option(help="Where nets are trained: local, ray (processes on this machine) or ray:HOST:PORT (a cluster).")] = "local",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a model that is in the output folder, and forget a run that was killed.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Continue a run that was killed: the same command with this.")] = False,
@@ -151,7 +179,6 @@ def fit(
     from popnet.fit import Options
     from popnet.fit import fit as run
     from popnet.progress import Progress, Watcher
-    from popnet.recipe import Recipe
     from popnet.report.folder import write_all
     from popnet.tuning import own
     from popnet.tuning.journal import Journal
@@ -160,7 +187,7 @@ def fit(
         task=task.value if task else None, time_limit=limit, folds=folds, members=members,
         memory_limit=None if memory_limit is None else bytes_of(memory_limit),
         search=search, storage=storage, ensemble=ensemble.value, metric=metric,
-        recipe=own.fix(Recipe.load(recipe) if recipe else None, own.settings(fix or (), "--fix")),
+        recipe=own.recipe(recipe, fix or ()),
         ranges=own.merged(space, set_ or ()), test_size=test_size, weight=weight, group=group,
         time=time_column, drop=tuple(drop or ()), image_size=_size(image_size), strict=strict,
         augment=augment.value, tta=tta, seed=seed, workers=workers, engine=engine,
@@ -174,7 +201,7 @@ def fit(
         )  # fmt: skip
         try:
             fitted = run(
-                table, target[0] if target and len(target) == 1 else target, options, on_progress=watch,
+                table, _target(target), options, on_progress=watch,
                 began=BEGAN, stop=stop, command=command, journal=journal,
             )  # fmt: skip
             write_all(folder, fitted.model, fitted.facts)
@@ -297,8 +324,8 @@ def augment(
     time_limit: Annotated[str | None, typer.Option(help="Of the check, for example 5m.")] = None,
     image_size: ImageSize = None,
     strict: Strict = False,
-    seed: Annotated[int, typer.Option(help="Of every random choice.")] = 0,
-    workers: Annotated[int | None, typer.Option(help="Threads. [default: one a core]")] = None,
+    seed: Seed = 0,
+    workers: Workers = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:  # fmt: skip
@@ -336,6 +363,162 @@ def augment(
             _print_check(found.check)
         if out is not None:
             print(f"sheet   {out}")
+
+
+@app.command()
+def study(
+    table: Table,
+    target: Targets = None,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Page to write; a .csv of the same name goes beside it.")] = Path("study.html"),
+    factor: Annotated[list[str] | None, typer.Option("--factor", "-f", help="What to vary, as dropout, activation=relu,elu, l2=0,1e-3, ensemble (repeatable). [default: all classic techniques]")] = None,
+    pairs: Annotated[int | None, typer.Option(help="Pairs of twins. [default: planned from a pilot, so that --detect can be seen]")] = None,
+    detect: Annotated[str | None, typer.Option(help="Smallest effect that matters, as 0.5% (points of error) or 0.01. [default: a twentieth of the error]")] = None,
+    interactions: Annotated[bool, typer.Option("--interactions", help="Also levels of different factors together.")] = False,
+    sizes: Annotated[str | None, typer.Option(help="Shares of the training rows to compare at, as 0.1,0.3,1.0.")] = None,
+    rows: Annotated[int | None, typer.Option(help="Rows to use at most. [default: 10,000, or 2,000 images]")] = None,
+    metric: Annotated[str, typer.Option(help="error (wrong classes, or variance unexplained) or log_loss.")] = "error",
+    time_limit: Annotated[str | None, typer.Option(help="For example 90s, 5m; the pairs that are whole are compared.")] = None,
+    memory_limit: MemoryLimit = None,
+    recipe: RecipeFile = None,
+    fix: Fix = None,
+    task: TaskOption = None,
+    weight: Weight = None,
+    group: Group = None,
+    time_column: TimeColumn = None,
+    drop: Drop = None,
+    image_size: ImageSize = None,
+    seed: Seed = 0,
+    workers: Workers = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:  # fmt: skip
+    """Find what each technique buys on your data: twins that differ in one factor, with intervals; writes a page."""
+    _check_page(out)
+    from popnet.options import Options
+    from popnet.progress import Watcher
+    from popnet.studying import study as run
+    from popnet.tuning import own
+
+    options = Options(
+        task=task.value if task else None, time_limit=None if time_limit is None else seconds(time_limit),
+        memory_limit=None if memory_limit is None else bytes_of(memory_limit),
+        recipe=own.recipe(recipe, fix or ()), weight=weight, group=group, time=time_column,
+        drop=tuple(drop or ()), image_size=_size(image_size), seed=seed, workers=workers,
+    )  # fmt: skip
+    with Watcher(quiet) as watch, _stopping() as stop:
+        found = run(
+            table, _target(target), options, factor=factor or (), pairs=pairs, detect=_share("--detect", detect),
+            interactions=interactions, sizes=[_share("--sizes", s) or 0.0 for s in (sizes or "").split(",") if s.strip()],
+            rows=rows, metric=metric, on_progress=watch, stop=stop,
+        )  # fmt: skip
+    document = found.document(_command())
+    _write_page(out, document, {out.with_suffix(".csv"): found.csv()})
+    _print_evidence(document, {"page": str(out), **found.record()}, out, as_json, quiet)
+
+
+@app.command()
+def doctor(
+    table: Annotated[str, typer.Argument(metavar="DATA|MODEL", help="A table or images as fit takes them, or a model folder.")],
+    target: Targets = None,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Page to write.")] = Path("doctor.html"),
+    against: Annotated[str | None, typer.Option(help="New data: is it like the training data? Nothing else is looked at then.")] = None,
+    data: Annotated[str | None, typer.Option(help="Training data of the model, if it is not where it was.")] = None,
+    rows: Annotated[int | None, typer.Option(help="Rows to train on at most. [default: 10,000, or 2,000 images]")] = None,
+    prove: Annotated[bool, typer.Option("--prove/--no-prove", help="Train remedies as twins.")] = True,
+    time_limit: Annotated[str | None, typer.Option(help="For example 90s, 5m.")] = None,
+    memory_limit: MemoryLimit = None,
+    recipe: RecipeFile = None,
+    fix: Fix = None,
+    task: TaskOption = None,
+    weight: Weight = None,
+    group: Group = None,
+    time_column: TimeColumn = None,
+    drop: Drop = None,
+    image_size: ImageSize = None,
+    seed: Seed = 0,
+    workers: Workers = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:  # fmt: skip
+    """Find what is wrong with data, a net's training, or new data of a model, and prove the remedy; writes a page."""
+    _check_page(out)
+    from popnet.doctoring import doctor as run
+    from popnet.options import Options
+    from popnet.progress import Watcher
+    from popnet.tuning import own
+
+    options = Options(
+        task=task.value if task else None, time_limit=None if time_limit is None else seconds(time_limit),
+        memory_limit=None if memory_limit is None else bytes_of(memory_limit),
+        recipe=own.recipe(recipe, fix or ()), weight=weight, group=group, time=time_column,
+        drop=tuple(drop or ()), image_size=_size(image_size), seed=seed, workers=workers,
+    )  # fmt: skip
+    with Watcher(quiet) as watch, _stopping() as stop:
+        found = run(
+            table, _target(target), options, against=against, data=data, rows=rows, prove=prove, on_progress=watch,
+            stop=stop,
+        )  # fmt: skip
+    document = found.document(_command())
+    _write_page(out, document, {})
+    _print_evidence(document, {"page": str(out), **found.record()}, out, as_json, quiet)
+
+
+def _command() -> str:
+    return "popnet " + shlex.join(sys.argv[1:])
+
+
+def _target(given: list[str] | None) -> str | list[str] | None:
+    """Return one target by its name, several as a list."""
+    return given[0] if given and len(given) == 1 else given
+
+
+def _share(option: str, text: str | None) -> float | None:
+    """Read a share: ``0.5%`` or ``0.005``."""
+    if text is None:
+        return None
+    number, percent = text.strip().removesuffix("%"), text.strip().endswith("%")
+    try:
+        return float(number) / (100 if percent else 1)
+    except ValueError:
+        raise InputError(f"{option} takes a number, as 0.5% or 0.005; got {text!r}.") from None
+
+
+def _check_page(out: Path) -> None:
+    """Refuse a page that could not be written, before anything is trained."""
+    if out.suffix.lower() not in (".html", ".htm"):
+        raise InputError(f"--out {out} must end in .html.")
+    if not out.resolve().parent.is_dir():
+        raise InputError(f"--out {out}: there is no folder {out.parent}; make it first.")
+
+
+def _write_page(out: Path, document: Document, others: dict[Path, str]) -> None:
+    from popnet.report.page import render_document
+
+    for path, text in {**others, out: render_document(document)}.items():
+        part = path.with_name(f".{path.name}.part")
+        part.write_text(text, encoding="utf-8", newline="\n")
+        part.replace(path)
+
+
+def _print_evidence(
+    document: Document, record: dict[str, Any], out: Path, as_json: bool, quiet: bool
+) -> None:
+    """Print what a page says, in short, or its record."""
+    if as_json:
+        print(strict_json.dumps(record))
+        return
+    if quiet:
+        return
+    print(document.lead[0])
+    if not sys.stderr.isatty():  # there they were shown while it ran
+        for text in document.lead[1:]:
+            print(f"  {text}")
+    for section in document.sections:
+        if section.badge:
+            print(f"{section.badge.upper():<16} {section.title}")
+            for text in section.paragraphs[:1]:
+                print(f"    {text}")
+    print(f"page    {out}")
 
 
 @app.command()

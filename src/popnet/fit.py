@@ -14,9 +14,6 @@ import numpy as np
 from popnet import baselines, ensemble, intervals, keys, metrics
 from popnet._version import __version__
 from popnet.data import rows as splits
-from popnet.data.images.pictures import Pictures
-from popnet.data.images.read import is_image_source
-from popnet.data.read import read_table
 from popnet.errors import InputError
 from popnet.memory import COMPILING, Memory, used
 from popnet.model import Model
@@ -26,9 +23,8 @@ from popnet.population import engines
 from popnet.population.members import Member, Result
 from popnet.population.predict import Net, predict
 from popnet.population.program import Arrays
-from popnet.prepare.images import prepare_images
 from popnet.prepare.prepared import Prepared
-from popnet.prepare.table import prepare_table
+from popnet.prepare.source import prepare_source
 from popnet.progress import Progress
 from popnet.recipe import Recipe
 from popnet.sizes import words
@@ -196,12 +192,6 @@ def prepare(
     clock: budget.Clock | None = None,
 ) -> Prepared:
     """Read, check, split and encode what the user brings."""
-    if not isinstance(source, Pictures) and not is_image_source(source):
-        if target is None:
-            columns = read_table(source).columns
-            some = ", ".join(columns[:12]) + (", …" if len(columns) > 12 else "")
-            raise InputError(f"which column is to be predicted? Give --target; there are {some}.")
-        return prepare_table(source, target, options)
 
     def images(done: int, total: int) -> None:
         tell(
@@ -213,11 +203,7 @@ def prepare(
             )
         )
 
-    if target is not None and not isinstance(target, str):
-        if len(target) > 1:
-            raise InputError("images have one target; give --target once, or leave it out.")
-        target = target[0]
-    return prepare_images(source, target, options, images)
+    return prepare_source(source, target, options, images)
 
 
 def relabelled(fitted: Fitted, labels: Sequence[Any]) -> Fitted:

@@ -14,7 +14,7 @@ class Progress:
 
     Attributes:
         stage: ``reading``, ``reading images``, ``augmentation``, ``planning``, ``compiling``, ``training``,
-            ``finishing``.
+            ``finishing``, ``study``, ``doctor``, ``claims``.
         done: members that ended.
         total: members to train, or None if the time decides.
         left: seconds left, or None if unknown.
@@ -32,7 +32,9 @@ class Progress:
     note: str = ""
 
 
-COUNTED = {"reading images": "read", "augmentation": "twins"}
+COUNTED = {
+    "reading images": "read", "augmentation": "twins", "study": "nets", "doctor": "nets", "claims": "claims",
+}  # fmt: skip
 """Stages beside the training that are counted, and what is counted."""
 
 

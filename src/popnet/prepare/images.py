@@ -88,7 +88,10 @@ def prepare_images(
     notes += _duplicates(pictures.pixels, part)
     own = pictures.parts is not None and (pictures.parts == TEST).any()
     split = "given" if own else "stratified" if found.classes else "random"
-    return Prepared(schema, encoder, data, part.train, part.valid, folds, split, notes, None)
+    return Prepared(
+        schema, encoder, data, part.train, part.valid, folds, split, notes, None,
+        {"stratify": classes},
+    )  # fmt: skip
 
 
 def _targets(labels: list[Any], name: str) -> pl.DataFrame:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -26,6 +28,7 @@ class Prepared:
         split: how the parts were drawn, see `popnet.report.facts.Data`.
         notes: lines for people.
         test_groups: ``(len(test),)``, what the score's interval resamples together, or None.
+        order: ``stratify``, ``groups`` and ``time`` of all rows, as `popnet.data.rows.folds` takes them.
     """
 
     schema: Schema
@@ -37,3 +40,4 @@ class Prepared:
     split: str
     notes: list[str]
     test_groups: np.ndarray | None
+    order: Mapping[str, Any]

@@ -31,7 +31,7 @@ def prepare_table(source: Any, target: str | Sequence[str], options: Options) ->
         drop=options.drop, keep=options.keep, **({"fewest_rows": 2, "single_rows": True} if options.tiny else {}),
     )  # fmt: skip
     notes: list[str] = []
-    usable = _usable(frame, schema, notes)
+    usable = usable_rows(frame, schema, notes)
     frame, numbers = frame.filter(usable), np.flatnonzero(usable) + 1
     names = schema.target.names
     rows = frame.height
@@ -66,10 +66,12 @@ def prepare_table(source: Any, target: str | Sequence[str], options: Options) ->
     if times is not None:
         place = np.argsort(np.argsort(times[part.valid], kind="stable"))
         test_groups = place * TIME_BLOCKS // max(len(place), 1)
-    return Prepared(schema, encoder, data, part.train, part.valid, folds, split, notes, test_groups)
+    return Prepared(
+        schema, encoder, data, part.train, part.valid, folds, split, notes, test_groups, order
+    )
 
 
-def _usable(frame: pl.DataFrame, schema: Schema, notes: list[str]) -> np.ndarray:
+def usable_rows(frame: pl.DataFrame, schema: Schema, notes: list[str]) -> np.ndarray:
     """Return which rows have every target and count for something, ``(N,)`` booleans."""
     usable = np.ones(frame.height, bool)
     for name in schema.target.names:

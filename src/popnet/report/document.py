@@ -1,4 +1,4 @@
-"""A page of evidence: sections of text, one picture and a table each. Study, doctor and claims fill it.
+"""A page of evidence: sections of text, pictures and a table each. Study, doctor and claims fill it.
 
 Like the report of a fit it is one HTML file that needs nothing but itself.
 """
@@ -18,7 +18,7 @@ class Dot:
 
     Attributes:
         label: what it is of.
-        value: where the dot is.
+        value: where the dot is; one that is not a number leaves the row without a dot.
         low, high: ends of the interval, or None.
         text: that stands beside it, such as ``0.8 points fewer errors``.
         tone: of the dot.
@@ -55,6 +55,9 @@ class Line:
         label: of the legend.
         xs, ys: points; a y that is not finite breaks the curve.
         lows, highs: a band around it, or empty.
+
+    Raises:
+        ValueError: these are not equally many.
     """
 
     label: str
@@ -63,10 +66,21 @@ class Line:
     lows: Sequence[float] = ()
     highs: Sequence[float] = ()
 
+    def __post_init__(self) -> None:
+        n = len(self.xs)
+        if len(self.ys) != n or {len(self.lows), len(self.highs)} not in ({0}, {n}):
+            raise ValueError(
+                f"the curve {self.label!r} has {n} xs, {len(self.ys)} ys, "
+                f"{len(self.lows)} lows and {len(self.highs)} highs"
+            )
+
 
 @dataclass(frozen=True)
 class Lines:
-    """Curves in one frame; an axis is logarithmic where that is said."""
+    """Curves in one frame; an axis is logarithmic where that is said.
+
+    On a logarithmic axis what is not positive has no place and breaks the curve, but the low end of a band may.
+    """
 
     lines: tuple[Line, ...]
     x: str
@@ -91,7 +105,7 @@ class Section:
     """One question and its answer.
 
     Attributes:
-        key: of its anchor, lower case.
+        key: of its anchor, lower case; of its own in the document.
         title: the question or the claim.
         badge: the answer in a word or two, or "".
         tone: of the badge.
@@ -117,7 +131,8 @@ class Document:
         brand: kind of page, as ``popnet study``.
         title: of the page.
         lead: its first paragraphs.
-        overview: a table of all answers, or None.
+        overview: a table of all answers, or None. A cell that is the title or the key of a section leads there, and
+            a cell of that row that is the section's badge has its tone.
         sections: in order.
         command: that makes it again.
         version: of popnet.

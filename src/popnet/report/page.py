@@ -1,4 +1,4 @@
-"""The report as one HTML page that needs nothing but itself."""
+"""The report, or a document, as one HTML page that needs nothing but itself."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from markupsafe import Markup
 
 from popnet.errors import InputError
 from popnet.report import view, words
+from popnet.report.document import Document
 from popnet.report.facts import Facts
+from popnet.report.view import document as document_view
 
 
 def render(facts: Facts | Mapping[str, Any]) -> str:
@@ -30,6 +32,8 @@ def render(facts: Facts | Mapping[str, Any]) -> str:
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return env.get_template("page.html").render(
         facts=known,
+        title=known["title"],
+        version=known["version"],
         style=Markup(style),
         script=Markup(script),
         script_hash=f"sha256-{digest}",
@@ -37,14 +41,42 @@ def render(facts: Facts | Mapping[str, Any]) -> str:
     )
 
 
+def render_document(document: Document) -> str:
+    """Return a document as HTML; the same document gives the same text, byte for byte. It needs no script."""
+    return (
+        _environment()
+        .get_template("document.html")
+        .render(
+            document=document,
+            title=document.title,
+            version=document.version,
+            style=Markup(_source("page.css")),
+            script_hash="",
+            **document_view.show(document),
+        )
+    )
+
+
 def write(facts: Facts | Mapping[str, Any], path: str | os.PathLike[str]) -> None:
-    """Write the page to a file; the file is there whole or not at all.
+    """Write the page of a run to a file; the file is there whole or not at all.
 
     Raises:
         InputError: the file cannot be written.
     """
+    _write(render(facts), path)
+
+
+def write_document(document: Document, path: str | os.PathLike[str]) -> None:
+    """Write a document to a file; the file is there whole or not at all.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    _write(render_document(document), path)
+
+
+def _write(text: str, path: str | os.PathLike[str]) -> None:
     path = Path(path)
-    text = render(facts)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         try:

@@ -281,10 +281,7 @@ def _sample(
     n_train = int(min(most_train, len(rows) - n_valid))
     used = np.unique(rows[: n_train + pairs * n_valid])
     rows = rows[: n_train + pairs * n_valid]
-    features = data.features.take(used)
-    step = -(-min(features.size[:2]) // MOST_SIDE)
-    if step > 1:
-        features = replace(features, pixels=_shrunk(features.pixels, step))
+    features = shrunk(data.features.take(used))
     small = Dataset(features, data.target[used], data.task, data.n_outputs)
     place = {row: k for k, row in enumerate(used.tolist())}
     at = np.array([place[row] for row in rows.tolist()])
@@ -294,6 +291,12 @@ def _sample(
         rest = np.concatenate([at[: k * n_valid], at[(k + 1) * n_valid :]])
         folds.append((np.sort(np.roll(rest, -k * n_valid)[:n_train]), np.sort(valid)))
     return small, folds
+
+
+def shrunk(images: Images) -> Images:
+    """Return images made smaller by a whole factor, so that their shorter side is at most `MOST_SIDE`."""
+    step = -(-min(images.size[:2]) // MOST_SIDE)
+    return replace(images, pixels=_shrunk(images.pixels, step)) if step > 1 else images
 
 
 def _shrunk(pixels: np.ndarray, step: int) -> np.ndarray:

@@ -111,6 +111,15 @@ def fix(recipe: Recipe | None, values: Mapping[str, str]) -> Recipe | None:
     return Recipe(**{**set_, **{f: ranges.value(v) for f, v in values.items()}})
 
 
+def recipe(path: str | Path | None, texts: Iterable[str]) -> Recipe | None:
+    """Return the recipe of a file, if there is one, with the fields set that texts like ``activation=relu`` fix.
+
+    Raises:
+        InputError: as `Recipe.load`, `settings` and `fix`.
+    """
+    return fix(Recipe.load(path) if path else None, settings(texts, "--fix"))
+
+
 def _known(field: str) -> None:
     if field not in Recipe.model_fields:
         raise InputError(

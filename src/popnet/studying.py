@@ -1,0 +1,244 @@
+"""What each technique buys on a user's own data: twins that differ in one factor, with intervals."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from popnet import keys
+from popnet._version import __version__
+from popnet.dataset import Dataset, Images
+from popnet.errors import InputError
+from popnet.memory import Memory
+from popnet.options import DEFAULTS, Options
+from popnet.prepare.prepared import Prepared
+from popnet.prepare.source import prepare_source
+from popnet.progress import Progress, clock
+from popnet.recipe import Recipe
+from popnet.report import studied
+from popnet.report.document import Document
+from popnet.study import augmentation, factors
+from popnet.study.design import design
+from popnet.study.experiment import METRICS, MOST_PAIRS, PILOT, Experiment, Found
+from popnet.tuning.table_space import default_space
+
+MOST_ROWS, MOST_IMAGES = 10_000, 2_000
+"""Rows (images) of a study, unless asked otherwise: twins by the hundred are to be trained."""
+
+FINISHING = 2.0
+"""Seconds of a time limit that are kept for the page."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """What a study found.
+
+    Attributes:
+        found: effects, curves, interactions.
+        source: what the data is called.
+        rows: of the study.
+        unit: how errors are written, see `popnet.report.studied.Unit`.
+        notes: lines for people.
+        seconds: the study took.
+        seed: of every random choice.
+    """
+
+    found: Found
+    source: str
+    rows: int
+    unit: studied.Unit
+    notes: list[str]
+    seconds: float
+    seed: int
+
+    def record(self) -> dict[str, Any]:
+        """Return the study as plain JSON."""
+        return {
+            "source": self.source, "rows": self.rows, "seed": self.seed, "seconds": round(self.seconds, 3),
+            "notes": self.notes, **studied.record(self.found),
+        }  # fmt: skip
+
+    def csv(self) -> str:
+        """Return a line for each level and number of rows, as CSV."""
+        rows = studied.lines(self.found)
+        out = io.StringIO()
+        writer = csv.DictWriter(out, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        return out.getvalue()
+
+    def document(self, command: str = "", created: str | None = None) -> Document:
+        """Return the study as a page.
+
+        Args:
+            command: that makes it again.
+            created: date and time to show; None for now.
+        """
+        created = created or datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+        return studied.document(
+            self.found, self.unit, self.source, self.rows, self.notes, command, __version__, created
+        )
+
+
+def study(
+    source: Any,
+    target: str | Sequence[str] | None = None,
+    options: Options = DEFAULTS,
+    *,
+    factor: Sequence[str] = (),
+    pairs: int | None = None,
+    detect: float | None = None,
+    interactions: bool = False,
+    sizes: Sequence[float] = (),
+    rows: int | None = None,
+    metric: str = "error",
+    on_progress: Callable[[Progress], None] = lambda _: None,
+    stop: threading.Event | None = None,
+) -> Study:
+    """Train twins that differ in one factor each, and say what each factor does.
+
+    Twins have the same seed, initial weights (where their shapes agree), batches and rows. A pair is a fold of a
+    repeated ten-fold cross-validation; differences are compared on rows that neither training nor early stopping saw.
+    Intervals are Nadeau and Bengio's (2003), p-values are Holm's (1979) over all comparisons.
+
+    Args:
+        source: a table or images, as `popnet.fit.fit` takes them.
+        target: column to predict, or several for a regression; None for images in class folders.
+        options: of reading and splitting, seed, time limit, workers; ``recipe`` changes the base.
+        factor: what to vary, as ``dropout``, ``activation=relu,elu``, ``ensemble``; none for all classic techniques.
+        pairs: of twins; None plans them from a pilot's variance, so that `detect` can be seen.
+        detect: smallest effect that matters, as a share (0.005 is half a point of error); None for a twentieth of the
+            base's error.
+        interactions: whether levels of different factors are also trained together.
+        sizes: shares of the training rows at which the factors are compared too.
+        rows: of the data that are used; None for at most 10,000 rows or 2,000 images.
+        metric: ``error`` (share of wrong classes, or of the variance unexplained) or ``log_loss``.
+        on_progress: called now and then.
+        stop: when set, training ends and what is whole is compared.
+
+    Raises:
+        InputError: the data, a factor or a number cannot be used, or the time was over before anything could be
+            compared.
+    """
+    began = time.monotonic()
+    options.check()
+    _check(pairs, detect, sizes, rows, metric)
+    deadline = None if options.time_limit is None else began + options.time_limit - FINISHING
+    prepared = prepare_source(
+        source,
+        target,
+        replace(options, test_size=0.0),
+        lambda done, total: on_progress(Progress("reading images", done, total)),
+    )
+    data, usable, notes = sample(prepared, rows, options.seed)
+    for note in (*prepared.notes, *notes):
+        on_progress(Progress("reading", note=note))
+    classification = data.task == "classification"
+    if metric == "log_loss" and not classification:
+        raise InputError("log_loss is of classes; leave --metric out for a regression.")
+    image = data.features.size if isinstance(data.features, Images) else None
+    base = base_recipe(data, len(usable), options.recipe)
+    wanted = [factors.parse(text, base, classification, image) for text in dict.fromkeys(factor)]
+    wanted = wanted or factors.classic(base, classification, image)
+    twins = design(usable, pairs or MOST_PAIRS, options.seed, prepared.order)
+    memory = Memory(options.memory_limit)
+    experiment = Experiment(
+        data, twins, base, wanted, metric=metric, shares=sizes, interactions=interactions, deadline=deadline,
+        workers=options.workers, stop=stop, memory=memory,
+    )  # fmt: skip
+    unit = studied.Unit.of(data.task, metric)
+    asked, least = _run(experiment, pairs, detect, deadline, unit, on_progress)
+    found = experiment.found(least, asked)
+    if found.pairs < asked:
+        notes.append(f"the time was over after {found.pairs} of {asked} pairs of twins")
+    return Study(
+        found, str(source) if isinstance(source, str) else "data", len(usable), unit,
+        [*prepared.notes, *notes], time.monotonic() - began, options.seed,
+    )  # fmt: skip
+
+
+def _check(
+    pairs: int | None, detect: float | None, sizes: Sequence[float], rows: int | None, metric: str
+) -> None:
+    if pairs is not None and pairs < 3:
+        raise InputError(f"a study needs at least 3 pairs of twins; got {pairs}.")
+    if detect is not None and not 0 < detect < 10:
+        raise InputError(f"the effect to detect must be above 0, as 0.5%; got {detect:g}.")
+    for size in sizes:
+        if not 0 < size <= 1:
+            raise InputError(f"a size is a share of the rows, above 0 and up to 1; got {size:g}.")
+    if rows is not None and rows < 20:
+        raise InputError(f"a study needs at least 20 rows; got {rows}.")
+    if metric not in METRICS:
+        raise InputError(f"metric must be one of {', '.join(METRICS)}; got {metric!r}.")
+
+
+def sample(
+    prepared: Prepared, rows: int | None, seed: int
+) -> tuple[Dataset, np.ndarray, list[str]]:
+    """Return the data, smaller images, the rows of the study, and lines about what was left out."""
+    data, usable, notes = prepared.data, np.asarray(prepared.train), []
+    most = rows or (MOST_IMAGES if isinstance(data.features, Images) else MOST_ROWS)
+    if len(usable) > most:
+        total = len(usable)
+        picked = keys.generator(seed, "study").permutation(usable)[:most]
+        usable = np.sort(picked)
+        notes.append(f"{most:,} of {total:,} rows are used; --rows takes more")
+    if isinstance(data.features, Images):
+        small = augmentation.shrunk(data.features)
+        if small.size != data.features.size:
+            notes.append(f"images are made smaller, {small.size[0]} x {small.size[1]} pixels")
+            data = replace(data, features=small)
+    return data, usable, notes
+
+
+def base_recipe(data: Dataset, rows: int, own: Recipe | None) -> Recipe:
+    """Return the recipe that twins differ from: the default net of a fit, with a user's own fields."""
+    if isinstance(data.features, Images):
+        fields = {} if own is None else own.model_dump(exclude_unset=True)
+        return augmentation.twin_recipe(data.features.size, int(0.7 * rows)).replace(**fields)
+    return default_space(data, int(0.7 * rows), own, 1).base
+
+
+def _run(
+    experiment: Experiment,
+    pairs: int | None,
+    detect: float | None,
+    deadline: float | None,
+    unit: studied.Unit,
+    on_progress: Callable[[Progress], None],
+) -> tuple[int, float]:
+    """Train the pilot, plan, train the rest. Returns the pairs that were planned, and the effect to detect."""
+    each = experiment.nets_of_a_pair()
+    total = min(PILOT, pairs or PILOT) * each
+
+    def on_net() -> None:
+        left = None if deadline is None else max(0.0, deadline - time.monotonic())
+        on_progress(Progress("study", experiment.nets, total, left))
+
+    began = time.monotonic()
+    experiment.run(range(min(PILOT, pairs or PILOT)), on_net)
+    if len(experiment.done()) < 2:
+        return pairs or PILOT, experiment.detect(detect) if experiment.done() else (detect or 0.01)
+    least = experiment.detect(detect)
+    asked = pairs or experiment.plan(least)
+    a_pair = (time.monotonic() - began) / len(experiment.done())
+    if deadline is not None and pairs is None:
+        room = (deadline - time.monotonic()) / max(a_pair, 1e-6)
+        asked = max(PILOT, min(asked, PILOT + math.floor(room)))
+    total = asked * each
+    on_progress(Progress("study", note=(
+        f"after {PILOT} pairs: {asked} pairs of twins, {total:,} nets, about "
+        f"{clock(a_pair * max(asked - PILOT, 0))} more; to see effects of {unit.write(least)}"
+    )))  # fmt: skip
+    experiment.run(range(asked), on_net)
+    return asked, least
