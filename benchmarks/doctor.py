@@ -2,9 +2,9 @@
 
     python -m benchmarks.doctor [--tables phoneme,adult,...] [--seeds 1] [--markdown FILE]
 
-A healthy net is the default one of a fit. Each fault is one change of its recipe (or of its data) that a course warns of;
-the doctor must name it first among its findings about nets, and the remedy's twins must show a gain. On healthy trainings
-a rule about nets that fires is a false alarm, unless its remedy's twins show a gain: then there was something to find.
+A healthy net is the default one of a fit. Each fault is one change of its recipe that a course warns of; the doctor
+must name it first among its findings about nets, and the remedy's twins must show a gain. On healthy trainings a rule
+about nets that fires is a false alarm, unless its remedy's twins show a gain: then there was something to find.
 """
 
 from __future__ import annotations
@@ -93,14 +93,18 @@ def main() -> None:
                 )
                 first = found[0].rule if found else ""
                 proof = next((f.proof for f in found if f.rule == fault and f.proof), None)
+                gain = "" if proof is None else f"{proof.low:+.4f} to {proof.high:+.4f}"
                 lines.append([
                     fault, first, "yes" if first == fault else "no",
                     ", ".join(f.rule for f in found[1:]),
-                    "" if proof is None else f"{proof.before:.4f} to {proof.after:.4f} ({proof.low:+.4f} to {proof.high:+.4f})",
+                    "" if proof is None else f"{proof.before:.4f} to {proof.after:.4f}", gain,
                     "" if proof is None else proof.verdict, f"{seconds:.0f} s",
                 ])  # fmt: skip
                 print(lines[-1], file=sys.stderr, flush=True)
-        head = ["planted", "named first", "right", "also named", "remedy: before, after (interval of the gain)", "verdict", "took"]  # fmt: skip
+        head = [
+            "planted", "named first", "right", "also named", "error with the remedy", "95 % interval of the gain",
+            "the remedy", "took",
+        ]  # fmt: skip
         texts.append(markdown(head, lines))
     if args.tables:
         lines = []

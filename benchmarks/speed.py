@@ -263,6 +263,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     )
     add = parser.add_argument
     add("--images", action="store_true", help="nets of images instead; see benchmarks.speed_images")
+    add("--probes", action="store_true", help="what probes cost; see benchmarks.probes")
     add("--widths", type=numbers, default=[32, 64, 128, 256], help="default 32,64,128,256")
     add("--members", type=numbers, default=[8, 32, 128], help="of popnet; default 8,32,128")
     add("--epochs", type=int, default=6, help="of each net; default %(default)s")
@@ -324,7 +325,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         speed_images.main(["--repeats", str(options.repeats)])
         return 0
-    if options.gpu:
+    if options.probes:
+        from benchmarks import probes
+
+        text, agree = probes.cost(options.repeats), True
+    elif options.gpu:
         text, agree = gpu(options), True
     else:
         rounds, peaks = run_rounds(options)

@@ -33,7 +33,7 @@ from popnet.prepare.source import prepare_source
 from popnet.prepare.table import usable_rows
 from popnet.progress import Progress
 from popnet.recipe import Recipe
-from popnet.report import diagnosed
+from popnet.report import diagnosed, words
 from popnet.report.document import Document
 from popnet.study.design import Pair, design
 from popnet.studying import base_recipe, sample
@@ -153,11 +153,11 @@ def doctor(
         best = model.nets[int(np.argmax(model.weights))]
         asked = tuple(c.name for c in model.schema.columns if c.reason == "left out as asked")
         options = replace(options, recipe=options.recipe or best.recipe, drop=asked)
-    name = source if isinstance(source, str | Path) else "data"
+    name = words.name_of(source)
     if against is not None:
         found, shift = _against(source, target, against, options, limits, model, tell)
         return Diagnosis(
-            found, f"{against if isinstance(against, str | Path) else 'new data'} against {name}", None, [], shift,
+            found, f"{words.name_of(against)} against {name}", None, [], shift,
             notes, time.monotonic() - began, options.seed,
         )  # fmt: skip
     count = [0]

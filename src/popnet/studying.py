@@ -24,7 +24,7 @@ from popnet.prepare.prepared import Prepared
 from popnet.prepare.source import prepare_source
 from popnet.progress import Progress, clock
 from popnet.recipe import Recipe
-from popnet.report import studied
+from popnet.report import studied, words
 from popnet.report.document import Document
 from popnet.study import augmentation, factors
 from popnet.study.design import design
@@ -161,7 +161,7 @@ def study(
     if found.pairs < asked:
         notes.append(f"the time was over after {found.pairs} of {asked} pairs of twins")
     return Study(
-        found, str(source) if isinstance(source, str) else "data", len(usable), unit,
+        found, words.name_of(source), len(usable), unit,
         [*prepared.notes, *notes], time.monotonic() - began, options.seed,
     )  # fmt: skip
 

@@ -61,20 +61,55 @@ def document(
         if findings
         else "Nothing was found"
     )
-    lead = (f"{found}; {len(looked)} rules were applied.", *notes)
+    lead = (f"{found}; {len(looked)} rules were applied.",)
     overview = Table(
         ("finding", "where", "how bad", "remedy", "proof"),
         tuple(
-            (f.title, f.where, f.severity, f.remedy.words, "" if f.proof is None else gain(f.proof))
+            (
+                words.capital(f.title), f.where, f.severity, _ended(f.remedy.words),
+                "" if f.proof is None else gain(f.proof),
+            )
             for f in findings
         ),
-    )
+    )  # fmt: skip
     sections = [_section(i, f, trainings) for i, f in enumerate(findings)]
+    if trainings:
+        sections.append(_layers(trainings[0]))
+    looked_for = words.enumeration([t[0].lower() + t[1:] for t in looked])
     sections.append(
-        Section("rules", "What was looked for", paragraphs=(words.enumeration(list(looked)) + ".",))
+        Section("rules", "What was looked for", paragraphs=(f"{words.capital(looked_for)}.",))
     )
+    if notes:
+        sections.append(Section("notes", "Notes", paragraphs=(". ".join(notes) + ".",)))
     return Document(
         "popnet doctor", title, lead, overview if findings else None, tuple(sections), command, version, created
+    )  # fmt: skip
+
+
+def _ended(text: str) -> str:
+    """Return a sentence with one full stop and a capital."""
+    return words.capital(text.rstrip(".")) + "."
+
+
+def _layers(t: Training) -> Section:
+    """Return what the layers of a net looked like, whether anything was wrong or not."""
+    shown = ("gradient", "spread", "update", "drift")
+    names = {
+        "gradient": "gradient of a weight (root mean square)",
+        "spread": "spread of what activations take",
+        "update": "step over weights",
+        "drift": "drift, standard deviations an epoch",
+    }
+    pictures = tuple(_lines(t, name, names[name], name != "drift") for name in shown)
+    worst = float(np.nanmax(t.layer("dead")[-1])) if t.hidden else 0.0
+    kind = "convolution" if t.convolutional else "hidden layer"
+    told = (
+        f"A net of {words.count(t.hidden, kind)}, trained for {words.count(t.result.epochs, 'epoch')}; the best was "
+        f"epoch {t.result.best_epoch}. Most dead units in a layer at the end: {words.percent(worst)}."
+    )
+    return Section(
+        "layers", "What the layers looked like", paragraphs=(told,),
+        pictures=pictures,
     )  # fmt: skip
 
 
@@ -92,7 +127,7 @@ def _section(i: int, f: Finding, trainings: Sequence[Training]) -> Section:
         f"{words.capital(f.measured.rstrip('.'))}. Where: {f.where}.",
         f.meaning,
         f"Measured {words.number(f.value)}, threshold {words.number(f.threshold)} ({f.source}).",
-        f"Remedy: {f.remedy.words}.",
+        f"Remedy: {_ended(f.remedy.words)}",
     ]
     if f.remedy.fields:
         changes = ", ".join(f"{k} = {v}" for k, v in f.remedy.fields.items())
@@ -113,9 +148,13 @@ def _section(i: int, f: Finding, trainings: Sequence[Training]) -> Section:
     if trainings:
         pictures += _pictures(f.rule, trainings[0])
     return Section(
-        f"finding-{i + 1}-{f.rule}".replace("_", "-"), f.title, f.severity, TONES[f.severity], tuple(paragraphs),
+        f"finding-{i + 1}-{f.rule}".replace("_", "-"),
+        words.capital(f.title),
+        f.severity,
+        TONES[f.severity],
+        tuple(paragraphs),
         tuple(pictures),
-    )  # fmt: skip
+    )
 
 
 def _pictures(rule: str, t: Training) -> list[Picture]:
@@ -129,7 +168,11 @@ def _pictures(rule: str, t: Training) -> list[Picture]:
         return [Lines(drawn, "epoch", "loss")]
     if rule not in SHOWN:
         return []
-    name, axis, log = SHOWN[rule]
+    return [_lines(t, *SHOWN[rule])]
+
+
+def _lines(t: Training, name: str, axis: str, log: bool) -> Lines:
+    """Return a probe of the layers over the epochs."""
     values = t.layer(name)
     layers = [i for i in range(values.shape[1]) if np.isfinite(values[:, i]).any()]
     if len(layers) > MOST_LAYERS:  # evenly spaced, the first and the last among them
@@ -141,4 +184,4 @@ def _pictures(rule: str, t: Training) -> list[Picture]:
         )
         for i in layers
     )  # fmt: skip
-    return [Lines(drawn, "epoch", axis, log_y=log)]
+    return Lines(drawn, "epoch", axis, log_y=log)

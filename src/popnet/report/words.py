@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from pathlib import PurePath
 from typing import Any, NamedTuple, TypeGuard
 
 MISSING = "–"
@@ -208,6 +209,13 @@ def short(text: object, most: int = 60) -> str:
         return text
     tail = (most - 1) // 3
     return f"{text[: most - 1 - tail]}…{text[len(text) - tail :]}"
+
+
+def name_of(source: object) -> str:
+    """Return what data is called on a page: the last two parts of its path, or "data" if it came in memory."""
+    if not isinstance(source, str | PurePath):
+        return "data"
+    return "/".join(PurePath(source).parts[-2:])
 
 
 def capital(text: str) -> str:

@@ -1,0 +1,70 @@
+"""What probes cost: the same members trained with and without, their share of a training's time.
+
+Run by ``python -m benchmarks.speed --probes``.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import numpy as np
+
+from benchmarks.table import conditions, markdown
+
+CASES = (
+    (500, 32, 64),
+    (2_000, 64, 128),
+    (10_000, 128, 256),
+    (50_000, 256, 512),
+    (200_000, 128, 1024),
+)
+"""Rows, width and batch size."""
+
+
+def cost(rounds: int = 5) -> str:
+    """Return a table of seconds with and without probes, medians of rounds in which both run one after the other."""
+    from popnet import Dataset, Recipe
+    from popnet.population.members import Member
+    from popnet.population.train import Trainer, arrange
+
+    lines = []
+    for rows, width, batch in CASES:
+        rng = np.random.default_rng(0)
+        X = rng.standard_normal((rows + rows // 4, 32)).astype(np.float32)
+        data = Dataset.from_arrays(X, (X[:, 0] * X[:, 1] > 0).astype(int), "binary")
+        folds = [(np.arange(rows), np.arange(rows, len(X)))]
+        epochs = int(np.clip(2_000_000 // rows, 12, 400))
+        recipe = Recipe(depth=3, width=width, batch_size=batch, epochs=epochs, patience=epochs)
+        trainers = [Trainer(arrange(data, None, folds), probed=p) for p in (False, True)]
+        members = [Member(recipe, s, 0) for s in range(4)]
+        seconds = []
+        probes = 0
+        for k in range(rounds + 1):
+            both = []
+            for trainer in trainers:
+                began = time.perf_counter()
+                results = dict(trainer.run(enumerate(members)))
+                both.append(time.perf_counter() - began)
+                found = results[0].probes
+                probes = probes if found is None else len(found.epochs)
+            if k:  # the first compiles
+                seconds.append(both)
+        without, with_ = np.median(seconds, axis=0)
+        shares = [100 * (b / a - 1) for a, b in seconds]
+        lines.append([
+            f"{rows:,}", f"{width}", f"{batch}", f"{epochs}", f"{probes}", f"{without:.2f} s", f"{with_:.2f} s",
+            f"{np.median(shares):+.1f} % ({min(shares):+.1f} to {max(shares):+.1f})",
+        ])  # fmt: skip
+        print(lines[-1], file=sys.stderr, flush=True)
+    head = [
+        "rows",
+        "width",
+        "batch",
+        "epochs",
+        "probes of a member",
+        "without",
+        "with",
+        "probes cost",
+    ]
+    return "\n\n".join([markdown(head, lines), *conditions("benchmarks.speed")])

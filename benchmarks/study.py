@@ -1,0 +1,184 @@
+"""Is a study to be believed? Factors that do nothing, effects of known size, and the same study with another seed.
+
+    python -m benchmarks.study [--parts null,planted,stable] [--repetitions 20] [--markdown FILE]
+
+- null: a factor that does nothing (another seed) on samples of a real table; how often a study says that it does.
+- planted: made-up tables, on which the true effect of a factor is known from hundreds of independent trainings on fresh
+  rows; how often a study's 95 % interval holds it.
+- stable: the default study of real tables and of scikit-learn's digits, with two seeds; how many verdicts are the same.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.table import conditions, markdown
+from benchmarks.tables import Table, load
+
+PHONEME = Table("phoneme", "class", True)
+STABLE = [PHONEME, Table("adult", "income", True), Table("churn", "Exited", True)]
+
+
+def null(repetitions: int) -> list[str]:
+    """Return how often a study says that another seed helps or harms."""
+    from popnet.options import Options
+    from popnet.studying import study
+
+    frame = pd.concat(load(PHONEME))
+    said: list[str] = []
+    for r in range(repetitions):
+        rows = frame.sample(1500, random_state=r)
+        found = study(rows, PHONEME.target, Options(seed=r), factor=["seed"], pairs=10)
+        said.append(found.found.effects[0].said)
+        print("null", r, said[-1], found.found.effects[0].gain, file=sys.stderr, flush=True)
+    wrong = sum(s in ("helps", "harms") for s in said)
+    return ["another seed", "0", f"{repetitions}", f"{repetitions - wrong}", "not called an effect"]
+
+
+def made(n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Return rows and classes of a made-up table: six columns, an interaction, a tenth of the classes turned."""
+    X = rng.standard_normal((n, 6)).astype(np.float32)
+    y = X[:, 0] * X[:, 1] + X[:, 2] > 0
+    return X, (y ^ (rng.random(n) < 0.1)).astype(int)
+
+
+def planted(repetitions: int, sets: int = 300) -> list[list[str]]:
+    """Return for each planted effect: its true size, and how often a study's interval holds it."""
+    from popnet import Dataset, Recipe
+    from popnet.options import Options
+    from popnet.population.members import Member
+    from popnet.population.predict import Net, predict
+    from popnet.population.program import Arrays
+    from popnet.population.train import Trainer
+    from popnet.studying import study
+
+    rows = 500
+    base = Recipe(
+        depth=2, width=32, batch_size=32, epochs=30, patience=30, dropout=0.0, numeric_embedding="none", ema=0.0
+    )  # fmt: skip
+    levels: dict[str, tuple[str, dict[str, Any]]] = {
+        "dropout 0.6": ("dropout=0,0.6", {"dropout": 0.6}),
+        "weight decay 1": ("weight_decay=0.01,1", {"weight_decay": 1.0}),
+        "sigmoid for ReLU": ("activation=relu,sigmoid", {"activation": "sigmoid"}),
+    }
+    # The truth: tables of the size that a pair trains on, and fresh rows.
+    rng = np.random.default_rng(12345)
+    learned = round(0.9 * rows)
+    X, y = made(sets * learned + 10_000, rng)
+    data = Dataset.from_arrays(X, y, "binary")
+    fresh = np.arange(sets * learned, len(X))
+    cut = round(0.8 * learned)
+    folds = []
+    for k in range(sets):
+        mine = np.arange(k * learned, (k + 1) * learned)
+        folds.append((mine[:cut], mine[cut:]))
+    recipes = [base, *(base.replace(**fields) for _, fields in levels.values())]
+    members = [Member(r, k, k) for k in range(sets) for r in recipes]
+    errors = np.zeros(len(members))
+    for i, result in Trainer(Arrays(data, data, folds)).run(enumerate(members)):
+        net = Net(result.member.recipe, result.shape, result.parameters, result.running)
+        errors[i] = (predict([net], data.features, fresh)[0].argmax(1) != y[fresh]).mean()
+    errors = errors.reshape(sets, len(recipes))
+    truths = (errors[:, :1] - errors[:, 1:]).mean(0)
+    spreads = (errors[:, :1] - errors[:, 1:]).std(0, ddof=1) / np.sqrt(sets)
+    held, decided = np.zeros(len(levels), int), np.zeros(len(levels), int)
+    for r in range(repetitions):
+        X, y = made(rows, np.random.default_rng(r))
+        frame = pd.DataFrame(X, columns=list("abcdef")).assign(y=np.where(y == 1, "yes", "no"))
+        found = study(
+            frame, "y", Options(seed=r, recipe=base), factor=[text for text, _ in levels.values()], pairs=10
+        ).found  # fmt: skip
+        for k, e in enumerate(found.effects):
+            held[k] += e.gain.low <= truths[k] <= e.gain.high
+            decided[k] += e.said in ("helps", "harms")
+        print("planted", r, held / (r + 1), file=sys.stderr, flush=True)
+    return [
+        [
+            name, f"{-100 * truths[k]:+.2f} ± {100 * spreads[k]:.2f} points", f"{repetitions}", f"{held[k]}",
+            f"inside the interval; called an effect {decided[k]} times",
+        ]
+        for k, name in enumerate(levels)
+    ]  # fmt: skip
+
+
+def stable(seconds: float) -> list[list[str]]:
+    """Return for each data set how many verdicts two seeds share."""
+    from sklearn.datasets import load_digits
+
+    from popnet.options import Options
+    from popnet.studying import study
+
+    sources: list[tuple[str, Any, str, int]] = []
+    for table in STABLE:
+        sources.append((table.name, pd.concat(load(table)), table.target, 5000))
+    digits: Any = load_digits(as_frame=True)
+    sources.append(("digits", digits.frame, "target", 1797))
+    lines = []
+    for name, frame, target, rows in sources:
+        began = time.perf_counter()
+        both = [
+            study(frame, target, Options(seed=s, time_limit=seconds), rows=rows).found
+            for s in (0, 1)
+        ]
+        print(name, [[(e.level, e.said) for e in f.effects] for f in both], file=sys.stderr, flush=True)  # fmt: skip
+        verdicts = [{(e.factor, e.level): e.said for e in f.effects} for f in both]
+        keys = list(verdicts[0])
+        same = sum(verdicts[0][k] == verdicts[1].get(k) for k in keys)
+        against = sum({verdicts[0][k], verdicts[1].get(k)} == set(CLEAR) for k in keys)
+        factors = list(dict.fromkeys(f for f, _ in keys))
+        agree = sum(_clear(verdicts[0], f) == _clear(verdicts[1], f) for f in factors)
+        decided = sum(v in CLEAR for v in verdicts[0].values())
+        lines.append([
+            name, f"{both[0].pairs}, {both[1].pairs}", f"{agree} of {len(factors)}", f"{same} of {len(keys)}",
+            f"{against}", f"{decided}", f"{time.perf_counter() - began:.0f} s",
+        ])  # fmt: skip
+    return lines
+
+
+CLEAR = ("helps", "harms")
+
+
+def _clear(verdicts: dict[tuple[str, str], str], factor: str) -> frozenset[str]:
+    """Return which clear verdicts a factor's levels have."""
+    return frozenset(v for (f, _), v in verdicts.items() if f == factor and v in CLEAR)
+
+
+def main() -> None:
+    """Run the parts and print them."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--parts", default="null,planted,stable")
+    parser.add_argument("--repetitions", type=int, default=20)
+    parser.add_argument("--seconds", type=float, default=180, help="of each study of part stable")
+    parser.add_argument("--markdown", type=Path)
+    args = parser.parse_args()
+    parts = args.parts.split(",")
+    texts = []
+    lines = []
+    if "null" in parts:
+        lines.append(null(args.repetitions))
+    if "planted" in parts:
+        lines += planted(2 * args.repetitions)
+    if lines:
+        head = ["factor", "true change of the error", "studies", "right", ""]
+        texts.append(markdown(head, lines))
+    if "stable" in parts:
+        head = [
+            "data", "pairs", "factors with the same verdict", "levels with the same verdict", "opposite verdicts",
+            "levels decided", "both took",
+        ]  # fmt: skip
+        texts.append(markdown(head, stable(args.seconds)))
+    texts += conditions("benchmarks.study")
+    print("\n\n".join(texts))
+    if args.markdown:
+        args.markdown.write_text("\n\n".join(texts) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
