@@ -516,7 +516,7 @@ def _print_evidence(
     for section in document.sections:
         if section.badge:
             print(f"{section.badge.upper():<16} {section.title}")
-            for text in section.paragraphs[:1]:
+            for text in section.told or section.paragraphs[:1]:
                 print(f"    {text}")
     print(f"page    {out}")
 

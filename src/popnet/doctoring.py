@@ -196,7 +196,9 @@ def doctor(
         if not fired.rule.suspicion or (proof is not None and proof.verdict == "helps"):
             told.append(replace(finding, proof=proof))
     names = unexplained([f.rule for f in told])
-    findings += [f for f in told if f.rule in names]
+    nets = [f for f in told if f.rule in names]
+    # Who brings a recipe asks about it first.
+    findings = [*nets, *findings] if options.recipe is not None else [*findings, *nets]
     findings += _labels(small, picked, prepared.schema, prepared.order, options, limits, on_net)
     if prove and len(proofs) < sum(bool(f.remedy.fields) for f, _ in seen):
         tell("the time was over before all remedies were proven")

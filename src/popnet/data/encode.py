@@ -284,11 +284,15 @@ def fit_encoder(
 ) -> Encoder:
     """Fit an encoder.
 
-        Args:
-            frame: the table that the schema was inferred from.
-            schema: what its columns hold.
-            rows: ``(n,)`` numbers of the training rows, the only ones that statistics are taken from;
-    XX rows, or no feature that varies in them.
+    Args:
+        frame: the table that the schema was inferred from.
+        schema: what its columns hold.
+        rows: ``(n,)`` numbers of the training rows, the only ones that statistics are taken from; default all that have
+            a target.
+        row_numbers: ``(N,)``, what the frame's rows are called in messages; default 1, 2, ...
+
+    Raises:
+        InputError: there are no training rows, or no feature that varies in them.
     """
     target = schema.target
     present = ~frame.select(pl.any_horizontal(pl.col(target.names).is_null())).to_series()

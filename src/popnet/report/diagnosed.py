@@ -147,6 +147,9 @@ def _section(i: int, f: Finding, trainings: Sequence[Training]) -> Section:
         paragraphs.append("The remedy was not tried: there was no time.")
     if trainings:
         pictures += _pictures(f.rule, trainings[0])
+    told = (paragraphs[0], f"Remedy: {_ended(f.remedy.words)}")
+    if f.proof is not None:
+        told = (*told, f"Proof: the remedy {gain(f.proof)}.")
     return Section(
         f"finding-{i + 1}-{f.rule}".replace("_", "-"),
         words.capital(f.title),
@@ -154,6 +157,7 @@ def _section(i: int, f: Finding, trainings: Sequence[Training]) -> Section:
         TONES[f.severity],
         tuple(paragraphs),
         tuple(pictures),
+        told=told,
     )
 
 

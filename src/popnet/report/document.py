@@ -112,6 +112,7 @@ class Section:
         paragraphs: what it means, how it was measured.
         pictures: that show it.
         table: its figures, or None.
+        told: lines for a terminal; none for the first paragraph.
     """
 
     key: str
@@ -121,6 +122,7 @@ class Section:
     paragraphs: tuple[str, ...] = ()
     pictures: tuple[Picture, ...] = ()
     table: Table | None = None
+    told: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -190,7 +190,8 @@ def _factor(name: str, effects: list[Effect], found: Found, unit: Unit) -> Secti
         for e in effects
     )
     key = f"factor-{name}".replace("_", "-")
-    return Section(key, name, *summary, (*paragraphs, GAP_METHOD), tuple(pictures))
+    told = tuple(f"{e.level}: {sentence(e, unit, found.detect)}" for e in effects)
+    return Section(key, name, *summary, (*paragraphs, GAP_METHOD), tuple(pictures), told=told)
 
 
 def _change(gap: Interval, unit: Unit) -> str:
