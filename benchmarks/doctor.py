@@ -56,7 +56,7 @@ def examined(
     frame: pd.DataFrame, target: str, fields: Mapping[str, Any], rows: int, seed: int, prove: bool
 ) -> tuple[list[Any], float]:
     """Return the findings about nets, and the seconds that it took."""
-    from popnet.doctor.rules import RULES
+    from popnet.diagnosis.rules import RULES
     from popnet.doctoring import doctor
     from popnet.options import Options
     from popnet.recipe import Recipe

@@ -29,7 +29,7 @@ TIERS = (
     ("data", "nn", "augment", "losses", "penalties", "metrics", "intervals", "optim"),
     ("population",),
     ("tuning", "ensemble", "baselines", "study", "options", "prepare"),
-    ("model", "report", "doctor", "claims"),
+    ("model", "report", "diagnosis", "claims"),
     (
         "fit",
         "planning",
@@ -122,8 +122,8 @@ def test_parts_do_not_know_each_other(own):
 @pytest.mark.parametrize(
     ("library", "allowed"),
     [
-        ("polars", {"data", "prepare", "model", "estimators", "report", "doctor"}),
-        ("sklearn", {"baselines", "estimators", "doctor", "claims"}),
+        ("polars", {"data", "prepare", "model", "estimators", "report", "diagnosis"}),
+        ("sklearn", {"baselines", "estimators", "diagnosis", "claims"}),
         ("typer", {"cli"}),
         ("rich", {"progress"}),
         ("safetensors", {"model"}),

@@ -12,6 +12,7 @@ from popnet._version import __version__
 
 if TYPE_CHECKING:  # the names below are for type checkers; `__getattr__` loads them
     from popnet.dataset import Dataset, Features
+    from popnet.doctoring import Diagnosis, doctor
     from popnet.errors import InputError, ModelError, PopnetError, RecipeError
     from popnet.estimators import Classifier, Regressor
     from popnet.model import Model
@@ -22,6 +23,8 @@ if TYPE_CHECKING:  # the names below are for type checkers; `__getattr__` loads 
 
 _HOME = {
     "Classifier": "estimators",
+    "Diagnosis": "doctoring",
+    "doctor": "doctoring",
     "Regressor": "estimators",
     "Model": "model",
     "Dataset": "dataset",

@@ -19,12 +19,12 @@ from popnet.data.images.read import is_image_source
 from popnet.data.read import read_table
 from popnet.data.schema import Schema
 from popnet.dataset import Dataset
-from popnet.doctor import columns, labels, patient
-from popnet.doctor import shift as shifts
-from popnet.doctor.checks import Training
-from popnet.doctor.findings import Finding, sorted_by_severity
-from popnet.doctor.patient import Limits
-from popnet.doctor.rules import RULES, unexplained
+from popnet.diagnosis import columns, labels, patient
+from popnet.diagnosis import shift as shifts
+from popnet.diagnosis.checks import Training
+from popnet.diagnosis.findings import Finding, sorted_by_severity
+from popnet.diagnosis.patient import Limits
+from popnet.diagnosis.rules import RULES, unexplained
 from popnet.errors import InputError
 from popnet.memory import Memory
 from popnet.model import Model

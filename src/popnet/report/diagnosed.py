@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from popnet.doctor.checks import Training
-from popnet.doctor.findings import Finding, Proof
+from popnet.diagnosis.checks import Training
+from popnet.diagnosis.findings import Finding, Proof
 from popnet.report import words
 from popnet.report.document import Document, Dot, Dots, Line, Lines, Picture, Section, Table, Tone
 

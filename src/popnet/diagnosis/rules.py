@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from popnet.doctor import checks
-from popnet.doctor.checks import Hit, Training
-from popnet.doctor.findings import Severity
+from popnet.diagnosis import checks
+from popnet.diagnosis.checks import Hit, Training
+from popnet.diagnosis.findings import Severity
 from popnet.recipe import Recipe
 
 

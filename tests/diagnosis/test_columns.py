@@ -16,9 +16,9 @@ from sklearn.neighbors import KNeighborsClassifier
 from popnet.data import rows as splits
 from popnet.data.read import read_table
 from popnet.data.schema import infer_schema
-from popnet.doctor import columns, leakage, single
-from popnet.doctor.findings import Finding
-from popnet.doctor.labels import label_noise, suspects
+from popnet.diagnosis import columns, leakage, single
+from popnet.diagnosis.findings import Finding
+from popnet.diagnosis.labels import label_noise, suspects
 
 DATA = Path(os.environ.get("POPNET_DATA", Path(__file__).parents[2] / "shared" / "data"))
 needs_data = pytest.mark.skipif(

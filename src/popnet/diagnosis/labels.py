@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from popnet.doctor.findings import Finding, Remedy
+from popnet.diagnosis.findings import Finding, Remedy
 from popnet.intervals import wilson
 from popnet.types import Array
 

@@ -11,7 +11,7 @@ import polars as pl
 from popnet.data.cast import to_numbers, to_times
 from popnet.data.columns import level_text
 from popnet.data.schema import Column
-from popnet.doctor import single
+from popnet.diagnosis import single
 from popnet.types import Array
 
 CHANCE = 0.01

@@ -13,10 +13,10 @@ from scipy import stats
 
 from popnet.data.cast import to_numbers
 from popnet.data.schema import Column, Schema
-from popnet.doctor import single
-from popnet.doctor.findings import Finding, Remedy
-from popnet.doctor.shift import FEWEST_ROWS as FEWEST_SIDE
-from popnet.doctor.shift import Shift, shift
+from popnet.diagnosis import single
+from popnet.diagnosis.findings import Finding, Remedy
+from popnet.diagnosis.shift import FEWEST_ROWS as FEWEST_SIDE
+from popnet.diagnosis.shift import Shift, shift
 from popnet.types import Array
 
 FEWEST_ROWS, FEWEST_TIMES = 200, 20

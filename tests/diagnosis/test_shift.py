@@ -12,8 +12,8 @@ import pytest
 
 from popnet.data.read import read_table
 from popnet.data.schema import infer_schema
-from popnet.doctor import shift as shifts
-from popnet.doctor.shift import finding, shift
+from popnet.diagnosis import shift as shifts
+from popnet.diagnosis.shift import finding, shift
 from popnet.errors import InputError
 
 DATA = Path(os.environ.get("POPNET_DATA", Path(__file__).parents[2] / "shared" / "data"))

@@ -10,8 +10,8 @@ import polars as pl
 
 from popnet.data.kinds import find_duplicates, find_kind, name_tokens
 from popnet.data.schema import Column, Schema
-from popnet.doctor import drift, leakage, single
-from popnet.doctor.findings import Finding, Remedy
+from popnet.diagnosis import drift, leakage, single
+from popnet.diagnosis.findings import Finding, Remedy
 from popnet.intervals import wilson
 from popnet.types import Array
 

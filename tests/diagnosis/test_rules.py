@@ -11,9 +11,9 @@ import pytest
 
 from popnet import InputError, Recipe
 from popnet.dataset import Dataset
-from popnet.doctor import patient, rules
-from popnet.doctor.checks import Training
-from popnet.doctor.patient import Limits
+from popnet.diagnosis import patient, rules
+from popnet.diagnosis.checks import Training
+from popnet.diagnosis.patient import Limits
 from popnet.doctoring import doctor
 from popnet.options import Options
 from popnet.study.design import Pair, design

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from popnet.dataset import Dataset
-from popnet.doctor.checks import Training
-from popnet.doctor.findings import Finding, Proof, Remedy
-from popnet.doctor.rules import Fired, examine
+from popnet.diagnosis.checks import Training
+from popnet.diagnosis.findings import Finding, Proof, Remedy
+from popnet.diagnosis.rules import Fired, examine
 from popnet.memory import Memory
 from popnet.population.members import Member, Result
 from popnet.population.predict import Net, predict

@@ -14,8 +14,8 @@ from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from popnet import keys
 from popnet.data.cast import to_numbers
 from popnet.data.schema import Column, Schema
-from popnet.doctor import single
-from popnet.doctor.findings import Finding, Remedy
+from popnet.diagnosis import single
+from popnet.diagnosis.findings import Finding, Remedy
 from popnet.types import Array
 
 MOST_ROWS, REST_ROWS = 20_000, 4_000

@@ -19,9 +19,9 @@ from popnet.data.encode import Encoder, fit_encoder
 from popnet.data.schema import Column, Schema
 from popnet.data.target import Target
 from popnet.dataset import Dataset, Features
-from popnet.doctor import moved, single
-from popnet.doctor.findings import Finding, Remedy
-from popnet.doctor.moved import Moved
+from popnet.diagnosis import moved, single
+from popnet.diagnosis.findings import Finding, Remedy
+from popnet.diagnosis.moved import Moved
 from popnet.errors import InputError
 from popnet.population.members import Member
 from popnet.population.predict import Net, predict
