@@ -224,7 +224,7 @@ def _model(source: Any) -> Model | None:
 def _training_data(model: Model, given: Any) -> Any:
     if given is not None:
         return given
-    known = model.facts.get("data", {}).get("source", "")
+    known = model.facts.get("source", "")
     if known and Path(known).exists():
         return known
     raise InputError(
@@ -244,7 +244,7 @@ def _against(
     targets = schema.target.names
     if model is not None and all(t in new.columns for t in targets):
         _, metrics = model.evaluate(iter([new]))
-        name, before = model.facts.get("metric", {}).get("name"), model.facts.get("score")
+        name, before = model.facts.get("metric"), model.facts.get("score")
         if name in metrics and before is not None:
             tell(
                 f"the model's {name} was {before:.4g} on its test part, and is {metrics[name]:.4g} "

@@ -463,6 +463,7 @@ class _Job:
             "members": len(self.results),
             "seconds": seconds,
             "seed": self.options.seed,
+            "source": source,
         }
         model = replace(model, facts=saved)
         from popnet.report.gather import gather

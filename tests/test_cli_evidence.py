@@ -1,0 +1,119 @@
+"""Study and doctor at the command line: pages, records, and one sentence for what cannot be done."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+RECIPE = "depth = 1\nwidth = 8\nbatch_size = 32\nepochs = 3\nnumeric_embedding = 'none'\n"
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch) -> Path:
+    """A folder with a table: `leak` gives the target away, `number` numbers the rows."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.standard_normal((200, 3)), columns=["a", "b", "c"]).round(5)
+    bought = frame.a + 0.5 * frame.b + 0.4 * rng.standard_normal(200) > 0
+    frame["leak"] = (bought * 2 - 1 + 0.05 * rng.standard_normal(200)).round(5)
+    frame.insert(0, "number", np.arange(200) + 1001)
+    frame["bought"] = np.where(bought, "yes", "no")
+    frame.to_csv(tmp_path / "table.csv", index=False)
+    frame.assign(c=frame.c + 3).to_csv(tmp_path / "moved.csv", index=False)
+    (tmp_path / "recipe.toml").write_text(RECIPE)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_study_writes_a_page_and_a_table(run, here):
+    out, _ = run(
+        "study", "table.csv", "-t", "bought", "-f", "dropout=0,0.9", "-f", "seed", "--pairs", "3",
+        "--recipe", "recipe.toml", "--workers", "1",
+    )  # fmt: skip
+    assert "page    study.html" in out
+    page = (here / "study.html").read_text()
+    assert "dropout" in page
+    assert "<span>study</span> <span>table.csv</span> <span>-t</span> <span>bought</span>" in page
+    lines = (here / "study.csv").read_text().splitlines()
+    assert lines[0].startswith("factor,base,level")
+    assert len(lines) >= 3
+    assert sorted(p.name for p in here.iterdir()) == [
+        "moved.csv", "recipe.toml", "study.csv", "study.html", "table.csv",
+    ]  # fmt: skip
+
+
+def test_study_as_json_prints_one_object(run, here):
+    out, _ = run(
+        "study", "table.csv", "-t", "bought", "-f", "l2=0.5", "--pairs", "3", "--recipe", "recipe.toml",
+        "--workers", "1", "--json", "--out", "page.html",
+    )  # fmt: skip
+    found = json.loads(out)
+    assert found["page"] == "page.html"
+    assert [e["level"] for e in found["effects"]] == ["l2 0.5"]
+    assert found["effects"][0]["gain"]["low"] <= found["effects"][0]["gain"]["high"]
+
+
+def test_doctor_finds_what_was_planted(run, here):
+    out, _ = run(
+        "doctor", "table.csv", "-t", "bought", "--recipe", "recipe.toml", "--no-prove", "--workers", "1", "--json"
+    )  # fmt: skip
+    found = json.loads(out)["findings"]
+    by_rule = {f["rule"]: f for f in found}
+    assert by_rule["target_leakage"]["columns"] == ["leak"]
+    assert "number" in by_rule["identifiers"]["columns"]
+    assert "leak" in (here / "doctor.html").read_text()
+
+
+def test_doctor_of_a_model_knows_its_data_and_new_data(run, here):
+    run(
+        "fit", "table.csv", "-t", "bought", "-o", "model", "--recipe", "recipe.toml", "--members", "2",
+        "--folds", "2", "--workers", "1", "--drop", "leak",
+    )  # fmt: skip
+    out, _ = run("doctor", "model", "--against", "moved.csv", "--workers", "1", "--json")
+    found = json.loads(out)
+    assert found["shift"]["shifted"]
+    assert found["shift"]["columns"][0] == "c"
+    assert "leak" not in found["shift"]["columns"]
+    assert any("was" in n and "on the new data" in n for n in found["notes"])
+    out, _ = run("doctor", "model", "--no-prove", "--workers", "1")
+    assert "rules were applied" in out
+    (here / "table.csv").rename(here / "elsewhere.csv")
+    _, err = run("doctor", "model", fails=2)
+    assert "--data" in err
+    out, _ = run("doctor", "model", "--data", "elsewhere.csv", "--no-prove", "--workers", "1")
+    assert "rules were applied" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("study table.csv", "--target"),
+        ("study table.csv -t bought -f dropuot", "dropout"),
+        ("study table.csv -t bought -f dropout=7", "dropout"),
+        ("study table.csv -t bought --pairs 1", "3 pairs"),
+        ("study table.csv -t bought --detect much", "--detect"),
+        ("study table.csv -t bought --sizes 0.1,3", "share of the rows"),
+        ("study table.csv -t bought --metric auc", "metric must be"),
+        ("study table.csv -t a --metric log_loss", "regression"),
+        ("study table.csv -t bought --out page.pdf", ".html"),
+        ("study table.csv -t bought --out nowhere/page.html", "no folder"),
+        ("study none.csv -t bought", "none.csv"),
+        ("study table.csv -t bought --fix dropout=9", "dropout"),
+        ("doctor table.csv", "--target"),
+        ("doctor table.csv -t bougth", "bought"),
+        ("doctor none.csv -t bought", "none.csv"),
+        ("doctor table.csv -t bought --against none.csv", "none.csv"),
+        ("doctor table.csv -t bought --out page", ".html"),
+        ("doctor table.csv -t bought --time-limit 0", "time limit"),
+    ],
+)
+def test_what_cannot_be_done_is_one_sentence(run, here, words, said):
+    before = sorted(here.iterdir())
+    out, err = run(*words.split(), fails=2)
+    assert out == ""
+    assert said in err
+    assert err.count("\n") == 1
+    assert sorted(here.iterdir()) == before
