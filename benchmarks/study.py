@@ -108,7 +108,7 @@ def planted(repetitions: int, sets: int = 300) -> list[list[str]]:
     ]  # fmt: skip
 
 
-def stable(seconds: float) -> list[list[str]]:
+def stable(pairs: int) -> list[list[str]]:
     """Return for each data set how many verdicts two seeds share."""
     from sklearn.datasets import load_digits
 
@@ -117,16 +117,13 @@ def stable(seconds: float) -> list[list[str]]:
 
     sources: list[tuple[str, Any, str, int]] = []
     for table in STABLE:
-        sources.append((table.name, pd.concat(load(table)), table.target, 5000))
+        sources.append((table.name, pd.concat(load(table)), table.target, 3000))
     digits: Any = load_digits(as_frame=True)
     sources.append(("digits", digits.frame, "target", 1797))
     lines = []
     for name, frame, target, rows in sources:
         began = time.perf_counter()
-        both = [
-            study(frame, target, Options(seed=s, time_limit=seconds), rows=rows).found
-            for s in (0, 1)
-        ]
+        both = [study(frame, target, Options(seed=s), rows=rows, pairs=pairs).found for s in (0, 1)]
         print(name, [[(e.level, e.said) for e in f.effects] for f in both], file=sys.stderr, flush=True)  # fmt: skip
         verdicts = [{(e.factor, e.level): e.said for e in f.effects} for f in both]
         keys = list(verdicts[0])
@@ -155,7 +152,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--parts", default="null,planted,stable")
     parser.add_argument("--repetitions", type=int, default=20)
-    parser.add_argument("--seconds", type=float, default=180, help="of each study of part stable")
+    parser.add_argument("--pairs", type=int, default=12, help="of each study of part stable")
     parser.add_argument("--markdown", type=Path)
     args = parser.parse_args()
     parts = args.parts.split(",")
@@ -173,7 +170,7 @@ def main() -> None:
             "data", "pairs", "factors with the same verdict", "levels with the same verdict", "opposite verdicts",
             "levels decided", "both took",
         ]  # fmt: skip
-        texts.append(markdown(head, stable(args.seconds)))
+        texts.append(markdown(head, stable(args.pairs)))
     texts += conditions("benchmarks.study")
     print("\n\n".join(texts))
     if args.markdown:

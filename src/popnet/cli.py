@@ -463,6 +463,43 @@ def doctor(
     _print_evidence(document, {"page": str(out), **found.record()}, out, as_json, quiet)
 
 
+@app.command()
+def claims(
+    table: Annotated[str | None, typer.Argument(metavar="[DATA]", help="A table or images as fit takes them. [default: handwritten digits that scikit-learn bundles]")] = None,
+    target: Targets = None,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Page to write.")] = Path("claims.html"),
+    only: Annotated[list[str] | None, typer.Option(help="Number or key of a claim (repeatable). [default: all 17]")] = None,
+    time_limit: Annotated[str | None, typer.Option(help="For example 5m; claims that are left are not decided. [default: 20m]")] = None,
+    memory_limit: MemoryLimit = None,
+    task: TaskOption = None,
+    weight: Weight = None,
+    group: Group = None,
+    time_column: TimeColumn = None,
+    drop: Drop = None,
+    image_size: ImageSize = None,
+    seed: Seed = 0,
+    workers: Workers = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:  # fmt: skip
+    """Run the course as experiments: 17 claims about deep nets, each with a verdict and an interval; writes a page."""
+    _check_page(out)
+    from popnet.claiming import claims as run
+    from popnet.options import Options
+    from popnet.progress import Watcher
+
+    options = Options(
+        task=task.value if task else None, time_limit=None if time_limit is None else seconds(time_limit),
+        memory_limit=None if memory_limit is None else bytes_of(memory_limit), weight=weight, group=group,
+        time=time_column, drop=tuple(drop or ()), image_size=_size(image_size), seed=seed, workers=workers,
+    )  # fmt: skip
+    with Watcher(quiet) as watch, _stopping() as stop:
+        found = run(table, _target(target), options, only=only or (), on_progress=watch, stop=stop)
+    document = found.document(_command())
+    _write_page(out, document, {})
+    _print_evidence(document, {"page": str(out), **found.record()}, out, as_json, quiet)
+
+
 def _command() -> str:
     return "popnet " + shlex.join(sys.argv[1:])
 
