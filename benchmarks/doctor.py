@@ -31,7 +31,7 @@ FAULTS: dict[str, dict[str, Any]] = {
     "saturated": {"activation": "tanh", "norm": "none", "init_scale": 5.0},
     "dead_units": {"activation": "relu", "norm": "none", "learning_rate": 0.03, "depth": 4, "width": 64},
     "rate_too_small": {"learning_rate": 1e-6},
-    "batch_too_small": {"batch_size": 4},
+    "batch_too_small": {"batch_size": 2, "epochs": 20},
     "over_fitting": {"width": 512, "dropout": 0.0, "weight_decay": 0.0, "ema": 0.0, "epochs": 200, "patience": 200},
     "under_fitting": {"depth": 1, "width": 2, "dropout": 0.5},
     "internal_covariate_shift": {"norm": "none", "activation": "elu", "depth": 4, "learning_rate": 0.02},

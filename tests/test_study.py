@@ -13,13 +13,15 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from popnet import Dataset, InputError, Recipe, train_population
+from popnet.ensemble import softmax
 from popnet.options import Options
 from popnet.report import studied
 from popnet.study import factors
 from popnet.study.design import design
 from popnet.study.effects import Interval, holm, interval
-from popnet.study.experiment import Cell, Experiment, losses_of, softmax
+from popnet.study.experiment import Cell, Experiment
 from popnet.study.factors import Factor, Level
+from popnet.study.losses import calibration_error, losses_of, worth
 from popnet.study.verdicts import floor_of, pairs_needed, verdict
 from popnet.studying import study
 
@@ -265,6 +267,29 @@ def test_losses_are_as_scikit_learn_counts_them():
     np.testing.assert_allclose(
         losses_of(out, true, "regression", "error"), ((out - true) ** 2).mean(1)
     )
+
+
+def test_a_net_that_is_worse_than_a_constant_counts_as_one():
+    target = np.array([0, 0, 0, 1] * 10, np.int32)
+    features = Dataset.from_arrays(np.zeros((40, 1)), target, "binary").features
+    data = Dataset(features, target, "classification", 2)
+    rows = np.arange(40)
+    entropy = -(0.75 * np.log(0.75) + 0.25 * np.log(0.25))
+    wrong = np.eye(2)[1 - target]
+    assert worth(data, rows, wrong, rows, "log_loss") == pytest.approx(entropy)
+    assert worth(data, rows, None, rows, "log_loss") == pytest.approx(entropy)
+    assert worth(data, rows, wrong, rows, "error") == 1.0
+    good = 0.1 + 0.8 * np.eye(2)[target]
+    assert worth(data, rows, good, rows, "log_loss") == pytest.approx(-np.log(0.9))
+
+
+def test_calibration_error_is_the_distance_of_confidence_from_accuracy():
+    p = np.array([[0.85, 0.15]] * 10)
+    assert calibration_error(p, np.array([0] * 8 + [1] * 2)) == pytest.approx(0.05)
+    assert calibration_error(np.eye(2)[[0, 1]], np.array([0, 1])) == 0.0
+    both = np.concatenate([p, np.array([[0.35, 0.65]] * 10)])
+    target = np.array([0] * 8 + [1] * 2 + [1] * 9 + [0])
+    assert calibration_error(both, target) == pytest.approx((0.05 + 0.25) / 2)
 
 
 def test_interactions_are_the_difference_of_differences():

@@ -28,7 +28,9 @@ from popnet.report import studied, words
 from popnet.report.document import Document
 from popnet.study import augmentation, factors
 from popnet.study.design import design
-from popnet.study.experiment import METRICS, MOST_PAIRS, PILOT, Experiment, Found
+from popnet.study.experiment import MOST_PAIRS, PILOT, Experiment
+from popnet.study.losses import METRICS
+from popnet.study.results import Found
 from popnet.tuning.table_space import default_space
 
 MOST_ROWS, MOST_IMAGES = 10_000, 2_000

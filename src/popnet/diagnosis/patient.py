@@ -12,6 +12,7 @@ from popnet.dataset import Dataset
 from popnet.diagnosis.checks import Training
 from popnet.diagnosis.findings import Finding, Proof, Remedy
 from popnet.diagnosis.rules import Fired, examine
+from popnet.ensemble import softmax
 from popnet.memory import Memory
 from popnet.population.members import Member, Result
 from popnet.population.predict import Net, predict
@@ -19,8 +20,9 @@ from popnet.population.program import Arrays
 from popnet.population.train import Trainer
 from popnet.recipe import Recipe
 from popnet.study.design import Pair
-from popnet.study.experiment import Effect, Experiment, softmax
+from popnet.study.experiment import Experiment
 from popnet.study.factors import Factor, Level
+from popnet.study.results import Effect
 from popnet.types import Array
 
 TRAININGS = 4

@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 from popnet.report import words
 from popnet.report.document import Document, Dot, Dots, Line, Lines, Section, Table, Tone
 from popnet.study.effects import Interval
-from popnet.study.experiment import Effect, Found
+from popnet.study.results import Effect, Found
 
 TONES: dict[str, Tone] = {"helps": "good", "harms": "bad"}
 
@@ -90,14 +90,19 @@ def record(found: Found) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _interval(i: Interval) -> dict[str, float]:
-    return {"mean": i.mean, "low": i.low, "high": i.high}
+def _interval(i: Interval) -> dict[str, float | None]:
+    """Return an interval; of what a regression has not, None."""
+    return {
+        k: v if math.isfinite(v) else None
+        for k, v in zip(("mean", "low", "high"), i[:3], strict=True)
+    }
 
 
 def _effect(e: Effect) -> dict[str, Any]:
     return {
         "factor": e.factor, "base": e.base, "level": e.level, "share": e.share, "verdict": e.said,
         "gain": _interval(e.gain), "p": e.p, "error": e.error, "base_error": e.base_error, "gap": _interval(e.gap),
+        "calibration": _interval(e.calibration),
         "time": e.time, "diverged": e.diverged, "pairs": e.pairs,
     }  # fmt: skip
 
@@ -110,7 +115,8 @@ def lines(found: Found) -> list[dict[str, Any]]:
             "factor": e.factor, "base": e.base, "level": e.level, "train_rows": found.rows[e.share],
             "verdict": e.said, "gain": e.gain.mean, "low": e.gain.low, "high": e.gain.high, "p_holm": e.p,
             "error": e.error, "base_error": e.base_error, "gap_change": e.gap.mean, "gap_low": e.gap.low,
-            "gap_high": e.gap.high, "time_ratio": e.time, "diverged": e.diverged, "pairs": e.pairs,
+            "gap_high": e.gap.high, "calibration_change": e.calibration.mean,
+            "time_ratio": e.time, "diverged": e.diverged, "pairs": e.pairs,
         })  # fmt: skip
     return flat
 
@@ -185,6 +191,7 @@ def _factor(name: str, effects: list[Effect], found: Found, unit: Unit) -> Secti
     paragraphs = tuple(
         f"{words.capital(e.level)}: {sentence(e, unit, found.detect)}. Over-fitting {_change(e.gap, unit)}; training "
         f"takes {e.time:.2f} times as long"
+        + _calibration(e)
         + (f"; {e.diverged} of {e.pairs} trainings diverged" if e.diverged else "")
         + "."
         for e in effects
@@ -192,6 +199,16 @@ def _factor(name: str, effects: list[Effect], found: Found, unit: Unit) -> Secti
     key = f"factor-{name}".replace("_", "-")
     told = tuple(f"{e.level}: {sentence(e, unit, found.detect)}" for e in effects)
     return Section(key, name, *summary, (*paragraphs, GAP_METHOD), tuple(pictures), told=told)
+
+
+def _calibration(e: Effect) -> str:
+    found = e.calibration
+    if not (found.low > 0 or found.high < 0):
+        return ""
+    how = "better" if found.mean < 0 else "worse"
+    return (
+        f"; probabilities are {how} calibrated, by {words.fixed(100 * abs(found.mean), 1)} points"
+    )
 
 
 def _change(gap: Interval, unit: Unit) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from popnet import keys
 from popnet.dataset import Dataset
+from popnet.ensemble import softmax
 from popnet.errors import InputError
 from popnet.memory import Memory
 from popnet.population.members import Member, Result
@@ -20,10 +21,11 @@ from popnet.population.program import Arrays
 from popnet.population.train import Trainer
 from popnet.recipe import Recipe
 from popnet.study.design import Pair, overlap
-from popnet.study.effects import Interval, holm, interval
+from popnet.study.effects import holm, interval
 from popnet.study.factors import Factor, Level
-from popnet.study.verdicts import Said, floor_of, pairs_needed, verdict
-from popnet.types import Array
+from popnet.study.losses import calibration_error, worth
+from popnet.study.results import Effect, Found, Interaction
+from popnet.study.verdicts import floor_of, pairs_needed, verdict
 
 PILOT = 4
 """Pairs after which the number of pairs is planned."""
@@ -66,118 +68,16 @@ class Outcome:
     Attributes:
         loss: mean error on the pair's test rows.
         gap: that minus the error on training rows.
+        calibration: expected calibration error on test rows; NaN of a regression.
         seconds: of training.
-        diverged: whether no net was usable; a constant stands for it then.
+        diverged: whether no net was usable; a constant stands for it then, and for one whose log-loss is worse.
     """
 
     loss: float
     gap: float
+    calibration: float
     seconds: float
     diverged: bool
-
-
-@dataclass(frozen=True)
-class Effect:
-    """What one level of a factor does, against the base.
-
-    Attributes:
-        factor, base, level: labels.
-        share: of the training rows.
-        gain: reduction of the error; positive is better with the level.
-        p: corrected for all comparisons of the study.
-        said: the verdict.
-        error: mean error with the level; ``base_error`` without.
-        gap: mean change of test minus training error; negative over-fits less.
-        time: seconds of training over the base's.
-        diverged: pairs in which the level's nets diverged.
-        pairs: compared.
-        values: ``(pairs,)``, the gains themselves.
-    """
-
-    factor: str
-    base: str
-    level: str
-    share: float
-    gain: Interval
-    p: float
-    said: Said
-    error: float
-    base_error: float
-    gap: Interval
-    time: float
-    diverged: int
-    pairs: int
-    values: np.ndarray = field(repr=False)
-
-
-@dataclass(frozen=True)
-class Interaction:
-    """What two levels do together beyond the sum of both: positive if they help each other."""
-
-    first: str
-    second: str
-    extra: Interval
-    p: float
-    both: float
-
-
-@dataclass(frozen=True)
-class Found:
-    """A study's results.
-
-    Attributes:
-        base: recipe of the base.
-        metric: what ``error`` is, see `losses_of`.
-        detect: smallest effect that matters.
-        pairs: compared.
-        asked: pairs that were planned.
-        effects: at all training rows, in the order of the factors.
-        curves: effects at smaller shares of the training rows, and the base's error there.
-        interactions: of pairs of levels.
-        base_error: mean and interval of the base's error at each share.
-        rows: training rows of a pair at each share.
-        test_rows: of a pair.
-        overlap: of the intervals.
-        seconds: of training, all nets.
-        nets: trained.
-    """
-
-    base: Recipe
-    metric: str
-    detect: float
-    pairs: int
-    asked: int
-    effects: list[Effect]
-    curves: list[Effect]
-    interactions: list[Interaction]
-    base_error: dict[float, Interval]
-    rows: dict[float, int]
-    test_rows: int
-    overlap: float
-    seconds: float
-    nets: int
-
-
-METRICS = ("error", "log_loss")
-
-
-def losses_of(outputs: Array, target: Array, task: str, metric: str) -> np.ndarray:
-    """Return each row's loss, ``(N,)``.
-
-    ``error``: 1 for a wrong class, or the squared error of targets scaled to variance 1 (the share of the variance that
-    is left); ``log_loss``: of classes only.
-
-    Args:
-        outputs: ``(N, O)`` probabilities, or scaled targets.
-        target: ``(N,)`` class numbers or ``(N, O)``.
-        task: ``classification`` or ``regression``.
-        metric: one of `METRICS`.
-    """
-    if task == "regression":
-        return ((outputs - target) ** 2).mean(1)
-    if metric == "log_loss":
-        return -np.log(np.maximum(outputs[np.arange(len(target)), target], 1e-12))
-    return (outputs.argmax(1) != target).astype(float)
 
 
 class Experiment:
@@ -304,16 +204,20 @@ class Experiment:
             guess = np.mean(good, axis=0) if good else None
             place = self.shares.index(cell.share)
             spans = ((0, rows.test), (1 + place, shown[cell.share]))
-            errors = []
-            for span, index in spans:
-                part = None if guess is None else guess[starts[span] : starts[span + 1]]
-                if part is None:
-                    part = _constant(self.data, train[cell.share], len(index))
-                loss = losses_of(part, target[index], self.data.task, self.metric)
-                weights = None if self.data.weights is None else self.data.weights[index]
-                errors.append(float(np.average(loss, weights=weights)))
+            errors = [
+                worth(
+                    self.data, index, None if guess is None else guess[starts[k] : starts[k + 1]], train[cell.share],
+                    self.metric,
+                )
+                for k, index in spans
+            ]  # fmt: skip
+            calibration = float("nan")
+            if guess is not None and self.data.task == "classification":
+                calibration = calibration_error(guess[: len(rows.test)], target[rows.test])
             seconds = sum(results[n].seconds for n in mine)
-            self.outcomes[pair, cell] = Outcome(errors[0], errors[0] - errors[1], seconds, not good)
+            self.outcomes[pair, cell] = Outcome(
+                errors[0], errors[0] - errors[1], calibration, seconds, not good
+            )
         for n in names:
             del results[n]
 
@@ -382,6 +286,7 @@ class Experiment:
                     verdict(found, float(p), detect, floor_of(values, share)),
                     float(np.mean([o.loss for o in mine])), float(np.mean([o.loss for o in bases])),
                     interval(-self.gains(cell, base, "gap"), share),
+                    interval(-self.gains(cell, base, "calibration"), share),
                     float(np.median([o.seconds / max(b.seconds, 1e-9) for o, b in zip(mine, bases, strict=True)])),
                     sum(o.diverged for o in mine), len(done), values,
                 )
@@ -406,18 +311,3 @@ def _hashable(item: tuple[Cell, Member]) -> tuple[str, Member]:
     """Return a net's name, the same for equal nets of different cells, and the net."""
     member = item[1]
     return f"{member.recipe.model_dump_json()}|{member.seed}|{member.fold}", member
-
-
-def softmax(outputs: np.ndarray) -> np.ndarray:
-    """Return probabilities of logits ``(N, O)``."""
-    e = np.exp(outputs - outputs.max(1, keepdims=True))
-    return e / e.sum(1, keepdims=True)
-
-
-def _constant(data: Dataset, train: np.ndarray, rows: int) -> np.ndarray:
-    """Return what a net that learned nothing would say: class shares, or the mean."""
-    target = data.target[train]
-    if data.task == "regression":
-        return np.tile(target.mean(0), (rows, 1))
-    shares = np.bincount(target, minlength=data.n_outputs) / len(target)
-    return np.tile(shares, (rows, 1))

@@ -1,0 +1,84 @@
+"""What outputs of nets are worth: losses, calibration, and what a net that learned nothing would say."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from popnet.dataset import Dataset
+from popnet.types import Array
+
+BINS = 10
+"""Of the confidence, for the calibration error."""
+
+METRICS = ("error", "log_loss")
+
+
+def losses_of(outputs: Array, target: Array, task: str, metric: str) -> np.ndarray:
+    """Return each row's loss, ``(N,)``.
+
+    ``error``: 1 for a wrong class, or the squared error of targets scaled to variance 1 (the share of the variance that
+    is left); ``log_loss``: of classes only.
+
+    Args:
+        outputs: ``(N, O)`` probabilities, or scaled targets.
+        target: ``(N,)`` class numbers or ``(N, O)``.
+        task: ``classification`` or ``regression``.
+        metric: one of `METRICS`.
+    """
+    if task == "regression":
+        return ((outputs - target) ** 2).mean(1)
+    if metric == "log_loss":
+        return -np.log(np.maximum(outputs[np.arange(len(target)), target], 1e-12))
+    return (outputs.argmax(1) != target).astype(float)
+
+
+def mean_loss(data: Dataset, rows: Array, outputs: Array, metric: str) -> float:
+    """Return the mean of `losses_of` over rows ``(N,)``, by the data's weights."""
+    loss = losses_of(outputs, data.target[rows], data.task, metric)
+    return float(np.average(loss, weights=None if data.weights is None else data.weights[rows]))
+
+
+def worth(data: Dataset, rows: Array, outputs: Array | None, learned: Array, metric: str) -> float:
+    """Return what a net's outputs are worth: their mean loss, that of a constant if there are none.
+
+    Where losses have no upper end a net counts as a constant if it is worse than one: a few nets that run wild would
+    drown all others.
+
+    Args:
+        data: all rows.
+        rows: ``(N,)`` that are judged.
+        outputs: ``(N, O)`` probabilities or scaled targets, or None.
+        learned: rows that the constant is taken from.
+        metric: one of `METRICS`.
+    """
+    constant = mean_loss(data, rows, constant_outputs(data, learned, len(rows)), metric)
+    if outputs is None:
+        return constant
+    own = mean_loss(data, rows, outputs, metric)
+    endless = metric == "log_loss" or data.task == "regression"
+    return min(own, constant) if endless else own
+
+
+def calibration_error(probabilities: Array, target: Array) -> float:
+    """Return the expected calibration error (Guo et al. 2017, arXiv:1706.04599).
+
+    It is the mean distance of confidence from accuracy over ten bins of the confidence, by the rows in them.
+
+    Args:
+        probabilities: ``(N, C)``.
+        target: ``(N,)`` class numbers.
+    """
+    confidence = probabilities.max(1)
+    right = (probabilities.argmax(1) == target).astype(float)
+    bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
+    distance = np.bincount(bins, right - confidence, BINS)
+    return float(np.abs(distance).sum() / len(target))
+
+
+def constant_outputs(data: Dataset, train: np.ndarray, rows: int) -> np.ndarray:
+    """Return what a net that learned nothing would say: class shares, or the mean."""
+    target = data.target[train]
+    if data.task == "regression":
+        return np.tile(target.mean(0), (rows, 1))
+    shares = np.bincount(target, minlength=data.n_outputs) / len(target)
+    return np.tile(shares, (rows, 1))
