@@ -47,7 +47,7 @@ ROWS = {"over_fitting": 300}
 TABLES = [
     Table("phoneme", "class", True), Table("adult", "income", True), Table("bank", "target", True),
     Table("letter", "target", True), Table("churn", "Exited", True), Table("california", "median_house_value", False),
-    Table("diamonds", "price", False), Table("abalone", "Rings", False), Table("cpu_act", "target", False),
+    Table("diamonds", "price", False), Table("abalone", "rings", False), Table("cpu_act", "target", False),
     Table("wine_quality", "quality", False),
 ]  # fmt: skip
 

@@ -61,7 +61,8 @@ def planted(repetitions: int, sets: int = 300) -> list[list[str]]:
 
     rows = 500
     base = Recipe(
-        depth=2, width=32, batch_size=32, epochs=30, patience=30, dropout=0.0, numeric_embedding="none", ema=0.0
+        depth=2, width=32, batch_size=32, epochs=30, patience=30, dropout=0.0, numeric_embedding="none", ema=0.0,
+        activation="relu", weight_decay=0.01, learning_rate=2e-3,
     )  # fmt: skip
     levels: dict[str, tuple[str, dict[str, Any]]] = {
         "dropout 0.6": ("dropout=0,0.6", {"dropout": 0.6}),
@@ -95,7 +96,7 @@ def planted(repetitions: int, sets: int = 300) -> list[list[str]]:
         found = study(
             frame, "y", Options(seed=r, recipe=base), factor=[text for text, _ in levels.values()], pairs=10
         ).found  # fmt: skip
-        for k, e in enumerate(found.effects):
+        for k, e in enumerate(found.effects):  # a level each, in the order of the factors
             held[k] += e.gain.low <= truths[k] <= e.gain.high
             decided[k] += e.said in ("helps", "harms")
         print("planted", r, held / (r + 1), file=sys.stderr, flush=True)
