@@ -1,0 +1,138 @@
+"""The course itself as experiments, on bundled data or a user's own: `popnet claims`."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from popnet._version import __version__
+from popnet.claims import data, page
+from popnet.claims.base import Claim, Outcome
+from popnet.claims.bench import REPEATS, Bench
+from popnet.claims.registry import chosen
+from popnet.claims.run import run
+from popnet.memory import Memory
+from popnet.options import DEFAULTS, Options
+from popnet.prepare.source import prepare_source
+from popnet.progress import Progress
+from popnet.report.document import Document
+
+LIMIT = 1200.0
+"""Seconds of all claims, unless asked otherwise."""
+
+FINISHING = 2.0
+"""Seconds of a time limit that are kept for the page."""
+
+
+@dataclass(frozen=True)
+class Claims:
+    """What came of the claims.
+
+    Attributes:
+        found: claims and outcomes, in the order of the course.
+        source: what the data is called.
+        notes: lines for people.
+        seconds: all took.
+        seed: of every random choice.
+    """
+
+    found: list[tuple[Claim, Outcome]]
+    source: str
+    notes: list[str]
+    seconds: float
+    seed: int
+
+    def record(self) -> dict[str, Any]:
+        """Return the claims as plain JSON."""
+        return {
+            "source": self.source, "seed": self.seed, "seconds": round(self.seconds, 3), "notes": self.notes,
+            "claims": page.record(self.found),
+        }  # fmt: skip
+
+    def document(self, command: str = "", created: str | None = None) -> Document:
+        """Return the claims as a page.
+
+        Args:
+            command: that makes it again.
+            created: date and time to show; None for now.
+        """
+        created = created or datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+        return page.document(self.found, self.source, self.notes, command, __version__, created)
+
+
+def claims(
+    source: Any = None,
+    target: str | Sequence[str] | None = None,
+    options: Options = DEFAULTS,
+    *,
+    only: Sequence[str] = (),
+    repeats: int = REPEATS,
+    effort: float = 1.0,
+    on_progress: Callable[[Progress], None] = lambda _: None,
+    stop: threading.Event | None = None,
+) -> Claims:
+    """Try what courses say about neural nets: 17 claims, each with a verdict, an interval and a picture.
+
+    Args:
+        source: a table or images, as `popnet.fit.fit` takes them; None for scikit-learn's handwritten digits.
+        target: column to predict, or several for a regression; None for images in class folders.
+        options: of reading, seed, time limit (None for 20 minutes), workers.
+        only: keys or numbers of claims; all by default.
+        repeats: of each experiment.
+        effort: factor of all numbers of training steps.
+        on_progress: called now and then.
+        stop: when set, training ends; claims that are left are not decided.
+
+    Raises:
+        InputError: the data cannot be used, or there is no such claim.
+    """
+    began = time.monotonic()
+    options.check()
+    wanted = chosen(only)
+    deadline = began + (options.time_limit or LIMIT) - FINISHING
+    bundled = data.digits(repeats, options.seed)
+    table, images, notes, name = bundled[0], bundled[1], [], "scikit-learn's digits"
+    if source is not None:
+        # A third is held out to judge by, unless asked otherwise.
+        options = replace(options, test_size=options.test_size or data.TEST_SHARE)
+        prepared = prepare_source(
+            source, target, options,
+            lambda done, total: on_progress(Progress("reading images", done, total)),
+        )  # fmt: skip
+        name = str(source) if isinstance(source, str) else "data"
+        table, own_images = data.own(name, prepared, repeats, options.seed)
+        images = own_images or images
+        notes = [*prepared.notes, *_notes(table, own_images is not None)]
+        for note in notes:
+            on_progress(Progress("reading", note=note))
+    memory = Memory(options.memory_limit)
+    bench = Bench(
+        table, images, options.seed, effort, workers=options.workers, stop=stop or threading.Event(), memory=memory
+    )  # fmt: skip
+    at = [0, len(wanted), ""]
+
+    def tell(note: str = "") -> None:
+        left = max(0.0, deadline - time.monotonic())
+        on_progress(Progress("claims", int(at[0]), int(at[1]), left, note=note))
+
+    def on_claim(done: int, total: int, claim: Claim) -> None:
+        at[0] = done
+        tell()
+        tell(f"{claim.number}. {claim.title}")
+
+    bench.on_progress = lambda done, total: tell()
+    found = run(bench, only, deadline=deadline, on_claim=on_claim)
+    return Claims(found, name, notes, time.monotonic() - began, options.seed)
+
+
+def _notes(table: data.Material, own_images: bool) -> list[str]:
+    notes = [
+        f"{len(table.pool):,} rows are trained on, {table.rows():,} in a repetition, and {len(table.test):,} judge"
+    ]
+    if not own_images:
+        notes.append("augmentation is tried on scikit-learn's digits, since the data are no images")
+    return notes
