@@ -13,7 +13,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from popnet import Model
-from popnet.study import augmentation
+from popnet.twins import augmentation
 
 RECIPE = 'kind = "conv"\ndepth = 1\nwidth = 6\nstages = 2\nbatch_size = 16\nepochs = 40\nlearning_rate = 0.01\n'
 CHEAP = ["--recipe", "recipe.toml", "--folds", "2", "--members", "2", "--augment", "none"]

@@ -28,8 +28,8 @@ TIERS = (
     ),
     ("data", "nn", "augment", "losses", "penalties", "metrics", "intervals", "optim"),
     ("population",),
-    ("tuning", "ensemble", "baselines", "study", "options", "prepare"),
-    ("model", "report", "diagnosis", "claims"),
+    ("tuning", "ensemble", "baselines", "twins", "options", "prepare"),
+    ("model", "report", "diagnosis", "course"),
     (
         "fit",
         "planning",
@@ -123,7 +123,7 @@ def test_parts_do_not_know_each_other(own):
     ("library", "allowed"),
     [
         ("polars", {"data", "prepare", "model", "estimators", "report", "diagnosis"}),
-        ("sklearn", {"baselines", "estimators", "diagnosis", "claims"}),
+        ("sklearn", {"baselines", "estimators", "diagnosis", "course"}),
         ("typer", {"cli"}),
         ("rich", {"progress"}),
         ("safetensors", {"model"}),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from popnet._version import __version__
 
 if TYPE_CHECKING:  # the names below are for type checkers; `__getattr__` loads them
+    from popnet.claiming import Claims, claims
     from popnet.dataset import Dataset, Features
     from popnet.doctoring import Diagnosis, doctor
     from popnet.errors import InputError, ModelError, PopnetError, RecipeError
@@ -19,9 +20,11 @@ if TYPE_CHECKING:  # the names below are for type checkers; `__getattr__` loads 
     from popnet.population.members import Member, Result
     from popnet.population.train import Population, train_population
     from popnet.recipe import Recipe
+    from popnet.studying import Study, study
     from popnet.tuning.search import Search, search
 
 _HOME = {
+    "Claims": "claiming",
     "Classifier": "estimators",
     "Diagnosis": "doctoring",
     "doctor": "doctoring",
@@ -38,7 +41,10 @@ _HOME = {
     "RecipeError": "errors",
     "Result": "population.members",
     "Search": "tuning.search",
+    "Study": "studying",
+    "claims": "claiming",
     "search": "tuning.search",
+    "study": "studying",
     "train_population": "population.train",
 }
 

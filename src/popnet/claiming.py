@@ -10,11 +10,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from popnet._version import __version__
-from popnet.claims import data, page
-from popnet.claims.base import Claim, Outcome
-from popnet.claims.bench import REPEATS, Bench
-from popnet.claims.registry import chosen
-from popnet.claims.run import run
+from popnet.course import data, page
+from popnet.course.base import Claim, Outcome
+from popnet.course.bench import REPEATS, Bench
+from popnet.course.registry import chosen
+from popnet.course.run import run
 from popnet.memory import Memory
 from popnet.options import DEFAULTS, Options
 from popnet.prepare.source import prepare_source

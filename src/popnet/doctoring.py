@@ -35,8 +35,8 @@ from popnet.progress import Progress
 from popnet.recipe import Recipe
 from popnet.report import diagnosed, words
 from popnet.report.document import Document
-from popnet.study.design import Pair, design
 from popnet.studying import base_recipe, sample
+from popnet.twins.design import Pair, design
 
 DATA_RULES = (
     "target leakage", "columns that make up the target", "identifiers as features", "constant columns",

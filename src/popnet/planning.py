@@ -22,11 +22,11 @@ from popnet.progress import Progress
 from popnet.progress import clock as time_text
 from popnet.recipe import Recipe
 from popnet.shape import Shape
-from popnet.study import augmentation
 from popnet.tuning import budget
 from popnet.tuning.image_space import WIDTHS, image_space
 from popnet.tuning.space import Space
 from popnet.tuning.table_space import default_space
+from popnet.twins import augmentation
 from popnet.types import Array
 
 PILOT_SECONDS = 2.0

@@ -26,12 +26,12 @@ from popnet.progress import Progress, clock
 from popnet.recipe import Recipe
 from popnet.report import studied, words
 from popnet.report.document import Document
-from popnet.study import augmentation, factors
-from popnet.study.design import design
-from popnet.study.experiment import MOST_PAIRS, PILOT, Experiment
-from popnet.study.losses import METRICS
-from popnet.study.results import Found
 from popnet.tuning.table_space import default_space
+from popnet.twins import augmentation, factors
+from popnet.twins.design import design
+from popnet.twins.experiment import MOST_PAIRS, PILOT, Experiment
+from popnet.twins.losses import METRICS
+from popnet.twins.results import Found
 
 MOST_ROWS, MOST_IMAGES = 10_000, 2_000
 """Rows (images) of a study, unless asked otherwise: twins by the hundred are to be trained."""

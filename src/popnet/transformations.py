@@ -18,7 +18,7 @@ from popnet.planning import standard_policy
 from popnet.prepare.images import prepare_images
 from popnet.progress import Progress
 from popnet.report.sheet import contact_sheet
-from popnet.study import augmentation
+from popnet.twins import augmentation
 
 SHOWN = 6
 """Images of a contact sheet."""
@@ -29,7 +29,7 @@ class Examined:
     """What was found.
 
     Attributes:
-        check: `popnet.study.augmentation.record` of the check; None if it was not asked for.
+        check: `popnet.twins.augmentation.record` of the check; None if it was not asked for.
         sheet: PNG of the contact sheet, or None.
         notes: lines for people.
     """
@@ -62,7 +62,7 @@ def examine(
         check: whether twins are trained.
         sheet: whether a contact sheet is drawn.
         pairs: of twins, for each transformation.
-        only, steps, train: see `popnet.study.augmentation.check`.
+        only, steps, train: see `popnet.twins.augmentation.check`.
         on_progress: called now and then.
         stop: when set, training ends and what is whole is compared.
 

@@ -16,7 +16,7 @@ from popnet.diagnosis.checks import Training
 from popnet.diagnosis.patient import Limits
 from popnet.doctoring import doctor
 from popnet.options import Options
-from popnet.study.design import Pair, design
+from popnet.twins.design import Pair, design
 
 HEALTHY = Recipe(
     depth=2, width=32, batch_size=32, epochs=20, patience=20, activation="relu", norm="batch", dropout=0.1

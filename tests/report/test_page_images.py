@@ -221,8 +221,8 @@ def test_fields_of_images_are_those_of_the_recipe():
 
 def test_a_real_check_is_shown(make_image_facts):
     """What `study.augmentation.record` gives is what the page takes, class numbers and all."""
-    from popnet.study.augmentation import Check, Finding, record, transformations
-    from popnet.study.effects import effect
+    from popnet.twins.augmentation import Check, Finding, record, transformations
+    from popnet.twins.effects import effect
 
     tried = transformations((28, 28, 3))
     rng = np.random.default_rng(0)

@@ -11,7 +11,7 @@ from PIL import Image
 
 from popnet.report import sheet
 from popnet.report.sheet import contact_sheet
-from popnet.study.augmentation import transformations
+from popnet.twins.augmentation import transformations
 
 POLICY = {"translation": 0.08, "rotation": 12.0, "reflection": 0.5}
 

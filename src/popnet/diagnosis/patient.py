@@ -19,10 +19,10 @@ from popnet.population.predict import Net, predict
 from popnet.population.program import Arrays
 from popnet.population.train import Trainer
 from popnet.recipe import Recipe
-from popnet.study.design import Pair
-from popnet.study.experiment import Experiment
-from popnet.study.factors import Factor, Level
-from popnet.study.results import Effect
+from popnet.twins.design import Pair
+from popnet.twins.experiment import Experiment
+from popnet.twins.factors import Factor, Level
+from popnet.twins.results import Effect
 from popnet.types import Array
 
 TRAININGS = 4

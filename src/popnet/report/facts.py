@@ -172,7 +172,7 @@ class Transformation(TypedDict):
 
 
 class Augmentation(TypedDict):
-    """Which transformations of images keep the class, as `popnet.study.augmentation.record` gives it.
+    """Which transformations of images keep the class, as `popnet.twins.augmentation.record` gives it.
 
     ``error`` is that of the twins without any, ``pairs`` their number, ``train`` and ``valid`` the images of a twin,
     ``policy`` the recipe's fields of the transformations that are used.

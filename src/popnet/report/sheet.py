@@ -10,7 +10,7 @@ import numpy as np
 
 from popnet import keys
 from popnet.augment import Policy
-from popnet.study.augmentation import Transformation, transformations
+from popnet.twins.augmentation import Transformation, transformations
 from popnet.types import Array
 
 SHOWN = 6

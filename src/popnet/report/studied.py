@@ -9,8 +9,8 @@ from typing import Any, Literal, NamedTuple
 
 from popnet.report import words
 from popnet.report.document import Document, Dot, Dots, Line, Lines, Section, Table, Tone
-from popnet.study.effects import Interval
-from popnet.study.results import Effect, Found
+from popnet.twins.effects import Interval
+from popnet.twins.results import Effect, Found
 
 TONES: dict[str, Tone] = {"helps": "good", "harms": "bad"}
 

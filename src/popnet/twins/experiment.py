@@ -1,0 +1,313 @@
+"""Run a study: twins of a base recipe that differ in one factor, pair after pair, and what they show."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from popnet import keys
+from popnet.dataset import Dataset
+from popnet.ensemble import softmax
+from popnet.errors import InputError
+from popnet.memory import Memory
+from popnet.population.members import Member, Result
+from popnet.population.predict import Net, predict
+from popnet.population.program import Arrays
+from popnet.population.train import Trainer
+from popnet.recipe import Recipe
+from popnet.twins.design import Pair, overlap
+from popnet.twins.effects import holm, interval
+from popnet.twins.factors import Factor, Level
+from popnet.twins.losses import calibration_error, worth
+from popnet.twins.results import Effect, Found, Interaction
+from popnet.twins.verdicts import floor_of, pairs_needed, verdict
+
+PILOT = 4
+"""Pairs after which the number of pairs is planned."""
+
+MOST_PAIRS, FEWEST_PAIRS = 40, 3
+DETECT_SHARE, DETECT_LEAST = 0.05, 0.001
+"""The effect that a study is planned to see, if the user asks for none: a share of the base's error, at least a tenth
+of a point."""
+
+TRAIN_ROWS = 2000
+"""Training rows that the gap to the training error is measured on."""
+
+MOST_INTERACTIONS = 40
+BASE = Level("base")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What one net of the design is: fields changed, seeds, share of the training rows."""
+
+    fields: tuple[tuple[str, Any], ...] = ()
+    seeds: tuple[int, ...] = (0,)
+    share: float = 1.0
+
+    @classmethod
+    def of(cls, *levels: Level, share: float = 1.0) -> Cell:
+        """Return the cell of several levels at once."""
+        fields: dict[str, Any] = {}
+        seeds: tuple[int, ...] = (0,)
+        for level in levels:
+            fields |= level.fields
+            seeds = level.seeds if level.seeds != (0,) else seeds
+        return cls(tuple(sorted(fields.items())), seeds, share)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A cell's nets on one pair.
+
+    Attributes:
+        loss: mean error on the pair's test rows.
+        gap: that minus the error on training rows.
+        calibration: expected calibration error on test rows; NaN of a regression.
+        seconds: of training.
+        diverged: whether no net was usable; a constant stands for it then, and for one whose log-loss is worse.
+    """
+
+    loss: float
+    gap: float
+    calibration: float
+    seconds: float
+    diverged: bool
+
+
+class Experiment:
+    """Trains the cells of a design, pair after pair, and compares them.
+
+    Args:
+        data: all rows.
+        pairs: the design, more than will be used.
+        base: recipe of the base.
+        factors: what is varied.
+        metric: one of `METRICS`.
+        shares: of the training rows; 1 is always among them.
+        interactions: whether levels of different factors are trained together too.
+        deadline, workers, stop, memory: of `popnet.population.train.Trainer`.
+    """
+
+    def __init__(
+        self,
+        data: Dataset,
+        pairs: Sequence[Pair],
+        base: Recipe,
+        factors: Sequence[Factor],
+        *,
+        metric: str = "error",
+        shares: Sequence[float] = (),
+        interactions: bool = False,
+        deadline: float | None = None,
+        workers: int | None = None,
+        stop: threading.Event | None = None,
+        memory: Memory | None = None,
+    ) -> None:
+        self.data, self.design, self.base, self.factors = data, list(pairs), base, list(factors)
+        self.metric, self.workers = metric, workers
+        self.shares = sorted({1.0, *shares}, reverse=True)
+        self.levels = [(f, level) for f in self.factors for level in f.levels]
+        self.couples = (
+            [(a, b) for (f, a), (g, b) in combinations(self.levels, 2) if f.name != g.name]
+            if interactions
+            else []
+        )
+        if len(self.couples) > MOST_INTERACTIONS:
+            raise InputError(
+                f"interactions of these factors are {len(self.couples)} pairs of levels, at most {MOST_INTERACTIONS} "
+                "are possible; name fewer factors or levels with --factor."
+            )
+        cells = [
+            Cell.of(level, share=share)
+            for share in self.shares
+            for level in (BASE, *(x for _, x in self.levels))
+        ]
+        cells += [Cell.of(a, b) for a, b in self.couples]
+        self.cells = list(dict.fromkeys(cells))
+        folds = [(p.subset(s), p.valid) for p in self.design for s in self.shares]
+        self._trainer = Trainer(Arrays(data, data, folds), deadline, workers, stop, memory)
+        self.outcomes: dict[tuple[int, Cell], Outcome] = {}
+        self.nets = 0
+
+    def members_of(self, pair: int) -> list[tuple[Cell, Member]]:
+        """Return the nets of a pair with their cells; cells share nets where they can."""
+        found = []
+        for cell in self.cells:
+            recipe = self.base.replace(**dict(cell.fields))
+            fold = pair * len(self.shares) + self.shares.index(cell.share)
+            for s in cell.seeds:
+                seed = self.design[pair].seed
+                if s:
+                    seed = int(keys.key(seed, "another", s))
+                found.append((cell, Member(recipe, seed, fold)))
+        return found
+
+    def nets_of_a_pair(self) -> int:
+        """Return how many nets a pair has."""
+        return len({m for _, m in map(_hashable, self.members_of(0))})
+
+    def run(self, pairs: Iterable[int], on_net: Callable[[], None] = lambda: None) -> None:
+        """Train pairs that are not trained yet; those that a deadline cuts are left out."""
+        wanted = [k for k in pairs if (k, self.cells[0]) not in self.outcomes]
+        plans = {k: self.members_of(k) for k in wanted}
+        every: dict[str, Member] = {}
+        for k in wanted:
+            every |= dict(map(_hashable, plans[k]))
+        names = list(every)
+        results: dict[str, Result] = {}
+        waiting = {k: {_hashable(x)[0] for x in plans[k]} for k in wanted}
+        # Evaluated as soon as a pair is whole, so that weights do not pile up.
+        for i, result in self._trainer.run(enumerate(every.values())):
+            on_net()
+            self.nets += 1
+            if result.status == "interrupted":
+                continue
+            results[names[i]] = result
+            for k in [k for k, keys_ in waiting.items() if names[i] in keys_]:
+                waiting[k].discard(names[i])
+                if not waiting[k]:
+                    del waiting[k]
+                    self._judge(k, plans[k], results)
+
+    def _judge(
+        self, pair: int, plan: list[tuple[Cell, Member]], results: dict[str, Result]
+    ) -> None:
+        rows = self.design[pair]
+        names = dict.fromkeys(_hashable(x)[0] for x in plan)
+        usable = [n for n in names if results[n].usable]
+        rng = keys.generator(rows.seed, "gap")
+        train = {s: rows.subset(s) for s in self.shares}
+        shown = {
+            s: np.sort(rng.permutation(t)[:TRAIN_ROWS]) if len(t) > TRAIN_ROWS else t
+            for s, t in train.items()
+        }
+        every = np.concatenate([rows.test, *shown.values()])
+        starts = np.cumsum([0, len(rows.test), *(len(t) for t in shown.values())])
+        probabilities: dict[str, np.ndarray] = {}
+        by_outputs: dict[str, np.ndarray] = {}
+        for n in usable:  # one after another: shapes differ
+            r = results[n]
+            net = Net(r.member.recipe, r.shape, r.parameters, r.running)
+            by_outputs[n] = predict([net], self.data.features, every, self.workers)[0]
+        for n, outputs in by_outputs.items():
+            probabilities[n] = outputs if self.data.task == "regression" else softmax(outputs)
+        target = self.data.target
+        for cell in self.cells:
+            mine = [_hashable(x)[0] for x in plan if x[0] == cell]
+            good = [probabilities[n] for n in mine if n in probabilities]
+            guess = np.mean(good, axis=0) if good else None
+            place = self.shares.index(cell.share)
+            spans = ((0, rows.test), (1 + place, shown[cell.share]))
+            errors = [
+                worth(
+                    self.data, index, None if guess is None else guess[starts[k] : starts[k + 1]], train[cell.share],
+                    self.metric,
+                )
+                for k, index in spans
+            ]  # fmt: skip
+            calibration = float("nan")
+            if guess is not None and self.data.task == "classification":
+                calibration = calibration_error(guess[: len(rows.test)], target[rows.test])
+            seconds = sum(results[n].seconds for n in mine)
+            self.outcomes[pair, cell] = Outcome(
+                errors[0], errors[0] - errors[1], calibration, seconds, not good
+            )
+        for n in names:
+            del results[n]
+
+    def done(self) -> list[int]:
+        """Return the pairs that are whole."""
+        return sorted({k for k, _ in self.outcomes})
+
+    def gains(self, cell: Cell, base: Cell, what: str = "loss") -> np.ndarray:
+        """Return the base's value minus the cell's on each whole pair, ``(J,)``."""
+        values = [
+            getattr(self.outcomes[k, base], what) - getattr(self.outcomes[k, cell], what)
+            for k in self.done()
+        ]
+        return np.array(values, float)
+
+    def detect(self, asked: float | None) -> float:
+        """Return the smallest effect that matters: as asked, or by the base's error."""
+        if asked is not None:
+            return asked
+        losses = [self.outcomes[k, Cell()].loss for k in self.done()]
+        return max(DETECT_LEAST, DETECT_SHARE * float(np.mean(losses)))
+
+    def plan(self, detect: float) -> int:
+        """Return the pairs that show an effect of that size for all levels, by the pilot's; at most `MOST_PAIRS`."""
+        share = overlap(self.design)
+        most = min(MOST_PAIRS, len(self.design))
+        needed = []
+        for _, level in self.levels:
+            values = self.gains(Cell.of(level), Cell())
+            # A pilot of a few pairs has a spread of its own; beyond what any number can show, more would be waste.
+            pairs = pairs_needed(values, share, detect, most)
+            needed.append(min(most, 20) if pairs is None else pairs)
+        return max(PILOT, *needed) if needed else PILOT
+
+    def found(self, detect: float, asked: int) -> Found:
+        """Return the results of the pairs that are whole.
+
+        Raises:
+            InputError: fewer than `FEWEST_PAIRS` are.
+        """
+        done = self.done()
+        if len(done) < FEWEST_PAIRS:
+            raise InputError(
+                f"the time was over before {FEWEST_PAIRS} pairs of twins were trained ({len(done)} were); give more "
+                "time, fewer factors, or fewer rows (--rows)."
+            )
+        share = overlap([self.design[k] for k in done])
+        comparisons = [(f, x, s) for s in self.shares for f, x in self.levels]
+        gains = [self.gains(Cell.of(x, share=s), Cell(share=s)) for _, x, s in comparisons]
+        couples = []
+        for a, b in self.couples:
+            one, two, both = (self.gains(Cell.of(*x), Cell()) for x in ((a,), (b,), (a, b)))
+            couples.append((both - one - two, both))
+        intervals = [interval(g, share) for g in gains]
+        extras = [interval(e, share) for e, _ in couples]
+        corrected = holm(np.array([i.p for i in (*intervals, *extras)]))
+        effects = []
+        for (factor, level, s), values, found, p in zip(
+            comparisons, gains, intervals, corrected[: len(gains)], strict=True
+        ):
+            cell, base = Cell.of(level, share=s), Cell(share=s)
+            mine, bases = ([self.outcomes[k, c] for k in done] for c in (cell, base))
+            effects.append(
+                Effect(
+                    factor.name, factor.base, level.label, s, found, float(p),
+                    verdict(found, float(p), detect, floor_of(values, share)),
+                    float(np.mean([o.loss for o in mine])), float(np.mean([o.loss for o in bases])),
+                    interval(-self.gains(cell, base, "gap"), share),
+                    interval(-self.gains(cell, base, "calibration"), share),
+                    float(np.median([o.seconds / max(b.seconds, 1e-9) for o, b in zip(mine, bases, strict=True)])),
+                    sum(o.diverged for o in mine), len(done), values,
+                )
+            )  # fmt: skip
+        interactions = [
+            Interaction(a.label, b.label, extra, float(p), float(np.mean(both)))
+            for (a, b), extra, (_, both), p in zip(
+                self.couples, extras, couples, corrected[len(gains) :], strict=True
+            )
+        ]
+        first = self.design[done[0]]
+        return Found(
+            self.base, self.metric, detect, len(done), asked,
+            [e for e in effects if e.share == 1], [e for e in effects if e.share != 1], interactions,
+            {s: interval(np.array([self.outcomes[k, Cell(share=s)].loss for k in done]), share) for s in self.shares},
+            {s: len(first.subset(s)) for s in self.shares}, len(first.test), share,
+            sum(o.seconds for o in self.outcomes.values()), self.nets,
+        )  # fmt: skip
+
+
+def _hashable(item: tuple[Cell, Member]) -> tuple[str, Member]:
+    """Return a net's name, the same for equal nets of different cells, and the net."""
+    member = item[1]
+    return f"{member.recipe.model_dump_json()}|{member.seed}|{member.fold}", member

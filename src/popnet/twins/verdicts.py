@@ -1,0 +1,64 @@
+"""What a study says of an effect, and how many pairs it takes to say it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from scipy import stats
+
+from popnet.twins.effects import Interval
+from popnet.types import Array
+
+Said = Literal["helps", "harms", "no effect", "not decided", "not detectable"]
+
+LEVEL = 0.05
+"""Of Holm's test over all comparisons of a study."""
+
+
+def verdict(found: Interval, corrected_p: float, detect: float, floor: float) -> Said:
+    """Say what a factor does.
+
+    Args:
+        found: the mean gain (positive is better with the level) and its interval.
+        corrected_p: p-value, corrected for the number of comparisons.
+        detect: smallest effect that matters.
+        floor: half width of the interval that would be left with endless pairs (see `floor_of`).
+
+    Returns:
+        ``helps`` or ``harms``: it is not 0, after the correction; ``no effect``: the interval lies within -detect to
+        detect; ``not detectable``: with these rows no number of pairs would show an effect of that size; ``not
+        decided``: more pairs may.
+    """
+    if corrected_p < LEVEL:
+        return "helps" if found.mean > 0 else "harms"
+    if -detect < found.low and found.high < detect:
+        return "no effect"
+    return "not detectable" if floor > detect else "not decided"
+
+
+def floor_of(values: Array, overlap: float) -> float:
+    """Return the half width of a 95 % interval that is left with endless pairs: what shared rows leave.
+
+    Args:
+        values: ``(J,)``, paired differences.
+        overlap: of `popnet.twins.effects.interval`.
+    """
+    return 1.96 * float(np.std(values, ddof=1)) * float(np.sqrt(overlap))
+
+
+def pairs_needed(values: Array, overlap: float, detect: float, most: int) -> int | None:
+    """Return the pairs after which a 95 % interval's half width is ``detect``; None if it takes more than ``most``.
+
+    Args:
+        values: ``(J,)``, paired differences of a pilot.
+        overlap: of `popnet.twins.effects.interval`.
+        detect: half width asked for.
+        most: pairs at most.
+    """
+    spread = float(np.std(values, ddof=1))
+    for pairs in range(2, most + 1):
+        t = float(stats.t.ppf(0.975, pairs - 1))
+        if t * spread * np.sqrt(1 / pairs + overlap) <= detect:
+            return pairs
+    return None

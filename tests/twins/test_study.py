@@ -1,0 +1,374 @@
+"""A study: designs, intervals, verdicts against closed forms; twins against trainings made by hand."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from popnet import Dataset, InputError, Recipe, train_population
+from popnet.ensemble import softmax
+from popnet.options import Options
+from popnet.report import studied
+from popnet.studying import study
+from popnet.twins import factors
+from popnet.twins.design import design
+from popnet.twins.effects import Interval, holm, interval
+from popnet.twins.experiment import Cell, Experiment
+from popnet.twins.factors import Factor, Level
+from popnet.twins.losses import calibration_error, losses_of, worth
+from popnet.twins.verdicts import floor_of, pairs_needed, verdict
+
+BASE = Recipe(depth=1, width=8, batch_size=32, epochs=4, patience=4)
+
+
+def dataset(n: int = 300, seed: int = 0) -> Dataset:
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((n, 4)).astype(np.float32)
+    y = (X[:, 0] + 0.5 * X[:, 1] + 0.7 * rng.standard_normal(n) > 0).astype(int)
+    return Dataset.from_arrays(X, y, "binary")
+
+
+def table(n: int = 240) -> pd.DataFrame:
+    rng = np.random.default_rng(1)
+    frame = pd.DataFrame(rng.standard_normal((n, 3)), columns=["a", "b", "c"])
+    frame["y"] = np.where(frame.a + frame.b + 0.5 * rng.standard_normal(n) > 0, "yes", "no")
+    return frame  # fmt: skip
+
+
+# --- designs -------------------------------------------------------------------------------------
+
+
+@given(st.integers(40, 400), st.integers(1, 25), st.integers(0, 5))
+def test_rows_of_a_pair_are_apart_and_a_repeat_tests_every_row_once(n, pairs, seed):
+    rows = np.arange(n)
+    classes = rows % 3
+    found = design(rows, pairs, seed, {"stratify": classes})
+    assert len(found) == pairs
+    for p in found:
+        together = np.concatenate([p.train, p.valid, p.test])
+        assert sorted(together) == list(rows)
+    k = min(10, n // 10)
+    if pairs >= k:
+        assert sorted(np.concatenate([p.test for p in found[:k]])) == list(rows)
+    assert len({p.seed for p in found}) == pairs
+
+
+def test_groups_stay_on_one_side_and_later_rows_are_not_trained_on():
+    rows, groups = np.arange(200), np.arange(200) // 4
+    for p in design(rows, 10, 0, {"stratify": None, "groups": groups, "time": None}):
+        learned = set(groups[np.concatenate([p.train, p.valid])])
+        assert not learned & set(groups[p.test])
+    for p in design(rows, 5, 0, {"stratify": None, "groups": None, "time": rows.astype(float)}):
+        assert max(p.train.max(), p.valid.max()) < p.test.min()
+
+
+def test_a_smaller_share_of_rows_lies_within_a_larger_one():
+    pair = design(np.arange(300), 1, 3, {"stratify": None})[0]
+    small, large = pair.subset(0.1), pair.subset(0.5)
+    assert set(small) < set(large) < set(pair.train)
+    assert len(small) == round(0.1 * len(pair.train))
+    np.testing.assert_array_equal(pair.subset(1.0), pair.train)
+
+
+# --- intervals and verdicts ----------------------------------------------------------------------
+
+
+def test_without_overlap_the_interval_is_students():
+    values = np.array([0.1, 0.4, -0.2, 0.3, 0.25])
+    found = interval(values)
+    low, high = stats.t.interval(0.95, 4, values.mean(), stats.sem(values))
+    assert (found.low, found.high) == pytest.approx((low, high))
+    assert found.p == pytest.approx(stats.ttest_1samp(values, 0).pvalue)
+
+
+def test_overlap_widens_as_nadeau_and_bengio_say():
+    values = np.random.default_rng(0).standard_normal(20)
+    plain, wide = interval(values), interval(values, 1 / 9)
+    assert wide.error / plain.error == pytest.approx(np.sqrt((1 / 20 + 1 / 9) / (1 / 20)))
+
+
+def test_equal_twins_have_an_interval_of_nothing():
+    assert interval(np.zeros(5), 0.1) == Interval(0.0, 0.0, 0.0, 0.0, 1.0)
+    assert interval(np.full(5, 0.5), 0.1).p == 0.0
+
+
+def test_holm_is_as_in_the_textbook_example():
+    found = holm(np.array([0.01, 0.04, 0.03, 0.005]))
+    np.testing.assert_allclose(found, [0.03, 0.06, 0.06, 0.02])
+    assert holm(np.array([])).shape == (0,)
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=20))
+def test_holm_is_monotone_and_between_the_plain_and_bonferroni(p):
+    values = np.array(p)
+    found = holm(values)
+    assert (found >= values - 1e-12).all()
+    assert (found <= np.minimum(1, values * len(values)) + 1e-12).all()
+    order = np.argsort(values, kind="stable")
+    assert (np.diff(found[order]) >= 0).all()
+
+
+@pytest.mark.parametrize(
+    ("found", "p", "floor", "said"),
+    [
+        (Interval(0.02, 0.01, 0.03, 0.005, 0.001), 0.01, 0.0, "helps"),
+        (Interval(-0.02, -0.03, -0.01, 0.005, 0.001), 0.01, 0.0, "harms"),
+        (Interval(0.001, -0.004, 0.004, 0.002, 0.6), 0.6, 0.0, "no effect"),
+        (Interval(0.01, 0.001, 0.02, 0.005, 0.03), 0.3, 0.001, "not decided"),
+        (Interval(0.01, -0.01, 0.03, 0.01, 0.3), 0.3, 0.02, "not detectable"),
+    ],
+)
+def test_verdicts(found, p, floor, said):
+    assert verdict(found, p, detect=0.005, floor=floor) == said
+
+
+def test_as_many_pairs_are_planned_as_the_interval_needs():
+    values = np.random.default_rng(0).standard_normal(50)
+    detect = 0.8
+    found = pairs_needed(values, 0.05, detect, 100)
+    assert found is not None
+
+    def half(pairs: int) -> float:
+        t = float(stats.t.ppf(0.975, pairs - 1))
+        return t * float(values.std(ddof=1)) * float(np.sqrt(1 / pairs + 0.05))
+
+    assert half(found) <= detect < half(found - 1)
+    assert pairs_needed(values, 0.5, detect, 100) is None
+    assert floor_of(values, 0.5) > detect
+
+
+def test_the_interval_holds_the_true_difference_of_overlapping_differences():
+    """Cross-validated differences share rows: Nadeau and Bengio's interval holds the truth, Student's does not."""
+    rng = np.random.default_rng(0)
+    truth, correlation, repetitions = 0.3, 0.1, 400
+    held = {0.0: 0, 1 / 9: 0}
+    for _ in range(repetitions):
+        common = rng.standard_normal() * np.sqrt(correlation)
+        values = truth + common + rng.standard_normal(20) * np.sqrt(1 - correlation)
+        for share in held:
+            found = interval(values, share)
+            held[share] += found.low <= truth <= found.high
+    assert held[1 / 9] / repetitions > 0.93
+    assert held[0.0] / repetitions < 0.85
+
+
+# --- factors -------------------------------------------------------------------------------------
+
+
+def test_the_bases_own_value_is_no_level():
+    factor = factors.parse("dropout=0,0.1,0.5", Recipe(dropout=0.1), True, None)
+    assert [level.fields for level in factor.levels] == [{"dropout": 0.0}, {"dropout": 0.5}]
+    assert factor.base == "0.1"
+
+
+def test_the_classic_factors_all_change_the_recipe():
+    base = Recipe(activation="silu", norm="batch")
+    for factor in factors.classic(base, True, None):
+        for level in factor.levels:
+            changed = base.replace(**level.fields)
+            assert changed != base or level.seeds != (0,)
+    names = {f.name for f in factors.classic(base, True, (28, 28, 1))}
+    assert {"activation", "dropout", "l1", "l2", "patience", "ensemble", "rotation"} <= names
+    without = {f.name for f in factors.classic(base.replace(norm="none"), False, None)}
+    assert not {"norm_position", "label_smoothing"} & without
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("dropuot", "dropout"),
+        ("dropout=2", "dropout"),
+        ("dropout=0.1", "no level but the base's"),
+        ("beta2", "needs levels"),
+        ("ensemble=3", "levels of its own"),
+        ("activation=relu,softplus", "softplus"),
+        ("dropout=" + ",".join(str(i / 100) for i in range(20, 40)), "more than"),
+    ],
+)
+def test_a_factor_that_is_none_is_one_sentence(text, words):
+    with pytest.raises(InputError) as error:
+        factors.parse(text, Recipe(dropout=0.1), True, None)
+    assert words in str(error.value)
+
+
+# --- twins ---------------------------------------------------------------------------------------
+
+
+def experiment(levels: list[Level], pairs: int = 3, **options: Any) -> Experiment:
+    data = dataset()
+    rows = design(np.arange(len(data)), pairs, 0, {"stratify": data.target})
+    factor = Factor("one", "base", tuple(levels))
+    return Experiment(data, rows, BASE, [factor], workers=1, **options)
+
+
+def test_outcomes_are_those_of_nets_trained_by_hand():
+    run = experiment([Level("wide", {"dropout": 0.5}), Level("two", seeds=(0, 1))])
+    run.run(range(3))
+    assert run.done() == [0, 1, 2]
+    data, pair = run.data, run.design[1]
+    nets = run.members_of(1)
+    assert len({(m.recipe.dropout, m.seed) for _, m in nets}) == 3  # the base's net is trained once
+    probabilities = []
+    for seed in sorted({m.seed for _, m in nets if m.recipe == BASE}):
+        one = train_population(
+            data, recipes=[BASE], seeds=[seed], folds=[(pair.train, pair.valid)]
+        )[0]
+        h = np.asarray(data.features.numeric[pair.test], float)
+        p = one.parameters["hidden"][0]
+        z = h @ p["w"] + p["b"] * 0  # batch normalization takes the bias out
+        before = one.running[0]["before"]
+        y = (z - before.mean) / np.sqrt(before.var + BASE.norm_epsilon)
+        y = y * p["before"]["gamma"] + p["before"]["beta"]
+        out = one.parameters["output"]
+        probabilities.append(softmax(np.maximum(y, 0) @ out["w"] + out["b"]))
+    target = data.target[pair.test]
+    own = {m.seed for c, m in nets if c == Cell()}
+    order = sorted({m.seed for _, m in nets if m.recipe == BASE})
+    base = probabilities[order.index(own.pop())]
+    assert run.outcomes[1, Cell()].loss == pytest.approx((base.argmax(1) != target).mean())
+    mean = np.mean(probabilities, axis=0)
+    both = run.outcomes[1, Cell.of(Level("two", seeds=(0, 1)))]
+    assert both.loss == pytest.approx((mean.argmax(1) != target).mean())
+
+
+def test_a_factor_that_changes_nothing_has_no_effect_at_all():
+    run = experiment([Level("unused", {"step_factor": 0.5})])
+    run.run(range(3))
+    found = run.found(0.01, 3).effects[0]
+    assert found.values.tolist() == [0.0, 0.0, 0.0]
+    assert found.said == "no effect"
+
+
+def test_a_training_that_diverges_counts_as_guessing():
+    run = experiment([Level("wild", {"optimizer": "sgd", "learning_rate": 1e18, "norm": "none"})])
+    run.run(range(3))
+    found = run.found(0.01, 3).effects[0]
+    assert found.diverged == 3
+    share = float(np.mean(dataset().target))
+    assert found.error == pytest.approx(min(share, 1 - share), abs=0.02)  # parts are stratified
+
+
+def test_losses_are_as_scikit_learn_counts_them():
+    from sklearn.metrics import log_loss
+
+    rng = np.random.default_rng(0)
+    p = softmax(rng.standard_normal((50, 3)))
+    y = rng.integers(0, 3, 50)
+    assert losses_of(p, y, "classification", "log_loss").mean() == pytest.approx(log_loss(y, p))
+    assert losses_of(p, y, "classification", "error").mean() == (p.argmax(1) != y).mean()
+    out, true = rng.standard_normal((9, 2)), rng.standard_normal((9, 2))
+    np.testing.assert_allclose(
+        losses_of(out, true, "regression", "error"), ((out - true) ** 2).mean(1)
+    )
+
+
+def test_a_net_that_is_worse_than_a_constant_counts_as_one():
+    target = np.array([0, 0, 0, 1] * 10, np.int32)
+    features = Dataset.from_arrays(np.zeros((40, 1)), target, "binary").features
+    data = Dataset(features, target, "classification", 2)
+    rows = np.arange(40)
+    entropy = -(0.75 * np.log(0.75) + 0.25 * np.log(0.25))
+    wrong = np.eye(2)[1 - target]
+    assert worth(data, rows, wrong, rows, "log_loss") == pytest.approx(entropy)
+    assert worth(data, rows, None, rows, "log_loss") == pytest.approx(entropy)
+    assert worth(data, rows, wrong, rows, "error") == 1.0
+    good = 0.1 + 0.8 * np.eye(2)[target]
+    assert worth(data, rows, good, rows, "log_loss") == pytest.approx(-np.log(0.9))
+
+
+def test_calibration_error_is_the_distance_of_confidence_from_accuracy():
+    p = np.array([[0.85, 0.15]] * 10)
+    assert calibration_error(p, np.array([0] * 8 + [1] * 2)) == pytest.approx(0.05)
+    assert calibration_error(np.eye(2)[[0, 1]], np.array([0, 1])) == 0.0
+    both = np.concatenate([p, np.array([[0.35, 0.65]] * 10)])
+    target = np.array([0] * 8 + [1] * 2 + [1] * 9 + [0])
+    assert calibration_error(both, target) == pytest.approx((0.05 + 0.25) / 2)
+
+
+def test_interactions_are_the_difference_of_differences():
+    data = dataset()
+    rows = design(np.arange(len(data)), 3, 0, {"stratify": data.target})
+    a, b = Level("drop", {"dropout": 0.6}), Level("decay", {"weight_decay": 0.9})
+    run = Experiment(
+        data, rows, BASE, [Factor("x", "", (a,)), Factor("y", "", (b,))], interactions=True, workers=1
+    )  # fmt: skip
+    run.run(range(3))
+    cells = [Cell(), Cell.of(a), Cell.of(b), Cell.of(a, b)]
+    losses = np.array([[run.outcomes[k, c].loss for c in cells] for k in range(3)])
+    extra = losses[:, 1] + losses[:, 2] - losses[:, 3] - losses[:, 0]
+    found = run.found(0.01, 3).interactions[0]
+    assert found.extra.mean == pytest.approx(extra.mean())
+
+
+# --- the whole -----------------------------------------------------------------------------------
+
+
+def quick(**options: Any) -> Any:
+    recipe = BASE.replace(numeric_embedding="none", norm="batch")
+    return study(table(), "y", Options(seed=2, workers=1, recipe=recipe), **options)
+
+
+def test_a_study_says_its_effects_in_all_its_forms():
+    notes: list[str] = []
+    found = quick(
+        factor=["dropout=0.1,0.9"], pairs=4, sizes=[0.5], on_progress=lambda p: notes.append(p.note)
+    )
+    assert any("4 pairs of twins" in n for n in notes)
+    record = json.loads(json.dumps(found.record()))
+    assert [e["level"] for e in record["effects"]] == ["dropout 0.1", "dropout 0.9"]
+    assert {e["share"] for e in record["curves"]} == {0.5}
+    lines = found.csv().splitlines()
+    assert len(lines) == 1 + len(record["effects"]) + len(record["curves"])
+    document = found.document("popnet study table.csv", "now")
+    assert document.sections[0].pictures
+    assert document.overview is not None
+    assert len(document.overview.rows) == len(record["effects"])
+
+
+def test_the_same_seed_gives_the_same_study():
+    first, second = (quick(factor=["l2=0.1"], pairs=3) for _ in range(2))
+    a, b = first.record(), second.record()
+    for record in (a, b):
+        record.pop("seconds")
+        for e in record["effects"]:
+            e.pop("time")
+    assert a == b
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"pairs": 1}, "at least 3 pairs"),
+        ({"detect": -1.0}, "above 0"),
+        ({"sizes": [2.0]}, "share of the rows"),
+        ({"rows": 3}, "at least 20 rows"),
+        ({"metric": "auc"}, "metric must be"),
+        ({"factor": ["nothing"]}, "no factor"),
+    ],
+)
+def test_what_cannot_be_studied_is_one_sentence(options, words):
+    with pytest.raises(InputError) as error:
+        quick(**options)
+    assert words in str(error.value)
+    assert str(error.value).count("\n") == 0
+
+
+def test_no_time_for_three_pairs_is_said():
+    options = Options(seed=0, workers=1, time_limit=0.01)
+    with pytest.raises(InputError) as error:
+        study(table(), "y", options, factor=["l2=0.1"])
+    assert "time was over" in str(error.value)
+
+
+def test_units_write_errors_as_people_say_them():
+    unit = studied.Unit.of("classification", "error")
+    assert unit.write(0.0123) == "1.23 points of error"
+    assert unit.range(Interval(0.01, -0.002, 0.03, 0, 0)).replace("−", "-") == "-0.20 to +3.00"
+    assert studied.Unit.of("classification", "log_loss").write(0.5) == "0.5000 of log-loss"
