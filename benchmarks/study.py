@@ -94,7 +94,8 @@ def planted(repetitions: int, sets: int = 300) -> list[list[str]]:
         X, y = made(rows, np.random.default_rng(r))
         frame = pd.DataFrame(X, columns=list("abcdef")).assign(y=np.where(y == 1, "yes", "no"))
         found = study(
-            frame, "y", Options(seed=r, recipe=base), factor=[text for text, _ in levels.values()], pairs=10
+            frame, "y", Options(seed=r, recipe=base), factor=[text for text, _ in levels.values()], pairs=10,
+            metric="error",
         ).found  # fmt: skip
         for k, e in enumerate(found.effects):  # a level each, in the order of the factors
             held[k] += e.gain.low <= truths[k] <= e.gain.high
@@ -118,7 +119,7 @@ def stable(pairs: int) -> list[list[str]]:
 
     sources: list[tuple[str, Any, str, int]] = []
     for table in STABLE:
-        sources.append((table.name, pd.concat(load(table)), table.target, 3000))
+        sources.append((table.name, pd.concat(load(table)), table.target, 2000))
     digits: Any = load_digits(as_frame=True)
     sources.append(("digits", digits.frame, "target", 1797))
     lines = []

@@ -97,7 +97,6 @@ def test_doctor_of_a_model_knows_its_data_and_new_data(run, here):
         ("study table.csv -t bought --detect much", "--detect"),
         ("study table.csv -t bought --sizes 0.1,3", "share of the rows"),
         ("study table.csv -t bought --metric auc", "metric must be"),
-        ("study table.csv -t a --metric log_loss", "regression"),
         ("study table.csv -t bought --out page.pdf", ".html"),
         ("study table.csv -t bought --out nowhere/page.html", "no folder"),
         ("study none.csv -t bought", "none.csv"),

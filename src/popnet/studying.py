@@ -102,7 +102,7 @@ def study(
     interactions: bool = False,
     sizes: Sequence[float] = (),
     rows: int | None = None,
-    metric: str = "error",
+    metric: str = "log_loss",
     on_progress: Callable[[Progress], None] = lambda _: None,
     stop: threading.Event | None = None,
 ) -> Study:
@@ -118,12 +118,13 @@ def study(
         options: of reading and splitting, seed, time limit, workers; ``recipe`` changes the base.
         factor: what to vary, as ``dropout``, ``activation=relu,elu``, ``ensemble``; none for all classic techniques.
         pairs: of twins; None plans them from a pilot's variance, so that `detect` can be seen.
-        detect: smallest effect that matters, as a share (0.005 is half a point of error); None for a twentieth of the
-            base's error.
+        detect: smallest effect that matters, in the metric (0.005 is half a point of error); None for a twentieth of
+            the base's.
         interactions: whether levels of different factors are also trained together.
         sizes: shares of the training rows at which the factors are compared too.
         rows: of the data that are used; None for at most 10,000 rows or 2,000 images.
-        metric: ``error`` (share of wrong classes, or of the variance unexplained) or ``log_loss``.
+        metric: what is decided by: ``log_loss`` of classes, which sees smaller effects, or ``error``, their share of
+            wrong ones; of a regression always the share of the variance that is unexplained.
         on_progress: called now and then.
         stop: when set, training ends and what is whole is compared.
 
@@ -145,8 +146,8 @@ def study(
     for note in (*prepared.notes, *notes):
         on_progress(Progress("reading", note=note))
     classification = data.task == "classification"
-    if metric == "log_loss" and not classification:
-        raise InputError("log_loss is of classes; leave --metric out for a regression.")
+    if not classification:
+        metric = "error"
     image = data.features.size if isinstance(data.features, Images) else None
     base = base_recipe(data, len(usable), options.recipe)
     wanted = [factors.parse(text, base, classification, image) for text in dict.fromkeys(factor)]

@@ -205,6 +205,7 @@ def experiment(levels: list[Level], pairs: int = 3, **options: Any) -> Experimen
     data = dataset()
     rows = design(np.arange(len(data)), pairs, 0, {"stratify": data.target})
     factor = Factor("one", "base", tuple(levels))
+    options = {"metric": "error", **options}
     return Experiment(data, rows, BASE, [factor], workers=1, **options)
 
 
@@ -297,7 +298,7 @@ def test_interactions_are_the_difference_of_differences():
     rows = design(np.arange(len(data)), 3, 0, {"stratify": data.target})
     a, b = Level("drop", {"dropout": 0.6}), Level("decay", {"weight_decay": 0.9})
     run = Experiment(
-        data, rows, BASE, [Factor("x", "", (a,)), Factor("y", "", (b,))], interactions=True, workers=1
+        data, rows, BASE, [Factor("x", "", (a,)), Factor("y", "", (b,))], interactions=True, workers=1,
     )  # fmt: skip
     run.run(range(3))
     cells = [Cell(), Cell.of(a), Cell.of(b), Cell.of(a, b)]

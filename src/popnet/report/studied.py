@@ -40,7 +40,7 @@ class Unit(NamedTuple):
             return cls(1.0, "of log-loss", "log-loss")
         if task == "regression":
             return cls(100.0, "points of unexplained variance", "% of the variance")
-        return cls(100.0, "points of error", "% wrong")
+        return cls(100.0, "points of error", "% wrong classes")
 
     def number(self, value: float, signed: bool = False) -> str:
         """Return a value in the unit, without its name."""
@@ -101,7 +101,8 @@ def _interval(i: Interval) -> dict[str, float | None]:
 def _effect(e: Effect) -> dict[str, Any]:
     return {
         "factor": e.factor, "base": e.base, "level": e.level, "share": e.share, "verdict": e.said,
-        "gain": _interval(e.gain), "p": e.p, "error": e.error, "base_error": e.base_error, "gap": _interval(e.gap),
+        "gain": _interval(e.gain), "wrong": _interval(e.wrong),
+        "p": e.p, "error": e.error, "base_error": e.base_error, "gap": _interval(e.gap),
         "calibration": _interval(e.calibration),
         "time": e.time, "diverged": e.diverged, "pairs": e.pairs,
     }  # fmt: skip
@@ -115,7 +116,7 @@ def lines(found: Found) -> list[dict[str, Any]]:
             "factor": e.factor, "base": e.base, "level": e.level, "train_rows": found.rows[e.share],
             "verdict": e.said, "gain": e.gain.mean, "low": e.gain.low, "high": e.gain.high, "p_holm": e.p,
             "error": e.error, "base_error": e.base_error, "gap_change": e.gap.mean, "gap_low": e.gap.low,
-            "gap_high": e.gap.high, "calibration_change": e.calibration.mean,
+            "gap_high": e.gap.high, "calibration_change": e.calibration.mean, "wrong_change": e.wrong.mean,
             "time_ratio": e.time, "diverged": e.diverged, "pairs": e.pairs,
         })  # fmt: skip
     return flat
@@ -150,11 +151,14 @@ def document(
     if found.interactions:
         sections.append(_interactions(found, unit))
     overview = Table(
-        ("factor", "level", "instead of", f"change, {unit.short}", "95 % interval", "over-fitting", "time", "verdict"),
+        (
+            "factor", "level", "instead of", f"change, {unit.short}", "95 % interval", "wrong classes", "over-fitting",
+            "time", "verdict",
+        ),
         tuple(
             (
                 e.factor, e.level, e.base, unit.number(-e.gain.mean, True), unit.range(e.gain, -1),
-                unit.number(e.gap.mean, True), f"x {e.time:.2f}", e.said,
+                _wrong(e), unit.number(e.gap.mean, True), f"x {e.time:.2f}", e.said,
             )
             for e in found.effects
         ),
@@ -191,6 +195,7 @@ def _factor(name: str, effects: list[Effect], found: Found, unit: Unit) -> Secti
     paragraphs = tuple(
         f"{words.capital(e.level)}: {sentence(e, unit, found.detect)}. Over-fitting {_change(e.gap, unit)}; training "
         f"takes {e.time:.2f} times as long"
+        + (f"; wrong classes change by {_wrong(e)} points" if math.isfinite(e.wrong.mean) else "")
         + _calibration(e)
         + (f"; {e.diverged} of {e.pairs} trainings diverged" if e.diverged else "")
         + "."
@@ -199,6 +204,11 @@ def _factor(name: str, effects: list[Effect], found: Found, unit: Unit) -> Secti
     key = f"factor-{name}".replace("_", "-")
     told = tuple(f"{e.level}: {sentence(e, unit, found.detect)}" for e in effects)
     return Section(key, name, *summary, (*paragraphs, GAP_METHOD), tuple(pictures), told=told)
+
+
+def _wrong(e: Effect) -> str:
+    """Return the change of the share of wrong classes, in points."""
+    return words.signed(100 * e.wrong.mean, 2) if math.isfinite(e.wrong.mean) else words.MISSING
 
 
 def _calibration(e: Effect) -> str:

@@ -67,13 +67,15 @@ class Outcome:
 
     Attributes:
         loss: mean error on the pair's test rows.
-        gap: that minus the error on training rows.
+        wrong: share of wrong classes on them, whatever the metric; NaN of a regression.
+        gap: the error minus that on training rows.
         calibration: expected calibration error on test rows; NaN of a regression.
         seconds: of training.
         diverged: whether no net was usable; a constant stands for it then, and for one whose log-loss is worse.
     """
 
     loss: float
+    wrong: float
     gap: float
     calibration: float
     seconds: float
@@ -101,7 +103,7 @@ class Experiment:
         base: Recipe,
         factors: Sequence[Factor],
         *,
-        metric: str = "error",
+        metric: str = "log_loss",
         shares: Sequence[float] = (),
         interactions: bool = False,
         deadline: float | None = None,
@@ -211,12 +213,15 @@ class Experiment:
                 )
                 for k, index in spans
             ]  # fmt: skip
-            calibration = float("nan")
-            if guess is not None and self.data.task == "classification":
-                calibration = calibration_error(guess[: len(rows.test)], target[rows.test])
+            calibration = wrong = float("nan")
+            if self.data.task == "classification":
+                on_test = None if guess is None else guess[: len(rows.test)]
+                wrong = worth(self.data, rows.test, on_test, train[cell.share], "error")
+                if on_test is not None:
+                    calibration = calibration_error(on_test, target[rows.test])
             seconds = sum(results[n].seconds for n in mine)
             self.outcomes[pair, cell] = Outcome(
-                errors[0], errors[0] - errors[1], calibration, seconds, not good
+                errors[0], wrong, errors[0] - errors[1], calibration, seconds, not good
             )
         for n in names:
             del results[n]
@@ -285,6 +290,7 @@ class Experiment:
                     factor.name, factor.base, level.label, s, found, float(p),
                     verdict(found, float(p), detect, floor_of(values, share)),
                     float(np.mean([o.loss for o in mine])), float(np.mean([o.loss for o in bases])),
+                    interval(-self.gains(cell, base, "wrong"), share),
                     interval(-self.gains(cell, base, "gap"), share),
                     interval(-self.gains(cell, base, "calibration"), share),
                     float(np.median([o.seconds / max(b.seconds, 1e-9) for o, b in zip(mine, bases, strict=True)])),

@@ -22,6 +22,7 @@ class Effect:
         p: corrected for all comparisons of the study.
         said: the verdict.
         error: mean error with the level; ``base_error`` without.
+        wrong: mean change of the share of wrong classes; NaN of a regression.
         gap: mean change of test minus training error; negative over-fits less.
         calibration: mean change of the expected calibration error; NaN of a regression.
         time: seconds of training over the base's.
@@ -39,6 +40,7 @@ class Effect:
     said: Said
     error: float
     base_error: float
+    wrong: Interval
     gap: Interval
     calibration: Interval
     time: float
