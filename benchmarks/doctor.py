@@ -35,7 +35,7 @@ FAULTS: dict[str, dict[str, Any]] = {
     "over_fitting": {"width": 512, "dropout": 0.0, "weight_decay": 0.0, "ema": 0.0, "epochs": 200, "patience": 200},
     "under_fitting": {"depth": 0, "numeric_embedding": "none"},
     "internal_covariate_shift": {"norm": "none", "activation": "elu", "depth": 4, "learning_rate": 0.02},
-    "dropout_and_norm": {"dropout": 0.8, "depth": 3},
+    "dropout_and_norm": {"dropout": 0.95, "depth": 3},
     "impatient": {"patience": 1, "ema": 0.0, "learning_rate": 0.01, "schedule": "constant"},
     "too_few_epochs": {"epochs": 2},
 }  # fmt: skip

@@ -346,6 +346,7 @@ EXPLAINS: dict[str, tuple[str, ...]] = {
         "too_few_epochs",
     ),
     "too_few_epochs": ("under_fitting",),
+    "dropout_and_norm": ("under_fitting",),
 }
 """Rules whose findings follow from another one's, and are left out beside it."""
 
