@@ -262,12 +262,14 @@ class Prober:
     def __init__(self, shape: Shape, arrays: Arrays, device: Device) -> None:
         self._shape, self._device = shape, device
         self._train, _, self._folds = arrays.on(device, shape.batch_size)
+        self._compiled: Any = None
 
     def __call__(self, state: epoch.State, n: Numbers, fold: int, steps: int) -> probes.Probed:
         """Look into a member, which is left as it is."""
         arguments = state, n, np.int32(fold), self._train, self._folds, np.int32(steps)
-        found = _prober.on(self._device, *arguments, shape=self._shape)(*arguments)
-        return jax.device_get(found)
+        if self._compiled is None:  # looking it up takes longer than many a probe
+            self._compiled = _prober.on(self._device, *arguments, shape=self._shape)
+        return jax.device_get(self._compiled(*arguments))
 
 
 def _evaluate(parameters: Array, running: Array, n: Numbers, x: Inputs, *, shape: Shape) -> Array:
