@@ -34,7 +34,7 @@ def cost(rounds: int = 5) -> str:
         X = rng.standard_normal((rows + rows // 4, 32)).astype(np.float32)
         data = Dataset.from_arrays(X, (X[:, 0] * X[:, 1] > 0).astype(int), "binary")
         folds = [(np.arange(rows), np.arange(rows, len(X)))]
-        epochs = int(np.clip(2_000_000 // rows, 12, 400))
+        epochs = int(np.clip(1_000_000 // rows, 12, 300))
         recipe = Recipe(depth=3, width=width, batch_size=batch, epochs=epochs, patience=epochs)
         trainers = [Trainer(arrange(data, None, folds), probed=p) for p in (False, True)]
         members = [Member(recipe, s, 0) for s in range(4)]

@@ -142,13 +142,23 @@ def test_drift_is_in_standard_deviations_an_epoch():
     assert drift[2, 0] == pytest.approx(3.0 / 2.0 / 3)
 
 
+@pytest.mark.parametrize("every", [1, 2, 3, 7, 16])
+def test_probes_are_dense_at_first_and_regular_then(every):
+    epochs, now = [0], 0
+    while now < 50:
+        now = probes.next_after(now, every)
+        epochs.append(now)
+    early = {2**k for k in range(8) if 2**k < every}
+    assert set(epochs) == {0, 1} | early | set(range(every, epochs[-1] + 1, every))
+    assert epochs == sorted(epochs)
+
+
 @pytest.mark.parametrize("rows", [100, 1000, 10_000, 1_000_000])
-def test_probes_take_the_share_of_an_epoch_that_they_may(rows):
+def test_many_rows_are_probed_more_often(rows):
     shape = Shape.of(Recipe(batch_size=128), table())
     every = probes.interval(shape, rows)
-    cost = probes.ROWS / 3 + 2 * min(128, rows)  # in rows trained
-    assert cost / (every * rows) <= probes.SHARE
-    assert every == 1 or cost / ((every - 1) * rows) > probes.SHARE
+    assert every >= probes.interval(shape, 10 * rows) >= 1
+    assert (every == 1) == (rows > 100_000)
 
 
 def test_images_are_probed_too():

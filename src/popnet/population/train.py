@@ -384,9 +384,10 @@ class Trainer:
         """Look into a member if it is time; returns the epochs until the next time."""
         every = probes.interval(shape, len(self.arrays.folds[job.member.fold][0]))
         now = int(job.state.epoch)
-        if now not in job.probed and (last or now == 0 or (now - 1) % every == 0):
+        due = now == 0 or now == probes.next_after(now - 1, every)
+        if now not in job.probed and (last or due):
             job.probed[now] = prober(job.state, job.numbers, job.member.fold, steps)
-        return 1 if now == 0 else every - (now - 1) % every
+        return probes.next_after(now, every) - now
 
     def _job(self, index: int, leg: Leg, shape: Shape) -> Job:
         member, start = leg.member, leg.start
