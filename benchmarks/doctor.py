@@ -19,7 +19,7 @@ from typing import Any
 import pandas as pd
 
 from benchmarks.table import conditions, markdown
-from benchmarks.tables import Table, load
+from benchmarks.tables import KNOWN, known, load
 
 FAULTS: dict[str, dict[str, Any]] = {
     "divergence": {"optimizer": "sgd", "learning_rate": 30.0, "norm": "none"},
@@ -44,12 +44,7 @@ FAULTS: dict[str, dict[str, Any]] = {
 ROWS = {"over_fitting": 300}
 """Rows of the table that a fault needs."""
 
-TABLES = [
-    Table("phoneme", "class", True), Table("adult", "income", True), Table("bank", "target", True),
-    Table("letter", "target", True), Table("churn", "Exited", True), Table("california", "median_house_value", False),
-    Table("diamonds", "price", False), Table("abalone", "rings", False), Table("cpu_act", "target", False),
-    Table("wine_quality", "quality", False),
-]  # fmt: skip
+HEALTHY = "phoneme,adult,bank,letter,churn,california,diamonds,abalone,cpu_act,wine_quality"
 
 
 def examined(
@@ -71,7 +66,7 @@ def examined(
 def main() -> None:
     """Run the faults on one table and the healthy nets on all, and print what was found."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--tables", default=",".join(t.name for t in TABLES))
+    parser.add_argument("--tables", default=HEALTHY)
     parser.add_argument("--faults", default=",".join(FAULTS))
     parser.add_argument("--sick", default="phoneme", help="table of the planted faults")
     parser.add_argument("--rows", type=int, default=2000)
@@ -80,10 +75,9 @@ def main() -> None:
     parser.add_argument("--markdown", type=Path)
     args = parser.parse_args()
     texts = []
-    by_name = {t.name: t for t in TABLES}
     if args.faults:
         lines = []
-        table = by_name[args.sick]
+        table = KNOWN[args.sick]
         frame = pd.concat(load(table))
         for fault in args.faults.split(","):
             for seed in range(args.seeds):
@@ -108,15 +102,14 @@ def main() -> None:
         texts.append(markdown(head, lines))
     if args.tables:
         lines = []
-        for name in args.tables.split(","):
-            table = by_name[name]
+        for table in known(args.tables):
             frame = pd.concat(load(table))
             for seed in range(args.seeds):
                 found, seconds = examined(
                     frame, table.target, {}, args.rows, seed, not args.no_prove
                 )
                 lines.append([
-                    name, f"{min(len(frame), args.rows):,}", str(len(found)),
+                    table.name, f"{min(len(frame), args.rows):,}", str(len(found)),
                     ", ".join(f"{f.rule} ({f.proof.verdict if f.proof else 'not tried'})" for f in found),
                     f"{seconds:.0f} s",
                 ])  # fmt: skip

@@ -32,15 +32,8 @@ import pandas as pd
 
 from benchmarks.limits import fit, write
 from benchmarks.table import conditions, cores, markdown
-from benchmarks.tables import Table, load
+from benchmarks.tables import Table, known, load
 
-TABLES = [
-    Table("phoneme", "class", True),
-    Table("adult", "income", True),
-    Table("bank", "target", True),
-    Table("letter", "target", True),
-    Table("churn", "Exited", True),
-]
 STRATEGIES = ("random", "grid", "halving", "tpe")
 PEERS = ("sklearn-random", "sklearn-halving", "optuna-torch")
 LEARNING_RATES, DECAYS = (1e-4, 3e-2), (1e-6, 1e-1)
@@ -410,7 +403,7 @@ def main() -> None:
     if args.job:
         job(args.job, args.worker, args.home)
         return
-    wanted = [t for t in TABLES if t.name in args.tables.split(",")]
+    wanted = known(args.tables)
     if args.grid:
         head = ["table", "trials", "random: log-loss", "grid: log-loss"]
         head += ["random is better by", "errors fewer by", "random won"]

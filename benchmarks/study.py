@@ -20,10 +20,10 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.table import conditions, markdown
-from benchmarks.tables import Table, load
+from benchmarks.tables import KNOWN, known, load
 
-PHONEME = Table("phoneme", "class", True)
-STABLE = [PHONEME, Table("adult", "income", True), Table("churn", "Exited", True)]
+PHONEME = KNOWN["phoneme"]
+STABLE = known("phoneme,adult,churn")
 
 
 def null(repetitions: int) -> list[str]:

@@ -37,14 +37,30 @@ class Table:
     classes: bool
 
 
-TABLES = [
-    Table("adult", "income", True),
-    Table("california", "median_house_value", False),
-    Table("diamonds", "price", False),
-    Table("phoneme", "class", True),
-    Table("bank", "target", True),
-    Table("cpu_act", "target", False),
-]
+KNOWN = {
+    t.name: t
+    for t in (
+        Table("adult", "income", True),
+        Table("california", "median_house_value", False),
+        Table("diamonds", "price", False),
+        Table("phoneme", "class", True),
+        Table("bank", "target", True),
+        Table("cpu_act", "target", False),
+        Table("letter", "target", True),
+        Table("churn", "Exited", True),
+        Table("abalone", "rings", False),
+        Table("wine_quality", "quality", False),
+    )
+}
+"""Tables that benchmarks know, by name."""
+
+
+def known(names: str) -> list[Table]:
+    """Return tables by their names, with commas between."""
+    return [KNOWN[name] for name in names.split(",")]
+
+
+TABLES = known("adult,california,diamonds,phoneme,bank,cpu_act")
 COVERTYPE = Table("covertype", "Cover_Type", True)
 
 

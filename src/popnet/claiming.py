@@ -19,6 +19,7 @@ from popnet.memory import Memory
 from popnet.options import DEFAULTS, Options
 from popnet.prepare.source import prepare_source
 from popnet.progress import Progress
+from popnet.report import words
 from popnet.report.document import Document
 
 LIMIT = 1200.0
@@ -103,7 +104,7 @@ def claims(
             source, target, options,
             lambda done, total: on_progress(Progress("reading images", done, total)),
         )  # fmt: skip
-        name = str(source) if isinstance(source, str) else "data"
+        name = words.name_of(source)
         table, own_images = data.own(name, prepared, repeats, options.seed)
         images = own_images or images
         notes = [*prepared.notes, *_notes(table, own_images is not None)]

@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -23,8 +24,11 @@ from popnet.errors import InputError, PopnetError
 from popnet.sizes import bytes_of
 
 if TYPE_CHECKING:
+    from popnet.claiming import Claims
+    from popnet.doctoring import Diagnosis
     from popnet.fit import Fitted
-    from popnet.report.document import Document
+    from popnet.options import Options
+    from popnet.studying import Study
 
 BEGAN = time.monotonic()
 
@@ -164,7 +168,6 @@ def fit(
     quiet: Quiet = False,
 ) -> None:  # fmt: skip
     """Fit an ensemble of nets to a table or to images; writes a model folder with its report."""
-    limit = None if time_limit is None else seconds(time_limit)
     folder = out or Path(
         re.sub(
             r"(\.(csv|tsv|parquet|arrow|feather|ipc|jsonl|ndjson|gz|npz))+$",
@@ -176,21 +179,17 @@ def fit(
     from popnet.model import check_output
 
     check_output(folder, overwrite)
-    from popnet.fit import Options
     from popnet.fit import fit as run
     from popnet.progress import Progress, Watcher
     from popnet.report.folder import write_all
     from popnet.tuning import own
     from popnet.tuning.journal import Journal
 
-    options = Options(
-        task=task.value if task else None, time_limit=limit, folds=folds, members=members,
-        memory_limit=None if memory_limit is None else bytes_of(memory_limit),
-        search=search, storage=storage, ensemble=ensemble.value, metric=metric,
-        recipe=own.recipe(recipe, fix or ()),
-        ranges=own.merged(space, set_ or ()), test_size=test_size, weight=weight, group=group,
-        time=time_column, drop=tuple(drop or ()), image_size=_size(image_size), strict=strict,
-        augment=augment.value, tta=tta, seed=seed, workers=workers, engine=engine,
+    options = _options(
+        task, time_limit, memory_limit, drop, image_size, folds=folds, members=members, search=search,
+        storage=storage, ensemble=ensemble.value, metric=metric, recipe=own.recipe(recipe, fix or ()),
+        ranges=own.merged(space, set_ or ()), test_size=test_size, weight=weight, group=group, time=time_column,
+        strict=strict, augment=augment.value, tta=tta, seed=seed, workers=workers, engine=engine,
     )  # fmt: skip
     command = "popnet " + " ".join(sys.argv[1:])
     with Watcher(quiet) as watch, _stopping() as stop:
@@ -336,14 +335,12 @@ def augment(
         )
     if out is not None and out.suffix.lower() != ".png":
         raise InputError(f"--out {out} must end in .png.")
-    from popnet.options import Options
     from popnet.progress import Watcher
     from popnet.transformations import examine
 
-    options = Options(
-        time_limit=None if time_limit is None else seconds(time_limit), image_size=_size(image_size),
-        strict=strict, seed=seed, workers=workers,
-    )  # fmt: skip
+    options = _options(
+        None, time_limit, None, None, image_size, strict=strict, seed=seed, workers=workers
+    )
     with Watcher(quiet) as watch, _stopping() as stop:
         found = examine(folder, target, options, check=check, sheet=out is not None, pairs=pairs, only=only or (), steps=steps, train=train, on_progress=watch, stop=stop)  # fmt: skip
     if out is not None and found.sheet is not None:
@@ -394,16 +391,13 @@ def study(
 ) -> None:  # fmt: skip
     """Find what each technique buys on your data: twins that differ in one factor, with intervals; writes a page."""
     _check_page(out)
-    from popnet.options import Options
     from popnet.progress import Watcher
     from popnet.studying import study as run
     from popnet.tuning import own
 
-    options = Options(
-        task=task.value if task else None, time_limit=None if time_limit is None else seconds(time_limit),
-        memory_limit=None if memory_limit is None else bytes_of(memory_limit),
-        recipe=own.recipe(recipe, fix or ()), weight=weight, group=group, time=time_column,
-        drop=tuple(drop or ()), image_size=_size(image_size), seed=seed, workers=workers,
+    options = _options(
+        task, time_limit, memory_limit, drop, image_size, recipe=own.recipe(recipe, fix or ()), weight=weight,
+        group=group, time=time_column, seed=seed, workers=workers,
     )  # fmt: skip
     with Watcher(quiet) as watch, _stopping() as stop:
         found = run(
@@ -411,9 +405,7 @@ def study(
             interactions=interactions, sizes=[_share("--sizes", s) or 0.0 for s in (sizes or "").split(",") if s.strip()],
             rows=rows, metric=metric, on_progress=watch, stop=stop,
         )  # fmt: skip
-    document = found.document(_command())
-    _write_page(out, document, {out.with_suffix(".csv"): found.csv()})
-    _print_evidence(document, {"page": str(out), **found.record()}, out, as_json, quiet)
+    _tell(found, out, as_json, quiet, {out.with_suffix(".csv"): found.csv()})
 
 
 @app.command()
@@ -443,24 +435,19 @@ def doctor(
     """Find what is wrong with data, a net's training, or new data of a model, and prove the remedy; writes a page."""
     _check_page(out)
     from popnet.doctoring import doctor as run
-    from popnet.options import Options
     from popnet.progress import Watcher
     from popnet.tuning import own
 
-    options = Options(
-        task=task.value if task else None, time_limit=None if time_limit is None else seconds(time_limit),
-        memory_limit=None if memory_limit is None else bytes_of(memory_limit),
-        recipe=own.recipe(recipe, fix or ()), weight=weight, group=group, time=time_column,
-        drop=tuple(drop or ()), image_size=_size(image_size), seed=seed, workers=workers,
+    options = _options(
+        task, time_limit, memory_limit, drop, image_size, recipe=own.recipe(recipe, fix or ()), weight=weight,
+        group=group, time=time_column, seed=seed, workers=workers,
     )  # fmt: skip
     with Watcher(quiet) as watch, _stopping() as stop:
         found = run(
             table, _target(target), options, against=against, data=data, rows=rows, prove=prove, on_progress=watch,
             stop=stop,
         )  # fmt: skip
-    document = found.document(_command())
-    _write_page(out, document, {})
-    _print_evidence(document, {"page": str(out), **found.record()}, out, as_json, quiet)
+    _tell(found, out, as_json, quiet)
 
 
 @app.command()
@@ -485,23 +472,30 @@ def claims(
     """Run the course as experiments: 17 claims about deep nets, each with a verdict and an interval; writes a page."""
     _check_page(out)
     from popnet.claiming import claims as run
-    from popnet.options import Options
     from popnet.progress import Watcher
 
-    options = Options(
-        task=task.value if task else None, time_limit=None if time_limit is None else seconds(time_limit),
-        memory_limit=None if memory_limit is None else bytes_of(memory_limit), weight=weight, group=group,
-        time=time_column, drop=tuple(drop or ()), image_size=_size(image_size), seed=seed, workers=workers,
+    options = _options(
+        task, time_limit, memory_limit, drop, image_size, weight=weight, group=group, time=time_column, seed=seed,
+        workers=workers,
     )  # fmt: skip
     with Watcher(quiet) as watch, _stopping() as stop:
         found = run(table, _target(target), options, only=only or (), on_progress=watch, stop=stop)
-    document = found.document(_command())
-    _write_page(out, document, {})
-    _print_evidence(document, {"page": str(out), **found.record()}, out, as_json, quiet)
+    _tell(found, out, as_json, quiet)
 
 
-def _command() -> str:
-    return "popnet " + shlex.join(sys.argv[1:])
+def _options(
+    task: Task | None, time_limit: str | None, memory_limit: str | None, drop: list[str] | None,
+    image_size: str | None, **others: Any,
+) -> Options:  # fmt: skip
+    """Return options, of which some come as a user writes them and others as they are."""
+    from popnet.options import Options
+
+    return Options(
+        task=task.value if task else None,
+        time_limit=None if time_limit is None else seconds(time_limit),
+        memory_limit=None if memory_limit is None else bytes_of(memory_limit),
+        drop=tuple(drop or ()), image_size=_size(image_size), **others,
+    )  # fmt: skip
 
 
 def _target(given: list[str] | None) -> str | list[str] | None:
@@ -528,21 +522,18 @@ def _check_page(out: Path) -> None:
         raise InputError(f"--out {out}: there is no folder {out.parent}; make it first.")
 
 
-def _write_page(out: Path, document: Document, others: dict[Path, str]) -> None:
-    from popnet.report.page import render_document
+def _tell(
+    found: Study | Diagnosis | Claims, out: Path, as_json: bool, quiet: bool, others: Mapping[Path, str] | None = None
+) -> None:  # fmt: skip
+    """Write the page of what was found, and other files; print it in short, or its record."""
+    from popnet.report.page import write_document, write_text
 
-    for path, text in {**others, out: render_document(document)}.items():
-        part = path.with_name(f".{path.name}.part")
-        part.write_text(text, encoding="utf-8", newline="\n")
-        part.replace(path)
-
-
-def _print_evidence(
-    document: Document, record: dict[str, Any], out: Path, as_json: bool, quiet: bool
-) -> None:
-    """Print what a page says, in short, or its record."""
+    document = found.document("popnet " + shlex.join(sys.argv[1:]))
+    for path, text in (others or {}).items():
+        write_text(text, path)
+    write_document(document, out)
     if as_json:
-        print(strict_json.dumps(record))
+        print(strict_json.dumps({"page": str(out), **found.record()}))
         return
     if quiet:
         return

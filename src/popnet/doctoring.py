@@ -22,9 +22,9 @@ from popnet.dataset import Dataset
 from popnet.diagnosis import columns, labels, patient
 from popnet.diagnosis import shift as shifts
 from popnet.diagnosis.checks import Training
-from popnet.diagnosis.findings import Finding, sorted_by_severity
+from popnet.diagnosis.findings import Finding, Proof, sorted_by_severity
 from popnet.diagnosis.patient import Limits
-from popnet.diagnosis.rules import RULES, unexplained
+from popnet.diagnosis.rules import RULES, Fired, unexplained
 from popnet.errors import InputError
 from popnet.memory import Memory
 from popnet.model import Model
@@ -36,7 +36,7 @@ from popnet.recipe import Recipe
 from popnet.report import diagnosed, words
 from popnet.report.document import Document
 from popnet.studying import base_recipe, sample
-from popnet.twins.design import Pair, design
+from popnet.twins.design import Pair, design, nested
 
 DATA_RULES = (
     "target leakage", "columns that make up the target", "identifiers as features", "constant columns",
@@ -187,16 +187,12 @@ def doctor(
     if not trained:
         raise InputError("the time was over before a net was trained; give more.")
     seen = patient.symptoms(trained)
-    proofs = (
-        patient.proven(small, recipe, [f for f, _ in seen], pairs, limits, on_net) if prove else {}
-    )
-    told = []
-    for finding, fired in seen:
-        proof = proofs.get(finding.rule)
-        if not fired.rule.suspicion or (proof is not None and proof.verdict == "helps"):
-            told.append(replace(finding, proof=proof))
-    names = unexplained([f.rule for f in told])
-    nets = [f for f in told if f.rule in names]
+    proofs = {}
+    if prove:
+        proofs = patient.proven(
+            small, recipe, [f for f, _ in seen], pairs, limits, on_net, trained
+        )  # fmt: skip
+    nets = _told(seen, proofs)
     # Who brings a recipe asks about it first.
     findings = [*nets, *findings] if options.recipe is not None else [*findings, *nets]
     findings += _labels(small, picked, prepared.schema, prepared.order, options, limits, on_net)
@@ -204,7 +200,7 @@ def doctor(
         tell("the time was over before all remedies were proven")
     return Diagnosis(
         sorted_by_severity(findings),
-        str(name),
+        name,
         recipe,
         trained,
         None,
@@ -212,6 +208,17 @@ def doctor(
         time.monotonic() - began,
         options.seed,
     )
+
+
+def _told(seen: list[tuple[Finding, Fired]], proofs: dict[str, Proof]) -> list[Finding]:
+    """Return findings about nets with their proofs: no suspicion without one, nothing that another one explains."""
+    told = []
+    for finding, fired in seen:
+        proof = proofs.get(finding.rule)
+        if not fired.rule.suspicion or (proof is not None and proof.verdict == "helps"):
+            told.append(replace(finding, proof=proof))
+    names = unexplained([f.rule for f in told])
+    return [f for f in told if f.rule in names]
 
 
 def _model(source: Any) -> Model | None:
@@ -271,9 +278,7 @@ def _labels(
         seed = int(keys.key(options.seed, "labels", repeat))
         most = splits.most_folds(rows, order.get("groups"), None)
         found = splits.folds(rows, max(2, min(LABEL_FOLDS, most)), seed, **order)
-        # Early stopping must not watch the rows whose labels are in question.
-        inner = [splits.folds(f.train, 1, seed, **order)[0] for f in found]
-        return [Pair(i.train, i.valid, f.valid, seed) for f, i in zip(found, inner, strict=True)]
+        return [nested(f, seed, seed, order) for f in found]
 
     recipe = recipe.replace(epochs=min(recipe.epochs, LABEL_EPOCHS))
     probabilities = patient.contradictions(data, recipe, rows, limits, on_net, folds)

@@ -29,7 +29,7 @@ from popnet.report.document import Document
 from popnet.tuning.table_space import default_space
 from popnet.twins import augmentation, factors
 from popnet.twins.design import design
-from popnet.twins.experiment import MOST_PAIRS, PILOT, Experiment
+from popnet.twins.experiment import FEWEST_PAIRS, MOST_PAIRS, PILOT, Experiment
 from popnet.twins.losses import METRICS
 from popnet.twins.results import Found
 
@@ -172,8 +172,8 @@ def study(
 def _check(
     pairs: int | None, detect: float | None, sizes: Sequence[float], rows: int | None, metric: str
 ) -> None:
-    if pairs is not None and pairs < 3:
-        raise InputError(f"a study needs at least 3 pairs of twins; got {pairs}.")
+    if pairs is not None and pairs < FEWEST_PAIRS:
+        raise InputError(f"a study needs at least {FEWEST_PAIRS} pairs of twins; got {pairs}.")
     if detect is not None and not 0 < detect < 10:
         raise InputError(f"the effect to detect must be above 0, as 0.5%; got {detect:g}.")
     for size in sizes:

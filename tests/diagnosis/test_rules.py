@@ -17,6 +17,7 @@ from popnet.diagnosis.patient import Limits
 from popnet.doctoring import doctor
 from popnet.options import Options
 from popnet.twins.design import Pair, design
+from popnet.twins.losses import chance
 
 HEALTHY = Recipe(
     depth=2, width=32, batch_size=32, epochs=20, patience=20, activation="relu", norm="batch", dropout=0.1
@@ -78,10 +79,10 @@ def test_chance_is_the_entropy_of_the_classes_or_the_variance():
     features = Dataset.from_arrays(np.zeros((4, 1)), target, "binary").features
     data = Dataset(features, target, "classification", 2)
     expected = -(0.75 * np.log(0.75) + 0.25 * np.log(0.25))
-    assert patient.chance(data, np.arange(4)) == pytest.approx(expected)
+    assert chance(data, np.arange(4)) == pytest.approx(expected)
     values = np.array([[1.0], [3.0], [5.0], [7.0]], np.float32)
     regression = Dataset(features, values, "regression", 1)
-    assert patient.chance(regression, np.arange(4)) == pytest.approx(5.0)
+    assert chance(regression, np.arange(4)) == pytest.approx(5.0)
 
 
 def test_what_another_rule_explains_is_left_out():

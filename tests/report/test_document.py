@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import re
-from html.parser import HTMLParser
 from typing import Any
 
 import hypothesis.strategies as st
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from test_page import Checker as PageChecker  # pyright: ignore[reportMissingImports]
 
 from popnet.errors import InputError
 from popnet.report import page
@@ -21,51 +21,14 @@ from popnet.report.view import document as view
 from popnet.report.view import forest, plot
 
 HOSTILE = "<script>alert('x')</script>\"'&<b>\x00\ud800 {{ 7*7 }} \u202e</style>-->"
-VOID = {"meta", "link"}
 POSITIVE = st.floats(1e-300, 1e300)
 ANY = st.floats(allow_nan=True, allow_infinity=True, width=32)
 
 
-class Checker(HTMLParser):
-    """Balanced tags and unique ids; collects tags and text."""
+class Checker(PageChecker):
+    """A page has no elements without an end but these."""
 
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.ids: list[str | None] = []
-        self.words: list[str] = []
-        self.feed(text)
-        self.close()
-        assert self.open == []
-        assert len(set(self.ids)) == len(self.ids)
-
-    def handle_startendtag(self, tag, attrs):
-        self._note(tag, attrs)
-
-    def handle_starttag(self, tag, attrs):
-        self._note(tag, attrs)
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        if self.open[-1:] != ["style"]:
-            self.words.append(data)
-
-    def _note(self, tag, attrs):
-        assert len({k for k, _ in attrs}) == len(attrs)
-        self.tags.append((tag, dict(attrs)))
-        self.ids += [v for k, v in attrs if k == "id"]
-
-    @property
-    def text(self) -> str:
-        return re.sub(r"\s+", " ", "".join(self.words))
-
-    def all(self, tag: str, **wanted: str) -> list[dict[str, str | None]]:
-        return [a for t, a in self.tags if t == tag and wanted.items() <= a.items()]
+    void = frozenset({"meta", "link"})
 
 
 def document(*sections: Section, **changes) -> Document:

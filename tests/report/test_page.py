@@ -29,7 +29,7 @@ from popnet.report.view import (
 from popnet.report.view.ranking import recipes_by_score
 from popnet.report.view.scores import Scores, dot_chart
 
-VOID = {"meta", "link", "br", "wbr", "hr", "img", "input"}
+VOID = frozenset({"meta", "link", "br", "wbr", "hr", "img", "input"})
 HOSTILE = "<script>alert('x')</script>\"'&<b>\x00\ud800 {{ 7*7 }} \u202e"
 SECTIONS = [
     "result",
@@ -47,6 +47,8 @@ SECTIONS = [
 class Checker(HTMLParser):
     """Balanced tags, unique ids, no doubled attributes; collects tags and text."""
 
+    void = VOID
+
     def __init__(self, text: str) -> None:
         super().__init__()
         self.open: list[str] = []
@@ -63,14 +65,14 @@ class Checker(HTMLParser):
 
     def handle_starttag(self, tag, attrs):
         self._note(tag, attrs)
-        if tag not in VOID:
+        if tag not in self.void:
             self.open.append(tag)
 
     def handle_endtag(self, tag):
         assert self.open.pop() == tag
 
     def handle_data(self, data):
-        if self.open and self.open[-1] not in ("style", "script"):
+        if self.open[-1:] not in (["style"], ["script"]):
             self.words.append(data)
 
     def _note(self, tag, attrs):
@@ -81,6 +83,9 @@ class Checker(HTMLParser):
     @property
     def text(self) -> str:
         return re.sub(r"\s+", " ", "".join(self.words))
+
+    def all(self, tag: str, **wanted: str) -> list[dict[str, str | None]]:
+        return [a for t, a in self.tags if t == tag and wanted.items() <= a.items()]
 
 
 def one_member(make):

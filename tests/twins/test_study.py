@@ -214,10 +214,11 @@ def test_outcomes_are_those_of_nets_trained_by_hand():
     run.run(range(3))
     assert run.done() == [0, 1, 2]
     data, pair = run.data, run.design[1]
-    nets = run.members_of(1)
-    assert len({(m.recipe.dropout, m.seed) for _, m in nets}) == 3  # the base's net is trained once
+    plan = run.members_of(1)
+    nets = [m for members in plan.values() for m in members]
+    assert len({(m.recipe.dropout, m.seed) for m in nets}) == 3  # the base's net is trained once
     probabilities = []
-    for seed in sorted({m.seed for _, m in nets if m.recipe == BASE}):
+    for seed in sorted({m.seed for m in nets if m.recipe == BASE}):
         one = train_population(
             data, recipes=[BASE], seeds=[seed], folds=[(pair.train, pair.valid)]
         )[0]
@@ -230,13 +231,29 @@ def test_outcomes_are_those_of_nets_trained_by_hand():
         out = one.parameters["output"]
         probabilities.append(softmax(np.maximum(y, 0) @ out["w"] + out["b"]))
     target = data.target[pair.test]
-    own = {m.seed for c, m in nets if c == Cell()}
-    order = sorted({m.seed for _, m in nets if m.recipe == BASE})
+    own = {m.seed for m in plan[Cell()]}
+    order = sorted({m.seed for m in nets if m.recipe == BASE})
     base = probabilities[order.index(own.pop())]
     assert run.outcomes[1, Cell()].loss == pytest.approx((base.argmax(1) != target).mean())
     mean = np.mean(probabilities, axis=0)
     both = run.outcomes[1, Cell.of(Level("two", seeds=(0, 1)))]
     assert both.loss == pytest.approx((mean.argmax(1) != target).mean())
+
+
+def test_nets_that_are_known_already_are_not_trained_again():
+    level = Level("drop", {"dropout": 0.6})
+    fresh = experiment([level])
+    fresh.run(range(3))
+    base = fresh.members_of(0)[Cell()][0]
+    pair = fresh.design[0]
+    result = train_population(
+        fresh.data, recipes=[BASE], seeds=[base.seed], folds=[(pair.train, pair.valid)]
+    )[0]
+    again = experiment([level], known={base: result})
+    again.run(range(3))
+    assert (fresh.nets, again.nets) == (6, 5)
+    for key, outcome in fresh.outcomes.items():
+        assert again.outcomes[key].loss == outcome.loss
 
 
 def test_a_factor_that_changes_nothing_has_no_effect_at_all():

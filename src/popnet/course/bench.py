@@ -20,6 +20,7 @@ from popnet.population.predict import Net, predict
 from popnet.population.program import Arrays
 from popnet.population.train import Trainer
 from popnet.recipe import Recipe
+from popnet.twins.losses import losses_of
 from popnet.types import Array
 
 REPEATS = 10
@@ -94,6 +95,19 @@ class Bench:
     def unit(self) -> str:
         """What errors are counted in."""
         return "error" if self.classification else "the target's variance"
+
+    def twins(self, recipes: Sequence[Recipe], name: str, factor: float = 1) -> list[list[Member]]:
+        """Return the nets of each repetition: twins of its seed, on its fold of the table.
+
+        Args:
+            recipes: of the twins.
+            name: of the experiment, for the seeds.
+            factor: of the standard number of training rows.
+        """
+        return [
+            seeded(recipes, self.net_seed(name, k), self.table.fold(k, factor))
+            for k in range(self.table.repeats)
+        ]
 
     # --- training -----------------------------------------------------------------------------------
 
@@ -196,20 +210,15 @@ class Bench:
 def errors(outputs: Array, material: Material, rows: Array) -> np.ndarray:
     """Return the error of outputs ``(..., N, O)`` on rows ``(N,)``: 1 for a wrong class, or the squared error."""
     target = np.asarray(material.data.target)[rows]
-    if material.data.task == "regression":
-        return ((outputs - target) ** 2).mean(-1)
-    return (outputs.argmax(-1) != target).astype(float)
+    return losses_of(outputs, target, material.data.task, "error")
 
 
 def losses(outputs: Array, material: Material, rows: Array) -> np.ndarray:
     """Return the loss of outputs (logits) ``(..., N, O)`` on rows ``(N,)``: log-loss, or the squared error."""
-    if material.data.task == "regression":
-        return errors(outputs, material, rows)
     target = np.asarray(material.data.target)[rows]
-    p = np.take_along_axis(
-        softmax(outputs), np.broadcast_to(target[:, None], (*outputs.shape[:-1], 1)), -1
-    )
-    return -np.log(np.maximum(p[..., 0], 1e-12))
+    if material.data.task == "classification":
+        outputs = softmax(outputs)
+    return losses_of(outputs, target, material.data.task, "log_loss")
 
 
 def training_curve(result: Result, epochs: int, guess: float) -> np.ndarray:

@@ -15,6 +15,8 @@ from popnet.dataset import Dataset, Images
 from popnet.errors import InputError
 from popnet.population.program import Arrays
 from popnet.prepare.prepared import Prepared
+from popnet.twins.augmentation import smaller
+from popnet.twins.losses import chance
 from popnet.types import Array
 
 FACTORS = (0.5, 1, 2, 4)
@@ -130,12 +132,7 @@ class Material:
     @cached_property
     def guess(self) -> float:
         """Loss of the best constant prediction on the rows to train on."""
-        target = np.asarray(self.data.target)[self.pool]
-        if self.data.task == "regression":
-            return float(target.var(0).mean())
-        shares = np.bincount(target, minlength=self.data.n_outputs) / len(target)
-        shares = shares[shares > 0]
-        return float(-(shares * np.log(shares)).sum())
+        return chance(self.data, self.pool)
 
 
 def digits(repeats: int, seed: int) -> tuple[Material, Material]:
@@ -181,7 +178,7 @@ def own(name: str, prepared: Prepared, repeats: int, seed: int) -> tuple[Materia
     if not isinstance(features, Images):
         table = Dataset(features, target, data.task, data.n_outputs, weights)
         return Material(name, table, pool, test, repeats, seed, order), None
-    images = Images.measured(smaller(features.pixels), pool)
+    images = Images.measured(smaller(features.pixels, MOST_SIDE), pool)
     values = (images.pixels - images.mean) * (1 / images.std)
     flat = Dataset.from_arrays(values.reshape(len(kept), -1), target, data.task, weights)
     flat = replace(flat, n_outputs=data.n_outputs)
@@ -191,16 +188,3 @@ def own(name: str, prepared: Prepared, repeats: int, seed: int) -> tuple[Materia
             name, Dataset(images, target, data.task, data.n_outputs, weights), pool, test, repeats, seed, order
         ),
     )  # fmt: skip
-
-
-def smaller(pixels: np.ndarray, most: int = MOST_SIDE) -> np.ndarray:
-    """Return images whose shorter side is at most so many pixels: means of squares of pixels."""
-    n, height, width, channels = pixels.shape
-    step = -(-min(height, width) // most)
-    if step <= 1:
-        return pixels
-    rows, columns = height // step, width // step
-    squares = pixels[:, : rows * step, : columns * step].reshape(
-        n, rows, step, columns, step, channels
-    )
-    return np.round(squares.mean((2, 4), dtype=np.float32)).astype(np.uint8)

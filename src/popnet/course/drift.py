@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from popnet.course.base import Outcome, Part
-from popnet.course.bench import Bench, seeded
+from popnet.course.bench import Bench
 from popnet.course.evidence import above, below, log_band, mean_known, of_known, times
 from popnet.course.nets import PLAIN, with_activation
 from popnet.population.members import Probes
@@ -48,14 +48,8 @@ def drift(bench: Bench) -> Outcome:
         for norm in norms
         for rate in RATES
     ]
-    results = bench.train(
-        [
-            seeded(recipes, bench.net_seed("drift", k), bench.table.fold(k, FACTOR))
-            for k in range(bench.table.repeats)
-        ],
-        last=False,  # what has ended is looked at once more
-        probed=True,
-    )
+    # What has ended is looked at once more, so the whole training is one leg.
+    results = bench.train(bench.twins(recipes, "drift", FACTOR), last=False, probed=True)
     shape = len(results), len(ACTIVATIONS), len(norms), len(RATES)
     paths = np.array([
         [path(r.probes) if r.probes is not None and r.status != "diverged" else np.nan for r in g]

@@ -6,7 +6,7 @@ import numpy as np
 
 from popnet.course import passes
 from popnet.course.base import Outcome, Part
-from popnet.course.bench import Bench, seeded
+from popnet.course.bench import Bench
 from popnet.course.evidence import above, below, mean_band, of_known, percents
 from popnet.course.nets import PLAIN, with_activation
 from popnet.recipe import Activation
@@ -55,11 +55,7 @@ def dying(bench: Bench) -> Outcome:
         for a in ACTIVATIONS
         for r in RATES
     ]
-    groups = [
-        seeded(recipes, bench.net_seed("dying", k), bench.table.fold(k, FACTOR))
-        for k in range(bench.table.repeats)
-    ]
-    results = bench.train(groups)
+    results = bench.train(bench.twins(recipes, "dying", FACTOR))
     flat = [r for group in results for r in group]
     alive = [r for r in flat if r.status != "diverged"]
     found = dict(zip(map(id, alive), passes.ranges(bench, passes.trained(alive)), strict=True))

@@ -6,7 +6,7 @@ import numpy as np
 
 from popnet.course import passes
 from popnet.course.base import Outcome, Part
-from popnet.course.bench import Bench, errors, seeded
+from popnet.course.bench import Bench, errors
 from popnet.course.evidence import crossed, gains, mean_band, percents, points
 from popnet.course.nets import ADAM
 from popnet.ensemble import softmax
@@ -37,10 +37,7 @@ def evaluation(bench: Bench) -> Outcome:
     table = bench.table
     epochs = bench.epochs(STEPS, table.rows(FACTOR))
     recipes = [ADAM.replace(dropout=p, epochs=epochs) for p in DROPOUTS]
-    results = bench.train([
-        seeded(recipes, bench.net_seed("evaluation", k), table.fold(k, FACTOR))
-        for k in range(table.repeats)
-    ])  # fmt: skip
+    results = bench.train(bench.twins(recipes, "evaluation", FACTOR))
     flat = [r for g in results for r in g]
     shape = len(results), len(DROPOUTS)
     off = bench.errors(flat).reshape(*shape, -1)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy import stats
 
-from popnet.course.base import Verdict
+from popnet.course.base import Part, Verdict
 from popnet.report.words import fixed, number
 from popnet.twins.effects import Interval as Interval
 from popnet.twins.effects import interval as interval
@@ -72,6 +74,26 @@ def gains(found: Interval, least: float) -> Verdict:
     if found.low > 0:
         return "holds"
     return "does not hold" if found.high < least else "not decided"
+
+
+def alone(names: Sequence[str], found: Sequence[Interval], least: float) -> tuple[Part, ...]:
+    """Return what is told beside a claim about a mean: the same gain of each of its parts alone.
+
+    Args:
+        names: of the parts, as ``tanh`` or ``16 trials``.
+        found: gains in the error.
+        least: see `gains`.
+    """
+    return tuple(
+        Part(
+            f"the same with {name} alone",
+            f"with {name} {points(e)}",
+            gains(e, least),
+            e,
+            main=False,
+        )
+        for name, e in zip(names, found, strict=True)
+    )
 
 
 def mean_known(values: Array) -> np.ndarray:

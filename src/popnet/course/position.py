@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from popnet.course.base import Outcome, Part
-from popnet.course.bench import Bench, several
-from popnet.course.evidence import crossed, gains, points
+from popnet.course.bench import Bench
+from popnet.course.evidence import alone, crossed, gains, points
 from popnet.course.nets import ADAM, with_activation
-from popnet.course.regularising import RATES, SEEDS, STEPS, best_rate, validation_error
+from popnet.course.regularising import RATES, SEEDS, STEPS, chosen_errors
 from popnet.recipe import Activation
 from popnet.report.document import Dot, Dots, Table
 from popnet.report.words import fixed, signed
@@ -28,19 +26,7 @@ def position(bench: Bench) -> Outcome:
         for place in PLACES
         for rate in RATES
     ]
-    results = bench.train([
-        several(bench, recipes, "position", bench.table.fold(k), SEEDS)
-        for k in range(bench.table.repeats)
-    ])  # fmt: skip
-    shape = len(results), SEEDS, len(ACTIVATIONS), len(PLACES), len(RATES)
-    validation = (
-        np.array([[validation_error(r) for r in g] for g in results]).reshape(shape).mean(1)
-    )
-    test = np.array([bench.errors(g) for g in results]).reshape(*shape, -1).mean(1)
-    chosen = np.array([
-        [test[:, i, j, best_rate(validation[:, i, j])] for j in range(len(PLACES))]
-        for i in range(len(ACTIVATIONS))
-    ])  # fmt: skip
+    chosen = chosen_errors(bench, recipes, "position", (len(ACTIVATIONS), len(PLACES)))
     gain = chosen[:, 1] - chosen[:, 0]
     overlap = bench.table.overlap()
     mean = crossed(gain.mean(0), overlap)
@@ -52,16 +38,7 @@ def position(bench: Bench) -> Outcome:
         gains(mean, bench.least),
         mean,
     )  # fmt: skip
-    beside = tuple(
-        Part(
-            f"the same with {a} alone",
-            f"with {a} {points(e)}",
-            gains(e, bench.least),
-            e,
-            main=False,
-        )
-        for a, e in zip(ACTIVATIONS, each, strict=True)
-    )
+    beside = alone(ACTIVATIONS, each, bench.least)
     dots = tuple(
         Dot(
             name, 100 * e.mean, 100 * e.low, 100 * e.high, signed(100 * e.mean, 1),
@@ -78,7 +55,7 @@ def position(bench: Bench) -> Outcome:
         (
             f"Nets of 3 layers of 64 units, {epochs} epochs of AdamW without decay or dropout on "
             f"{bench.table.rows()} rows, each at the learning rate with the lowest validation error. Twins have the "
-            f"same seed, initial weights and rows, and differ in the place of the normalization. {len(results)} "
+            f"same seed, initial weights and rows, and differ in the place of the normalization. {chosen.shape[2]} "
             f"repetitions of {SEEDS} seeds each, judged on {len(bench.table.test)} test rows.",
             "Ioffe and Szegedy 2015 put it before the activation; measurements by others found it as good or "
             "better after ReLU, so papers and libraries differ.",

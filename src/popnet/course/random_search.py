@@ -9,7 +9,7 @@ import numpy as np
 from popnet import keys
 from popnet.course.base import Outcome, Part
 from popnet.course.bench import Bench, seeded
-from popnet.course.evidence import crossed, gains, mean_band, points
+from popnet.course.evidence import alone, crossed, gains, mean_band, points
 from popnet.course.nets import PLAIN
 from popnet.population.members import Result
 from popnet.recipe import Recipe
@@ -88,7 +88,7 @@ def random_search(bench: Bench) -> Outcome:
     )
     overlap = table.overlap()
     saved = crossed((by_grid - by_chance).mean(1), overlap)
-    alone = [crossed(by_grid[:, c] - by_chance[:, c], overlap) for c in range(len(counts))]
+    each = [crossed(by_grid[:, c] - by_chance[:, c], overlap) for c in range(len(counts))]
     part = Part(
         "the recipe that random search finds has the lower test error, on average over "
         f"{' and '.join(map(str, counts))} trials",
@@ -96,16 +96,7 @@ def random_search(bench: Bench) -> Outcome:
         gains(saved, bench.least),
         saved,
     )  # fmt: skip
-    beside = tuple(
-        Part(
-            f"the same with {n} trials",
-            f"with {n} trials {points(e)}",
-            gains(e, bench.least),
-            e,
-            main=False,
-        )
-        for n, e in zip(counts, alone, strict=True)
-    )
+    beside = alone([f"{n} trials" for n in counts], each, bench.least)
     lines = (
         Line("grid", counts, *mean_band(100 * by_grid.mean(-1))),
         Line("random", counts, *mean_band(100 * by_chance.mean(-1))),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from popnet.course.base import Outcome, Part
-from popnet.course.bench import Bench, seeded, training_curve
+from popnet.course.bench import Bench, training_curve
 from popnet.course.evidence import gains, interval, mean_band, plain
 from popnet.course.nets import DEEP, with_activation
 from popnet.recipe import Activation
@@ -44,10 +44,7 @@ def rates(bench: Bench) -> Outcome:
         for norm in norms
         for rate in RATES
     ]
-    results = bench.train([
-        seeded(recipes, bench.net_seed("rates", k), bench.table.fold(k, FACTOR))
-        for k in range(bench.table.repeats)
-    ])  # fmt: skip
+    results = bench.train(bench.twins(recipes, "rates", FACTOR))
     ends = np.array([
         [training_curve(r, epochs, bench.table.guess)[-1] for r in group] for group in results
     ])  # fmt: skip

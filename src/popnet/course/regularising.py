@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from popnet.course.base import Outcome, Part
@@ -9,6 +11,7 @@ from popnet.course.bench import Bench, several
 from popnet.course.evidence import crossed, gains, mean_band, points
 from popnet.course.nets import ADAM
 from popnet.population.members import Result
+from popnet.recipe import Recipe
 from popnet.report.document import Line, Lines, Table
 from popnet.report.words import fixed
 from popnet.types import Array
@@ -38,6 +41,37 @@ def validation_error(result: Result) -> float:
     return value if np.isfinite(value) else 1.0
 
 
+def chosen_errors(
+    bench: Bench, recipes: Sequence[Recipe], name: str, kinds: tuple[int, int]
+) -> np.ndarray:
+    """Train nets of each kind at all `RATES`; return the test errors at the rate that is best on validation rows.
+
+    A user would choose the rate anew for every net; it is chosen by rows that do not judge.
+
+    Args:
+        bench: trains.
+        recipes: of all kinds, the rates of one kind side by side.
+        name: of the experiment, for the seeds.
+        kinds: numbers of both things that nets differ in.
+
+    Returns:
+        ``(*kinds, J, N)``, the mean over `SEEDS` nets.
+    """
+    results = bench.train([
+        several(bench, recipes, name, bench.table.fold(k), SEEDS)
+        for k in range(bench.table.repeats)
+    ])  # fmt: skip
+    shape = len(results), SEEDS, *kinds, len(RATES)
+    validation = (
+        np.array([[validation_error(r) for r in g] for g in results]).reshape(shape).mean(1)
+    )
+    test = np.array([bench.errors(g) for g in results]).reshape(*shape, -1).mean(1)
+    return np.array([
+        [test[:, i, j, best_rate(validation[:, i, j])] for j in range(kinds[1])]
+        for i in range(kinds[0])
+    ])  # fmt: skip
+
+
 def regularising(bench: Bench) -> Outcome:
     """Claim 9."""
     epochs = bench.epochs(STEPS, bench.table.rows())
@@ -47,20 +81,7 @@ def regularising(bench: Bench) -> Outcome:
         for p in DROPOUTS
         for rate in RATES
     ]
-    results = bench.train([
-        several(bench, recipes, "regularising", bench.table.fold(k), SEEDS)
-        for k in range(bench.table.repeats)
-    ])  # fmt: skip
-    shape = len(results), SEEDS, len(NORMS), len(DROPOUTS), len(RATES)
-    validation = (
-        np.array([[validation_error(r) for r in g] for g in results]).reshape(shape).mean(1)
-    )
-    test = np.array([bench.errors(g) for g in results]).reshape(*shape, -1).mean(1)
-    # A user would choose the rate anew for every net; it is chosen by rows that do not judge.
-    chosen = np.array([
-        [test[:, j, d, best_rate(validation[:, j, d])] for d in range(len(DROPOUTS))]
-        for j in range(len(NORMS))
-    ])  # fmt: skip
+    chosen = chosen_errors(bench, recipes, "regularising", (len(NORMS), len(DROPOUTS)))
     at = DROPOUTS.index(JUDGED)
     overlap = bench.table.overlap()
     alone = crossed(chosen[0, 0] - chosen[1, 0], overlap)
@@ -109,7 +130,7 @@ def regularising(bench: Bench) -> Outcome:
             f"ReLU nets of 3 layers of 64 units, {epochs} epochs of AdamW without decay on {bench.table.rows()} "
             "rows, the last epoch's weights. Each net has the learning rate of "
             f"{', '.join(f'{r:g}' for r in RATES)} that has the lowest mean error on validation rows. "
-            f"{len(results)} repetitions with training rows of their own and {SEEDS} seeds each, all judged on the "
+            f"{chosen.shape[2]} repetitions with training rows of their own and {SEEDS} seeds each, all judged on the "
             f"same {len(bench.table.test)} test rows; the interval allows for other nets and other rows.",
         ),
         (Lines(lines, "dropout", f"test error, % ({bench.unit})"),),

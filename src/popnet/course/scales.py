@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from popnet.course.base import Outcome, Part
-from popnet.course.bench import Bench, seeded
+from popnet.course.bench import Bench
 from popnet.course.evidence import above, interval, mean_band, percents
 from popnet.course.nets import DEEP
 from popnet.report.document import Line, Lines, Table
@@ -49,10 +49,7 @@ def scales(bench: Bench) -> Outcome:
         for rate in RATES
         for scale in SCALES
     ]
-    results = bench.train([
-        seeded(recipes, bench.net_seed("scales", k), bench.table.fold(k, FACTOR))
-        for k in range(bench.table.repeats)
-    ])  # fmt: skip
+    results = bench.train(bench.twins(recipes, "scales", FACTOR))
     # A squared error may be as large as it likes; worse than a guess is as bad as a guess.
     rows_errors = np.array([bench.errors(group).mean(1) for group in results])
     errors = np.minimum(rows_errors, 1.0)

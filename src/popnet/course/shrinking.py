@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from popnet.course.base import Outcome, Part
-from popnet.course.bench import Bench, losses, seeded
+from popnet.course.bench import Bench, losses
 from popnet.course.evidence import (
     above,
     below,
@@ -66,9 +66,7 @@ def shrinking(bench: Bench) -> Outcome:
     epochs = bench.epochs(STEPS, table.rows())
     base = PLAIN.replace(schedule="cosine", epochs=epochs)
     recipes = [base, *(base.replace(l2=v) for v in L2), *(base.replace(l1=v) for v in L1)]
-    results = bench.train([
-        seeded(recipes, bench.net_seed("shrinking", k), table.fold(k)) for k in range(table.repeats)
-    ])  # fmt: skip
+    results = bench.train(bench.twins(recipes, "shrinking"))
     kinds = {"L2": [0, *range(1, 1 + len(L2))], "L1": [0, *range(1 + len(L2), len(recipes))]}
     values = {"L2": (NOTHING, *L2), "L1": (NOTHING, *L1)}
     sizes = np.array([[size(r.parameters) for r in g] for g in results])

@@ -97,10 +97,7 @@ def _learning(
         for a in activations
         for r in RATES
     ]
-    results = bench.train([
-        seeded(recipes, bench.net_seed("learning", k), bench.table.fold(k, FACTOR))
-        for k in range(bench.table.repeats)
-    ])  # fmt: skip
+    results = bench.train(bench.twins(recipes, "learning", FACTOR))
     curves = np.array([[training_curve(r, epochs, bench.table.guess) for r in g] for g in results])
     curves = curves.reshape(len(results), len(activations), len(RATES), epochs)
     found = {}

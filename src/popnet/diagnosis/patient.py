@@ -20,13 +20,17 @@ from popnet.population.program import Arrays
 from popnet.population.train import Trainer
 from popnet.recipe import Recipe
 from popnet.twins.design import Pair
-from popnet.twins.experiment import Experiment
+from popnet.twins.experiment import FEWEST_PAIRS, Experiment
 from popnet.twins.factors import Factor, Level
+from popnet.twins.losses import chance
 from popnet.twins.results import Effect
 from popnet.types import Array
 
 TRAININGS = 4
 """Nets that the rules look at: different rows and seeds."""
+
+TINY = 1e-9
+"""Least loss of a constant: a target of one class or value is divided by it."""
 
 CONTRADICTING = 3
 """Nets for each row that did not see it, for the search of wrong labels."""
@@ -41,6 +45,11 @@ class Limits:
     stop: threading.Event | None = None
     memory: Memory | None = None
 
+    def trainer(self, data: Dataset, pairs: Sequence[Pair], probed: bool = False) -> Trainer:
+        """Return a trainer of pairs' training and validation rows; a pair's number is its fold's."""
+        arrays = Arrays(data, data, [(p.train, p.valid) for p in pairs])
+        return Trainer(arrays, self.deadline, self.workers, self.stop, self.memory, probed)
+
 
 def trainings(
     data: Dataset, recipe: Recipe, pairs: Sequence[Pair], limits: Limits, on_net: Callable[[], None]
@@ -50,10 +59,7 @@ def trainings(
     Returns:
         Those that were not interrupted.
     """
-    folds = [(p.train, p.valid) for p in pairs]
-    trainer = Trainer(
-        Arrays(data, data, folds), limits.deadline, limits.workers, limits.stop, limits.memory, probed=True
-    )  # fmt: skip
+    trainer = limits.trainer(data, pairs, probed=True)
     members = [Member(recipe, p.seed, k) for k, p in enumerate(pairs)]
     results: dict[int, Result] = {}
     for i, result in trainer.run(enumerate(members)):
@@ -62,21 +68,11 @@ def trainings(
             results[i] = result
     return [
         Training(
-            results[i], chance(data, pairs[i].train),
+            results[i], max(chance(data, pairs[i].train), TINY),
             0 if data.task == "regression" else data.n_outputs, len(pairs[i].train), recipe.kind != "mlp",
         )
         for i in sorted(results)
     ]  # fmt: skip
-
-
-def chance(data: Dataset, rows: Array) -> float:
-    """Return the loss of the best constant on some rows: the classes' entropy, or the variance of scaled targets."""
-    target = data.target[rows]
-    if data.task == "regression":
-        return max(float(np.var(target, axis=0).mean()), 1e-9)
-    shares = np.bincount(target, minlength=data.n_outputs) / len(target)
-    shares = shares[shares > 0]
-    return max(float(-(shares * np.log(shares)).sum()), 1e-9)
 
 
 def symptoms(found: list[Training]) -> list[tuple[Finding, Fired]]:
@@ -104,8 +100,17 @@ def proven(
     pairs: Sequence[Pair],
     limits: Limits,
     on_net: Callable[[], None],
+    trained: Sequence[Training] = (),
 ) -> dict[str, Proof]:
     """Train the remedies of findings about nets as twins.
+
+    Args:
+        data, recipe: what is trained.
+        findings: whose remedies are tried.
+        pairs: of twins.
+        limits: of the work.
+        on_net: called after each net.
+        trained: of the recipe on the first pairs: nets that need not be trained again.
 
     Returns:
         A proof for each rule whose remedy changes the recipe; those that there was no time for are left out.
@@ -117,10 +122,10 @@ def proven(
     metric = "error" if data.task == "regression" else "log_loss"
     experiment = Experiment(
         data, pairs, recipe, factors, metric=metric, deadline=limits.deadline, workers=limits.workers,
-        stop=limits.stop, memory=limits.memory,
+        stop=limits.stop, memory=limits.memory, known={t.result.member: t.result for t in trained},
     )  # fmt: skip
     experiment.run(range(len(pairs)), on_net)
-    if len(experiment.done()) < 3:
+    if len(experiment.done()) < FEWEST_PAIRS:
         return {}
     found = experiment.found(experiment.detect(None), len(pairs))
     return {e.factor: proof(e, data.task) for e in found.effects}
@@ -155,8 +160,7 @@ def contradictions(
     place = np.full(len(data), -1)
     place[rows] = np.arange(len(rows))
     every = [(r, pair) for r in range(CONTRADICTING) for pair in folds(r)]
-    arrays = Arrays(data, data, [(p.train, p.valid) for _, p in every])
-    trainer = Trainer(arrays, limits.deadline, limits.workers, limits.stop, limits.memory)
+    trainer = limits.trainer(data, [p for _, p in every])
     members = [Member(recipe, p.seed, k) for k, (_, p) in enumerate(every)]
     for i, result in trainer.run(enumerate(members)):
         on_net()

@@ -63,7 +63,7 @@ def write(facts: Facts | Mapping[str, Any], path: str | os.PathLike[str]) -> Non
     Raises:
         InputError: the file cannot be written.
     """
-    _write(render(facts), path)
+    write_text(render(facts), path)
 
 
 def write_document(document: Document, path: str | os.PathLike[str]) -> None:
@@ -72,10 +72,15 @@ def write_document(document: Document, path: str | os.PathLike[str]) -> None:
     Raises:
         InputError: the file cannot be written.
     """
-    _write(render_document(document), path)
+    write_text(render_document(document), path)
 
 
-def _write(text: str, path: str | os.PathLike[str]) -> None:
+def write_text(text: str, path: str | os.PathLike[str]) -> None:
+    """Write a file; it is there whole or not at all.
+
+    Raises:
+        InputError: it cannot be written.
+    """
     path = Path(path)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:

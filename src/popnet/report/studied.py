@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import groupby
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from popnet.report import words
 from popnet.report.document import Document, Dot, Dots, Line, Lines, Section, Table, Tone
 from popnet.twins.effects import Interval
 from popnet.twins.results import Effect, Found
+from popnet.twins.verdicts import LEVEL
 
 TONES: dict[str, Tone] = {"helps": "good", "harms": "bad"}
 
@@ -248,18 +249,16 @@ def _curve(effects: list[Effect], curves: list[Effect], found: Found, unit: Unit
 
 
 def _interactions(found: Found, unit: Unit) -> Section:
-    said: Literal["good", "neutral"] = "neutral"
     dots = []
     for i in found.interactions:
-        clear = i.p < 0.05
-        tone: Tone = "neutral" if not clear else "good" if i.extra.mean > 0 else "bad"
+        tone: Tone = "neutral" if i.p >= LEVEL else "good" if i.extra.mean > 0 else "bad"
         dots.append(
             Dot(
                 f"{i.first} and {i.second}", -unit.scale * i.extra.mean, -unit.scale * i.extra.high,
                 -unit.scale * i.extra.low, unit.number(-i.extra.mean, True), tone,
             )
         )  # fmt: skip
-    clear = [i for i in found.interactions if i.p < 0.05]
+    clear = [i for i in found.interactions if i.p < LEVEL]
     told = tuple(
         f"{words.capital(i.first)} and {i.second} together have {unit.number(abs(i.extra.mean))} {unit.noun} "
         f"{'fewer' if i.extra.mean > 0 else 'more'} than the sum of what each does alone "
@@ -269,6 +268,6 @@ def _interactions(found: Found, unit: Unit) -> Section:
         "No two levels do more or less together than each of them alone, as far as these pairs show.",
     )
     return Section(
-        "interactions", "Do techniques help each other?", f"{len(clear)} of {len(dots)} clear", said, told,
+        "interactions", "Do techniques help each other?", f"{len(clear)} of {len(dots)} clear", "neutral", told,
         (Dots(tuple(dots), f"error beyond the sum of both effects ({unit.short}); left: they help each other"),),
     )  # fmt: skip

@@ -23,6 +23,7 @@ from popnet.population.program import Arrays
 from popnet.population.train import Trainer
 from popnet.recipe import Recipe
 from popnet.twins.effects import Effect, effect
+from popnet.twins.losses import losses_of
 from popnet.types import Array
 
 GENTLE = (
@@ -295,8 +296,13 @@ def _sample(
 
 def shrunk(images: Images) -> Images:
     """Return images made smaller by a whole factor, so that their shorter side is at most `MOST_SIDE`."""
-    step = -(-min(images.size[:2]) // MOST_SIDE)
-    return replace(images, pixels=_shrunk(images.pixels, step)) if step > 1 else images
+    return replace(images, pixels=smaller(images.pixels, MOST_SIDE))
+
+
+def smaller(pixels: np.ndarray, most: int) -> np.ndarray:
+    """Return images ``(N, H, W, C)`` whose shorter side is at most so many pixels; the same array if they are small."""
+    step = -(-min(pixels.shape[1:3]) // most)
+    return _shrunk(pixels, step) if step > 1 else pixels
 
 
 def _shrunk(pixels: np.ndarray, step: int) -> np.ndarray:
@@ -311,10 +317,9 @@ def _shrunk(pixels: np.ndarray, step: int) -> np.ndarray:
 def _losses(data: Dataset, net: Net, rows: Array, workers: int | None) -> _Losses:
     """Return each row's error, and the class that it was taken for (or zeros)."""
     outputs = predict([net], data.features, rows, workers)[0]
-    if data.task == "regression":
-        return ((outputs - data.target[rows]) ** 2).mean(1), np.zeros(len(rows), int)
-    taken = outputs.argmax(1)
-    return (taken != data.target[rows]).astype(float), taken
+    classes = data.task == "classification"
+    taken = outputs.argmax(1) if classes else np.zeros(len(rows), int)
+    return losses_of(outputs, data.target[rows], data.task, "error"), taken
 
 
 def _compare(

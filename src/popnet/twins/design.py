@@ -63,11 +63,23 @@ def design(rows: np.ndarray, pairs: int, seed: int, order: Mapping[str, Any]) ->
     while len(found) < pairs:
         repeat_seed = int(keys.key(seed, "repeat", repeat))
         for i, fold in enumerate(splits.folds(rows, k, repeat_seed, **order)):
-            inner = splits.folds(fold.train, 1, int(keys.key(repeat_seed, "inner", i)), **order)[0]
-            own = int(keys.key(repeat_seed, "twin", i))
-            found.append(Pair(inner.train, inner.valid, fold.valid, own))
+            inner, own = (int(keys.key(repeat_seed, name, i)) for name in ("inner", "twin"))
+            found.append(nested(fold, inner, own, order))
         repeat += 1
     return found[:pairs]
+
+
+def nested(fold: splits.Fold, inner_seed: int, seed: int, order: Mapping[str, Any]) -> Pair:
+    """Return a fold whose held-out rows early stopping does not watch: a fifth of the training rows is for that.
+
+    Args:
+        fold: of a cross-validation.
+        inner_seed: of the split of its training rows.
+        seed: of its nets.
+        order: see `design`.
+    """
+    inner = splits.folds(fold.train, 1, inner_seed, **order)[0]
+    return Pair(inner.train, inner.valid, fold.valid, seed)
 
 
 def overlap(pairs: list[Pair]) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -26,6 +26,7 @@ from popnet.twins.factors import Factor, Level
 from popnet.twins.losses import calibration_error, worth
 from popnet.twins.results import Effect, Found, Interaction
 from popnet.twins.verdicts import floor_of, pairs_needed, verdict
+from popnet.types import Array
 
 PILOT = 4
 """Pairs after which the number of pairs is planned."""
@@ -94,6 +95,7 @@ class Experiment:
         shares: of the training rows; 1 is always among them.
         interactions: whether levels of different factors are trained together too.
         deadline, workers, stop, memory: of `popnet.population.train.Trainer`.
+        known: nets of the design that are trained already.
     """
 
     def __init__(
@@ -110,6 +112,7 @@ class Experiment:
         workers: int | None = None,
         stop: threading.Event | None = None,
         memory: Memory | None = None,
+        known: Mapping[Member, Result] | None = None,
     ) -> None:
         self.data, self.design, self.base, self.factors = data, list(pairs), base, list(factors)
         self.metric, self.workers = metric, workers
@@ -134,55 +137,55 @@ class Experiment:
         self.cells = list(dict.fromkeys(cells))
         folds = [(p.subset(s), p.valid) for p in self.design for s in self.shares]
         self._trainer = Trainer(Arrays(data, data, folds), deadline, workers, stop, memory)
+        self._known = known or {}
         self.outcomes: dict[tuple[int, Cell], Outcome] = {}
         self.nets = 0
 
-    def members_of(self, pair: int) -> list[tuple[Cell, Member]]:
-        """Return the nets of a pair with their cells; cells share nets where they can."""
-        found = []
-        for cell in self.cells:
-            recipe = self.base.replace(**dict(cell.fields))
-            fold = pair * len(self.shares) + self.shares.index(cell.share)
-            for s in cell.seeds:
-                seed = self.design[pair].seed
-                if s:
-                    seed = int(keys.key(seed, "another", s))
-                found.append((cell, Member(recipe, seed, fold)))
-        return found
+    def members_of(self, pair: int) -> dict[Cell, list[Member]]:
+        """Return the nets of each cell of a pair; cells share nets where they can."""
+        own = self.design[pair].seed
+        return {
+            cell: [
+                Member(
+                    self.base.replace(**dict(cell.fields)),
+                    int(keys.key(own, "another", s)) if s else own,
+                    pair * len(self.shares) + self.shares.index(cell.share),
+                )
+                for s in cell.seeds
+            ]
+            for cell in self.cells
+        }
 
     def nets_of_a_pair(self) -> int:
         """Return how many nets a pair has."""
-        return len({m for _, m in map(_hashable, self.members_of(0))})
+        return len(_every(self.members_of(0)))
 
     def run(self, pairs: Iterable[int], on_net: Callable[[], None] = lambda: None) -> None:
         """Train pairs that are not trained yet; those that a deadline cuts are left out."""
         wanted = [k for k in pairs if (k, self.cells[0]) not in self.outcomes]
         plans = {k: self.members_of(k) for k in wanted}
-        every: dict[str, Member] = {}
-        for k in wanted:
-            every |= dict(map(_hashable, plans[k]))
-        names = list(every)
-        results: dict[str, Result] = {}
-        waiting = {k: {_hashable(x)[0] for x in plans[k]} for k in wanted}
+        results = dict(self._known)
+        waiting = {k: {m for m in _every(plans[k]) if m not in results} for k in wanted}
+        to_train = [m for k in wanted for m in _every(plans[k]) if m not in results]
+        for k in [k for k in wanted if not waiting[k]]:
+            self._judge(k, plans[k], results)
         # Evaluated as soon as a pair is whole, so that weights do not pile up.
-        for i, result in self._trainer.run(enumerate(every.values())):
+        for _, result in self._trainer.run(enumerate(to_train)):
             on_net()
             self.nets += 1
             if result.status == "interrupted":
                 continue
-            results[names[i]] = result
-            for k in [k for k, keys_ in waiting.items() if names[i] in keys_]:
-                waiting[k].discard(names[i])
-                if not waiting[k]:
-                    del waiting[k]
-                    self._judge(k, plans[k], results)
+            results[result.member] = result
+            pair = result.member.fold // len(self.shares)
+            waiting[pair].discard(result.member)
+            if not waiting[pair]:
+                self._judge(pair, plans[pair], results)
 
     def _judge(
-        self, pair: int, plan: list[tuple[Cell, Member]], results: dict[str, Result]
+        self, pair: int, plan: dict[Cell, list[Member]], results: dict[Member, Result]
     ) -> None:
+        """Compare a pair's nets on its rows, and let go of them."""
         rows = self.design[pair]
-        names = dict.fromkeys(_hashable(x)[0] for x in plan)
-        usable = [n for n in names if results[n].usable]
         rng = keys.generator(rows.seed, "gap")
         train = {s: rows.subset(s) for s in self.shares}
         shown = {
@@ -191,40 +194,45 @@ class Experiment:
         }
         every = np.concatenate([rows.test, *shown.values()])
         starts = np.cumsum([0, len(rows.test), *(len(t) for t in shown.values())])
-        probabilities: dict[str, np.ndarray] = {}
-        by_outputs: dict[str, np.ndarray] = {}
-        for n in usable:  # one after another: shapes differ
-            r = results[n]
-            net = Net(r.member.recipe, r.shape, r.parameters, r.running)
-            by_outputs[n] = predict([net], self.data.features, every, self.workers)[0]
-        for n, outputs in by_outputs.items():
-            probabilities[n] = outputs if self.data.task == "regression" else softmax(outputs)
-        target = self.data.target
-        for cell in self.cells:
-            mine = [_hashable(x)[0] for x in plan if x[0] == cell]
-            good = [probabilities[n] for n in mine if n in probabilities]
-            guess = np.mean(good, axis=0) if good else None
-            place = self.shares.index(cell.share)
-            spans = ((0, rows.test), (1 + place, shown[cell.share]))
-            errors = [
-                worth(
-                    self.data, index, None if guess is None else guess[starts[k] : starts[k + 1]], train[cell.share],
-                    self.metric,
+        outputs = {
+            m: self._outputs(results[m], every) for m in _every(plan) if results[m].usable
+        }  # fmt: skip
+        for cell, members in plan.items():
+            good = [outputs[m] for m in members if m in outputs]
+            on_test = on_train = None
+            if good:
+                guess = np.mean(good, axis=0)
+                place = 1 + self.shares.index(cell.share)
+                on_test, on_train = (
+                    guess[: len(rows.test)],
+                    guess[starts[place] : starts[place + 1]],
                 )
-                for k, index in spans
-            ]  # fmt: skip
-            calibration = wrong = float("nan")
-            if self.data.task == "classification":
-                on_test = None if guess is None else guess[: len(rows.test)]
-                wrong = worth(self.data, rows.test, on_test, train[cell.share], "error")
-                if on_test is not None:
-                    calibration = calibration_error(on_test, target[rows.test])
-            seconds = sum(results[n].seconds for n in mine)
-            self.outcomes[pair, cell] = Outcome(
-                errors[0], wrong, errors[0] - errors[1], calibration, seconds, not good
-            )
-        for n in names:
-            del results[n]
+            self.outcomes[pair, cell] = self._outcome(
+                rows.test, shown[cell.share], train[cell.share], on_test, on_train,
+                sum(results[m].seconds for m in members),
+            )  # fmt: skip
+        for member in _every(plan):
+            del results[member]
+
+    def _outcome(
+        self, test: Array, shown: Array, learned: Array, on_test: Array | None, on_train: Array | None,
+        seconds: float,
+    ) -> Outcome:  # fmt: skip
+        """Return what a cell's nets are worth, by what they say of test rows and of training rows (None: diverged)."""
+        loss = worth(self.data, test, on_test, learned, self.metric)
+        gap = loss - worth(self.data, shown, on_train, learned, self.metric)
+        calibration = wrong = float("nan")
+        if self.data.task == "classification":
+            wrong = worth(self.data, test, on_test, learned, "error")
+            if on_test is not None:
+                calibration = calibration_error(on_test, self.data.target[test])
+        return Outcome(loss, wrong, gap, calibration, seconds, on_test is None)
+
+    def _outputs(self, result: Result, rows: Array) -> np.ndarray:
+        """Return a net's probabilities of rows, or its values of a regression."""
+        net = Net(result.member.recipe, result.shape, result.parameters, result.running)
+        found = predict([net], self.data.features, rows, self.workers)[0]
+        return found if self.data.task == "regression" else softmax(found)
 
     def done(self) -> list[int]:
         """Return the pairs that are whole."""
@@ -313,7 +321,6 @@ class Experiment:
         )  # fmt: skip
 
 
-def _hashable(item: tuple[Cell, Member]) -> tuple[str, Member]:
-    """Return a net's name, the same for equal nets of different cells, and the net."""
-    member = item[1]
-    return f"{member.recipe.model_dump_json()}|{member.seed}|{member.fold}", member
+def _every(plan: dict[Cell, list[Member]]) -> list[Member]:
+    """Return a pair's nets, each once."""
+    return list(dict.fromkeys(m for members in plan.values() for m in members))

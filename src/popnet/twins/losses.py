@@ -14,22 +14,23 @@ METRICS = ("error", "log_loss")
 
 
 def losses_of(outputs: Array, target: Array, task: str, metric: str) -> np.ndarray:
-    """Return each row's loss, ``(N,)``.
+    """Return each row's loss, ``(..., N)``.
 
     ``error``: 1 for a wrong class, or the squared error of targets scaled to variance 1 (the share of the variance that
     is left); ``log_loss``: of classes only.
 
     Args:
-        outputs: ``(N, O)`` probabilities, or scaled targets.
+        outputs: ``(..., N, O)`` probabilities, or scaled targets.
         target: ``(N,)`` class numbers or ``(N, O)``.
         task: ``classification`` or ``regression``.
         metric: one of `METRICS`.
     """
     if task == "regression":
-        return ((outputs - target) ** 2).mean(1)
+        return ((outputs - target) ** 2).mean(-1)
     if metric == "log_loss":
-        return -np.log(np.maximum(outputs[np.arange(len(target)), target], 1e-12))
-    return (outputs.argmax(1) != target).astype(float)
+        right = np.broadcast_to(target[:, None], (*outputs.shape[:-1], 1))
+        return -np.log(np.maximum(np.take_along_axis(outputs, right, -1)[..., 0], 1e-12))
+    return (outputs.argmax(-1) != target).astype(float)
 
 
 def mean_loss(data: Dataset, rows: Array, outputs: Array, metric: str) -> float:
@@ -75,10 +76,22 @@ def calibration_error(probabilities: Array, target: Array) -> float:
     return float(np.abs(distance).sum() / len(target))
 
 
-def constant_outputs(data: Dataset, train: np.ndarray, rows: int) -> np.ndarray:
+def constant_outputs(data: Dataset, train: Array, rows: int) -> np.ndarray:
     """Return what a net that learned nothing would say: class shares, or the mean."""
     target = data.target[train]
     if data.task == "regression":
         return np.tile(target.mean(0), (rows, 1))
-    shares = np.bincount(target, minlength=data.n_outputs) / len(target)
-    return np.tile(shares, (rows, 1))
+    return np.tile(_shares(data, train), (rows, 1))
+
+
+def chance(data: Dataset, rows: Array) -> float:
+    """Return the loss of the best constant on some rows: the classes' entropy, or the variance of scaled targets."""
+    if data.task == "regression":
+        return float(np.var(data.target[rows], axis=0).mean())
+    shares = _shares(data, rows)
+    shares = shares[shares > 0]
+    return float(-(shares * np.log(shares)).sum())
+
+
+def _shares(data: Dataset, rows: Array) -> np.ndarray:
+    return np.bincount(data.target[rows], minlength=data.n_outputs) / len(rows)
