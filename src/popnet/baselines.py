@@ -6,8 +6,6 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression, Ridge
 
 from popnet import keys
 from popnet.dataset import Dataset, Features, Images
@@ -54,6 +52,9 @@ def constant(data: Dataset, rows: Array) -> Net:
 
 def linear(data: Dataset, rows: Array, seed: int) -> Net:
     """Return ridge regression, or logistic regression, fitted on some rows (at most `MOST_ROWS` of them)."""
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression, Ridge
+
     most = MOST_ROWS
     if isinstance(data.features, Images):
         most = min(most, max(200, MOST_PIXELS // int(np.prod(data.features.size))))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -120,6 +121,7 @@ def fit(
     clock = budget.Clock(began, options.time_limit)
     memory = Memory(options.memory_limit)
     tell = on_progress or (lambda _: None)
+    threading.Thread(target=_import_early, name="imports").start()
     tell(Progress("reading", left=budget.finite(clock.left())))
     table = prepare(source, target, options, tell, clock)
     if options.memory_limit is not None:
@@ -148,6 +150,12 @@ def fit(
     return job.finish(
         reading, source if isinstance(source, str) else type(source).__name__, command
     )
+
+
+def _import_early() -> None:
+    """Import what the end of a fit needs: it takes seconds, and a core is free while the first programs compile."""
+    for name in ("sklearn.linear_model", "scipy.stats", "optuna.importance"):
+        importlib.import_module(name)
 
 
 def _identity(table: Prepared, options: Options) -> dict[str, Any]:
@@ -305,6 +313,7 @@ class _Job:
         strategy = strategies.make(
             self.options.search, plan.space, self.options.seed, folds, plan.recipes,
             last=lambda recipe: _planned(recipe, plan), storage=self.options.storage, known=known,
+            trainings=plan.trainings,
         )  # fmt: skip
         racing = self.options.search == "halving"
         total = None if plan.recipes is None or racing else plan.recipes * folds

@@ -26,7 +26,6 @@ from popnet.tuning import budget
 from popnet.tuning.image_space import WIDTHS, image_space
 from popnet.tuning.space import Space
 from popnet.tuning.table_space import default_space
-from popnet.twins import augmentation
 from popnet.types import Array
 
 PILOT_SECONDS = 2.0
@@ -64,6 +63,7 @@ class Plan:
         space: where recipes come from.
         recipes: how many, or None for as many as the time allows.
         epochs: of a member.
+        trainings: whole ones that the time has room for, of so many epochs; None without a limit.
         paced: whether members that are begun later get the epochs that the time which is left then has room for.
         check: what was found about transformations of images, as plain JSON; None if nothing was asked.
     """
@@ -71,6 +71,7 @@ class Plan:
     space: Space
     recipes: int | None
     epochs: int
+    trainings: float | None = None
     paced: bool = False
     check: dict[str, Any] | None = None
 
@@ -110,20 +111,19 @@ def plan_table(
     recipes = None if members is None else -(-members // folds)
     if grid is not None:
         recipes = grid.recipes
-    epochs = space.base.epochs
+    epochs, trainings = space.base.epochs, None
     timed = grid is not None or limit is not None
     seconds = _epoch_seconds(space, options, trainer) if timed else None
     if seconds is not None and limit is not None:
-        epochs = min(
-            epochs,
-            budget.affordable_epochs(
-                epochs, seconds, trainer.remaining(), trainer.workers, folds, members
-            ),
-        )
+        steps = trainer.arrays.steps(0, Shape.of(space.base, prepared.data))
+        epochs, trainings = budget.affordable(
+            epochs, budget.enough_epochs(steps), seconds, trainer.remaining(), trainer.workers,
+            folds, members,
+        )  # fmt: skip
     if grid is not None:
         each = None if seconds is None else epochs * seconds
         tell(Progress("planning", note=grid.words(folds, each, trainer.workers)))
-    return Plan(space, recipes, epochs)
+    return Plan(space, recipes, epochs, trainings)
 
 
 def _epoch_seconds(space: Space, options: Options, trainer: Trainer) -> float | None:
@@ -310,6 +310,8 @@ def _policy(
     memory: Memory,
 ) -> tuple[dict[str, float], dict[str, Any] | None]:
     """Return the fields of the transformations that are used, and what was found about them."""
+    from popnet.twins import augmentation
+
     images = prepared.data.features
     assert isinstance(images, Images)
     standard = standard_policy(images.size)
@@ -336,7 +338,9 @@ def _policy(
 
 def standard_policy(image: tuple[int, int, int]) -> dict[str, float]:
     """Return mild transformations that hardly ever change a class, for when nothing was measured."""
+    from popnet.twins.augmentation import elastic
+
     return {
         "translation": 0.06, "rotation": 8.0, "scaling": 0.1, "shear": 5.0,
-        **augmentation.elastic(min(image[:2]), 0.7),
+        **elastic(min(image[:2]), 0.7),
     }  # fmt: skip

@@ -26,9 +26,9 @@ HEALTHY = Recipe(
 SICK: dict[str, dict[str, Any]] = {
     "divergence": {"optimizer": "sgd", "learning_rate": 1e4, "norm": "none"},
     "penalty_swamps": {"l2": 3.0},
-    "vanishing_gradient": {"depth": 8, "activation": "sigmoid", "norm": "none", "init": "xavier_normal"},
-    "exploding_gradient": {"depth": 8, "norm": "none", "init_scale": 5.0},
-    "initialisation": {"depth": 8, "norm": "none", "init_scale": 0.05},
+    "vanishing_gradient": {"depth": 6, "activation": "sigmoid", "norm": "none", "init": "xavier_normal"},
+    "exploding_gradient": {"depth": 6, "norm": "none", "init_scale": 5.0},
+    "initialisation": {"depth": 6, "norm": "none", "init_scale": 0.05},
     "rate_too_large": {"learning_rate": 1.0},
     "saturated": {"activation": "tanh", "norm": "none", "init_scale": 6.0, "weight_decay": 0.0},
     "rate_too_small": {"learning_rate": 1e-7},
@@ -69,7 +69,7 @@ def test_labels_that_say_nothing_are_told_from_a_bad_net():
     data = dataset()
     noise = np.random.default_rng(1).integers(0, 2, len(data)).astype(np.int32)
     random = Dataset(data.features, noise, "classification", 2)
-    still = HEALTHY.replace(width=4, depth=1, weight_decay=0.9, dropout=0.5)
+    still = HEALTHY.replace(weight_decay=0.9, dropout=0.9)
     assert "loss_stays" in [f.rule.name for f in fired(still, random)]
     assert "loss_stays" not in [f.rule.name for f in fired(still)]
 
@@ -109,7 +109,7 @@ def test_a_remedy_is_proven_by_twins():
     data = dataset()
     sick = HEALTHY.replace(**SICK["rate_too_small"])
     findings = [f for f, _ in patient.symptoms(trained(data, sick))]
-    proofs = patient.proven(data, sick, findings[:1], pairs_of(data, 5), Limits(workers=1), lambda: None)  # fmt: skip
+    proofs = patient.proven(data, sick, findings[:1], pairs_of(data, 4), Limits(workers=1), lambda: None)  # fmt: skip
     proof = proofs["rate_too_small"]
     assert proof.verdict == "helps"
     assert proof.low > 0
@@ -122,7 +122,7 @@ def test_a_remedy_that_does_not_help_is_said_not_to():
     useless = type(findings[0].remedy)("change what is not used", {"step_factor": 0.7})
     finding = type(findings[0])(**{**findings[0].__dict__, "remedy": useless})
     proofs = patient.proven(
-        data, HEALTHY, [finding], pairs_of(data, 3), Limits(workers=1), lambda: None
+        data, HEALTHY, [finding], pairs_of(data, 4), Limits(workers=1), lambda: None
     )
     assert proofs[finding.rule].verdict == "does not help"
 

@@ -61,26 +61,40 @@ def test_finishing_needs_no_time_kept_without_a_limit():
 
 def test_epochs_fill_the_time_of_all_workers():
     """8 recipes x 5 folds = 40 members; 2 workers x 100 s / 40 = 5 s a member; at 0.1 s an epoch: 50."""
-    assert budget.affordable_epochs(200, 0.1, 100.0, 2, 5, None) == 50
-    assert budget.affordable_epochs(30, 0.1, 100.0, 2, 5, None) == 30
-    assert budget.affordable_epochs(200, 0.1, 100.0, 2, 5, 10) == 200  # 10 members have 20 s each
+    assert budget.affordable(200, 24, 0.1, 100.0, 2, 5, None) == (50, 40)
+    assert budget.affordable(30, 24, 0.1, 100.0, 2, 5, None).epochs == 30
+    assert budget.affordable(200, 24, 0.1, 100.0, 2, 5, 10).epochs == 200  # 10 members: 20 s each
+
+
+def test_rather_few_recipes_than_epochs_that_are_not_enough():
+    """2 workers x 20 s at 0.1 s an epoch: 400 epochs, 80 for each of 5 folds; 3 recipes of 24 fit in, not 8."""
+    assert budget.affordable(200, 24, 0.1, 20.0, 2, 5, None) == (26, 400 / 26)
+    assert budget.affordable(200, 24, 0.1, 2.0, 2, 5, None).epochs == 8  # not even one
+
+
+@pytest.mark.parametrize(("steps", "epochs"), [(10, 24), (60, 24), (100, 15), (400, 4), (9999, 3)])
+def test_enough_epochs_are_so_many_steps(steps, epochs):
+    assert budget.enough_epochs(steps) == epochs
 
 
 def test_epochs_are_as_wanted_without_a_limit_and_two_at_least():
-    assert budget.affordable_epochs(77, 10.0, np.inf, 1, 5, None) == 77
-    assert budget.affordable_epochs(77, 10.0, 0.1, 1, 5, None) == 2
-    assert budget.affordable_epochs(77, 0.0, 10.0, 1, 5, None) == 77
+    assert budget.affordable(77, 24, 10.0, np.inf, 1, 5, None) == (77, np.inf)
+    assert budget.affordable(77, 24, 10.0, 0.1, 1, 5, None).epochs == 2
+    assert budget.affordable(77, 24, 0.0, 10.0, 1, 5, None).epochs == 77
 
 
 @given(
-    st.integers(2, 500), st.floats(1e-5, 100), st.floats(0, 1e5), st.integers(1, 16),
+    st.integers(2, 500), st.integers(1, 50), st.floats(1e-5, 100), st.floats(0, 1e5), st.integers(1, 16),
     st.integers(1, 5), st.none() | st.integers(1, 100),
 )  # fmt: skip
-def test_planned_members_fit_the_time(wanted, epoch, seconds, workers, folds, members):
-    epochs = budget.affordable_epochs(wanted, epoch, seconds, workers, folds, members)
-    nets = folds * min(budget.RECIPES_WANTED, max(1, (members or 10**9) // folds))
+def test_planned_members_fit_the_time(wanted, enough, epoch, seconds, workers, folds, members):
+    epochs, trainings = budget.affordable(wanted, enough, epoch, seconds, workers, folds, members)
     assert 2 <= epochs <= max(2, wanted)
-    assert epochs == 2 or epochs * epoch * nets / workers <= seconds * (1 + 1e-9)
+    assert trainings * epochs * epoch / workers <= seconds * (1 + 1e-9)
+    # A whole recipe, unless there is no time for two epochs of each of its members.
+    assert epochs == 2 or trainings >= folds * (1 - 1e-9)
+    most = folds * min(budget.RECIPES_WANTED, max(1, (members or 10**9) // folds))
+    assert epochs in (2, wanted) or trainings <= 1.5 * most
 
 
 @pytest.mark.parametrize(

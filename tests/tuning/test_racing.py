@@ -13,7 +13,7 @@ from scipy import stats
 
 from popnet import Recipe
 from popnet.population.members import Member, Result
-from popnet.tuning.racing import Halving, significantly_worse, starts
+from popnet.tuning.racing import BRACKET, FINALISTS, Halving, bracket, significantly_worse, starts
 from popnet.tuning.strategies import Run
 
 
@@ -43,6 +43,27 @@ def test_the_better_half_gets_through_each_rung():
     assert [b[0].until for b in batches] == [2, 4, None, None, None]
     assert {r.recipe_id for r in batches[2]} == {0, 1, 2, 3}
     assert halving.dropped() >= set(range(4, 16))
+
+
+@given(st.floats(1, 1000), st.integers(1, 6))
+def test_a_bracket_fits_the_time(trainings, folds):
+    size, finalists = bracket(trainings, folds)
+    assert 1 <= finalists <= FINALISTS
+    assert finalists <= size <= BRACKET
+    # Count the epochs of such a race: recipes of 16, each as bad as its number is high.
+    epochs, done = 0, {}
+    halving = Halving((Recipe(epochs=16) for _ in range(size)), folds, size, finalists)
+    for batch in halving.batches():
+        for run in batch:
+            until = run.until or 16
+            epochs += until - done.get((run.recipe_id, run.fold), 0)
+            done[run.recipe_id, run.fold] = until
+            halving.tell(run, ended(run, 0.0))
+    assert size == finalists or epochs <= 16 * trainings * (1 + 1e-9)
+
+
+def test_a_bracket_without_a_limit_is_the_whole_one():
+    assert bracket(None, 5) == (BRACKET, FINALISTS)
 
 
 def test_a_fold_beyond_the_first_begins_only_for_those_that_got_through():

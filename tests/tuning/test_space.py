@@ -73,6 +73,30 @@ def test_the_default_recipe_comes_first(strategy):
     assert first(strategy, space, 5, 1) == [space.base]
 
 
+PORTFOLIO = Space(
+    Recipe(width=32, dropout=0.1), (Dimension("dropout", Linear(0.0, 0.5)),), ({}, {"width": 64}),
+    portfolio=({"dropout": 0.3, "width": 64}, {"dropout": 0.5}, {"dropout": 0.1}),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("strategy", ["random", "sobol"])
+def test_a_portfolio_is_tried_after_the_default_recipe(strategy):
+    base = PORTFOLIO.base
+    known = [base, base.replace(dropout=0.3, width=64), base.replace(dropout=0.5)]  # each once
+    found = first(strategy, PORTFOLIO, 0, 8)
+    assert found[:3] == known
+    assert len(set(found)) == 8
+    assert PORTFOLIO.to_json() == Space.from_json(PORTFOLIO.to_json()).to_json()
+    assert Space.from_json(PORTFOLIO.to_json()).known() == known
+
+
+def test_a_portfolio_leaves_what_is_fixed_and_what_has_a_range_of_its_own():
+    base = PORTFOLIO.base
+    assert PORTFOLIO.without(frozenset({"dropout"})).known() == [base, base.replace(width=64)]
+    own = PORTFOLIO.having((Dimension("width", Integer(8, 16)),))
+    assert own.known() == [base, base.replace(dropout=0.3), base.replace(dropout=0.5)]
+
+
 @pytest.mark.parametrize("strategy", DRAWS)
 def test_same_seed_same_recipes_and_another_seed_others(strategy):
     space = default_space(columns(4), 1000)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import optuna
 import pytest
@@ -72,6 +73,16 @@ def test_a_trial_and_its_recipe_say_the_same():
         STRUCTURE: "depth 1", "learning_rate": SPACE.base.learning_rate, "width": 32,
         "activation": "relu", "dropout is used": False,
     }  # fmt: skip
+
+
+def test_a_portfolio_is_the_first_trials():
+    known = ({"depth": 2, "dropout": 0.3}, {"dropout": 0.2})
+    space = replace(SPACE, shapes=({}, {"depth": 2}), portfolio=known)
+    strategy = Trials(space, seed=0, folds=1)
+    found = recipes(strategy, 6)
+    assert found[:3] == space.known()
+    structures = [t.params[STRUCTURE] for t in strategy.study.trials[:3]]
+    assert structures == ["default", "depth 2", "default"]
 
 
 def test_same_seed_same_recipes():

@@ -34,7 +34,7 @@ Kind = Literal[
 ]
 USED_KINDS = ("numeric", "discrete", "boolean", "categorical", "datetime")
 
-DISCRETE_LEVELS = 20
+DISCRETE_LEVELS = 12
 """Whole numbers of at most this many values, 5 rows each, are also taken as a category."""
 ROWS_PER_LEVEL = 5
 NUMBER_SHARE, STRAY_WORDS = 0.9, 5
@@ -94,7 +94,7 @@ def find_kind(column: pl.Series, keep: bool = False) -> Finding:
       and d >= 0.2 n: identifier. Other text: categorical.
     - Numbers, two values: boolean. Whole numbers named like an identifier with d >= n / 2, or all
       distinct, none missing, in a range below 3 n (a numbering, in whatever order): identifier;
-      so named and repeated: categorical. Whole numbers, d <= 20 and n >= 5 d: discrete. Others:
+      so named and repeated: categorical. Whole numbers, d <= 12 and n >= 5 d: discrete. Others:
       numeric.
 
     Identifiers need 20 values at least.

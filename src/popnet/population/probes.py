@@ -52,31 +52,24 @@ NET = ("loss", "error", "gradient", "noise")
 """What is known of the whole net."""
 
 
-class Layer(NamedTuple):
-    """One hidden layer, as `probe` returns it: ``mean`` and ``spread`` ``(W,)`` of each unit, the rest scalars."""
-
-    mean: Array
-    spread: Array
-    saturated: Array
-    dead: Array
-    signal: Array
-    batch_mean: Array
-    batch_spread: Array
-
-
-class Weights(NamedTuple):
-    """The weights of all layers, the output's too, ``(L + 1,)`` each."""
-
-    gradient: Array
-    weight: Array
-    update: Array
+LAYER_VALUES = ("saturated", "dead", "signal", "batch_mean", "batch_spread")
+WEIGHT_VALUES = ("gradient", "weight", "update")
 
 
 class Probed(NamedTuple):
-    """One probe: hidden layers, weights of all layers, and ``(len(NET),)``."""
+    """One probe, in few arrays: each that leaves a program costs time.
 
-    layers: list[Layer]
-    weights: Weights
+    Attributes:
+        units: ``(2, L, W)``, mean and spread of each unit's pre-activations in L hidden layers; NaN beyond a layer's
+            units.
+        layers: ``(L, len(LAYER_VALUES))``.
+        weights: ``(len(WEIGHT_VALUES), L + 1)``, the output's too.
+        net: ``(len(NET),)``.
+    """
+
+    units: Array
+    layers: Array
+    weights: Array
     net: Array
 
 
@@ -97,13 +90,15 @@ def interval(shape: Shape, rows: int) -> int:
 
 
 def next_after(epoch: int, every: int) -> int:
-    """Return the epoch after which there is the next probe: 1, 2, 4, 8, ... up to ``every``, then its multiples.
+    """Return the epoch after which there is the next probe: 1, 4, 16, 64, ... up to ``every``, then its multiples.
 
     Most happens in the first epochs.
     """
-    double = 1 if epoch == 0 else 2 ** epoch.bit_length()
+    early = 1
+    while early <= epoch:
+        early *= 4
     regular = (epoch // every + 1) * every
-    return min(double, regular) if double < every else regular if epoch else 1
+    return min(early, regular) if early < every else regular if epoch else 1
 
 
 def probe(
@@ -160,8 +155,10 @@ def probe(
     noise = 0.5 * (difference @ difference) / jnp.maximum(first @ second, TINY)
     noise = jnp.minimum(noise, MOST_NOISE)
     running = running_layout.split(state.running)
+    values = [_layer(s, r, shape, n) for s, r in zip(seen, running, strict=True)]
     return Probed(
-        [_layer(s, r, shape, n) for s, r in zip(seen, running, strict=True)],
+        _units(seen),
+        jnp.stack(values) if values else jnp.zeros((0, len(LAYER_VALUES))),
         _weights(state, first, penalty, shape, n, steps),
         jnp.stack([loss, error, jnp.sqrt(first @ first), noise]),
     )
@@ -188,9 +185,23 @@ def _losses(outputs: Array, rows: Rows, shape: Shape) -> tuple[Array, Array]:
     return rows.weight @ loss / total, rows.weight @ error / total
 
 
-def _layer(seen: Seen, running: dict, shape: Shape, n: Numbers) -> Layer:
+def _units(seen: Sequence[Seen]) -> Array:
+    """Return mean and spread of each unit of each layer, ``(2, L, W)``."""
+    widest = max((s.before.shape[1] for s in seen), default=0)
+    rows = [
+        jnp.pad(
+            jnp.stack([s.before.mean(0), s.before.std(0)]),
+            ((0, 0), (0, widest - s.before.shape[1])),
+            constant_values=jnp.nan,
+        )
+        for s in seen
+    ]
+    return jnp.stack(rows, 1) if rows else jnp.zeros((2, 0, 0))
+
+
+def _layer(seen: Seen, running: dict, shape: Shape, n: Numbers) -> Array:
+    """Return a hidden layer's values, ``(len(LAYER_VALUES),)``."""
     before, after = seen.before, seen.after
-    mean = before.mean(0)
     names = list(ACTIVATIONS)
     flat = jnp.float32(0)
     if shape.pieces == 1:
@@ -205,21 +216,20 @@ def _layer(seen: Seen, running: dict, shape: Shape, n: Numbers) -> Layer:
     kept_var = kept.var + n.norm_epsilon
     ratio = 0.5 * jnp.log((batch.var + n.norm_epsilon) / kept_var)
     batches = jnp.where(n.norm == BATCH, 1.0, jnp.nan)  # the other kinds keep no statistics
-    return Layer(
-        mean,
-        before.std(0),
+    # The order is that of `LAYER_VALUES`.
+    return jnp.stack([
         flat,
         (after == 0).all(0).mean(),
         jnp.sqrt((after * after).mean()),
         batches * (jnp.abs(batch.mean - kept.mean) / jnp.sqrt(kept_var)).mean(),
         batches * jnp.abs(ratio).mean(),
-    )
+    ])  # fmt: skip
 
 
 def _weights(
     state: State, gradient: Array, penalty: Array, shape: Shape, n: Numbers, steps: Array
-) -> Weights:
-    """Return norms of the gradient and of the weights, and what one step would change."""
+) -> Array:
+    """Return norms of the gradient and of the weights, and what one step would change: ``(3, L + 1)``."""
     layout = net.layouts(shape)[0]
     direction, optimizer = optim.direction(
         optim.clip(gradient + penalty, n.gradient_clip), state.optimizer, n
@@ -233,33 +243,36 @@ def _weights(
         return jnp.stack([jnp.sqrt((w * w).mean()) for w in weights])
 
     weight = norms(state.parameters)
-    return Weights(
-        norms(gradient), weight, norms(new - state.parameters) / jnp.maximum(weight, TINY)
-    )
+    # The order is that of `WEIGHT_VALUES`.
+    update = norms(new - state.parameters) / jnp.maximum(weight, TINY)
+    return jnp.stack([norms(gradient), weight, update])
+
+
+def _mean(units: np.ndarray) -> np.ndarray:
+    """Return means over a layer's units, ``(L,)``; NaN where there are none, or the net has diverged."""
+    count = (~np.isnan(units)).sum(1)
+    return np.nansum(units, 1) / np.where(count, count, np.nan)
 
 
 def collect(epochs: Sequence[int], probed: Sequence[Probed]) -> Probes:
     """Put a member's probes together, on the host."""
     layers: dict[str, list[np.ndarray]] = {name: [] for name in LAYER}
-    nan = np.array([np.nan], np.float32)
+    nan = np.array([np.nan], np.float32)  # the output layer has weights alone
     for k, p in enumerate(probed):
-        for name in ("saturated", "dead", "signal", "batch_mean", "batch_spread"):
-            values = [np.asarray(getattr(layer, name), np.float32) for layer in p.layers]
-            layers[name].append(np.append(np.array(values, np.float32), nan))
-        means = [np.asarray(layer.mean) for layer in p.layers]
-        spreads = [np.asarray(layer.spread) for layer in p.layers]
-        layers["mean"].append(np.append([np.abs(m).mean() for m in means], nan))
-        layers["spread"].append(np.append([s.mean() for s in spreads], nan))
-        drift = np.full(len(means) + 1, np.nan, np.float32)
+        for i, name in enumerate(LAYER_VALUES):
+            layers[name].append(np.append(p.layers[:, i], nan))
+        mean, spread = p.units
+        layers["mean"].append(np.append(_mean(np.abs(mean)), nan))
+        layers["spread"].append(np.append(_mean(spread), nan))
+        drift = np.full(len(mean) + 1, np.nan, np.float32)
         # Before the first epoch the weights are random: moving from there is learning, not drift.
         if k > 0 and epochs[k - 1] > 0:
-            for i, (new, old) in enumerate(zip(p.layers, probed[k - 1].layers, strict=True)):
-                moved = np.abs(np.asarray(new.mean) - np.asarray(old.mean))
-                moved = moved / np.maximum(np.asarray(old.spread), 1e-6)
-                drift[i] = moved.mean() / (epochs[k] - epochs[k - 1])
+            before, scale = probed[k - 1].units
+            moved = np.abs(mean - before) / np.maximum(scale, 1e-6)
+            drift[:-1] = _mean(moved) / (epochs[k] - epochs[k - 1])
         layers["drift"].append(drift)
-        for name in Weights._fields:
-            layers[name].append(np.asarray(getattr(p.weights, name), np.float32))
+        for i, name in enumerate(WEIGHT_VALUES):
+            layers[name].append(p.weights[i])
     net_values = np.array([np.asarray(p.net) for p in probed], np.float32).reshape(-1, len(NET))
     return Probes(
         np.array(epochs, np.int32),

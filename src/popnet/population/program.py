@@ -138,12 +138,15 @@ class Arrays:
             out[: len(index)] = index
             return out
 
+        # A power of two of them, so that more or fewer folds share compiled programs.
+        count = 2 ** (len(self.folds) - 1).bit_length()
+        folds = [*self.folds, *[self.folds[0]] * (count - len(self.folds))]
         return epoch.Folds(
-            train=np.stack([filled(t, train_length) for t, _ in self.folds]),
-            n_train=np.array([len(t) for t, _ in self.folds], np.int32),
-            valid=np.stack([filled(v, valid_length) for _, v in self.folds]),
-            n_valid=np.array([len(v) for _, v in self.folds], np.int32),
-            class_weight=np.stack([class_weight(self.train, t) for t, _ in self.folds]),
+            train=np.stack([filled(t, train_length) for t, _ in folds]),
+            n_train=np.array([len(t) for t, _ in folds], np.int32),
+            valid=np.stack([filled(v, valid_length) for _, v in folds]),
+            n_valid=np.array([len(v) for _, v in folds], np.int32),
+            class_weight=np.stack([class_weight(self.train, t) for t, _ in folds]),
         )
 
 

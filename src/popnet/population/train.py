@@ -347,7 +347,10 @@ class Trainer:
         while waiting or any(jobs):
             for lane in range(lanes):
                 if jobs[lane] is None and waiting:
-                    jobs[lane] = self._job(*waiting.pop(0), shape)
+                    job = self._job(*waiting.pop(0), shape)
+                    if lanes == 1:  # many small arrays, which each call would bring there anew
+                        job.numbers = jax.device_put(job.numbers, place.device)
+                    jobs[lane] = job
             busy = [j for j in jobs if j is not None]
             run = run or self._program(place, shape, lanes, busy[0])
             epochs = 1

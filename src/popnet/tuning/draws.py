@@ -1,4 +1,4 @@
-"""Recipes drawn without regard to results: each draw an iterator of recipes, the default recipe first."""
+"""Recipes drawn without regard to results: each draw an iterator of recipes, those first that are known to do well."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ SOBOL_BLOCK = 64
 
 
 def random(space: Space, seed: int) -> Iterator[Recipe]:
-    """Yield the default recipe, then random ones for ever, turning through the shapes (Bergstra and Bengio 2012)."""
-    yield space.base
+    """Yield known recipes, then random ones for ever, turning through the shapes (Bergstra and Bengio 2012)."""
+    yield from space.known()
     for i in itertools.count(1):
         units = keys.generator(seed, "recipe", i).random(len(space.dimensions))
         yield space.at(units, i % len(space.shapes))
 
 
 def sobol(space: Space, seed: int) -> Iterator[Recipe]:
-    """Yield the default recipe, then the points of a scrambled Sobol sequence, which cover the space evenly.
+    """Yield known recipes, then the points of a scrambled Sobol sequence, which cover the space evenly.
 
     Sobol 1967; Owen 1995. Each shape has a sequence of its own, so that each is covered.
     """
     from scipy.stats import qmc
 
-    yield space.base
+    yield from space.known()
     if not space.dimensions:
         yield from (space.at((), shape) for shape in range(1, len(space.shapes)))
         return

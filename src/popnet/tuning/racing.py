@@ -15,14 +15,13 @@ import math
 from collections.abc import Iterable, Iterator
 
 import numpy as np
-from scipy import stats
 
 from popnet.population.members import Result
 from popnet.recipe import Recipe
 from popnet.tuning.strategies import Run
 
 BRACKET = 16
-"""Recipes that start side by side."""
+"""Recipes that start side by side, at most."""
 
 ETA = 2
 """Of so many recipes one gets through a rung."""
@@ -30,8 +29,8 @@ ETA = 2
 RUNGS = (1 / 4, 1 / 2)
 """Shares of a recipe's epochs after which the first fold is judged; then at its end."""
 
-FEWEST = 4
-"""Recipes of a bracket that get through: an ensemble wants several."""
+FINALISTS = 4
+"""Recipes of a bracket that get through, at least if there is time for so many: an ensemble wants several."""
 
 LEVEL = 0.05
 """Of the test that takes a recipe out after a fold."""
@@ -43,25 +42,53 @@ def starts(trainings: float, folds: int) -> int:
     return math.ceil(trainings / (halvings + (folds - 1) / ETA**2))
 
 
+def bracket(trainings: float | None, folds: int) -> tuple[int, int]:
+    """Return how many recipes start side by side and how many of them get through at least, in time for trainings.
+
+    Args:
+        trainings: whole ones that there is time for; None for no limit.
+        folds: of a recipe.
+    """
+    if trainings is None:
+        return BRACKET, FINALISTS
+    finalists = int(np.clip(trainings // folds, 1, FINALISTS))
+    size = BRACKET
+    while size > finalists and _cost(size, finalists, folds) > trainings:
+        size -= 1
+    return size, finalists
+
+
+def _cost(size: int, finalists: int, folds: int) -> float:
+    """Return the whole trainings that a bracket costs, if no test over folds takes a recipe out."""
+    cost, passed = 0.0, 0.0
+    for share in RUNGS:
+        cost += size * (share - passed)
+        size, passed = max(min(finalists, size), math.ceil(size / ETA)), share
+    return cost + size * (folds - passed)
+
+
 class Halving:
     """Successive halving on the first fold, a paired race over the others; bracket after bracket.
 
     Args:
         recipes: where recipes come from, maybe endless.
         folds: that a recipe is trained on if it gets through.
-        bracket: recipes that start side by side.
+        size: recipes that start side by side.
+        finalists: of them get through at least.
     """
 
-    def __init__(self, recipes: Iterable[Recipe], folds: int, bracket: int = BRACKET) -> None:
+    def __init__(
+        self, recipes: Iterable[Recipe], folds: int, size: int = BRACKET, finalists: int = FINALISTS
+    ) -> None:
         self._recipes = enumerate(recipes)
-        self._folds, self._bracket = folds, bracket
+        self._folds, self._size, self._finalists = folds, size, finalists
         self._scores: dict[tuple[int, int], float] = {}
         self._ended: set[tuple[int, int]] = set()
         self._dropped: set[int] = set()
 
     def batches(self) -> Iterator[Iterable[Run]]:
         """Yield the runs of one rung after another."""
-        while alive := dict(itertools.islice(self._recipes, self._bracket)):
+        while alive := dict(itertools.islice(self._recipes, self._size)):
             for share in RUNGS:
                 runs = [Run(i, r, 0, math.ceil(share * r.epochs)) for i, r in alive.items()]
                 yield from self._open(runs)
@@ -88,8 +115,8 @@ class Halving:
             yield left
 
     def _halved(self, alive: dict[int, Recipe]) -> dict[int, Recipe]:
-        """Return the better half by the first fold, not fewer than `FEWEST`."""
-        keep = max(min(FEWEST, len(alive)), math.ceil(len(alive) / ETA))
+        """Return the better half by the first fold, not fewer than the finalists."""
+        keep = max(min(self._finalists, len(alive)), math.ceil(len(alive) / ETA))
         order = sorted(alive, key=lambda i: (self._scores.get((i, 0), math.inf), i))
         return self._go_on(alive, set(order[:keep]))
 
@@ -119,6 +146,8 @@ def significantly_worse(scores: np.ndarray, folds: int, level: float = LEVEL) ->
     Returns:
         ``(recipes,)`` bool. A recipe with a failed fold is worse if another has none; the best never is.
     """
+    from scipy import stats
+
     failed = np.asarray(~np.isfinite(scores).all(1))
     if failed.all():
         return np.zeros(len(scores), bool)

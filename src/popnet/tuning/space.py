@@ -57,12 +57,14 @@ class Space:
         dimensions: what is searched; a condition's field stands before those that depend on it.
         shapes: changes of structure that the search turns through; few, because each costs a compilation.
         axes: fields of the grid and their values; None takes those of `dimensions`.
+        portfolio: changes of recipes that are known to do well, which a search tries after the default recipe.
     """
 
     base: Recipe
     dimensions: tuple[Dimension, ...]
     shapes: tuple[dict[str, Any], ...] = ({},)
     axes: Mapping[str, Sequence[Any]] | None = None
+    portfolio: tuple[dict[str, Any], ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "dimensions", _ordered(self.dimensions))
@@ -89,6 +91,10 @@ class Space:
         if changes.get("optimizer", self.base.optimizer) == "adam":
             kept.pop("weight_decay", None)
         return Recipe(**{**kept, **changes})
+
+    def known(self) -> list[Recipe]:
+        """Return the recipes that are tried first: the default one and the portfolio, each once."""
+        return list(dict.fromkeys([self.base, *map(self.recipe, self.portfolio)]))
 
     def grid_axes(self) -> Mapping[str, Sequence[Any]]:
         """Return the values that a grid has of each field."""
@@ -131,7 +137,10 @@ class Space:
         names = {d.field for d in own}
         others = tuple(d for d in self.dimensions if d.field not in names)
         shapes = tuple(s for s in self.shapes if not s.keys() & names) or ({},)
-        return replace(self, dimensions=(*others, *own), shapes=shapes, axes=_axes(own))
+        return replace(
+            self, dimensions=(*others, *own), shapes=shapes, axes=_axes(own),
+            portfolio=_less(self.portfolio, names),
+        )  # fmt: skip
 
     def without(self, fixed: frozenset[str]) -> Space:
         """Return the space in which some fields keep the default recipe's values."""
@@ -142,6 +151,7 @@ class Space:
             axes=None
             if self.axes is None
             else {name: values for name, values in self.axes.items() if name not in fixed},
+            portfolio=_less(self.portfolio, fixed),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -157,6 +167,7 @@ class Space:
             ],
             "shapes": list(self.shapes),
             "axes": None if self.axes is None else {f: list(v) for f, v in self.axes.items()},
+            "portfolio": list(self.portfolio),
         }  # fmt: skip
 
     @classmethod
@@ -169,7 +180,10 @@ class Space:
             )
             for d in content["dimensions"]
         )  # fmt: skip
-        return cls(Recipe(**content["base"]), dimensions, tuple(content["shapes"]), content["axes"])
+        return cls(
+            Recipe(**content["base"]), dimensions, tuple(content["shapes"]), content["axes"],
+            tuple(content["portfolio"]),
+        )  # fmt: skip
 
 
 def refuse_fixed(recipe: Recipe | None, own: Iterable[Dimension]) -> None:
@@ -178,6 +192,13 @@ def refuse_fixed(recipe: Recipe | None, own: Iterable[Dimension]) -> None:
     for dimension in own:
         if dimension.field in kept:
             raise InputError(f"'{dimension.field}' is fixed and has a range, too; leave one out.")
+
+
+def _less(
+    portfolio: Iterable[dict[str, Any]], fields: frozenset[str] | set[str]
+) -> tuple[dict[str, Any], ...]:
+    """Return a portfolio whose recipes leave some fields as the default recipe has them."""
+    return tuple({f: v for f, v in changes.items() if f not in fields} for changes in portfolio)
 
 
 def _axes(dimensions: Iterable[Dimension]) -> dict[str, list[Any]]:

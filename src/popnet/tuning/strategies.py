@@ -90,6 +90,7 @@ def make(
     last: Callable[[Recipe], Recipe] = lambda recipe: recipe,
     storage: str | None = None,
     known: Mapping[int, Recipe] = MappingProxyType({}),
+    trainings: float | None = None,
 ) -> Strategy:
     """Return a strategy.
 
@@ -102,16 +103,18 @@ def make(
         last: gives a recipe its epochs.
         storage: URL of an Optuna storage for the study; None keeps it in memory.
         known: recipes by number, which a sampler asked for in an earlier part of the run.
+        trainings: whole ones that there is time for, for a race; None for no limit.
 
     Raises:
         InputError: the name is unknown, the grid is too large, or the storage cannot be opened.
     """
     check(name)
     if name == "halving":
-        from popnet.tuning.racing import Halving, starts
+        from popnet.tuning.racing import Halving, bracket, starts
 
         count = None if most is None else starts(most * folds, folds)
-        return Halving(map(last, itertools.islice(DRAWS["random"](space, seed), count)), folds)
+        drawn = itertools.islice(DRAWS["random"](space, seed), count)
+        return Halving(map(last, drawn), folds, *bracket(trainings, folds))
     if name in DRAWS:
         return Straight(map(last, itertools.islice(DRAWS[name](space, seed), most)), folds)
     from popnet.tuning.trials import Trials

@@ -27,7 +27,7 @@ STRUCTURE, USED = "structure", " is used"
 
 
 class Trials:
-    """Recipes as trials of an Optuna study: the default recipe first, then what the sampler asks for.
+    """Recipes as trials of an Optuna study: known recipes first, then what the sampler asks for.
 
     Samplers learn from the recipes that were through when they are asked; with several workers others are in training
     then, and the order of their ends decides what is asked next.
@@ -54,7 +54,7 @@ class Trials:
     ) -> None:  # fmt: skip
         self.space, self._folds, self._most, self._last = space, folds, most, last
         self.study = open_study(storage, _sampler(sampler, int(keys.key(seed, "optuna")) % 2**31))
-        self._known = {0: space.base, **known}
+        self._known = {**dict(enumerate(space.known())), **known}
         self._asked: dict[int, Any] = {}
         self._scores: dict[int, dict[int, float]] = {}
 
@@ -154,7 +154,9 @@ def parameters(space: Space, recipe: Recipe) -> dict[str, Any] | None:
     found: dict[str, Any] = {}
     values = recipe.model_dump()
     if len(space.shapes) > 1:
-        same = [all(values[f] == v for f, v in shape.items()) for shape in space.shapes]
+        base = space.base.model_dump()
+        varied = {f for shape in space.shapes for f in shape}
+        same = [all(values[f] == s.get(f, base[f]) for f in varied) for s in space.shapes]
         if True not in same:
             return None
         found[STRUCTURE] = _structures(space)[same.index(True)]
