@@ -1,10 +1,11 @@
 """Is a study to be believed? Factors that do nothing, effects of known size, and the same study with another seed.
 
-    python -m benchmarks.study [--parts null,planted,stable] [--repetitions 20] [--markdown FILE]
+    python -m benchmarks.study [--parts null,planted,stable] [--repetitions 20] [--data phoneme,digits]
+        [--markdown FILE]
 
 - null: a factor that does nothing (another seed) on samples of a real table; how often a study says that it does.
 - planted: made-up tables, on which the true effect of a factor is known from hundreds of independent trainings on fresh
-  rows; how often a study's 95 % interval holds it.
+  rows; how often a study's 95 % interval holds it, with one cross-validation and with three.
 - stable: the default study of real tables and of scikit-learn's digits, with two seeds; how many verdicts are the same.
 """
 
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -23,23 +25,34 @@ from benchmarks.table import conditions, markdown
 from benchmarks.tables import KNOWN, known, load
 
 PHONEME = KNOWN["phoneme"]
-STABLE = known("phoneme,adult,churn")
+STABLE = "phoneme,adult,churn,digits"
+
+TRIED_PAIRS = (10, 30)
+"""One cross-validation and three."""
 
 
-def null(repetitions: int) -> list[str]:
+def null(repetitions: int) -> list[list[str]]:
     """Return how often a study says that another seed helps or harms."""
     from popnet.options import Options
     from popnet.studying import study
 
     frame = pd.concat(load(PHONEME))
-    said: list[str] = []
-    for r in range(repetitions):
-        rows = frame.sample(1500, random_state=r)
-        found = study(rows, PHONEME.target, Options(seed=r), factor=["seed"], pairs=10)
-        said.append(found.found.effects[0].said)
-        print("null", r, said[-1], found.found.effects[0].gain, file=sys.stderr, flush=True)
-    wrong = sum(s in ("helps", "harms") for s in said)
-    return ["another seed", "0", f"{repetitions}", f"{repetitions - wrong}", "not called an effect"]
+    lines = []
+    for pairs in TRIED_PAIRS:
+        said: list[str] = []
+        for r in range(repetitions):
+            rows = frame.sample(1500, random_state=r)
+            found = study(rows, PHONEME.target, Options(seed=r), factor=["seed"], pairs=pairs)
+            said.append(found.found.effects[0].said)
+            print(
+                "null", pairs, r, said[-1], found.found.effects[0].gain, file=sys.stderr, flush=True
+            )
+        wrong = sum(s in CLEAR for s in said)
+        lines.append([
+            "another seed", "0", f"{pairs}", f"{repetitions}", f"{repetitions - wrong}",
+            f"not called an effect; {said.count('no effect')} times said to have none",
+        ])  # fmt: skip
+    return lines
 
 
 def made(n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -52,12 +65,13 @@ def made(n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
 def planted(repetitions: int, sets: int = 300) -> list[list[str]]:
     """Return for each planted effect: its true size, and how often a study's interval holds it."""
     from popnet import Dataset, Recipe
-    from popnet.options import Options
     from popnet.population.members import Member
     from popnet.population.predict import Net, predict
     from popnet.population.program import Arrays
     from popnet.population.train import Trainer
-    from popnet.studying import study
+    from popnet.twins import factors
+    from popnet.twins.design import design
+    from popnet.twins.experiment import Experiment
 
     rows = 500
     base = Recipe(
@@ -89,28 +103,33 @@ def planted(repetitions: int, sets: int = 300) -> list[list[str]]:
     errors = errors.reshape(sets, len(recipes))
     truths = (errors[:, :1] - errors[:, 1:]).mean(0)
     spreads = (errors[:, :1] - errors[:, 1:]).std(0, ddof=1) / np.sqrt(sets)
-    held, decided = np.zeros(len(levels), int), np.zeros(len(levels), int)
+    wanted = [factors.parse(text, base, True, None) for text, _ in levels.values()]
+    shape = (len(TRIED_PAIRS), len(levels))
+    held, decided, widths = np.zeros(shape, int), np.zeros(shape, int), np.zeros(shape)
     for r in range(repetitions):
         X, y = made(rows, np.random.default_rng(r))
-        frame = pd.DataFrame(X, columns=list("abcdef")).assign(y=np.where(y == 1, "yes", "no"))
-        found = study(
-            frame, "y", Options(seed=r, recipe=base), factor=[text for text, _ in levels.values()], pairs=10,
-            metric="error",
-        ).found  # fmt: skip
-        for k, e in enumerate(found.effects):  # a level each, in the order of the factors
-            held[k] += e.gain.low <= truths[k] <= e.gain.high
-            decided[k] += e.said in ("helps", "harms")
-        print("planted", r, held / (r + 1), file=sys.stderr, flush=True)
+        data = Dataset.from_arrays(X, y, "binary")
+        twins = design(np.arange(rows), max(TRIED_PAIRS), r, {"stratify": y})
+        run = Experiment(data, twins, base, wanted, metric="error")
+        for i, pairs in enumerate(TRIED_PAIRS):
+            run.run(range(pairs))
+            for k, e in enumerate(run.found(0.01, pairs).effects):  # a level each
+                held[i, k] += e.gain.low <= truths[k] <= e.gain.high
+                decided[i, k] += e.said in ("helps", "harms")
+                widths[i, k] += (e.gain.high - e.gain.low) / 2 / repetitions
+        print("planted", r, (held / (r + 1)).tolist(), file=sys.stderr, flush=True)
     return [
         [
-            name, f"{-100 * truths[k]:+.2f} ± {100 * spreads[k]:.2f} points", f"{repetitions}", f"{held[k]}",
-            f"inside the interval; called an effect {decided[k]} times",
+            name, f"{-100 * truths[k]:+.2f} ± {100 * spreads[k]:.2f} points", f"{pairs}", f"{repetitions}",
+            f"{held[i, k]}",
+            f"inside the interval, ± {100 * widths[i, k]:.1f} points; called an effect {decided[i, k]} times",
         ]
         for k, name in enumerate(levels)
+        for i, pairs in enumerate(TRIED_PAIRS)
     ]  # fmt: skip
 
 
-def stable(pairs: int) -> list[list[str]]:
+def stable(names: str, pairs: int) -> list[list[str]]:
     """Return for each data set how many verdicts two seeds share."""
     from sklearn.datasets import load_digits
 
@@ -118,10 +137,13 @@ def stable(pairs: int) -> list[list[str]]:
     from popnet.studying import study
 
     sources: list[tuple[str, Any, str, int]] = []
-    for table in STABLE:
-        sources.append((table.name, pd.concat(load(table)), table.target, 2000))
-    digits: Any = load_digits(as_frame=True)
-    sources.append(("digits", digits.frame, "target", 1797))
+    for name in names.split(","):
+        if name == "digits":
+            digits: Any = load_digits(as_frame=True)
+            sources.append((name, digits.frame, "target", 1797))
+        else:
+            table = known(name)[0]
+            sources.append((name, pd.concat(load(table)), table.target, 2000))
     lines = []
     for name, frame, target, rows in sources:
         began = time.perf_counter()
@@ -133,10 +155,12 @@ def stable(pairs: int) -> list[list[str]]:
         against = sum({verdicts[0][k], verdicts[1].get(k)} == set(CLEAR) for k in keys)
         factors = list(dict.fromkeys(f for f, _ in keys))
         agree = sum(_clear(verdicts[0], f) == _clear(verdicts[1], f) for f in factors)
-        decided = sum(v in CLEAR for v in verdicts[0].values())
+        counts = [Counter(v.values()) for v in verdicts]
+        effects = ", ".join(f"{c['helps'] + c['harms']}" for c in counts)
+        none = ", ".join(f"{c['no effect']}" for c in counts)
         lines.append([
             name, f"{both[0].pairs}, {both[1].pairs}", f"{agree} of {len(factors)}", f"{same} of {len(keys)}",
-            f"{against}", f"{decided}", f"{time.perf_counter() - began:.0f} s",
+            f"{against}", effects, none, f"{time.perf_counter() - began:.0f} s",
         ])  # fmt: skip
     return lines
 
@@ -154,6 +178,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--parts", default="null,planted,stable")
     parser.add_argument("--repetitions", type=int, default=20)
+    parser.add_argument("--data", default=STABLE, help="of part stable")
     parser.add_argument("--pairs", type=int, default=12, help="of each study of part stable")
     parser.add_argument("--markdown", type=Path)
     args = parser.parse_args()
@@ -161,18 +186,18 @@ def main() -> None:
     texts = []
     lines = []
     if "null" in parts:
-        lines.append(null(args.repetitions))
+        lines += null(args.repetitions)
     if "planted" in parts:
         lines += planted(2 * args.repetitions)
     if lines:
-        head = ["factor", "true change of the error", "studies", "right", ""]
+        head = ["factor", "true change of the error", "pairs", "studies", "right", ""]
         texts.append(markdown(head, lines))
     if "stable" in parts:
         head = [
             "data", "pairs", "factors with the same verdict", "levels with the same verdict", "opposite verdicts",
-            "levels decided", "both took",
+            "levels with an effect", "levels without", "both took",
         ]  # fmt: skip
-        texts.append(markdown(head, stable(args.pairs)))
+        texts.append(markdown(head, stable(args.data, args.pairs)))
     texts += conditions("benchmarks.study")
     print("\n\n".join(texts))
     if args.markdown:

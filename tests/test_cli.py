@@ -227,7 +227,7 @@ def test_recipe_is_checked_and_completed(run):
 
 
 def test_the_space_is_printed_and_read_again(run):
-    assert "log:0.0005:0.008" in run("space")[0]
+    assert "log:0.0008:0.016" in run("space")[0]
     out = run("space", "--images", "--set", "dropout=0:0.3", "--fix", "activation=elu", "--json")[0]
     shown = json.loads(out)
     assert shown["base"]["activation"] == "elu"

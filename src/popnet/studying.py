@@ -110,7 +110,8 @@ def study(
 
     Twins have the same seed, initial weights (where their shapes agree), batches and rows. A pair is a fold of a
     repeated ten-fold cross-validation; differences are compared on rows that neither training nor early stopping saw.
-    Intervals are Nadeau and Bengio's (2003), p-values are Holm's (1979) over all comparisons.
+    Intervals are Student's over the pairs, with what rows add that are tested again (`popnet.twins.shared`); p-values
+    are Holm's (1979) over all comparisons.
 
     Args:
         source: a table or images, as `popnet.fit.fit` takes them.

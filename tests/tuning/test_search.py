@@ -42,7 +42,7 @@ def test_results_read_as_scikit_learns(found):
 
 
 def test_the_default_recipe_is_the_first(found):
-    assert found.cv_results_["params"][0]["learning_rate"] == pytest.approx(2e-3)
+    assert found.cv_results_["params"][0]["learning_rate"] == pytest.approx(7e-3)
 
 
 def test_both_numbers_of_the_winner_are_given(found):

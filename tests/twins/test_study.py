@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,8 @@ from popnet.twins.design import design
 from popnet.twins.effects import Interval, holm, interval
 from popnet.twins.experiment import Cell, Experiment
 from popnet.twins.factors import Factor, Level
-from popnet.twins.losses import calibration_error, losses_of, worth
+from popnet.twins.losses import calibration_error, losses_of, worths
+from popnet.twins.shared import Shared
 from popnet.twins.verdicts import floor_of, pairs_needed, verdict
 
 BASE = Recipe(depth=1, width=8, batch_size=32, epochs=4, patience=4)
@@ -88,10 +90,11 @@ def test_without_overlap_the_interval_is_students():
     assert found.p == pytest.approx(stats.ttest_1samp(values, 0).pvalue)
 
 
-def test_overlap_widens_as_nadeau_and_bengio_say():
+def test_what_pairs_share_widens_the_interval():
     values = np.random.default_rng(0).standard_normal(20)
     plain, wide = interval(values), interval(values, 1 / 9)
     assert wide.error / plain.error == pytest.approx(np.sqrt((1 / 20 + 1 / 9) / (1 / 20)))
+    assert interval(values, common=0.2).error ** 2 == pytest.approx(plain.error**2 + 0.2)
 
 
 def test_equal_twins_have_an_interval_of_nothing():
@@ -131,32 +134,61 @@ def test_verdicts(found, p, floor, said):
 
 def test_as_many_pairs_are_planned_as_the_interval_needs():
     values = np.random.default_rng(0).standard_normal(50)
-    detect = 0.8
-    found = pairs_needed(values, 0.05, detect, 100)
+    folds = np.array_split(np.arange(100), 10) * 10
+    designs = [Shared.of(folds[:k]) for k in range(2, 101)]
+    between, detect = 2.0, 0.4
+
+    def half(shared: Shared) -> float:
+        error = np.sqrt(values.var(ddof=1) / shared.pairs + between * shared.weight)
+        return float(stats.t.ppf(0.975, shared.pairs - 1) * error)
+
+    found = pairs_needed(values, between, designs, detect)
     assert found is not None
-
-    def half(pairs: int) -> float:
-        t = float(stats.t.ppf(0.975, pairs - 1))
-        return t * float(values.std(ddof=1)) * float(np.sqrt(1 / pairs + 0.05))
-
-    assert half(found) <= detect < half(found - 1)
-    assert pairs_needed(values, 0.5, detect, 100) is None
-    assert floor_of(values, 0.5) > detect
+    assert half(designs[found - 2]) <= detect
+    assert all(half(d) > detect for d in designs[: found - 2])
+    assert pairs_needed(values, 100.0, designs, detect) is None
+    assert pairs_needed(values, 0.0, designs, detect) is not None
+    assert floor_of(100.0, 100) == pytest.approx(1.96)
 
 
-def test_the_interval_holds_the_true_difference_of_overlapping_differences():
-    """Cross-validated differences share rows: Nadeau and Bengio's interval holds the truth, Student's does not."""
-    rng = np.random.default_rng(0)
-    truth, correlation, repetitions = 0.3, 0.1, 400
-    held = {0.0: 0, 1 / 9: 0}
-    for _ in range(repetitions):
-        common = rng.standard_normal() * np.sqrt(correlation)
-        values = truth + common + rng.standard_normal(20) * np.sqrt(1 - correlation)
-        for share in held:
-            found = interval(values, share)
-            held[share] += found.low <= truth <= found.high
-    assert held[1 / 9] / repetitions > 0.93
-    assert held[0.0] / repetitions < 0.85
+def test_gains_and_interactions_have_their_rows():
+    """What rows add is the difference of losses, by the rows' weights, so that its means are the pairs' gains."""
+    data = dataset()
+    weights = np.random.default_rng(5).uniform(0.5, 2, len(data)).astype(np.float32)
+    data = replace(data, weights=weights)
+    rows = design(np.arange(len(data)), 3, 0, {"stratify": data.target})
+    run = Experiment(
+        data, rows, BASE, [Factor("x", "", (Level("d", {"dropout": 0.6}),))], workers=1
+    )
+    run.run(range(3))
+    level = Cell.of(run.levels[0][1])
+    for what in ("loss", "wrong"):
+        found = run.measured((1, Cell()), (-1, level), what=what)
+        assert found.rows is not None
+        parts = np.split(found.rows, np.cumsum([len(p.test) for p in rows])[:-1])
+        np.testing.assert_allclose([p.mean() for p in parts], found.values, rtol=1e-5)
+    assert run.measured((1, Cell()), what="gap").rows is None
+    effect = run.found(0.01, 3).effects[0]
+    assert effect.gain == interval(run.measured((1, Cell()), (-1, level)).values)  # one repeat
+
+
+def test_repeats_do_not_make_rows():
+    """Pairs on the same rows again: the interval of a study keeps the rows' part of the variance."""
+    data = dataset(40)
+    rows = design(np.arange(40), 12, 0, {"stratify": data.target})
+    run = Experiment(
+        data, rows, BASE, [Factor("x", "", (Level("d", {"dropout": 0.6}),))], workers=1
+    )
+    run.run(range(12))
+    found = run.found(0.01, 12)
+    assert found.repeats == pytest.approx(3)  # four folds of ten rows
+    level = Cell.of(run.levels[0][1])
+    gain = run.measured((1, Cell()), (-1, level))
+    assert gain.rows is not None
+    places = np.concatenate([p.test for p in rows])
+    between = np.var([gain.rows[places == i].mean() for i in range(40)], ddof=1)
+    expected = gain.values.var(ddof=1) / 12 + between * (2 / 3) * (12 / 11) / 40
+    assert found.effects[0].gain.error ** 2 == pytest.approx(expected)
 
 
 # --- factors -------------------------------------------------------------------------------------
@@ -294,11 +326,11 @@ def test_a_net_that_is_worse_than_a_constant_counts_as_one():
     rows = np.arange(40)
     entropy = -(0.75 * np.log(0.75) + 0.25 * np.log(0.25))
     wrong = np.eye(2)[1 - target]
-    assert worth(data, rows, wrong, rows, "log_loss") == pytest.approx(entropy)
-    assert worth(data, rows, None, rows, "log_loss") == pytest.approx(entropy)
-    assert worth(data, rows, wrong, rows, "error") == 1.0
+    assert worths(data, rows, wrong, rows, "log_loss").mean() == pytest.approx(entropy)
+    assert worths(data, rows, None, rows, "log_loss").mean() == pytest.approx(entropy)
+    assert worths(data, rows, wrong, rows, "error").mean() == 1.0
     good = 0.1 + 0.8 * np.eye(2)[target]
-    assert worth(data, rows, good, rows, "log_loss") == pytest.approx(-np.log(0.9))
+    assert worths(data, rows, good, rows, "log_loss").mean() == pytest.approx(-np.log(0.9))
 
 
 def test_calibration_error_is_the_distance_of_confidence_from_accuracy():

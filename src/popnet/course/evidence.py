@@ -11,6 +11,7 @@ from popnet.course.base import Part, Verdict
 from popnet.report.words import fixed, number
 from popnet.twins.effects import Interval as Interval
 from popnet.twins.effects import interval as interval
+from popnet.twins.shared import Shared
 from popnet.types import Array
 
 FEWEST_KNOWN = 3
@@ -19,9 +20,10 @@ FEWEST_KNOWN = 3
 def crossed(values: Array, overlap: float = 0.0, level: float = 0.95) -> Interval:
     """Return the interval of a mean over repetitions and rows: of other nets on other rows.
 
-    Repetitions have training rows and seeds of their own, and all are judged on the same rows. So the mean varies with
-    both, and the variance of each is estimated by the means of the other; what is neither counts twice, so the interval
-    is a little too wide (Owen 2007, The pigeonhole bootstrap). Student's t has the repetitions' degrees of freedom.
+    Repetitions have training rows and seeds of their own, and all are judged on the same rows, so the mean varies with
+    both, and the variance of each is estimated by the means of the other (see `popnet.twins.shared`); what is neither
+    counts twice, so the interval is a little too wide (Owen 2007, The pigeonhole bootstrap). Student's t has the
+    repetitions' degrees of freedom.
 
     Args:
         values: ``(J, N)``, a number of each repetition and row, such as the difference of two losses.
@@ -30,16 +32,8 @@ def crossed(values: Array, overlap: float = 0.0, level: float = 0.95) -> Interva
     """
     values = np.asarray(values, float)
     repeats, rows = values.shape
-    mean = float(values.mean())
-    variance = values.mean(1).var(ddof=1) * (1 / repeats + overlap)
-    if rows > 1:
-        variance += values.mean(0).var(ddof=1) / rows
-    error = float(np.sqrt(variance))
-    if error == 0:
-        return Interval(mean, mean, mean, 0.0, float(mean == 0))
-    t = float(stats.t.ppf((1 + level) / 2, repeats - 1))
-    p = float(2 * stats.t.sf(abs(mean) / error, repeats - 1))
-    return Interval(mean, mean - t * error, mean + t * error, error, p)
+    shared = Shared.of([np.arange(rows)] * repeats)
+    return interval(values.mean(1), overlap, shared.common(values.ravel()), level)
 
 
 def of_known(values: Array, overlap: float = 0.0) -> Interval:

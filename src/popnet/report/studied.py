@@ -15,6 +15,10 @@ from popnet.twins.verdicts import LEVEL
 
 TONES: dict[str, Tone] = {"helps": "good", "harms": "bad"}
 
+INTERVALS = (
+    "Intervals are 95 %: Student's over the pairs, with the rows' part of the variance that repeats of the "
+    "cross-validation do not lessen, as they test the same rows (two crossed random effects, Searle et al. 1992)."
+)
 GAP_METHOD = (
     "Over-fitting is the error on test rows minus that on training rows; its change is negative where a technique "
     "over-fits less."
@@ -80,7 +84,7 @@ def record(found: Found) -> dict[str, Any]:
     return {
         "metric": found.metric, "detect": found.detect, "pairs": found.pairs, "asked": found.asked,
         "nets": found.nets, "rows_trained": {f"{s:g}": n for s, n in found.rows.items()},
-        "test_rows": found.test_rows, "base": found.base.model_dump(),
+        "test_rows": found.test_rows, "repeats": round(found.repeats, 3), "base": found.base.model_dump(),
         "base_error": {f"{s:g}": _interval(i) for s, i in found.base_error.items()},
         "effects": [_effect(e) for e in found.effects],
         "curves": [_effect(e) for e in found.curves],
@@ -140,9 +144,8 @@ def document(
         f"Twins have the same seed, initial weights, batches and rows, and differ in one factor. The base has "
         f"{unit.write(base_error.mean)}.",
         "Differences are measured on rows that neither training nor early stopping saw, a fold of a repeated "
-        "cross-validation for each pair. Intervals are 95 %, with the variance that shared training rows need (Nadeau "
-        "and Bengio 2003); a verdict also stands after correction for all comparisons (Holm 1979). Effects below "
-        f"{unit.write(found.detect)} are taken not to matter.",
+        f"cross-validation for each pair. {INTERVALS} A verdict also stands after correction for all comparisons (Holm "
+        f"1979). Effects below {unit.write(found.detect)} are taken not to matter.",
         *notes,
     )
     sections = [

@@ -129,6 +129,8 @@ class Space:
     def having(self, own: Sequence[Dimension]) -> Space:
         """Return the space with a user's own ranges in place of its, or beside them. A grid is of those alone.
 
+        There is no portfolio then: its recipes may lie outside of them.
+
         Raises:
             InputError: conditions depend on each other in a circle.
         """
@@ -138,9 +140,8 @@ class Space:
         others = tuple(d for d in self.dimensions if d.field not in names)
         shapes = tuple(s for s in self.shapes if not s.keys() & names) or ({},)
         return replace(
-            self, dimensions=(*others, *own), shapes=shapes, axes=_axes(own),
-            portfolio=_less(self.portfolio, names),
-        )  # fmt: skip
+            self, dimensions=(*others, *own), shapes=shapes, axes=_axes(own), portfolio=()
+        )
 
     def without(self, fixed: frozenset[str]) -> Space:
         """Return the space in which some fields keep the default recipe's values."""
@@ -151,7 +152,9 @@ class Space:
             axes=None
             if self.axes is None
             else {name: values for name, values in self.axes.items() if name not in fixed},
-            portfolio=_less(self.portfolio, fixed),
+            portfolio=tuple(
+                {f: v for f, v in changes.items() if f not in fixed} for changes in self.portfolio
+            ),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -192,13 +195,6 @@ def refuse_fixed(recipe: Recipe | None, own: Iterable[Dimension]) -> None:
     for dimension in own:
         if dimension.field in kept:
             raise InputError(f"'{dimension.field}' is fixed and has a range, too; leave one out.")
-
-
-def _less(
-    portfolio: Iterable[dict[str, Any]], fields: frozenset[str] | set[str]
-) -> tuple[dict[str, Any], ...]:
-    """Return a portfolio whose recipes leave some fields as the default recipe has them."""
-    return tuple({f: v for f, v in changes.items() if f not in fields} for changes in portfolio)
 
 
 def _axes(dimensions: Iterable[Dimension]) -> dict[str, list[Any]]:

@@ -8,8 +8,12 @@ import numpy as np
 
 from popnet.dataset import Dataset, Features
 from popnet.recipe import Recipe
+from popnet.tuning import portfolio
 from popnet.tuning.ranges import Choice, Linear, Log, OrZero
 from popnet.tuning.space import Dimension, Space
+
+FEW, FEWEST = 1500, 600
+"""Training rows of a fold below which the default recipe is a more careful one, and a narrower one."""
 
 
 def default_space(data: Dataset, rows: int, recipe: Recipe | None = None, shapes: int = 3) -> Space:
@@ -35,51 +39,70 @@ def table_space(numeric: int, rows: int, recipe: Recipe | None = None, shapes: i
         if numeric and frequencies >= 2
         else {}
     )
+    few = rows < FEW
     values: dict[str, Any] = {
-        "depth": 2,
-        "width": 64 if rows < 600 else 128,
+        **portfolio.BASE,
+        **(portfolio.FEW_ROWS if few else {}),
+        "width": 64 if rows < FEWEST else 128,
         "batch_size": _batch_size(rows),
-        "activation": "silu",
-        "norm": "batch",
-        "dropout": 0.25,
-        "learning_rate": 2e-3 * rate,
-        "weight_decay": 0.03,
-        "beta2": 0.99,
-        "ema": 0.99,
-        "schedule": "cosine",
         **embedding,
         **given,
     }
+    if not embedding:
+        values = {f: v for f, v in values.items() if f in given or not f.startswith("embedding")}
+    if "learning_rate" not in given:
+        values["learning_rate"] *= rate
     if values.get("optimizer") == "adam" and "weight_decay" not in given:
         del values["weight_decay"]
-    small = rows < 3000
-    structures = ({}, {"depth": 1}, {"depth": 3}) if small else ({}, {"width": 256}, {"depth": 3})
+    base = Recipe(**values)
+    structures = tuple(_possible(s, base) for s in portfolio.STRUCTURES)[:shapes]
     axes = {
         "dropout": (0.0, 0.25, 0.5),
-        "weight_decay": (0.003, 0.03, 0.3),
-        "activation": ("relu", "silu"),
-        "learning_rate": tuple(r * rate for r in (1e-3, 2e-3, 4e-3)),
+        "weight_decay": (0.03, 0.3),
+        "learning_rate": tuple(r * rate for r in (2e-3, 5e-3, 1e-2)),
+        **({"embedding_scale": (0.05, 1.0)} if embedding else {}),
     }
-    space = Space(Recipe(**values), _dimensions(rate), structures[:shapes], axes)
+    known = [_possible(changes, base) for changes in portfolio.PORTFOLIO]
+    tried = tuple(
+        {**changes, "learning_rate": changes.get("learning_rate", portfolio.BASE["learning_rate"]) * rate}
+        for changes in known
+        if any(_has(changes, structure, base) for structure in structures)
+    )  # fmt: skip
+    space = Space(base, _dimensions(rate), structures, axes, tried)
     return space.without(frozenset(given))
 
 
+def _possible(changes: dict[str, Any], base: Recipe) -> dict[str, Any]:
+    """Return changes without those of an embedding, if the default recipe has none."""
+    if base.numeric_embedding != "none":
+        return changes
+    return {f: v for f, v in changes.items() if "embedding" not in f}
+
+
+def _has(changes: dict[str, Any], structure: dict[str, Any], base: Recipe) -> bool:
+    """Say whether changes lead to a structure."""
+    fields = {f for s in portfolio.STRUCTURES for f in s}
+    return all(
+        changes.get(f, getattr(base, f)) == structure.get(f, getattr(base, f)) for f in fields
+    )
+
+
 def _dimensions(rate: float) -> tuple[Dimension, ...]:
-    activations = ("relu", "silu", "mish", "gelu", "elu", "leaky_relu")
+    activations = ("relu", "silu", "mish", "gelu", "elu", "prelu", "leaky_relu")
     return (
         Dimension("activation", Choice(activations), source="Hendrycks and Gimpel 2016; Misra 2019"),
         Dimension("leaky_slope", Log(0.01, 0.3), source="Maas et al. 2013"),
-        Dimension("norm", Choice(("none", "batch", "batch", "layer")), source="Ioffe and Szegedy 2015"),
-        Dimension("learning_rate", Log(5e-4 * rate, 8e-3 * rate), source="Bengio 2012; Holzmueller et al. 2024"),
-        Dimension("weight_decay", Log(1e-3, 1.0), source="Loshchilov and Hutter 2019"),
+        Dimension("norm", Choice(("none", "batch", "batch", "batch", "layer")), source="Ioffe and Szegedy 2015"),
+        Dimension("learning_rate", Log(8e-4 * rate, 1.6e-2 * rate), source="Bengio 2012; Holzmueller et al. 2024"),
+        Dimension("weight_decay", Log(0.01, 1.5), source="Loshchilov and Hutter 2019"),
         Dimension("dropout", OrZero(Linear(0.0, 0.5), 0.3), source="Srivastava et al. 2014; Gorishniy et al. 2021"),
         Dimension("beta2", Choice((0.95, 0.99, 0.999)), source="Holzmueller et al. 2024"),
         Dimension("ema", Choice((0.0, 0.99, 0.998)), source="Polyak and Juditsky 1992"),
-        Dimension("schedule", Choice(("cosine", "coslog", "warmup_cosine")), source="Loshchilov and Hutter 2017"),
+        Dimension("schedule", Choice(("coslog", "coslog", "cosine", "one_cycle")), source="Holzmueller et al. 2024"),
         Dimension("label_smoothing", Choice((0.0, 0.0, 0.05)), source="Szegedy et al. 2016"),
         Dimension("input_noise", OrZero(Log(0.003, 0.1), 0.7), source="Bishop 1995"),
         Dimension("mixup", Choice((0.0, 0.0, 0.0, 0.0, 0.2)), source="Zhang et al. 2018"),
-        Dimension("embedding_scale", Log(0.1, 10.0), source="Gorishniy et al. 2022"),
+        Dimension("embedding_scale", Log(0.03, 3.0), source="Gorishniy et al. 2022; Holzmueller et al. 2024"),
         Dimension("embedding_spread", Choice((0.5, 1.0)), source="measured; 0 is Gorishniy et al. 2022"),
     )  # fmt: skip
 

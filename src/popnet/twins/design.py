@@ -80,9 +80,3 @@ def nested(fold: splits.Fold, inner_seed: int, seed: int, order: Mapping[str, An
     """
     inner = splits.folds(fold.train, 1, inner_seed, **order)[0]
     return Pair(inner.train, inner.valid, fold.valid, seed)
-
-
-def overlap(pairs: list[Pair]) -> float:
-    """Return test rows over rows that were learned from, of `popnet.twins.effects.interval`."""
-    ratios = [len(p.test) / (len(p.train) + len(p.valid)) for p in pairs]
-    return float(np.mean(ratios))

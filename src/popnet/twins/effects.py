@@ -64,25 +64,28 @@ class Interval(NamedTuple):
     p: float
 
 
-def interval(values: Array, overlap: float = 0.0, level: float = 0.95) -> Interval:
+def interval(
+    values: Array, overlap: float = 0.0, common: float = 0.0, level: float = 0.95
+) -> Interval:
     """Return the t-interval of the mean of paired differences.
 
-    Differences of cross-validation share training rows, so they vary less than those of independent samples would. The
-    variance of their mean is taken as ``s^2 (1/J + overlap)`` with ``overlap = n_test / n_train`` (Nadeau and Bengio
-    2003, Inference for the generalization error); 0 for independent ones.
+    The variance of the mean is taken as ``s^2 (1/J + overlap) + common``. Without the last two it is Student's, of
+    independent differences; pairs that share rows vary less than their mean does.
 
     Args:
         values: ``(J,)``, at least two.
-        overlap: test rows over training rows of a difference.
+        overlap: what shared rows add as a share of ``s^2``, if no more is known of them: of test rows
+            `popnet.twins.shared.Shared.overlap`, of training rows `popnet.course.data.Material.overlap`.
+        common: what shared rows add by their own measurements, see `popnet.twins.shared.Shared.common`.
         level: of the interval.
     """
     values = np.asarray(values, float)
-    mean, spread = float(values.mean()), float(values.std(ddof=1))
-    error = spread * float(np.sqrt(1 / len(values) + overlap))
+    pairs, mean = len(values), float(values.mean())
+    error = float(np.sqrt(values.var(ddof=1) * (1 / pairs + overlap) + common))
     if error == 0:
         return Interval(mean, mean, mean, 0.0, float(mean == 0))
-    t = float(stats.t.ppf((1 + level) / 2, len(values) - 1))
-    p = float(2 * stats.t.sf(abs(mean) / error, len(values) - 1))
+    t = float(stats.t.ppf((1 + level) / 2, pairs - 1))
+    p = float(2 * stats.t.sf(abs(mean) / error, pairs - 1))
     return Interval(mean, mean - t * error, mean + t * error, error, p)
 
 

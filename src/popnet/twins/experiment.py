@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,11 +20,12 @@ from popnet.population.predict import Net, predict
 from popnet.population.program import Arrays
 from popnet.population.train import Trainer
 from popnet.recipe import Recipe
-from popnet.twins.design import Pair, overlap
-from popnet.twins.effects import holm, interval
+from popnet.twins.design import Pair
+from popnet.twins.effects import Interval, holm, interval
 from popnet.twins.factors import Factor, Level
-from popnet.twins.losses import calibration_error, worth
+from popnet.twins.losses import calibration_error, worths
 from popnet.twins.results import Effect, Found, Interaction
+from popnet.twins.shared import Shared
 from popnet.twins.verdicts import floor_of, pairs_needed, verdict
 from popnet.types import Array
 
@@ -41,6 +42,9 @@ TRAIN_ROWS = 2000
 
 MOST_INTERACTIONS = 40
 BASE = Level("base")
+
+Term = tuple[float, "Cell"]
+"""A cell and its weight in a sum."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,7 @@ class Outcome:
         calibration: expected calibration error on test rows; NaN of a regression.
         seconds: of training.
         diverged: whether no net was usable; a constant stands for it then, and for one whose log-loss is worse.
+        rows: of what is a mean over the test rows, ``loss`` and ``wrong``, what each row adds, ``(N,)``.
     """
 
     loss: float
@@ -81,6 +86,19 @@ class Outcome:
     calibration: float
     seconds: float
     diverged: bool
+    rows: Mapping[str, np.ndarray] = field(default_factory=dict, repr=False)
+
+
+class Measured(NamedTuple):
+    """A difference of cells.
+
+    Attributes:
+        values: ``(J,)``, of each whole pair.
+        rows: ``(T,)``, of each test row of each whole pair; None of what is no mean over rows.
+    """
+
+    values: np.ndarray
+    rows: np.ndarray | None
 
 
 class Experiment:
@@ -219,14 +237,19 @@ class Experiment:
         seconds: float,
     ) -> Outcome:  # fmt: skip
         """Return what a cell's nets are worth, by what they say of test rows and of training rows (None: diverged)."""
-        loss = worth(self.data, test, on_test, learned, self.metric)
-        gap = loss - worth(self.data, shown, on_train, learned, self.metric)
+        losses = worths(self.data, test, on_test, learned, self.metric)
+        gap = losses.mean() - worths(self.data, shown, on_train, learned, self.metric).mean()
         calibration = wrong = float("nan")
+        rows = {"loss": losses.astype(np.float32)}
         if self.data.task == "classification":
-            wrong = worth(self.data, test, on_test, learned, "error")
+            errors = worths(self.data, test, on_test, learned, "error")
+            wrong = float(errors.mean())
+            rows["wrong"] = rows["loss"] if self.metric == "error" else errors.astype(np.float32)
             if on_test is not None:
                 calibration = calibration_error(on_test, self.data.target[test])
-        return Outcome(loss, wrong, gap, calibration, seconds, on_test is None)
+        return Outcome(
+            float(losses.mean()), wrong, float(gap), calibration, seconds, on_test is None, rows
+        )
 
     def _outputs(self, result: Result, rows: Array) -> np.ndarray:
         """Return a net's probabilities of rows, or its values of a regression."""
@@ -238,13 +261,20 @@ class Experiment:
         """Return the pairs that are whole."""
         return sorted({k for k, _ in self.outcomes})
 
-    def gains(self, cell: Cell, base: Cell, what: str = "loss") -> np.ndarray:
-        """Return the base's value minus the cell's on each whole pair, ``(J,)``."""
-        values = [
-            getattr(self.outcomes[k, base], what) - getattr(self.outcomes[k, cell], what)
-            for k in self.done()
-        ]
-        return np.array(values, float)
+    def measured(self, *terms: Term, what: str = "loss") -> Measured:
+        """Return a measurement's weighted sum over cells: a level's gain, with 1 for the base and -1 for the level.
+
+        Args:
+            terms: weights and cells.
+            what: a number of `Outcome`.
+        """
+        pairs = [[self.outcomes[k, c] for _, c in terms] for k in self.done()]
+        weights = [w for w, _ in terms]
+        values = np.array([[getattr(o, what) for o in pair] for pair in pairs], float)
+        rows = None
+        if all(what in o.rows for pair in pairs for o in pair):
+            rows = np.concatenate([np.stack([o.rows[what] for o in p], 1) @ weights for p in pairs])
+        return Measured(values @ weights, rows)
 
     def detect(self, asked: float | None) -> float:
         """Return the smallest effect that matters: as asked, or by the base's error."""
@@ -255,15 +285,21 @@ class Experiment:
 
     def plan(self, detect: float) -> int:
         """Return the pairs that show an effect of that size for all levels, by the pilot's; at most `MOST_PAIRS`."""
-        share = overlap(self.design)
         most = min(MOST_PAIRS, len(self.design))
+        pilot = self.shared(self.done())
+        designs = [self.shared(range(k)) for k in range(2, most + 1)]
         needed = []
         for _, level in self.levels:
-            values = self.gains(Cell.of(level), Cell())
+            gain = self.measured(*_gain(Cell.of(level), Cell()))
+            assert gain.rows is not None
+            pairs = pairs_needed(gain.values, pilot.between(gain.rows), designs, detect)
             # A pilot of a few pairs has a spread of its own; beyond what any number can show, more would be waste.
-            pairs = pairs_needed(values, share, detect, most)
             needed.append(min(most, 20) if pairs is None else pairs)
         return max(PILOT, *needed) if needed else PILOT
+
+    def shared(self, pairs: Iterable[int]) -> Shared:
+        """Return which rows so many pairs of the design are compared on."""
+        return Shared.of([self.design[k].test for k in pairs])
 
     def found(self, detect: float, asked: int) -> Found:
         """Return the results of the pairs that are whole.
@@ -277,48 +313,69 @@ class Experiment:
                 f"the time was over before {FEWEST_PAIRS} pairs of twins were trained ({len(done)} were); give more "
                 "time, fewer factors, or fewer rows (--rows)."
             )
-        share = overlap([self.design[k] for k in done])
+        shared = self.shared(done)
+        rows = max(len(p.train) + len(p.valid) + len(p.test) for p in self.design)
+        first = self.design[done[0]]
         comparisons = [(f, x, s) for s in self.shares for f, x in self.levels]
-        gains = [self.gains(Cell.of(x, share=s), Cell(share=s)) for _, x, s in comparisons]
-        couples = []
-        for a, b in self.couples:
-            one, two, both = (self.gains(Cell.of(*x), Cell()) for x in ((a,), (b,), (a, b)))
-            couples.append((both - one - two, both))
-        intervals = [interval(g, share) for g in gains]
-        extras = [interval(e, share) for e, _ in couples]
-        corrected = holm(np.array([i.p for i in (*intervals, *extras)]))
+        gains = [
+            self.measured(*_gain(Cell.of(x, share=s), Cell(share=s))) for _, x, s in comparisons
+        ]
+        extras = [
+            self.measured((-1, Cell()), (1, Cell.of(a)), (1, Cell.of(b)), (-1, Cell.of(a, b)))
+            for a, b in self.couples
+        ]
+        intervals = [_interval(m, shared) for m in (*gains, *extras)]
+        corrected = holm(np.array([i.p for i in intervals]))
         effects = []
-        for (factor, level, s), values, found, p in zip(
-            comparisons, gains, intervals, corrected[: len(gains)], strict=True
+        for (factor, level, s), gain, found, p in zip(
+            comparisons, gains, intervals[: len(gains)], corrected[: len(gains)], strict=True
         ):
             cell, base = Cell.of(level, share=s), Cell(share=s)
             mine, bases = ([self.outcomes[k, c] for k in done] for c in (cell, base))
+            assert gain.rows is not None
+            floor = floor_of(shared.own(gain.rows), rows)
+            change = {
+                what: _interval(self.measured((1, cell), (-1, base), what=what), shared)
+                for what in ("wrong", "gap", "calibration")
+            }
             effects.append(
                 Effect(
                     factor.name, factor.base, level.label, s, found, float(p),
-                    verdict(found, float(p), detect, floor_of(values, share)),
+                    verdict(found, float(p), detect, floor),
                     float(np.mean([o.loss for o in mine])), float(np.mean([o.loss for o in bases])),
-                    interval(-self.gains(cell, base, "wrong"), share),
-                    interval(-self.gains(cell, base, "gap"), share),
-                    interval(-self.gains(cell, base, "calibration"), share),
+                    change["wrong"], change["gap"], change["calibration"],
                     float(np.median([o.seconds / max(b.seconds, 1e-9) for o, b in zip(mine, bases, strict=True)])),
-                    sum(o.diverged for o in mine), len(done), values,
+                    sum(o.diverged for o in mine), len(done), gain.values,
                 )
             )  # fmt: skip
         interactions = [
-            Interaction(a.label, b.label, extra, float(p), float(np.mean(both)))
-            for (a, b), extra, (_, both), p in zip(
-                self.couples, extras, couples, corrected[len(gains) :], strict=True
+            Interaction(
+                a.label, b.label, extra, float(p),
+                float(self.measured(*_gain(Cell.of(a, b), Cell())).values.mean()),
             )
-        ]
-        first = self.design[done[0]]
+            for (a, b), extra, p in zip(
+                self.couples, intervals[len(gains) :], corrected[len(gains) :], strict=True
+            )
+        ]  # fmt: skip
         return Found(
             self.base, self.metric, detect, len(done), asked,
             [e for e in effects if e.share == 1], [e for e in effects if e.share != 1], interactions,
-            {s: interval(np.array([self.outcomes[k, Cell(share=s)].loss for k in done]), share) for s in self.shares},
-            {s: len(first.subset(s)) for s in self.shares}, len(first.test), share,
+            {s: _interval(self.measured((1, Cell(share=s))), shared) for s in self.shares},
+            {s: len(first.subset(s)) for s in self.shares}, len(first.test), shared.repeats,
             sum(o.seconds for o in self.outcomes.values()), self.nets,
         )  # fmt: skip
+
+
+def _gain(cell: Cell, base: Cell) -> tuple[Term, Term]:
+    """Return a cell's gain, for `Experiment.measured`: the base's error minus the cell's."""
+    return (1, base), (-1, cell)
+
+
+def _interval(found: Measured, shared: Shared) -> Interval:
+    """Return the interval of a difference, by its rows if it has any."""
+    if found.rows is None:
+        return interval(found.values, overlap=shared.overlap)
+    return interval(found.values, common=shared.common(found.rows))
 
 
 def _every(plan: dict[Cell, list[Member]]) -> list[Member]:

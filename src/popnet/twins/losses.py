@@ -33,17 +33,13 @@ def losses_of(outputs: Array, target: Array, task: str, metric: str) -> np.ndarr
     return (outputs.argmax(-1) != target).astype(float)
 
 
-def mean_loss(data: Dataset, rows: Array, outputs: Array, metric: str) -> float:
-    """Return the mean of `losses_of` over rows ``(N,)``, by the data's weights."""
-    loss = losses_of(outputs, data.target[rows], data.task, metric)
-    return float(np.average(loss, weights=None if data.weights is None else data.weights[rows]))
+def worths(
+    data: Dataset, rows: Array, outputs: Array | None, learned: Array, metric: str
+) -> np.ndarray:
+    """Return what a net's outputs of each row are worth, ``(N,)``: its loss, that of a constant if there are none.
 
-
-def worth(data: Dataset, rows: Array, outputs: Array | None, learned: Array, metric: str) -> float:
-    """Return what a net's outputs are worth: their mean loss, that of a constant if there are none.
-
-    Where losses have no upper end a net counts as a constant if it is worse than one: a few nets that run wild would
-    drown all others.
+    Where losses have no upper end a net counts as a constant if its mean is worse than one's: a few nets that run wild
+    would drown all others. Losses are multiplied by the rows' weights, of mean 1, if the data has any.
 
     Args:
         data: all rows.
@@ -52,12 +48,19 @@ def worth(data: Dataset, rows: Array, outputs: Array | None, learned: Array, met
         learned: rows that the constant is taken from.
         metric: one of `METRICS`.
     """
-    constant = mean_loss(data, rows, constant_outputs(data, learned, len(rows)), metric)
+    target, weights = data.target[rows], 1.0
+    if data.weights is not None:
+        weights = data.weights[rows] / np.mean(data.weights[rows])
+
+    def each(said: Array) -> np.ndarray:
+        return losses_of(said, target, data.task, metric) * weights
+
+    constant = each(constant_outputs(data, learned, len(rows)))
     if outputs is None:
         return constant
-    own = mean_loss(data, rows, outputs, metric)
+    own = each(outputs)
     endless = metric == "log_loss" or data.task == "regression"
-    return min(own, constant) if endless else own
+    return constant if endless and own.mean() > constant.mean() else own
 
 
 def calibration_error(probabilities: Array, target: Array) -> float:

@@ -76,7 +76,7 @@ class Found:
         base_error: mean and interval of the base's error at each share.
         rows: training rows of a pair at each share.
         test_rows: of a pair.
-        overlap: of the intervals.
+        repeats: how often a row is tested, see `popnet.twins.shared.Shared`.
         seconds: of training, all nets.
         nets: trained.
     """
@@ -92,6 +92,6 @@ class Found:
     base_error: dict[float, Interval]
     rows: dict[float, int]
     test_rows: int
-    overlap: float
+    repeats: float
     seconds: float
     nets: int

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
 from scipy import stats
 
 from popnet.twins.effects import Interval
+from popnet.twins.shared import Shared
 from popnet.types import Array
 
 Said = Literal["helps", "harms", "no effect", "not decided", "not detectable"]
@@ -37,28 +39,30 @@ def verdict(found: Interval, corrected_p: float, detect: float, floor: float) ->
     return "not detectable" if floor > detect else "not decided"
 
 
-def floor_of(values: Array, overlap: float) -> float:
-    """Return the half width of a 95 % interval that is left with endless pairs: what shared rows leave.
+def floor_of(own: float, rows: int) -> float:
+    """Return the half width of a 95 % interval that is left with endless pairs: the rows are no more for that.
 
     Args:
-        values: ``(J,)``, paired differences.
-        overlap: of `popnet.twins.effects.interval`.
+        own: variance of what rows have of their own, of `popnet.twins.shared.Shared.own`.
+        rows: that can be tested.
     """
-    return 1.96 * float(np.std(values, ddof=1)) * float(np.sqrt(overlap))
+    return 1.96 * float(np.sqrt(own / rows))
 
 
-def pairs_needed(values: Array, overlap: float, detect: float, most: int) -> int | None:
-    """Return the pairs after which a 95 % interval's half width is ``detect``; None if it takes more than ``most``.
+def pairs_needed(
+    values: Array, between: float, designs: Sequence[Shared], detect: float
+) -> int | None:
+    """Return the pairs after which a 95 % interval's half width is ``detect``; None if no design has enough.
 
     Args:
         values: ``(J,)``, paired differences of a pilot.
-        overlap: of `popnet.twins.effects.interval`.
+        between: variance between rows, of `popnet.twins.shared.Shared.between`.
+        designs: what would be tested, the fewest pairs first.
         detect: half width asked for.
-        most: pairs at most.
     """
-    spread = float(np.std(values, ddof=1))
-    for pairs in range(2, most + 1):
-        t = float(stats.t.ppf(0.975, pairs - 1))
-        if t * spread * np.sqrt(1 / pairs + overlap) <= detect:
-            return pairs
+    variance = float(np.var(values, ddof=1))
+    for shared in designs:
+        t = float(stats.t.ppf(0.975, shared.pairs - 1))
+        if t * np.sqrt(variance / shared.pairs + between * shared.weight) <= detect:
+            return shared.pairs
     return None

@@ -1,0 +1,107 @@
+"""Rows that pairs are compared on, more than once if a cross-validation is repeated: testing a row again makes no row.
+
+A difference of pair ``j`` on row ``i`` is taken as ``mean + a_i + b_j + e_ij``: what the row has of its own, what the
+pair has of its own (its seeds and training rows), and the rest; the model of two crossed random effects (Searle et al.
+1992, Variance Components). Pairs that test the same rows have the same ``a_i``, which the spread of the pairs does not
+show, and more of them do not lessen it.
+
+Pairs of a cross-validation also share training rows, which makes them vary less than independent ones, by how much
+cannot be told from them (Bengio and Grandvalet 2004, No unbiased estimator of the variance of K-fold cross-validation).
+Nadeau and Bengio (2003) allow ``s^2 n_test/n_train`` for it, far more than twins of the same seeds need. Here all of
+the variance of the rows' means is taken as the rows' own, though some of it is the rest's: that has been enough for
+intervals to hold planted effects as often as they should (docs/benchmarks.md); the rows' own alone has not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from popnet.types import Array
+
+
+@dataclass(frozen=True)
+class Shared:
+    """Which rows pairs are compared on.
+
+    Attributes:
+        pairs: J, at least two.
+        place: ``(T,)``, the row number of each test, pair after pair.
+        counts: tests of each row number, 0 of rows that are not tested.
+    """
+
+    pairs: int
+    place: np.ndarray
+    counts: np.ndarray
+
+    @classmethod
+    def of(cls, rows: Sequence[Array]) -> Shared:
+        """Return what is to be known of the rows that each pair is compared on."""
+        place = np.concatenate([np.asarray(r, np.int64) for r in rows])
+        return cls(len(rows), place, np.bincount(place))
+
+    @property
+    def repeats(self) -> float:
+        """R, how often a test's row is tested: 1 for one cross-validation, J where all pairs are compared on the same
+        rows. Its mean is over tests, so that rows which are tested more often count as often."""
+        return float((self.counts.astype(float) ** 2).sum() / len(self.place))
+
+    @property
+    def rows(self) -> float:
+        """Distinct rows; fewer if some are tested more often than others (Kish 1965: the effective sample size)."""
+        return len(self.place) / self.repeats
+
+    @property
+    def weight(self) -> float:
+        """What a variance of 1 between rows adds to that of the pairs' mean, beyond ``s^2/J``.
+
+        The mean over tests varies by ``1/rows``. Of that the spread of the pairs shows ``s^2/J`` a part already: all if
+        ``R = 1``, nothing if all pairs have the same rows. What is left is ``(1 - 1/R) J/(J-1) / rows``.
+        """
+        return (1 - 1 / self.repeats) * self.pairs / (self.pairs - 1) / self.rows
+
+    @property
+    def overlap(self) -> float:
+        """The most that shared rows can add to the variance of the mean, as a share of ``s^2``: ``(R-1)/(J-R)``.
+
+        It is so much if the pairs differ by their rows alone, and serves what is no mean over rows. Of a repeated
+        cross-validation it is ``(1 - 1/R) n_test/n_train``, the correction of Nadeau and Bengio (2003) for what is
+        repeated.
+        """
+        more = self.repeats - 1
+        return more / (self.pairs - self.repeats) if more > 0 else 0.0
+
+    def between(self, values: Array) -> float:
+        """Return the variance between the means of rows, which is no less than that of what rows have of their own.
+
+        Args:
+            values: ``(T,)``, a difference of each test.
+        """
+        tested = self.counts > 0
+        means = np.bincount(self.place, np.asarray(values, float))[tested] / self.counts[tested]
+        return float(means.var(ddof=1)) if len(means) > 1 else 0.0
+
+    def own(self, values: Array) -> float:
+        """Return the variance of what rows have of their own: how much a row's differences agree when tested again.
+
+        It is the mean product of two tests of one row, about the mean of all. 0 if no row is tested twice, as nothing
+        is known of it then.
+
+        Args:
+            values: ``(T,)``, a difference of each test.
+        """
+        centred = np.asarray(values, float) - np.mean(values)
+        sums = np.bincount(self.place, centred)
+        products = (sums**2).sum() - (centred**2).sum()
+        couples = (self.counts * (self.counts - 1.0)).sum()
+        return max(0.0, float(products / couples)) if couples else 0.0
+
+    def common(self, values: Array) -> float:
+        """Return what rows that are tested again add to the variance of the mean, of `popnet.twins.effects.interval`.
+
+        Args:
+            values: ``(T,)``, a difference of each test.
+        """
+        return self.weight * self.between(values)
