@@ -235,7 +235,7 @@ def test_the_space_is_printed_and_read_again(run):
     assert (dropout["range"], dropout["source"]) == ("0:0.3", "yours")
     Path("space.toml").write_text(run("space", "--toml")[0])
     again = run("space", "--space", "space.toml", "--set", "ema=0,0.9")[0]
-    assert "log:0.0005:0.008" in again
+    assert "log:0.0008:0.016" in again
     assert "0,0.9 " in again
 
 

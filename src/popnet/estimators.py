@@ -48,7 +48,7 @@ class _Estimator(BaseEstimator):
         memory_limit: float | str | None = None,
         members: int | None = None,
         folds: int | None = None,
-        search: str = "random",
+        search: str | None = None,
         ensemble: str = "greedy",
         metric: str | None = None,
         recipe: Recipe | None = None,
@@ -220,8 +220,8 @@ class Classifier(ClassifierMixin, _Estimator):
         Nets to train. None: 40, or as many as the time limit allows.
     folds : int, default=None
         Cross-validation folds; 1 holds out a fifth. None: by the number of rows.
-    search : {"random", "sobol", "grid", "halving", "tpe"} or "optuna:SAMPLER", default="random"
-        How recipes are chosen.
+    search : {"random", "sobol", "grid", "halving", "tpe"} or "optuna:SAMPLER", default=None
+        How recipes are chosen. None: by a race, ``"halving"``; at random with ``members`` and for images.
     ensemble : {"greedy", "average", "vote"}, default="greedy"
         How members are combined.
     metric : str, default=None

@@ -43,6 +43,9 @@ LINEAR_MEMBER_ROWS = 20_000
 FEWEST_CANDIDATES = 10
 """Recipes that are kept, too, when memory is short."""
 
+LEAST_PATIENCE = 5
+"""Epochs without a better score, at least, after which a net ends whose patience nobody chose."""
+
 MARGIN = 0.1
 """Memory is short when less than this share of its limit is left."""
 
@@ -121,7 +124,6 @@ def fit(
     clock = budget.Clock(began, options.time_limit)
     memory = Memory(options.memory_limit)
     tell = on_progress or (lambda _: None)
-    threading.Thread(target=_import_early, name="imports").start()
     tell(Progress("reading", left=budget.finite(clock.left())))
     table = prepare(source, target, options, tell, clock)
     if options.memory_limit is not None:
@@ -153,7 +155,7 @@ def fit(
 
 
 def _import_early() -> None:
-    """Import what the end of a fit needs: it takes seconds, and a core is free while the first programs compile."""
+    """Import what the end of a fit needs: it takes seconds, in which no core need be idle while nets train."""
     for name in ("sklearn.linear_model", "scipy.stats", "optuna.importance"):
         importlib.import_module(name)
 
@@ -238,7 +240,14 @@ def _planned(recipe: Recipe, plan: Plan) -> Recipe:
 
 
 def _lasting(recipe: Recipe, epochs: int) -> Recipe:
-    """Return a recipe for so many epochs; patience that was never to end a training does not end a longer one."""
+    """Return a recipe for so many epochs; patience that was never to end a training does not end a longer one.
+
+    Patience that nobody chose is a quarter of the epochs at most, where the rate only falls: a net that over-fits
+    leaves its time to others.
+    """
+    if "patience" not in recipe.model_fields_set and recipe.schedule == "cosine":
+        patience = max(LEAST_PATIENCE, -(-epochs // 4))
+        return recipe.replace(epochs=epochs, patience=min(patience, recipe.patience))
     if epochs == recipe.epochs:
         return recipe
     endless = recipe.patience >= recipe.epochs
@@ -309,13 +318,15 @@ class _Job:
             plan = Plan.from_json(self.journal.plan(lambda: self._plan().to_json()))
             known = {recipe_id: m.recipe for (recipe_id, _), m in self.journal.members().items()}
         self.check = plan.check
+        threading.Thread(target=_import_early, name="imports").start()
         self.views = self.options.tta or (2 if plan.space.base.reflection else 1)
+        name = self.options.strategy(images=self.table.encoder.image is not None)
         strategy = strategies.make(
-            self.options.search, plan.space, self.options.seed, folds, plan.recipes,
+            name, plan.space, self.options.seed, folds, plan.recipes,
             last=lambda recipe: _planned(recipe, plan), storage=self.options.storage, known=known,
             trainings=plan.trainings,
         )  # fmt: skip
-        racing = self.options.search == "halving"
+        racing = name == "halving"
         total = None if plan.recipes is None or racing else plan.recipes * folds
         running = Running(strategy, self.trainer, lambda run: self._member(run, plan), self.journal)
         self.results, self.runs = running.results, running.runs

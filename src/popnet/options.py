@@ -26,7 +26,8 @@ class Options:
         members: nets to train, rounded up to whole recipes (each is trained on every fold); None for 40, or for as
             many as the time limit allows.
         folds: of the cross-validation; None chooses by the number of rows; 1 holds out a fifth.
-        search: ``random``, ``sobol``, ``grid``, ``halving``, ``tpe``, or ``optuna:`` and the name of a sampler.
+        search: ``random``, ``sobol``, ``grid``, ``halving``, ``tpe``, or ``optuna:`` and the name of a sampler; None
+            for a race (``halving``) of tables, and for ``random`` where members are counted and for images.
         storage: URL of an Optuna storage, in which the study of ``tpe`` and other samplers is kept; None for none.
         ranges: of fields that are searched otherwise than by default; see `popnet.tuning.own`. A grid is of them alone.
         ensemble: ``greedy``, ``average`` or ``vote``.
@@ -55,7 +56,7 @@ class Options:
     memory_limit: float | None = None
     members: int | None = None
     folds: int | None = None
-    search: str = "random"
+    search: str | None = None
     storage: str | None = None
     ranges: Sequence[Dimension] = ()
     ensemble: str = "greedy"
@@ -86,7 +87,8 @@ class Options:
             value = getattr(self, name)
             if value is not None and value < least:
                 raise InputError(f"{name} must be at least {least}; got {value}.")
-        check_search(self.search)
+        if self.search is not None:
+            check_search(self.search)
         check_engine(self.engine)
         refuse_fixed(self.recipe, self.ranges)
         if self.test_size is not None and not 0 <= self.test_size < 1:
@@ -98,6 +100,13 @@ class Options:
                 raise InputError(
                     f"{name} must be one of {', '.join(known)}; got {getattr(self, name)!r}."
                 )
+
+    def strategy(self, images: bool) -> str:
+        """Return the name of the search, given whether it is of images."""
+        if self.search is not None:
+            return self.search
+        # A race wants many recipes: images have time for few, and it trains other members than were counted.
+        return "random" if images or self.members is not None else "halving"
 
 
 DEFAULTS = Options()

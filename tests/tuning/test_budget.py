@@ -72,7 +72,7 @@ def test_rather_few_recipes_than_epochs_that_are_not_enough():
     assert budget.affordable(200, 24, 0.1, 2.0, 2, 5, None).epochs == 8  # not even one
 
 
-@pytest.mark.parametrize(("steps", "epochs"), [(10, 24), (60, 24), (100, 15), (400, 4), (9999, 3)])
+@pytest.mark.parametrize(("steps", "epochs"), [(10, 16), (60, 16), (100, 10), (250, 4), (9999, 3)])
 def test_enough_epochs_are_so_many_steps(steps, epochs):
     assert budget.enough_epochs(steps) == epochs
 

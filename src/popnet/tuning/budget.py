@@ -14,7 +14,7 @@ MOST_VALIDATION_ROWS = 50_000
 RECIPES_WANTED = 8
 """Recipes that a time limit should have room for; epochs are cut to make that room, down to `enough_epochs`."""
 
-ENOUGH_STEPS, FEWEST_EPOCHS, ENOUGH_EPOCHS = 1500, 3, 24
+ENOUGH_STEPS, FEWEST_EPOCHS, ENOUGH_EPOCHS = 1000, 3, 16
 """Steps after which most nets of tables are good, and the fewest and most epochs that are taken for as many (on letter
 nets of 4, 8, 16 and 32 epochs of 57 steps have a log-loss of .58, .35, .20 and .13: few nets that learned their
 task are worth more than many that did not)."""

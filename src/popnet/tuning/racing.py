@@ -51,7 +51,7 @@ def bracket(trainings: float | None, folds: int) -> tuple[int, int]:
     """
     if trainings is None:
         return BRACKET, FINALISTS
-    finalists = int(np.clip(trainings // folds, 1, FINALISTS))
+    finalists = int(np.clip(np.ceil(trainings // folds / 2), 1, FINALISTS))
     size = BRACKET
     while size > finalists and _cost(size, finalists, folds) > trainings:
         size -= 1

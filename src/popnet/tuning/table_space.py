@@ -98,7 +98,7 @@ def _dimensions(rate: float) -> tuple[Dimension, ...]:
         Dimension("dropout", OrZero(Linear(0.0, 0.5), 0.3), source="Srivastava et al. 2014; Gorishniy et al. 2021"),
         Dimension("beta2", Choice((0.95, 0.99, 0.999)), source="Holzmueller et al. 2024"),
         Dimension("ema", Choice((0.0, 0.99, 0.998)), source="Polyak and Juditsky 1992"),
-        Dimension("schedule", Choice(("coslog", "coslog", "cosine", "one_cycle")), source="Holzmueller et al. 2024"),
+        Dimension("schedule", Choice(("cosine", "cosine", "coslog", "one_cycle")), source="Loshchilov and Hutter 2017"),
         Dimension("label_smoothing", Choice((0.0, 0.0, 0.05)), source="Szegedy et al. 2016"),
         Dimension("input_noise", OrZero(Log(0.003, 0.1), 0.7), source="Bishop 1995"),
         Dimension("mixup", Choice((0.0, 0.0, 0.0, 0.0, 0.2)), source="Zhang et al. 2018"),
