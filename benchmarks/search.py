@@ -1,6 +1,7 @@
 """popnet's searches against those of its peers: the score on untouched rows against the time of the whole process.
 
-    python -m benchmarks.search [--tables phoneme,adult,bank,letter] [--trials 40] [--limits 10,30,90] [--seeds 1]
+    python -m benchmarks.search [--tables phoneme,adult,bank,letter] [--trials 40] [--limits 10,30,90]
+        [--seeds 1] [--peers optuna-torch]
     python -m benchmarks.search --grid [--repetitions 20]
 
 The peers, each used as its best user would: scikit-learn's ``RandomizedSearchCV`` and ``HalvingRandomSearchCV`` over
@@ -253,7 +254,13 @@ def popnet(
 
 
 def compare(
-    table: Table, trials: int, limits: list[float], seeds: int, folder: Path, strategies: list[str]
+    table: Table,
+    trials: int,
+    limits: list[float],
+    seeds: int,
+    folder: Path,
+    strategies: list[str],
+    peers: list[str],
 ) -> tuple[list[list[str]], list[list[str]]]:
     """Return lines of scores and times, and lines that say when popnet reached each peer's score."""
     train, test = load(table)
@@ -266,7 +273,7 @@ def compare(
         print(table.name, name, one, file=sys.stderr, flush=True)
 
     for seed in range(seeds):
-        for name in PEERS:
+        for name in peers:
             note(f"{name}, {trials} trials", peer(name, paths, table.target, trials, seed))
         for search in strategies:
             for limit in limits:
@@ -389,6 +396,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tables", default="phoneme,adult,bank,letter")
     parser.add_argument("--strategies", default=",".join(STRATEGIES))
+    parser.add_argument("--peers", default=",".join(PEERS))
     parser.add_argument("--trials", type=int, default=40, help="of each peer")
     parser.add_argument("--limits", default="10,30,90", help="popnet's time limits, in seconds")
     parser.add_argument("--seeds", type=int, default=1)
@@ -414,8 +422,9 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as home:
             for table in wanted:
                 more = compare(
-                    table, args.trials, limits, args.seeds, Path(home), args.strategies.split(",")
-                )
+                    table, args.trials, limits, args.seeds, Path(home), args.strategies.split(","),
+                    args.peers.split(","),
+                )  # fmt: skip
                 lines += more[0]
                 races += more[1]
         texts = [
