@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from popnet.tuning import budget
+from popnet.tuning.racing import bracket
 
 
 @pytest.mark.parametrize(
@@ -69,7 +70,9 @@ def test_epochs_fill_the_time_of_all_workers():
 def test_rather_few_recipes_than_epochs_that_are_not_enough():
     """2 workers x 20 s at 0.1 s an epoch: 400 epochs, 80 for each of 5 folds; 3 recipes of 24 fit in, not 8."""
     assert budget.affordable(200, 24, 0.1, 20.0, 2, 5, None) == (26, 400 / 26)
-    assert budget.affordable(200, 24, 0.1, 2.0, 2, 5, None).epochs == 8  # not even one
+    # Not even one: its five members have eight epochs each, and a race starts with it alone.
+    assert budget.affordable(200, 24, 0.1, 2.0, 2, 5, None) == (8, 5)
+    assert bracket(5, 5) == (1, 1)
 
 
 @pytest.mark.parametrize(("steps", "epochs"), [(10, 16), (60, 16), (100, 10), (250, 4), (9999, 3)])
@@ -93,6 +96,7 @@ def test_planned_members_fit_the_time(wanted, enough, epoch, seconds, workers, f
     assert trainings * epochs * epoch / workers <= seconds * (1 + 1e-9)
     # A whole recipe, unless there is no time for two epochs of each of its members.
     assert epochs == 2 or trainings >= folds * (1 - 1e-9)
+    assert epochs >= min(enough, wanted) or trainings <= folds
     most = folds * min(budget.RECIPES_WANTED, max(1, (members or 10**9) // folds))
     assert epochs in (2, wanted) or trainings <= 1.5 * most
 

@@ -136,7 +136,9 @@ def affordable(
     asked = max(1, (members or 10**9) // folds)
     recipes = int(np.clip(epochs // (folds * enough), 1, min(RECIPES_WANTED, asked)))
     each = int(np.clip(epochs / (folds * recipes), 2, wanted))
-    return Affordable(each, epochs / each)
+    # Where there is not even enough for one recipe, nothing is spent on a race.
+    most = folds if each < min(enough, wanted) else np.inf
+    return Affordable(each, min(epochs / each, most))
 
 
 def paced_epochs(
