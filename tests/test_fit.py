@@ -254,6 +254,29 @@ def test_a_stop_before_the_first_result_leaves_the_linear_model():
     assert found.model.predict_frame(PEOPLE).height == 120
 
 
+def test_nets_of_some_folds_are_taken_rather_than_the_linear_model_of_all():
+    stop = threading.Event()
+
+    def watch(p: Progress) -> None:
+        if p.stage == "training" and p.done:
+            stop.set()
+
+    found = fit(PEOPLE, "bought", replace(OPTIONS, ensemble="greedy"), on_progress=watch, stop=stop)
+    assert {r.member.fold for r in found.results if r.status != "interrupted"} == {0}
+    assert [net.recipe.depth for net in found.model.nets] == [1]
+    assert found.model.method == "average"
+
+
+def test_a_linear_model_that_takes_long_is_left_out(monkeypatch):
+    monkeypatch.setattr("popnet.fit.LINEAR_SHARE", 0.0)
+    limited = replace(OPTIONS, time_limit=1000.0, members=2)
+    slow = fit(PEOPLE, "bought", limited)
+    monkeypatch.setattr("popnet.fit.LINEAR_SHARE", 1.0)
+    quick = fit(PEOPLE, "bought", limited)
+    depths = [{net.recipe.depth for net in f.model.nets} for f in (slow, quick)]
+    assert depths == [{1}, {0, 1}]
+
+
 def test_a_limit_shorter_than_the_compilation_leaves_the_linear_model(monkeypatch):
     release = threading.Event()
     monkeypatch.setattr(Program, "compile", lambda *_: release.wait(60))

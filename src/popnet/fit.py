@@ -40,6 +40,9 @@ from popnet.types import Array
 LINEAR_MEMBER_ROWS = 20_000
 """Up to so many training rows the linear model is also trained on each fold and may join the ensemble."""
 
+LINEAR_SHARE = 0.04
+"""Of a time limit that the linear model may take; it is no candidate if not all folds are through then."""
+
 FEWEST_CANDIDATES = 10
 """Recipes that are kept, too, when memory is short."""
 
@@ -305,8 +308,13 @@ class _Job:
             or (limit is not None and limit < 20)
         ):
             return
+        began = self.clock.elapsed()
         for k, fold in enumerate(self.table.folds):
             self._add(-1, k, -1, baselines.linear(self.table.data, fold.train, self.options.seed))
+            slow = limit is not None and self.clock.elapsed() - began > LINEAR_SHARE * limit
+            if slow and k + 1 < len(self.table.folds):  # many classes: it is left to the nets
+                del self.candidates[-1]
+                return
 
     def train(self) -> None:
         """Train members until they or the time are over, predicting each one's held-out rows as it ends."""
@@ -453,6 +461,11 @@ class _Job:
         """Choose the ensemble, score it on the test part, and gather the facts."""
         warnings: list[str] = []
         complete = [c for c in self.candidates.values() if self._complete(c)]
+        trained = any(c.recipe_id >= 0 for c in self.candidates.values())
+        if trained and all(c.recipe_id < 0 for c in complete):
+            # Nets of some folds are worth more than the linear model of all.
+            self.candidates.pop(-1, None)
+            complete = []
         nets, weights, method, gain, member_weight = self._ensemble(complete, warnings)
         model = Model(
             self.table.schema, self.table.encoder, nets, weights, method, self.metric.name,
