@@ -3,11 +3,11 @@
     python -m benchmarks.portfolio measure [--tables a,b,c] [--rows 5000] [--folder .portfolio]
     python -m benchmarks.portfolio choose [--confirm d,e,f] [--count 8] [--folder .portfolio]
 
-``measure`` trains the same candidates on two folds of each table's training part (the rows that a fit would hold
-out for its test are not looked at) and keeps curves, times and predictions of held-out rows, a file a table; what is
-there is not measured again. ``choose`` adds recipes one by one: each time the one with which greedy ensembles are best,
-on average over the tables. Weights of an ensemble are chosen on one half of the held-out rows and judged on the other.
-What is averaged over tables is the logarithm of the loss (log-loss or RMSE).
+``measure`` trains the same candidates on two folds of each table's training part (the other benchmarks' test rows are
+not looked at) and keeps times and predictions of held-out rows, a file a table; what is there is not measured again.
+``choose`` adds recipes one by one: each time the one with which greedy ensembles are best, on average over the tables.
+Weights of an ensemble are chosen on one half of the held-out rows and judged on the other. What is averaged over tables
+is the logarithm of the loss (log-loss or RMSE).
 """
 
 from __future__ import annotations
@@ -20,29 +20,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from benchmarks.table import markdown
-from benchmarks.tables import Table, folder, load
+from benchmarks.tables import KNOWN, Table, known, load
 
-TABLES = {
-    t.name: t
-    for t in (
-        Table("phoneme", "class", True), Table("churn", "Exited", True), Table("adult", "income", True),
-        Table("bank", "target", True), Table("letter", "target", True), Table("credit_g", "class", True),
-        Table("otto", "target", True), Table("jasmine", "class", True), Table("segmentation", "target", True),
-        Table("california", "median_house_value", False), Table("cpu_act", "target", False),
-        Table("wine_quality", "quality", False), Table("abalone", "rings", False),
-        Table("diamonds", "price", False), Table("default_credit", "default", True),
-        Table("sylvine", "class", True), Table("australian", "target", True), Table("car", "target", True),
-        Table("ames_housing", "SalePrice", False), Table("mfeat_factors", "target", True),
-        Table("shuttle", "target", True), Table("connect_4", "target", True),
-        Table("bike_sharing", "count", False), Table("titanic", "survived", True),
-    )
-}  # fmt: skip
-"""Tables with their targets."""
-
-EPOCHS = 24
+EPOCHS, FOLDS = 24, 2
 
 FORMER = {
     "depth": 2, "activation": "silu", "norm": "batch", "dropout": 0.25, "learning_rate": 2e-3, "weight_decay": 0.03,
@@ -98,7 +80,7 @@ CANDIDATES: tuple[dict[str, Any], ...] = (
 fields of the space, and 8, 16 or 32 epochs) on eight of the tables."""
 
 
-def measure(table: Table, most_rows: int, home: Path, folds: int = 2) -> None:
+def measure(table: Table, most_rows: int, home: Path) -> None:
     """Train the recipes on a table and write what came out."""
     from popnet import ensemble
     from popnet.fit import prepare
@@ -110,41 +92,37 @@ def measure(table: Table, most_rows: int, home: Path, folds: int = 2) -> None:
     from popnet.tuning.table_space import default_space
 
     began = time.perf_counter()
-    frame = load(table)[0] if (folder() / table.name / "test.csv.gz").exists() else pd.read_csv(
-        folder() / table.name / "data.csv.gz"
-    )  # fmt: skip
+    frame, _ = load(table)
     if len(frame) > most_rows:
         frame = frame.sample(most_rows, random_state=0)
     ready = prepare(frame, table.target, Options(members=5))
-    used = ready.folds[:folds]
+    used = ready.folds[:FOLDS]
     base = default_space(ready.data, len(used[0].train)).base
     drawn = []
     for candidate in CANDIDATES:
         changes = {**FORMER, **candidate}
-        if base.numeric_embedding == "none":
-            changes = {k: v for k, v in changes.items() if not k.startswith("embedding")}
         if ready.data.task == "regression":
             changes.pop("label_smoothing", None)
         drawn.append(base.replace(**changes, epochs=EPOCHS, patience=EPOCHS))
     members = [Member(r, i, f) for i, r in enumerate(drawn) for f in range(len(used))]
     trainer = Trainer(Arrays(ready.data, ready.data, used))
     results = dict(trainer.run(enumerate(members)))
-    predictions, curves = [], []
+    predictions = []
     for k, member in enumerate(members):
         r = results[k]
         net = Net(member.recipe, r.shape, r.parameters, r.running)
         found = predict([net], ready.data.features, used[member.fold].valid)[0]
         found = found if ready.data.task == "regression" else ensemble.softmax(found)
         predictions.append(np.nan_to_num(found).astype(np.float32))
-        curves.append({"seconds": r.seconds, "epochs": r.epochs, "best": r.best_epoch})
     arrays = {
         f"p{f}": np.stack([p for p, m in zip(predictions, members, strict=True) if m.fold == f])
         for f in range(len(used))
     }
     truth = {f"y{f}": ready.data.target[fold.valid] for f, fold in enumerate(used)}
-    recipes = [r.model_dump(mode="json") for r in drawn]
-    facts = {"recipes": recipes, "members": curves, "rows": len(used[0].train)}
-    np.savez(home / f"{table.name}.npz", **arrays, **truth, facts=json.dumps(facts))
+    seconds = np.array([results[k].seconds for k in range(len(members))]).reshape(-1, FOLDS).sum(1)
+    np.savez(
+        home / f"{table.name}.npz", **arrays, **truth, seconds=seconds, rows=len(used[0].train)
+    )
     print(f"{table.name}: {time.perf_counter() - began:.0f} s", file=sys.stderr, flush=True)
 
 
@@ -153,14 +131,9 @@ class Measured:
 
     def __init__(self, path: Path) -> None:
         stored = np.load(path)
-        facts = json.loads(str(stored["facts"]))
-        self.name, self.recipes, self.rows = path.stem, facts["recipes"], facts["rows"]
-        self.folds = [(stored[f"p{f}"], stored[f"y{f}"]) for f in range(2)]
-        members = facts["members"]
-        self.seconds = np.array([
-            members[2 * i]["seconds"] + members[2 * i + 1]["seconds"] for i in range(len(self.recipes))
-        ])  # fmt: skip
-        self.alone = np.array([self.loss([i]) for i in range(len(self.recipes))])
+        self.name, self.rows, self.seconds = path.stem, int(stored["rows"]), stored["seconds"]
+        self.folds = [(stored[f"p{f}"], stored[f"y{f}"]) for f in range(FOLDS)]
+        self.alone = np.array([self.loss([i]) for i in range(len(self.seconds))])
         self.default, self.best = self.alone[0], self.alone.min()
 
     def loss(self, chosen: list[int]) -> float:
@@ -168,7 +141,7 @@ class Measured:
         from popnet import ensemble
         from popnet.metrics import METRICS
 
-        total, count = 0.0, 0
+        losses = []
         for predictions, true in self.folds:
             metric = METRICS["rmse" if true.ndim == 2 else "log_loss"]
             for half in (0, 1):
@@ -178,9 +151,8 @@ class Measured:
                 if len(chosen) > 1:
                     weights = ensemble.greedy(some[:, seen], true[seen], metric, steps=25).weights
                 mixed = ensemble.combine(some[:, other], weights)
-                loss = metric.loss(true[other], mixed)
-                total, count = total + loss, count + 1
-        return total / count
+                losses.append(metric.loss(true[other], mixed))
+        return float(np.mean(losses))
 
 
 def choose(tables: list[Measured], count: int) -> list[int]:
@@ -189,7 +161,7 @@ def choose(tables: list[Measured], count: int) -> list[int]:
     while len(chosen) < count:
         gains = {
             i: np.mean([np.log(t.loss([*chosen, i]) / t.default) for t in tables])
-            for i in range(len(tables[0].recipes)) if i not in chosen
+            for i in range(len(CANDIDATES)) if i not in chosen
         }  # fmt: skip
         pick = min(gains, key=lambda i: (gains[i], i))
         chosen.append(pick)
@@ -202,7 +174,7 @@ def main() -> None:
     """Measure or choose."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("part", choices=("measure", "choose"))
-    parser.add_argument("--tables", default=",".join(TABLES))
+    parser.add_argument("--tables", default=",".join(KNOWN))
     parser.add_argument("--rows", type=int, default=5000, help="of a table, at most")
     parser.add_argument("--confirm", default="", help="tables that nothing is chosen on")
     parser.add_argument("--count", type=int, default=8, help="recipes to choose")
@@ -210,9 +182,9 @@ def main() -> None:
     args = parser.parse_args()
     args.folder.mkdir(exist_ok=True)
     if args.part == "measure":
-        for name in args.tables.split(","):
-            if not (args.folder / f"{name}.npz").exists():
-                measure(TABLES[name], args.rows, args.folder)
+        for table in known(args.tables):
+            if not (args.folder / f"{table.name}.npz").exists():
+                measure(table, args.rows, args.folder)
         return
     confirm = args.confirm.split(",") if args.confirm else []
     every = [Measured(p) for p in sorted(args.folder.glob("*.npz"))]

@@ -50,6 +50,20 @@ KNOWN = {
         Table("churn", "Exited", True),
         Table("abalone", "rings", False),
         Table("wine_quality", "quality", False),
+        Table("credit_g", "class", True),
+        Table("otto", "target", True),
+        Table("jasmine", "class", True),
+        Table("segmentation", "target", True),
+        Table("default_credit", "default", True),
+        Table("sylvine", "class", True),
+        Table("australian", "target", True),
+        Table("car", "target", True),
+        Table("ames_housing", "SalePrice", False),
+        Table("mfeat_factors", "target", True),
+        Table("shuttle", "target", True),
+        Table("connect_4", "target", True),
+        Table("bike_sharing", "count", False),
+        Table("titanic", "survived", True),
     )
 }
 """Tables that benchmarks know, by name."""

@@ -104,7 +104,7 @@ def plan_table(
     if not trainer.memory.room_for(SHAPES_BYTES):
         shapes = 1
     space = default_space(prepared.data, rows, options.recipe, shapes).having(options.ranges)
-    Shape.of(space.base, prepared.data)  # refuses a recipe that is not for tables
+    shape = Shape.of(space.base, prepared.data)  # refuses a recipe that is not for tables
     grid = _Grid.of(space, options, folds)
     if members is None and limit is None and grid is None:
         members = budget.DEFAULT_MEMBERS
@@ -115,9 +115,9 @@ def plan_table(
     timed = grid is not None or limit is not None
     seconds = _epoch_seconds(space, options, trainer) if timed else None
     if seconds is not None and limit is not None:
-        steps = trainer.arrays.steps(0, Shape.of(space.base, prepared.data))
+        enough = budget.enough_epochs(trainer.arrays.steps(0, shape))
         epochs, trainings = budget.affordable(
-            epochs, budget.enough_epochs(steps), seconds, trainer.remaining(), trainer.workers,
+            epochs, enough, seconds, trainer.remaining(), trainer.workers,
             folds, members,
         )  # fmt: skip
     if grid is not None:

@@ -42,18 +42,15 @@ above .99, tanh's beyond .98 (as in Glorot and Bengio 2010, who look at the 98th
 MOST_NOISE = 1000.0
 TINY = 1e-12
 
-LAYER = (
-    "mean", "spread", "drift", "saturated", "dead", "signal", "gradient", "weight", "update", "batch_mean",
-    "batch_spread",
-)  # fmt: skip
+LAYER_VALUES = ("saturated", "dead", "signal", "batch_mean", "batch_spread")
+WEIGHT_VALUES = ("gradient", "weight", "update")
+"""What a probe finds of each hidden layer, and of the weights of every layer."""
+
+LAYER = ("mean", "spread", "drift", *LAYER_VALUES, *WEIGHT_VALUES)
 """What is known of each layer, see `popnet.population.members.Probes`."""
 
 NET = ("loss", "error", "gradient", "noise")
 """What is known of the whole net."""
-
-
-LAYER_VALUES = ("saturated", "dead", "signal", "batch_mean", "batch_spread")
-WEIGHT_VALUES = ("gradient", "weight", "update")
 
 
 class Probed(NamedTuple):

@@ -38,8 +38,7 @@ LEVEL = 0.05
 
 def starts(trainings: float, folds: int) -> int:
     """Return how many recipes can start in a race that costs as much as so many whole trainings."""
-    halvings = RUNGS[0] + (RUNGS[1] - RUNGS[0]) / ETA + (1 - RUNGS[1]) / ETA**2
-    return math.ceil(trainings / (halvings + (folds - 1) / ETA**2))
+    return math.ceil(BRACKET * trainings / _cost(BRACKET, FINALISTS, folds))
 
 
 def bracket(trainings: float | None, folds: int) -> tuple[int, int]:
@@ -63,8 +62,13 @@ def _cost(size: int, finalists: int, folds: int) -> float:
     cost, passed = 0.0, 0.0
     for share in RUNGS:
         cost += size * (share - passed)
-        size, passed = max(min(finalists, size), math.ceil(size / ETA)), share
+        size, passed = _through(size, finalists), share
     return cost + size * (folds - passed)
+
+
+def _through(size: int, finalists: int) -> int:
+    """Return how many of so many recipes get through a rung: the better half, not fewer than the finalists."""
+    return max(min(finalists, size), math.ceil(size / ETA))
 
 
 class Halving:
@@ -116,7 +120,7 @@ class Halving:
 
     def _halved(self, alive: dict[int, Recipe]) -> dict[int, Recipe]:
         """Return the better half by the first fold, not fewer than the finalists."""
-        keep = max(min(self._finalists, len(alive)), math.ceil(len(alive) / ETA))
+        keep = _through(len(alive), self._finalists)
         order = sorted(alive, key=lambda i: (self._scores.get((i, 0), math.inf), i))
         return self._go_on(alive, set(order[:keep]))
 

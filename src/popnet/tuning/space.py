@@ -96,6 +96,19 @@ class Space:
         """Return the recipes that are tried first: the default one and the portfolio, each once."""
         return list(dict.fromkeys([self.base, *map(self.recipe, self.portfolio)]))
 
+    def shape_of(self, recipe: Recipe) -> int | None:
+        """Return the place in `shapes` of a recipe's structure; None if it is none of them."""
+        searched = {d.field for d in self.dimensions}
+        for place, shape in enumerate(self.shapes):
+            same = (
+                getattr(recipe, f) == shape.get(f, getattr(self.base, f))
+                for f in Recipe.structure_fields
+                if f not in searched
+            )
+            if all(same):
+                return place
+        return None
+
     def grid_axes(self) -> Mapping[str, Sequence[Any]]:
         """Return the values that a grid has of each field."""
         return _axes(self.dimensions) if self.axes is None else self.axes

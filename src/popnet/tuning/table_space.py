@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -39,52 +40,35 @@ def table_space(numeric: int, rows: int, recipe: Recipe | None = None, shapes: i
         if numeric and frequencies >= 2
         else {}
     )
-    few = rows < FEW
     values: dict[str, Any] = {
         **portfolio.BASE,
-        **(portfolio.FEW_ROWS if few else {}),
+        **(portfolio.FEW_ROWS if rows < FEW else {}),
         "width": 64 if rows < FEWEST else 128,
         "batch_size": _batch_size(rows),
         **embedding,
         **given,
     }
-    if not embedding:
-        values = {f: v for f, v in values.items() if f in given or not f.startswith("embedding")}
     if "learning_rate" not in given:
         values["learning_rate"] *= rate
     if values.get("optimizer") == "adam" and "weight_decay" not in given:
         del values["weight_decay"]
-    base = Recipe(**values)
-    structures = tuple(_possible(s, base) for s in portfolio.STRUCTURES)[:shapes]
     axes = {
         "dropout": (0.0, 0.25, 0.5),
         "weight_decay": (0.03, 0.3),
         "learning_rate": tuple(r * rate for r in (2e-3, 5e-3, 1e-2)),
         **({"embedding_scale": (0.05, 1.0)} if embedding else {}),
     }
-    known = [_possible(changes, base) for changes in portfolio.PORTFOLIO]
+    base = Recipe(**values)
+    # Where there is no embedding to leave out, that is no change of structure.
+    left = frozenset({"numeric_embedding"}) if base.numeric_embedding == "none" else frozenset()
+    structures = [{f: v for f, v in s.items() if f not in left} for s in portfolio.STRUCTURES]
+    space = Space(base, _dimensions(rate), tuple(structures[:shapes]), axes)
     tried = tuple(
         {**changes, "learning_rate": changes.get("learning_rate", portfolio.BASE["learning_rate"]) * rate}
-        for changes in known
-        if any(_has(changes, structure, base) for structure in structures)
+        for changes in portfolio.PORTFOLIO
+        if space.shape_of(space.recipe(changes)) is not None
     )  # fmt: skip
-    space = Space(base, _dimensions(rate), structures, axes, tried)
-    return space.without(frozenset(given))
-
-
-def _possible(changes: dict[str, Any], base: Recipe) -> dict[str, Any]:
-    """Return changes without those of an embedding, if the default recipe has none."""
-    if base.numeric_embedding != "none":
-        return changes
-    return {f: v for f, v in changes.items() if "embedding" not in f}
-
-
-def _has(changes: dict[str, Any], structure: dict[str, Any], base: Recipe) -> bool:
-    """Say whether changes lead to a structure."""
-    fields = {f for s in portfolio.STRUCTURES for f in s}
-    return all(
-        changes.get(f, getattr(base, f)) == structure.get(f, getattr(base, f)) for f in fields
-    )
+    return replace(space, portfolio=tried).without(frozenset(given))
 
 
 def _dimensions(rate: float) -> tuple[Dimension, ...]:

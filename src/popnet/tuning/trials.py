@@ -154,12 +154,10 @@ def parameters(space: Space, recipe: Recipe) -> dict[str, Any] | None:
     found: dict[str, Any] = {}
     values = recipe.model_dump()
     if len(space.shapes) > 1:
-        base = space.base.model_dump()
-        varied = {f for shape in space.shapes for f in shape}
-        same = [all(values[f] == s.get(f, base[f]) for f in varied) for s in space.shapes]
-        if True not in same:
+        place = space.shape_of(recipe)
+        if place is None:
             return None
-        found[STRUCTURE] = _structures(space)[same.index(True)]
+        found[STRUCTURE] = _structures(space)[place]
     for dimension in space.dimensions:
         if not dimension.holds(values):
             continue
