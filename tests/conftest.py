@@ -28,11 +28,13 @@ def features() -> Features:
     """Columns of every kind: 4 numbers, 2 flags, one code that is one-hot and one with learned vectors."""
     rng = np.random.default_rng(1)
     codes = [rng.integers(0, n, ROWS) for n in (3, 30)]
+    numeric = rng.standard_normal((ROWS, 4)).astype(np.float32)
     return Features(
-        rng.standard_normal((ROWS, 4)).astype(np.float32),
+        numeric,
         (rng.random((ROWS, 2)) < 0.4).astype(np.uint8),
         np.stack(codes, axis=1).astype(np.int32),
         (3, 30),
+        np.quantile(numeric, np.linspace(0, 1, 13), axis=0).T.astype(np.float32),
     )
 
 

@@ -39,6 +39,7 @@ def test_shape_says_what_arrays_are_large_as(data):
         activation=None,
         after=False,
         frequencies=5,
+        bounds=(),
         n_numeric=3,
         n_flags=2,
         levels=(4, 60),
@@ -129,3 +130,9 @@ def test_numbers_have_the_types_of_a_program():
     assert numbers.epochs.dtype == np.int32
     assert numbers.nesterov.dtype == bool
     assert 0 <= numbers.activation < len(ACTIVATIONS)
+
+
+def test_piecewise_embedding_needs_quantiles():
+    data = Dataset.from_arrays(np.zeros((4, 2)), np.array([0, 1, 0, 1]), "classification")
+    with pytest.raises(RecipeError, match="needs the quantiles of the columns"):
+        Shape.of(Recipe(numeric_embedding="piecewise"), data)

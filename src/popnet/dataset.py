@@ -24,12 +24,16 @@ class Features:
         codes: ``(N, C)`` int32, levels of categorical columns, each in ``[0, levels[c])``; code 0 is
             "other": a level that is rare, or that training did not see.
         levels: number of levels of each coded column.
+        knots: ``(F, K)`` float32, ascending values of each continuous column in the training rows, quantiles for
+            example, between which piecewise-linear embeddings have their bins; a row of equal numbers for a column
+            that is not embedded. None: nothing is known.
     """
 
     numeric: Array
     flags: Array
     codes: Array
     levels: tuple[int, ...] = ()
+    knots: Array | None = None
 
     def __post_init__(self) -> None:
         rows = {self.numeric.shape[0], self.flags.shape[0], self.codes.shape[0]}
@@ -39,17 +43,23 @@ class Features:
             raise InputError(
                 f"codes has {self.codes.shape[1]} columns but levels names {len(self.levels)}."
             )
+        if self.knots is not None and len(self.knots) != self.numeric.shape[1]:
+            raise InputError(
+                f"knots are of {len(self.knots)} columns but numeric has {self.numeric.shape[1]}."
+            )
 
     def __len__(self) -> int:
         return int(self.numeric.shape[0])
 
     def take(self, rows: Array) -> Features:
         """Return some rows."""
-        return Features(self.numeric[rows], self.flags[rows], self.codes[rows], self.levels)
+        return replace(
+            self, numeric=self.numeric[rows], flags=self.flags[rows], codes=self.codes[rows]
+        )
 
     @classmethod
     def from_numeric(cls, X: Array) -> Features:
-        """Wrap a plain ``(N, F)`` array of numbers; no scaling is done."""
+        """Wrap a plain ``(N, F)`` array of numbers; no scaling is done, and no quantiles are taken."""
         X = np.ascontiguousarray(X, dtype=np.float32)
         n = X.shape[0]
         return cls(X, np.zeros((n, 0), np.uint8), np.zeros((n, 0), np.int32))

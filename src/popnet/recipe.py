@@ -96,13 +96,14 @@ class Recipe(BaseModel):
     """Linear maps of which a maxout unit takes the maximum (only with ``activation = "maxout"``). Default 2, usual
     range 2 to 5. Goodfellow et al. 2013, arXiv:1302.4389."""
 
-    numeric_embedding: Annotated[Literal["none", "periodic"], Structure] = "none"
+    numeric_embedding: Annotated[Literal["none", "periodic", "piecewise"], Structure] = "none"
     """What is done to a continuous column before the first layer. ``periodic`` appends cos(2 pi (w x + b)) with
-    learned w and b per column. Default ``none``. Gorishniy et al. 2022, arXiv:2203.05556."""
+    learned w and b per column, ``piecewise`` how far the value has passed through each bin between quantiles.
+    Default ``none``. Gorishniy et al. 2022, arXiv:2203.05556."""
 
     embedding_size: Annotated[int, Field(ge=1, le=256), Structure] = 8
-    """Periodic features per continuous column (only with ``numeric_embedding = "periodic"``). Default 8, usual range
-    8 to 32. Gorishniy et al. 2022, arXiv:2203.05556."""
+    """Features per continuous column: frequencies, or most bins (only with ``numeric_embedding``). Default 8, usual
+    range 8 to 48. Gorishniy et al. 2022, arXiv:2203.05556."""
 
     # --- activation -----------------------------------------------------------------------------------
     activation: Activation = "relu"
@@ -399,7 +400,7 @@ NEEDS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "norm_momentum": {"norm": ("batch",)},
     "norm_position": {"norm": ("batch", "layer")},
     "norm_epsilon": {"norm": ("batch", "layer")},
-    "embedding_size": {"numeric_embedding": ("periodic",)},
+    "embedding_size": {"numeric_embedding": ("periodic", "piecewise")},
     "embedding_scale": {"numeric_embedding": ("periodic",)},
     "embedding_spread": {"numeric_embedding": ("periodic",)},
     "weight_decay": {"optimizer": ("sgd", "adamw", "rmsprop")},

@@ -13,6 +13,8 @@ import numpy as np
 
 from popnet.dataset import Dataset, Images
 from popnet.errors import RecipeError
+from popnet.nn import embeddings
+from popnet.nn.embeddings import Bounds
 from popnet.recipe import Recipe, choices
 from popnet.types import Array
 
@@ -35,6 +37,7 @@ class Shape:
         after: whether a normalization stands after the activation. It would cost every net a pass over each layer and
             a sixth of its compilation to leave that open.
         frequencies: periodic features per continuous column; 0 without embedding.
+        bounds: knots that bound the bins of each continuous column; empty without piecewise-linear embedding.
         n_numeric: F, continuous columns.
         n_flags: G, 0/1 columns.
         levels: levels of each coded column.
@@ -54,6 +57,7 @@ class Shape:
     activation: int | None
     after: bool
     frequencies: int
+    bounds: tuple[Bounds, ...]
     n_numeric: int
     n_flags: int
     levels: tuple[int, ...]
@@ -70,20 +74,30 @@ class Shape:
         n_flags: int = 0,
         levels: tuple[int, ...] = (),
         image: tuple[int, int, int] | None = None,
+        knots: Array | None = None,
         n_outputs: int,
         task: Literal["classification", "regression"],
     ) -> Shape:
-        """Return the shape of a recipe's net for columns and outputs of these numbers.
+        """Return the shape of a recipe's net for columns (with quantiles ``knots``) and outputs of these numbers.
 
         Raises:
-            RecipeError: a convolutional net for a table, without layers, or whose stages leave nothing of an image.
+            RecipeError: a convolutional net for a table, without layers, or whose stages leave nothing of an image; or
+                a piecewise-linear embedding of columns whose quantiles are not known.
         """
         convolutional = recipe.kind != "mlp"
         if convolutional:
             _check_image(recipe, image)
         if image is not None and not convolutional:
             n_numeric = math.prod(image)
-        periodic = recipe.numeric_embedding == "periodic" and n_numeric > 0 and image is None
+        embedding = recipe.numeric_embedding if n_numeric and image is None else "none"
+        bounds = ()
+        if embedding == "piecewise":
+            if knots is None:
+                raise RecipeError(
+                    "numeric_embedding = 'piecewise' needs the quantiles of the columns, which these arrays lack; "
+                    "give knots to Features, or use 'periodic'."
+                )
+            bounds = embeddings.bounds(knots, recipe.embedding_size)
         return cls(
             kind=recipe.kind,
             depth=recipe.depth,
@@ -95,7 +109,8 @@ class Shape:
             activation=_place(recipe) if convolutional else None,
             pieces=recipe.maxout_pieces if recipe.activation == "maxout" and recipe.depth else 1,
             after=recipe.norm_position == "after" and recipe.norm != "none" and recipe.depth > 0,
-            frequencies=recipe.embedding_size if periodic else 0,
+            frequencies=recipe.embedding_size if embedding == "periodic" else 0,
+            bounds=bounds,
             n_numeric=n_numeric,
             n_flags=n_flags,
             levels=levels,
@@ -116,6 +131,7 @@ class Shape:
             n_numeric=data.features.numeric.shape[1],
             n_flags=data.features.flags.shape[1],
             levels=tuple(data.features.levels),
+            knots=data.features.knots,
             n_outputs=data.n_outputs,
             task=data.task,
         )

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from sklearn.preprocessing import OrdinalEncoder, RobustScaler, StandardScaler
 
 from popnet.data import delimited
+from popnet.data.columns import KNOTS, fit_scale
 from popnet.data.encode import Encoder, fit_encoder, group_numbers, time_numbers
 from popnet.data.read import read_batches, read_table
 from popnet.data.schema import infer_schema
@@ -646,3 +647,36 @@ def test_groups_and_times_for_splits():
         group_numbers(frame.with_columns(g=pl.lit(None)), "g")
     with pytest.raises(InputError, match="'t'"):
         time_numbers(frame.with_columns(t=pl.lit("x")), schema)
+
+
+def test_knots_of_few_values_are_all_of_them():
+    values = np.repeat([3.0, -1.0, 7.0], [90, 5, 5])
+    scaled = np.unique(fit_scale(values).apply(values)).astype(np.float32)
+    assert np.array_equal(np.unique(fit_scale(values).knots), scaled)
+
+
+def test_knots_are_quantiles_where_values_are_all_different():
+    values = np.random.default_rng(0).gamma(2, size=5000)
+    scale = fit_scale(values)
+    expected = np.quantile(scale.apply(values), np.linspace(0, 1, KNOTS))
+    np.testing.assert_allclose(scale.knots, expected, atol=0.02)
+    assert scale.knots[-1] == np.float32(scale.apply(values).max())
+
+
+def test_knots_do_not_all_go_to_a_value_that_most_rows_have():
+    values = np.concatenate([np.zeros(9000), np.arange(1.0, 1001)])
+    assert len(np.unique(fit_scale(values).knots)) > KNOTS / 2
+
+
+def test_knots_of_an_encoder_belong_to_its_numeric_columns():
+    rng = np.random.default_rng(0)
+    times = pl.datetime_range(dt.datetime(2020, 1, 1), dt.datetime(2020, 12, 30), "1d", eager=True)
+    frame = pl.DataFrame({"when": times, "x": rng.random(365), "y": rng.random(365)})
+    encoder = fit_encoder(frame, infer_schema(frame, "y"), np.arange(365))
+    features = encoder.transform(frame)
+    assert encoder.knots.shape == (features.numeric.shape[1], KNOTS)
+    flat = np.ptp(encoder.knots, axis=1) == 0
+    circles = np.array([n.endswith(("sin", "cos")) for n in encoder.names.numeric])
+    assert np.array_equal(flat, circles)
+    ends = features.numeric[:, ~flat].min(0), features.numeric[:, ~flat].max(0)
+    np.testing.assert_allclose(encoder.knots[~flat][:, [0, -1]].T, ends, rtol=1e-6)

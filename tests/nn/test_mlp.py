@@ -39,7 +39,7 @@ def trees(recipe: Recipe, shape: Shape, seed: int = 0):
 
 def inputs(data, rows=slice(None)) -> Columns:
     f = data.features
-    return Columns(f.numeric[rows], f.flags[rows], f.codes[rows])
+    return Columns(f.numeric[rows], f.flags[rows], f.codes[rows], f.knots)
 
 
 # --- first weights -------------------------------------------------------------------------------
@@ -123,6 +123,11 @@ def test_evaluation_of_a_linear_model(table):
     got = evaluate(parameters, running, shape, Numbers.of(recipe), inputs(table))
     expected = reference.evaluate(parameters, running, shape, recipe, table, np.arange(len(table)))
     np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_piecewise_embedding_gives_bins_for_periods(table):
+    recipe = BASE.replace(numeric_embedding="piecewise", embedding_size=6)
+    assert mlp.input_size(Shape.of(recipe, table)) == 4 * (1 + 6) + 2 + 3 + 11
 
 
 def test_evaluation_of_periodic_features(table):

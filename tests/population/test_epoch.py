@@ -47,6 +47,7 @@ TERMS = [
 ]
 OTHER_SHAPES = [
     BASE.replace(numeric_embedding="periodic", embedding_size=4, input_noise=0.1, mixup=0.3),
+    BASE.replace(numeric_embedding="piecewise", embedding_size=5, input_noise=0.1),
     BASE.replace(depth=0, l1=1e-2),
 ]
 
@@ -84,7 +85,7 @@ def compiled(parameters, recipe: Recipe, data, rows=ROWS) -> epoch.Objective:
     shape = Shape.of(recipe, data)
     f = data.features
     weights = np.ones(len(data), np.float32) if data.weights is None else data.weights
-    everything = epoch.Rows(Columns(f.numeric, f.flags, f.codes), data.target, weights)
+    everything = epoch.Rows(Columns(f.numeric, f.flags, f.codes, f.knots), data.target, weights)
     batch = jax.tree.map(lambda x: x[rows], everything)
     share = np.where(np.arange(32) < COUNT, np.float32(1 / COUNT), np.float32(0))
     return objective(

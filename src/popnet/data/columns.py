@@ -19,6 +19,9 @@ from popnet.data.cast import RowNumbers, refuse, show, spell, to_numbers, to_tex
 
 LIMIT = 3.0
 """Bound of scaled numbers: z / sqrt(1 + (z / LIMIT)^2), near z for small z."""
+KNOTS, KNOT_ROWS = 49, 50_000
+"""Quantiles that are kept of a column, and of how many rows, about, they are taken."""
+
 FAR = 1e6
 """Scaled numbers beyond are all taken as this one; in float32 they are at the bound long before."""
 FURTHEST = 1e150
@@ -77,14 +80,25 @@ class _Record(BaseModel):
 
     name: str
 
+    @property
+    def scales(self) -> tuple[Scale | None, ...]:
+        """The scale of each numeric column that it fills; None for one without."""
+        return ()
+
 
 class Scale(BaseModel):
-    """Robust centre and scale of a numeric column: (x - centre) / scale, then bounded."""
+    """Robust centre and scale of a numeric column: (x - centre) / scale, then bounded.
+
+    Attributes:
+        centre, scale: see `fit_scale`.
+        knots: `KNOTS` scaled values, see `fit_knots`; none in models of former versions.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     centre: float
     scale: float
+    knots: tuple[float, ...] = ()
 
     def apply(self, values: np.ndarray) -> np.ndarray:
         """Scale ``(N,)`` float64 to within ±`LIMIT`; infinities go to the bounds, NaN to 0."""
@@ -112,8 +126,25 @@ def fit_scale(values: np.ndarray) -> Scale | None:
     )
     for scale in (q75 - q25, (q99 - q01) / 2, (high - low) / 2):
         if scale > 0:
-            return Scale(centre=float(median), scale=float(scale))
+            found = Scale(centre=float(median), scale=float(scale))
+            some = values[:: -(-len(values) // KNOT_ROWS)]
+            knots = fit_knots(found.apply(np.concatenate([some, [low, high]])))
+            return found.model_copy(update={"knots": tuple(map(float, knots))})
     return None
+
+
+def fit_knots(values: np.ndarray) -> np.ndarray:
+    """Return `KNOTS` values that cut a column into bins, ``(KNOTS,)`` float32, ascending.
+
+    They are quantiles where a value that occurs n times counts sqrt(n) times: of a column where nearly all values are
+    0, plain ones would leave hardly a bin for the others. Up to `KNOTS` different values are all there.
+    """
+    distinct, counts = np.unique(values.astype(np.float32), return_counts=True)
+    if len(distinct) <= KNOTS:
+        return distinct[np.round(np.linspace(0, len(distinct) - 1, KNOTS)).astype(int)]
+    reached = np.cumsum(np.sqrt(counts))
+    place = np.interp(np.linspace(reached[0], reached[-1], KNOTS), reached, np.arange(len(reached)))
+    return distinct[np.round(place).astype(int)]
 
 
 class Numeric(_Record):
@@ -134,6 +165,11 @@ class Numeric(_Record):
     def slots(self) -> Slots:
         """What it fills."""
         return Slots((self.name,) if self.scale else (), _flag(self.name, self.missing))
+
+    @property
+    def scales(self) -> tuple[Scale | None, ...]:
+        """The scale of each numeric column that it fills."""
+        return (self.scale,) if self.scale else ()
 
     def fill(self, column: pl.Series, out: Views, notes: Notes, rows: RowNumbers) -> None:
         """Write a column; InputError for a value that is not a number."""
@@ -159,6 +195,11 @@ class Discrete(_Record):
         coded = _code(self.name, self.levels, self.missing)
         flags = _flag(self.name, self.missing)
         return Slots((self.name,) if self.scale else (), flags, *coded)
+
+    @property
+    def scales(self) -> tuple[Scale | None, ...]:
+        """The scale of each numeric column that it fills."""
+        return (self.scale,) if self.scale else ()
 
     def fill(self, column: pl.Series, out: Views, notes: Notes, rows: RowNumbers) -> None:
         """Write a column; InputError for a value that is not a number."""
@@ -271,6 +312,12 @@ class Datetime(_Record):
         parts = [p for p in ("seconds", "year") if getattr(self, p)]
         parts += [f"{c} {f}" for c in self.cycles for f in ("sin", "cos")]
         return Slots(tuple(f"{self.name} {p}" for p in parts), _flag(self.name, self.missing))
+
+    @property
+    def scales(self) -> tuple[Scale | None, ...]:
+        """The scale of each numeric column that it fills; the circles have none."""
+        own = tuple(s for s in (self.seconds, self.year) if s)
+        return own + (None,) * (2 * len(self.cycles))
 
     def fill(self, column: pl.Series, out: Views, notes: Notes, rows: RowNumbers) -> None:
         """Write a column; InputError for a value that is not a date or time."""

@@ -19,6 +19,7 @@ from popnet.data.cast import (
     to_times,
 )
 from popnet.data.columns import (
+    KNOTS,
     Categorical,
     Discrete,
     Notes,
@@ -94,6 +95,13 @@ class Encoder(BaseModel):
         return tuple(n for c in self.columns for n in c.slots.levels)
 
     @property
+    def knots(self) -> np.ndarray:
+        """Quantiles of each numeric column, ``(F, KNOTS)`` float32; zeros for one without."""
+        scales = [s for c in self.columns for s in c.scales]
+        rows = [s.knots if s and s.knots else (0.0,) * KNOTS for s in scales]
+        return np.array(rows, np.float32).reshape(len(rows), KNOTS)
+
+    @property
     def names(self) -> FeatureNames:
         """What the columns of the encoded inputs are."""
         slots = [(c.name, c.slots) for c in self.columns]
@@ -147,7 +155,7 @@ class Encoder(BaseModel):
             views = Views(numeric[:, f : f + df], flags[:, g : g + dg], codes[:, c : c + dc])
             record.fill(frame[record.name], views, notes, rows)
             f, g, c = f + df, g + dg, c + dc
-        return Features(numeric, flags, codes, self.levels)
+        return Features(numeric, flags, codes, self.levels, self.knots)
 
     def _check_columns(self, frame: pl.DataFrame, report: list[str] | None) -> None:
         needed = [c.name for c in self.columns]

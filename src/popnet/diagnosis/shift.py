@@ -8,7 +8,7 @@ that it has not seen, and the area under its ROC curve is 0.5.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import NormalDist
 
 import numpy as np
@@ -325,7 +325,7 @@ def _importances(
                 array = array.copy()
                 array[:, own] = array[order][:, own]
                 arrays.append(array)
-            mixed = Features(arrays[0], arrays[1], arrays[2], part.levels)
+            mixed = replace(part, numeric=arrays[0], flags=arrays[1], codes=arrays[2])
             loss = whole - single.area(side[some], _scores(nets[f], mixed, every, workers))
             losses[name] += loss / len(held)
     return losses

@@ -1,4 +1,5 @@
-"""What a column becomes before the first layer: periodic features of numbers, one-hot or learned vectors of codes."""
+"""What a column becomes before the first layer: periodic or piecewise-linear features of numbers, one-hot or learned
+vectors of codes."""
 
 from __future__ import annotations
 
@@ -73,3 +74,55 @@ def periodic(x: Array, frequency: Array, phase: Array) -> Array:
     """
     angle = x[:, :, None] * frequency + phase
     return cos2pi(angle).reshape(x.shape[0], -1)
+
+
+Bounds = tuple[int, ...]
+"""Numbers of the knots that bound a column's bins; none for a column without bins."""
+
+
+def bounds(knots: Array, size: int) -> tuple[Bounds, ...]:
+    """Return which knots bound the bins of each column.
+
+    Args:
+        knots: ``(F, K)``, quantiles of each column.
+        size: most bins of a column; those between equal quantiles fall away.
+    """
+    last = knots.shape[1] - 1
+    if last < 1:
+        return ((),) * len(knots)
+    places = np.unique(np.round(np.linspace(0, last, min(size, last) + 1)).astype(int))
+
+    def of(column: Array) -> Bounds:
+        smallest = 1e-6 * max(float(np.ptp(column)), 1e-30)
+        kept = [0]
+        for place in places[1:]:
+            if column[place] - column[kept[-1]] > smallest:
+                kept.append(int(place))
+        return tuple(kept) if len(kept) > 1 else ()
+
+    return tuple(of(np.asarray(column, np.float64)) for column in knots)
+
+
+def bins(bounds: tuple[Bounds, ...]) -> int:
+    """Return the number of all columns' bins."""
+    return sum(max(len(b) - 1, 0) for b in bounds)
+
+
+def piecewise(x: Array, knots: Array, bounds: tuple[Bounds, ...]) -> Array:
+    """Return how far each value has passed through each bin of its column (Gorishniy et al. 2022).
+
+    A bin's feature is 0 below it, rises through it, and is 1 above.
+
+    Args:
+        x: ``(N, F)``.
+        knots: ``(F, K)``.
+        bounds: from `bounds`.
+
+    Returns:
+        ``(N, bins(bounds))``.
+    """
+    column = np.repeat(np.arange(len(bounds)), [max(len(b) - 1, 0) for b in bounds])
+    low = np.array([i for b in bounds for i in b[:-1]], int)
+    high = np.array([i for b in bounds for i in b[1:]], int)
+    below, above = knots[column, low], knots[column, high]
+    return jnp.clip((x[:, column] - below) / (above - below), 0, 1)

@@ -11,15 +11,16 @@ from popnet.types import Array
 
 
 class Columns(NamedTuple):
-    """Rows of a table: ``(N, F)`` float32, ``(N, G)`` uint8, ``(N, C)`` int32."""
+    """Rows of a table: ``(N, F)`` float32, ``(N, G)`` uint8, ``(N, C)`` int32; and the knots of bins, ``(F, K)``."""
 
     numeric: Array
     flags: Array
     codes: Array
+    knots: Array
 
     def map_rows(self, function: Callable[[Array], Array]) -> Self:
         """Return what a function makes of each array of rows."""
-        return type(self)(*map(function, self))
+        return type(self)(*map(function, self[:3]), self.knots)
 
     def take(self, index: Array) -> Self:
         """Return the rows of an index set, which must lie inside the data."""

@@ -24,6 +24,7 @@ def input_size(shape: Shape) -> int:
     one_hot, embedded = embeddings.split_levels(shape.levels)
     return (
         shape.n_numeric * (1 + shape.frequencies)
+        + embeddings.bins(shape.bounds)
         + shape.n_flags
         + sum(shape.levels[c] for c in one_hot)
         + sum(embeddings.embedding_size(shape.levels[c]) for c in embedded)
@@ -86,6 +87,8 @@ def _dense(parameters: Tree, shape: Shape, x: Columns) -> Array:
     if shape.frequencies:
         p = parameters["periodic"]
         parts.append(embeddings.periodic(x.numeric, p["frequency"], p["phase"]))
+    if embeddings.bins(shape.bounds):
+        parts.append(embeddings.piecewise(x.numeric, x.knots, shape.bounds))
     if shape.n_flags:
         parts.append(x.flags.astype(jnp.float32))
     one_hot, embedded = embeddings.split_levels(shape.levels)

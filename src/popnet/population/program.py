@@ -187,7 +187,10 @@ def inputs(features: Features | Images) -> Inputs:
     """Return features as the nets take them."""
     if isinstance(features, Images):
         return Pixels(features.pixels, features.mean, features.std, features.background)
-    return Columns(features.numeric, features.flags, features.codes)
+    knots = features.knots
+    if knots is None:
+        knots = np.zeros((features.numeric.shape[1], 0), np.float32)
+    return Columns(features.numeric, features.flags, features.codes, knots)
 
 
 def stack(trees: Sequence[Tree]) -> Tree:

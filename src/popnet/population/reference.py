@@ -8,6 +8,7 @@ random bits, the order of the rows and the initial weights are the engine's own 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -227,7 +228,7 @@ def cross_entropy(logits: Array, target: Array) -> Array:
 def dense(
     parameters: Tree, shape: Shape, data: Dataset, rows: Array, noise: Array | float
 ) -> tuple[Array, Back]:
-    """Return the first layer's inputs ``(N, D)``: numbers, periodic, flags, codes."""
+    """Return the first layer's inputs ``(N, D)``: numbers, periodic or piecewise, flags, codes."""
     assert isinstance(data.features, Features)  # it is the plain loop of tables
     x = np.asarray(np.asarray(data.features.numeric)[rows], np.float64) + noise
     codes = np.asarray(data.features.codes)[rows]
@@ -238,6 +239,11 @@ def dense(
         p = parameters["periodic"]
         angle = 2 * np.pi * (x[:, :, None] * p["frequency"] + p["phase"])
         parts.append(np.cos(angle).reshape(len(x), -1))
+    for f, bounds in enumerate(shape.bounds):
+        assert data.features.knots is not None
+        knots = np.asarray(data.features.knots[f], np.float64)
+        for low, high in itertools.pairwise(bounds):
+            parts.append(np.interp(x[:, f], knots[[low, high]], [0, 1])[:, None])
     parts.append(np.asarray(np.asarray(data.features.flags)[rows], np.float64))
     parts += [np.eye(shape.levels[c])[codes[:, c]] for c in one_hot]
     parts += [t[codes[:, c]] for t, c in zip(parameters.get("tables", []), embedded, strict=True)]
