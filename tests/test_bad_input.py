@@ -407,6 +407,23 @@ def test_predict_refuses_the_table(fitted, case, out):
     assert fitted.files() == before
 
 
+@pytest.mark.parametrize(
+    ("interval", "said"),
+    [
+        ("0.9", "Intervals are for regression; this model predicts classes."),
+        ("0", "between 0 and 1, as 0.9; got 0."),
+        ("90", "between 0 and 1, as 0.9; got 90."),
+        ("nan", "between 0 and 1"),
+        ("wide", "--interval takes a number"),
+    ],
+)
+def test_predict_refuses_intervals(fitted, interval, said):
+    before = fitted.files()
+    words = ("predict", "model", "table.csv", "-o", "p.csv", "--interval", interval)
+    fitted.refuses(fitted(*words), said)
+    assert fitted.files() == before
+
+
 def test_predict_says_what_is_new_and_goes_on(fitted):
     new = frame().with_columns(
         colour=pl.Series(["violet", *frame()["colour"].to_list()[1:]]), extra=pl.lit(1)

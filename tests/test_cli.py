@@ -22,6 +22,10 @@ from popnet.data import read
 RECIPE = 'depth = 1\nwidth = 8\nbatch_size = 32\nepochs = 3\nnorm = "none"\n'
 CHEAP = ["--recipe", "recipe.toml", "--folds", "2", "--workers", "1"]
 MANY = ",".join(map(str, range(1, 400)))
+OF_CLASSES = {
+    "accuracy", "balanced_accuracy", "f1", "log_loss", "roc_auc", "average_precision", "ece",
+}  # fmt: skip
+OF_NUMBERS, OF_INTERVALS = {"rmse", "mae", "rmsle", "r2"}, {"coverage_90", "width_90"}
 CLASSES, NUMBERS = ("bought", "classes"), ("price", "numbers")
 
 
@@ -80,10 +84,10 @@ def test_fit_prints_one_json_object_and_nothing_else(run, tmp_path, target, othe
     assert facts["score"] == facts["metrics"][facts["metric"]]
     low, high = facts["interval"]
     assert low <= facts["score"] <= high
-    names = {"accuracy", "balanced_accuracy", "log_loss", "roc_auc"}
-    assert set(facts["metrics"]) == (names if classes else {"rmse", "mae", "r2"})
+    assert set(facts["metrics"]) == (OF_CLASSES if classes else OF_NUMBERS | OF_INTERVALS)
     assert set(facts["baselines"]) == {"constant", "linear"}
-    assert all(set(b) == set(facts["metrics"]) for b in facts["baselines"].values())
+    names = OF_CLASSES if classes else OF_NUMBERS
+    assert all(set(b) == names for b in facts["baselines"].values())
     assert facts["members"] == 4
     assert facts["seconds"] > 0
     assert {p.name for p in (tmp_path / "m").iterdir()} == {
@@ -185,8 +189,8 @@ def test_a_stream_of_batches_predicts_as_one_batch(run, tmp_path, monkeypatch, f
 
 def test_evaluate_prints_one_json_object(run):
     for model, names in (
-        ("classes", {"accuracy", "balanced_accuracy", "log_loss", "roc_auc"}),
-        ("numbers", {"rmse", "mae", "r2"}),
+        ("classes", OF_CLASSES),
+        ("numbers", OF_NUMBERS | OF_INTERVALS),
     ):
         out, err = run("evaluate", model, "table.csv", "--json")
         found = json.loads(out)
@@ -197,6 +201,21 @@ def test_evaluate_prints_one_json_object(run):
         out, _ = run("evaluate", model, "table.csv")
         assert out.startswith("120 rows")
         assert all(n in out for n in names)
+
+
+def test_intervals_stand_beside_the_predictions(run):
+    wide, _ = run("predict", "numbers", "table.csv", "-q", "--interval", "90%")
+    wide = pl.read_csv(io.StringIO(wide))
+    assert wide.columns == ["price", "price_low", "price_high"]
+    narrow, _ = run("predict", "numbers", "table.csv", "-q", "--interval", "0.5")
+    narrow = pl.read_csv(io.StringIO(narrow))
+    assert (wide["price_low"] < narrow["price_low"]).all()
+    assert (narrow["price_high"] < wide["price_high"]).all()
+    plain, _ = run("predict", "numbers", "table.csv", "-q")
+    assert pl.read_csv(io.StringIO(plain))["price"].equals(wide["price"])
+    inside = make_table()["price"].is_between(wide["price_low"], wide["price_high"])
+    out, _ = run("evaluate", "numbers", "table.csv", "--json")
+    assert json.loads(out)["metrics"]["coverage_90"] == pytest.approx(inside.mean())
 
 
 def test_evaluated_accuracy_is_that_of_the_predictions(run):

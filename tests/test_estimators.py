@@ -162,6 +162,21 @@ def test_a_program_ends_cleanly_when_the_limit_was_shorter_than_the_compilation(
     assert (done.returncode, done.stderr) == (0, b"")
 
 
+@pytest.mark.parametrize("targets", [1, 2])
+def test_intervals_hold_most_of_new_values(targets: int) -> None:
+    X, y = make_regression(400, 4, n_targets=targets, noise=20.0, random_state=0)
+    model = Regressor(**OPTIONS).fit(X[:300], y[:300])
+    low, high = model.predict_interval(X[300:])
+    assert low.shape == high.shape == y[300:].shape
+    assert 0.8 < np.mean((low <= y[300:]) & (y[300:] <= high)) < 0.98
+    found = model.predict(X[300:])
+    assert ((low < found) & (found < high)).all()
+    narrow, _ = model.predict_interval(X[300:], coverage=0.5)
+    assert (narrow > low).all()
+    with pytest.raises(InputError, match="between 0 and 1"):
+        model.predict_interval(X, coverage=1)
+
+
 # --- images ---------------------------------------------------------------------------------------
 
 NET = Recipe(
@@ -193,6 +208,8 @@ def test_arrays_of_images_are_regressed(tmp_path):
     model = Regressor(members=2, folds=2, recipe=NET, augment="none")
     model.fit(images[:160], y[:160])
     assert model.score(images[160:], y[160:]) > 0.8
+    low, high = model.predict_interval(images[160:])
+    assert 0.75 < np.mean((low <= y[160:]) & (y[160:] <= high)) <= 1
     loaded = Model.load(model.save(tmp_path / "m"))
     np.testing.assert_allclose(
         loaded.encoder.decode_target(loaded.scores(loaded.encoder.image.images(images[160:])))[

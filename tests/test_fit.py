@@ -203,7 +203,37 @@ def test_several_regression_targets_in_their_own_units():
     assert predicted.columns == ["score", "other"]
     assert 90 < predicted["score"].mean() < 120
     assert abs(predicted["other"].mean()) < 3
-    assert set(found.facts["metrics"]) == {"rmse", "mae", "r2"}
+    assert set(found.facts["metrics"]) == {"rmse", "mae", "r2", "coverage_90"}
+    ends = found.model.predict_frame(TABLE, interval=0.8)
+    assert ends.columns == [
+        f"{n}{end}" for n in ("score", "other") for end in ("", "_low", "_high")
+    ]
+
+
+def test_a_metric_of_numbers_of_nothing_or_more_refuses_others_before_anything_is_trained():
+    table = TABLE.select(*FEATURES, "other")
+    with pytest.raises(InputError, match=r"'rmsle' needs targets of 0 or more, but there is -"):
+        fit(table, "other", replace(OPTIONS, metric="rmsle"), on_progress=refuse_training)
+    shifted = table.with_columns(pl.col("other") - pl.col("other").min())
+    found = fit(shifted, "other", replace(OPTIONS, metric="rmsle"))
+    assert found.facts["score"] == found.facts["metrics"]["rmsle"] > 0
+
+
+def refuse_training(progress: Progress) -> None:
+    assert progress.stage == "reading"
+
+
+def test_intervals_are_of_the_held_out_rows_of_the_folds_that_are_kept():
+    """Ordered by time only the nets of the last fold are, so only its rows say how far off they are."""
+    numbers = TABLE.select(*FEATURES, "score")
+    for options, rows in ((OPTIONS, 96), (replace(OPTIONS, folds=1), 19)):
+        conformal = fit(numbers, "score", options).model.conformal
+        assert conformal is not None
+        assert abs(len(conformal.errors) - rows) <= 1
+    ordered = fit(numbers.with_row_index("when"), "score", replace(OPTIONS, time="when")).model
+    assert ordered.conformal is not None
+    assert set(ordered.conformal.folds) == {1}
+    assert len(ordered.conformal.errors) == 32
 
 
 @pytest.mark.parametrize("method", ["greedy", "average", "vote"])

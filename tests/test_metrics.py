@@ -25,22 +25,39 @@ def weights(request: pytest.FixtureRequest) -> np.ndarray | None:
     return np.random.default_rng(9).uniform(0, 3, ROWS)
 
 
+def calibration_error(true, p, weights) -> float:
+    """The calibration error as the paper writes it, a bin after the other."""
+    w = np.ones(ROWS) if weights is None else weights
+    sure, right = p.max(1), p.argmax(1) == true
+    error = 0.0
+    for low in range(15):
+        inside = (sure >= low / 15) & (sure < (low + 1) / 15)
+        if inside.any():
+            accuracy = np.average(right[inside], weights=w[inside])
+            confidence = np.average(sure[inside], weights=w[inside])
+            error += w[inside].sum() / w.sum() * abs(accuracy - confidence)
+    return error
+
+
 @pytest.mark.parametrize("classes", [2, 4])
 def test_classification_metrics_are_scikit_learns(classes, weights):
     rng = np.random.default_rng(classes)
     true, p = rng.integers(0, classes, ROWS), probabilities(rng, classes)
     hard = p.argmax(1)
-    if classes == 2:
-        auc = sk.roc_auc_score(true, p[:, 1], sample_weight=weights)
-    else:
-        auc = np.mean(
-            [sk.roc_auc_score(true == c, p[:, c], sample_weight=weights) for c in range(classes)]
-        )
+    positive = range(1, 2) if classes == 2 else range(classes)
+
+    def one_against_rest(metric):
+        return np.mean([metric(true == c, p[:, c], sample_weight=weights) for c in positive])
+
+    average = "binary" if classes == 2 else "macro"
     expected = {
         "accuracy": sk.accuracy_score(true, hard, sample_weight=weights),
         "balanced_accuracy": sk.balanced_accuracy_score(true, hard, sample_weight=weights),
+        "f1": sk.f1_score(true, hard, average=average, sample_weight=weights),
         "log_loss": sk.log_loss(true, p, sample_weight=weights),
-        "roc_auc": auc,
+        "roc_auc": one_against_rest(sk.roc_auc_score),
+        "average_precision": one_against_rest(sk.average_precision_score),
+        "ece": calibration_error(true, p, weights),
     }
     found = metrics.all_of("binary" if classes == 2 else "multiclass", true, p, weights)
     assert found == pytest.approx(expected)
@@ -64,6 +81,12 @@ def test_regression_metrics_are_scikit_learns(targets, weights):
         "r2": sk.r2_score(true, predicted, sample_weight=weights),
     }
     assert metrics.all_of("regression", true, predicted, weights) == pytest.approx(expected)
+    true, predicted = np.abs(true), np.maximum(predicted, -0.5)
+    found = metrics.all_of("regression", true, predicted, weights)
+    squared = sk.mean_squared_log_error(true, np.maximum(predicted, 0), sample_weight=weights)
+    if targets == 1:
+        assert found["rmsle"] == pytest.approx(np.sqrt(squared))
+    assert found["rmsle"] ** 2 == pytest.approx(squared)
 
 
 def test_weights_count_like_repeated_rows():
@@ -78,7 +101,7 @@ def test_weights_count_like_repeated_rows():
 def test_loss_is_smaller_for_better_predictions(metric):
     rng = np.random.default_rng(6)
     if "regression" in metric.tasks:
-        true = rng.standard_normal((ROWS, 1))
+        true = np.abs(rng.standard_normal((ROWS, 1)))
         good, bad = true + 0.1, true + rng.standard_normal((ROWS, 1))
     else:
         true = rng.integers(0, 2, ROWS)
@@ -129,15 +152,75 @@ def test_unfit_metrics_are_refused_by_name(name, task, said):
         metrics.choose(name, task)
 
 
+def test_the_calibration_error_is_reported_but_nothing_is_chosen_by_it():
+    assert "ece" in metrics.all_of("binary", np.array([0, 1]), np.full((2, 2), 0.5))
+    with pytest.raises(InputError, match=r"nothing is chosen by it; use one of accuracy, .*f1"):
+        metrics.choose("ece", "binary")
+    with pytest.raises(InputError) as said:
+        metrics.choose("acuracy", "binary")
+    assert "ece" not in str(said.value)
+
+
+def test_the_squared_log_error_is_for_targets_of_nothing_or_more():
+    metric = metrics.METRICS["rmsle"]
+    metrics.check(metric, np.array([[0.0], [-1e-9], [3.0]]))  # rounding is forgiven
+    assert metric(np.array([[0.0]]), np.array([[-5.0]])) == 0
+    with pytest.raises(
+        InputError, match=r"'rmsle' needs targets of 0 or more, but there is -0\.5;"
+    ):
+        metrics.check(metric, np.array([[2.0], [-0.5]]))
+    metrics.check(metrics.METRICS["rmse"], np.array([[-2.0]]))
+    assert "rmsle" not in metrics.all_of("regression", np.array([[-1.0]]), np.array([[1.0]]))
+
+
+@pytest.mark.parametrize("classes", [2, 3, 40])
+def test_perfect_confidence_that_is_right_has_no_calibration_error(classes):
+    true = np.random.default_rng(classes).integers(0, classes, ROWS)
+    assert metrics.METRICS["ece"](true, np.eye(classes)[true]) == 0
+    wrong = np.eye(classes)[(true + 1) % classes]
+    assert metrics.METRICS["ece"](true, wrong) == 1
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(0, 10**6), st.integers(2, 40), st.integers(2, 6))
+def test_the_calibration_error_is_at_most_that_of_all_rows_apart(seed, rows, classes):
+    """And at least that of all together: what is over-sure and what is under-sure cancels within a bin alone."""
+    rng = np.random.default_rng(seed)
+    true, p = rng.integers(0, classes, rows), rng.dirichlet(np.ones(classes), rows)
+    over = p.max(1) - (p.argmax(1) == true)
+    found = metrics.METRICS["ece"](true, p)
+    assert abs(over.mean()) - 1e-12 <= found <= np.abs(over).mean() + 1e-12
+
+
+def test_a_class_that_is_neither_there_nor_said_does_not_count():
+    true, p = np.array([0, 1, 1]), np.eye(3)[[0, 1, 0]]
+    expected = sk.f1_score(true, p.argmax(1), average="macro")
+    assert metrics.METRICS["f1"](true, p) == pytest.approx(expected)
+    assert np.isnan(metrics.METRICS["f1"](np.array([0, 0]), np.eye(2)[[0, 0]]))
+
+
 @settings(deadline=None, max_examples=60)
 @given(st.integers(0, 10**6), st.integers(2, 40), st.integers(2, 4))
-def test_area_with_ties_and_weights_is_scikit_learns(seed, rows, levels):
+def test_areas_with_ties_and_weights_are_scikit_learns(seed, rows, levels):
     rng = np.random.default_rng(seed)
     true = np.r_[0, 1, rng.integers(0, 2, rows)]
     p = np.stack([1 - (score := rng.integers(0, levels, rows + 2) / levels), score], 1)
     w = rng.uniform(0.1, 2, rows + 2)
     expected = sk.roc_auc_score(true, p[:, 1], sample_weight=w)
     assert metrics.METRICS["roc_auc"](true, p, w) == pytest.approx(expected)
+    expected = sk.average_precision_score(true, p[:, 1], sample_weight=w)
+    assert metrics.METRICS["average_precision"](true, p, w) == pytest.approx(expected)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(0, 10**6), st.integers(2, 40), st.integers(2, 5))
+def test_f1_with_weights_is_scikit_learns(seed, rows, classes):
+    rng = np.random.default_rng(seed)
+    true, p = np.r_[0, 1, rng.integers(0, classes, rows)], rng.dirichlet(np.ones(classes), rows + 2)
+    w = rng.uniform(0.1, 2, rows + 2)
+    average = "binary" if classes == 2 else "macro"
+    expected = sk.f1_score(true, p.argmax(1), average=average, sample_weight=w)
+    assert metrics.METRICS["f1"](true, p, w) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("metric", metrics.METRICS.values(), ids=list(metrics.METRICS))

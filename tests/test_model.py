@@ -15,7 +15,7 @@ import pytest
 from popnet import Model, ModelError, Recipe
 from popnet.errors import InputError
 from popnet.fit import Options, fit
-from popnet.model import FORMAT, check_output, describe, write_folder
+from popnet.model import FORMAT, _digest, check_output, describe, write_folder
 
 RECIPE = Recipe(depth=1, width=8, batch_size=32, epochs=3, norm="batch")
 OPTIONS = Options(members=4, folds=2, recipe=RECIPE)
@@ -129,6 +129,47 @@ def test_predictions_have_the_targets_names_and_probabilities_sum_to_one(model):
     np.testing.assert_allclose(found["probability_no"] + found["probability_yes"], 1)
     likely = found["probability_yes"] > found["probability_no"]
     assert ((found["bought"] == "yes") == likely).all()
+
+
+def test_intervals_of_what_was_loaded_are_those_of_what_was_saved(model, folder):
+    loaded = Model.load(folder)
+    if model.is_classifier:
+        with pytest.raises(InputError, match="Intervals are for regression"):
+            loaded.predict_frame(UNSEEN, interval=0.9)
+        return
+    found = loaded.predict_frame(UNSEEN, interval=0.9)
+    assert found.columns == ["score", "score_low", "score_high", "other", "other_low", "other_high"]
+    assert found.equals(model.predict_frame(UNSEEN, interval=0.9))
+    assert found.select("score", "other").equals(model.predict_frame(UNSEEN))
+    for name in ("score", "other"):
+        assert (found[f"{name}_low"] < found[f"{name}_high"]).all()
+        assert (found[f"{name}_high"] - found[f"{name}_low"]).n_unique() > 40
+    for coverage in (0.0, 1.0, -1.0, 90.0, float("nan")):
+        with pytest.raises(InputError, match="must be between 0 and 1"):
+            loaded.predict_frame(UNSEEN, interval=coverage)
+    with pytest.raises(InputError, match=r"96 held-out rows .* 99 %; ask for 97.9 % or less"):
+        loaded.predict_frame(UNSEEN, interval=0.99)
+
+
+def test_a_model_of_an_older_popnet_predicts_but_has_no_intervals(model, folder):
+    path = folder / "model.json"
+    content = json.loads(path.read_bytes())
+    del content["intervals"], content["sha256"]
+    content["sha256"] = _digest(content)
+    path.write_text(json.dumps(content))
+    old = Model.load(folder)
+    assert old.predict_frame(UNSEEN).equals(model.predict_frame(UNSEEN))
+    assert "coverage_90" not in old.evaluate(iter([TABLE]))[1]
+    if not model.is_classifier:
+        with pytest.raises(InputError, match="an older popnet fitted it"):
+            old.predict_frame(UNSEEN, interval=0.9)
+
+
+def test_a_target_called_as_anothers_interval_is_refused():
+    table = make_table().rename({"other": "score_low"}).drop("bought")
+    found = fit(table, ["score", "score_low"], OPTIONS).model
+    with pytest.raises(InputError, match="One target has the name of another's interval"):
+        found.predict_frame(table, interval=0.5)
 
 
 def test_batches_predict_as_the_whole_and_evaluate_as_the_whole(model):

@@ -26,7 +26,7 @@ TIERS = (
         "dataset",
         "shape",
     ),
-    ("data", "nn", "augment", "losses", "penalties", "metrics", "intervals", "optim"),
+    ("data", "nn", "augment", "losses", "penalties", "metrics", "intervals", "conformal", "optim"),
     ("population",),
     ("tuning", "ensemble", "baselines", "twins", "options", "prepare"),
     ("model", "report", "diagnosis", "course"),

@@ -555,6 +555,7 @@ def predict(
     table: Table,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="File to write: .csv, .csv.gz, .parquet or .jsonl. [default: stdout, CSV]")] = None,
     proba: Annotated[bool, typer.Option("--proba", help="Also a column of probabilities for each class.")] = False,
+    interval: Annotated[str | None, typer.Option(metavar="COVERAGE", help="Also columns TARGET_low and TARGET_high, for example 0.9: between them are the true values of 90 % of new rows.")] = None,
     tta: Annotated[int | None, typer.Option(min=1, help="Views of each image that a prediction is the mean of. [default: as fitted]")] = None,
     strict: Strict = False,
     quiet: Quiet = False,
@@ -568,7 +569,10 @@ def predict(
         raise InputError(f"--out {out} is the table itself; give another file.")
     if out is not None and out.resolve().parent == model.resolve():
         raise InputError(f"--out {out} lies in the model's folder; give another place.")
+    coverage = _share("--interval", interval)
     loaded = Model.load(model).with_views(tta)
+    if coverage is not None:
+        loaded.intervals(coverage)
     notes: list[str] = []
     if loaded.encoder.image is not None:
         from popnet.progress import Progress, Watcher
@@ -580,9 +584,11 @@ def predict(
                 on_progress=lambda d, n: watch(Progress("reading images", d, n)),
             )
         notes = pictures.notes
-        batches = iter([loaded.predict_pictures(pictures, proba=proba)])
+        batches = iter([loaded.predict_pictures(pictures, proba=proba, interval=coverage)])
     else:
-        batches = loaded.predict_batches(read_batches(table), proba=proba, report=notes)
+        batches = loaded.predict_batches(
+            read_batches(table), proba=proba, interval=coverage, report=notes
+        )
     rows = write_batches(batches, out)
     if not quiet:
         for text in dict.fromkeys(notes):

@@ -23,6 +23,7 @@ from sklearn.utils.validation import (
 
 from popnet.data.images.pictures import Pictures
 from popnet.data.read import read_table
+from popnet.dataset import Features, Images
 from popnet.errors import InputError
 from popnet.fit import fit, relabelled
 from popnet.model import check_output
@@ -177,6 +178,10 @@ class _Estimator(BaseEstimator):
 
     def _encoded(self, X: Any) -> np.ndarray:
         """Return probabilities, or standardised targets, of X."""
+        features = self._features(X)  # checks that there is a model
+        return self.model_.scores(features)
+
+    def _features(self, X: Any) -> Features | Images:
         check_is_fitted(self, "model_")
         image = self.model_.encoder.image
         if image is not None:
@@ -184,9 +189,9 @@ class _Estimator(BaseEstimator):
                 raise InputError(
                     f"X must be images (n, height, width[, channels]) as in fit; got {np.shape(X)}."
                 )
-            return self.model_.scores(image.images(image.read(np.asarray(X)).pixels))
+            return image.images(image.read(np.asarray(X)).pixels)
         frame = self._frame(X, reset=False)
-        return self.model_.scores(self.model_.encoder.transform(frame))
+        return self.model_.encoder.transform(frame)
 
     def save(self, folder: str | Path, overwrite: bool = False) -> Path:
         """Write the fitted model as a model folder (see ``popnet predict``) and return its path.
@@ -329,6 +334,17 @@ class Regressor(RegressorMixin, _Estimator):
         scores = self._encoded(X)
         values = self.model_.encoder.decode_target(scores)
         return values[:, 0] if self._single else values
+
+    def predict_interval(self, X: Any, coverage: float = 0.9) -> tuple[np.ndarray, np.ndarray]:
+        """Return low and high ends of intervals that hold the true values of a share ``coverage`` of new rows.
+
+        Of several targets, of each by itself. Wider where predictions are less sure; see `popnet.conformal`.
+        """
+        check_is_fitted(self, "model_")
+        self.model_.intervals(coverage)
+        _, *ends = self.model_.bounds(self._features(X), coverage)
+        low, high = (self.model_.encoder.decode_target(end) for end in ends)
+        return (low[:, 0], high[:, 0]) if self._single else (low, high)
 
 
 def _names(width: int) -> list[str]:

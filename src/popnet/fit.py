@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from popnet import baselines, ensemble, intervals, keys, metrics
+from popnet import baselines, conformal, ensemble, intervals, keys, metrics
 from popnet._version import __version__
 from popnet.data import rows as splits
 from popnet.errors import InputError
@@ -133,6 +133,8 @@ def fit(
         _enough(memory)
     task = table.schema.target.task
     metric = metrics.choose(options.metric, task, len(table.schema.target.names))
+    if task == "regression":
+        metrics.check(metric, table.encoder.decode_target(table.data.target))
     if options.ensemble == "vote" and task == "regression":
         raise InputError("vote is for classes; use greedy or average for a regression task.")
     for note in [*table.schema.describe(), *table.notes]:
@@ -469,7 +471,7 @@ class _Job:
         nets, weights, method, gain, member_weight = self._ensemble(complete, warnings)
         model = Model(
             self.table.schema, self.table.encoder, nets, weights, method, self.metric.name,
-            views=self.views,
+            views=self.views, conformal=self._conformal(nets, weights),
         )  # fmt: skip
         scored = self._score(model, gain)
         if self.trainer.interrupted and self.candidates:
@@ -588,6 +590,24 @@ class _Job:
                     member_weight[candidate.ids[fold]] = share
         return tuple(nets), np.array(weights), method, gain, member_weight
 
+    def _conformal(self, nets: Sequence[Net], weights: np.ndarray) -> conformal.Conformal | None:
+        """Return what intervals are made from: errors on the rows that each net's fold holds out; None for classes."""
+        data, pool = self.table.data, self.pool
+        homes = {id(n): (c, k) for c in self.candidates.values() for k, n in c.nets.items()}
+        if data.task == "classification" or any(id(net) not in homes for net in nets):
+            return None  # not a candidate: the linear model of all rows
+        own = [homes[id(net)] for net in nets]
+        centre, spread = np.full((2, len(pool.rows), data.n_outputs), np.nan)
+        for fold in {fold for _, fold in own}:
+            places = pool.place[self.table.folds[fold].valid]
+            mine = [i for i, (_, k) in enumerate(own) if k == fold]
+            outputs = np.stack([own[i][0].predictions[places] for i in mine])
+            _, means, spreads = conformal.by_fold(outputs, weights[mine], [fold] * len(mine))
+            centre[places], spread[places] = means[0], spreads[0]
+        return conformal.calibrate(
+            data.target[pool.rows], centre, spread, [k for _, k in own], self._pool_weights()
+        )
+
     def _corrected(self, complete: list[Candidate], alone: list[float]) -> float | None:
         """Return the best recipe's score less what it owes to being the best of many, about; None if unknown."""
         recipes = [(c, score) for c, score in zip(complete, alone, strict=True) if c.recipe_id >= 0]
@@ -664,18 +684,20 @@ class _Job:
         if out_of_fold:
             complete = [c for c in self.candidates.values() if self._complete(c)]
             shares = self._candidate_shares(complete, model)
-            scores = ensemble.combine(
+            found = ensemble.combine(
                 np.stack([c.predictions for c in complete]), shares, model.method
-            )
+            )[None]
+        elif honest:
+            found = model.judged(data.features.take(rows))
         else:
-            scores = model.scores(data.features.take(rows))
+            found = model.scores(data.features.take(rows))[None]
         w = None if data.weights is None else np.asarray(data.weights)[rows]
-        true, predicted = self._in_units(data.target[rows], scores)
+        true, predicted = self._in_units(data.target[rows], found[0])
         base = {
             name: self._in_units(data.target[rows], s)[1]
             for name, s in self._baselines(model, rows, out_of_fold).items()
         }
-        values = metrics.all_of(task, true, predicted, w)
+        values = model.judge(data.target[rows], found, w)
         others = {name: metrics.all_of(task, true, p, w) for name, p in base.items()}
         bounds, gains = self._intervals(true, predicted, base, w, groups)
         sample: dict[str, Any] = {"confusion": None, "predictions": None}

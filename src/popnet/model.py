@@ -24,6 +24,7 @@ from safetensors.numpy import save as save_tensors
 
 from popnet import ensemble, metrics, strict_json
 from popnet._version import __version__
+from popnet.conformal import REPORTED, Conformal, check_coverage, coverage_and_width
 from popnet.data.encode import Encoder
 from popnet.data.images.pictures import TEST, Pictures
 from popnet.data.schema import Schema
@@ -44,6 +45,9 @@ MODEL, WEIGHTS, REPORT, POPULATION = (
     "report.html",
     "population.parquet",
 )
+ERRORS = "intervals/errors"
+"""The tensor of held-out errors."""
+
 RECIPES_SHOWN = 5
 """Recipes that `describe` names, those with the largest shares of the ensemble."""
 
@@ -64,6 +68,7 @@ class Model:
         metric: name of the metric that it was chosen for.
         facts: scores, baselines and how it was made, as in ``model.json``.
         views: of each image that a prediction is the mean of, see `popnet.population.predict.predict`.
+        conformal: what intervals are made from; None for classes, and where there were no held-out errors.
     """
 
     schema: Schema
@@ -74,6 +79,7 @@ class Model:
     metric: str
     facts: Mapping[str, Any] = field(default_factory=dict)
     views: int = 1
+    conformal: Conformal | None = None
 
     @property
     def is_classifier(self) -> bool:
@@ -88,13 +94,47 @@ class Model:
     def scores(self, features: Features | Images) -> np.ndarray:
         """Return probabilities ``(N, O)``, or standardised targets, of encoded rows."""
         out = np.empty((len(features), self.nets[0].shape.n_outputs))
-        for start in range(0, len(features), BLOCK_ROWS):
-            rows = np.arange(start, min(start + BLOCK_ROWS, len(features)))
-            outputs = predict(self.nets, features, rows, views=self.views)
+        for rows, outputs in self._outputs(features):
             if self.is_classifier:
                 outputs = ensemble.softmax(outputs)
             out[rows] = ensemble.combine(outputs, self.weights, self.method)
         return out
+
+    def bounds(self, features: Features | Images, coverage: float) -> np.ndarray:
+        """Return standardised predictions of encoded rows, and the low and high ends of their intervals, ``(3, N, T)``.
+
+        Raises:
+            InputError: the model has no intervals, or none of this coverage (see `Conformal.bounds`).
+        """
+        conformal = self.intervals(coverage)
+        out = np.empty((3, len(features), self.nets[0].shape.n_outputs))
+        for rows, outputs in self._outputs(features):
+            out[0, rows] = ensemble.combine(outputs, self.weights, self.method)
+            out[1:, rows] = conformal.bounds(outputs, self.weights, coverage)
+        return out
+
+    def intervals(self, coverage: float) -> Conformal:
+        """Return what intervals of a coverage are made from.
+
+        Raises:
+            InputError: the model has no intervals, or none of this coverage.
+        """
+        check_coverage(coverage)
+        if self.is_classifier:
+            raise InputError("Intervals are for regression; this model predicts classes.")
+        if self.conformal is None:
+            raise InputError(
+                "The model has no held-out errors to make intervals from: an older popnet fitted it, or no net was "
+                "trained in its time; fit it again."
+            )
+        self.conformal.rank(coverage)
+        return self.conformal
+
+    def _outputs(self, features: Features | Images) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield row numbers and all nets' outputs ``(M, n, O)``, block by block."""
+        for start in range(0, len(features), BLOCK_ROWS):
+            rows = np.arange(start, min(start + BLOCK_ROWS, len(features)))
+            yield rows, predict(self.nets, features, rows, views=self.views)
 
     def with_views(self, views: int | None) -> Model:
         """Return the model with another number of views; None leaves it.
@@ -113,6 +153,7 @@ class Model:
         frame: pl.DataFrame,
         *,
         proba: bool = False,
+        interval: float | None = None,
         report: list[str] | None = None,
         first_row: int = 1,
     ) -> pl.DataFrame:
@@ -121,24 +162,35 @@ class Model:
         Args:
             frame: has the columns that the model was trained on; others are ignored.
             proba: also give a column ``probability_<class>`` for each class.
+            interval: coverage of intervals, as 0.9: also give columns ``<target>_low`` and ``<target>_high``, between
+                which the true values of that share of new rows lie (see `popnet.conformal`).
             report: receives what was noticed (columns ignored, levels not seen in training).
             first_row: number of the frame's first row, for messages.
 
         Returns:
-            A column named like each target, and the probabilities.
+            A column named like each target, and the probabilities or intervals.
 
         Raises:
-            InputError: a column is missing, or a value cannot be taken as its column's kind.
+            InputError: a column is missing, a value cannot be taken as its column's kind, or the model has no such
+                probabilities or intervals.
         """
         if self.encoder.image is not None:
             raise InputError(
                 "the model takes images, not a table; give a folder or files of images."
             )
-        scores = self.scores(self.encoder.transform(frame, report=report, first_row=first_row))
-        return pl.DataFrame(self._columns(scores, proba))
+        if interval is not None:
+            self.intervals(interval)  # before the rows are read
+        features = self.encoder.transform(frame, report=report, first_row=first_row)
+        return pl.DataFrame(self._columns(features, proba, interval))
 
-    def _columns(self, scores: np.ndarray, proba: bool) -> list[pl.Series]:
+    def _columns(
+        self, features: Features | Images, proba: bool, interval: float | None
+    ) -> list[pl.Series]:
         names = self.encoder.target.names
+        if interval is None:
+            scores, *ends = (self.scores(features),)
+        else:
+            scores, *ends = self.bounds(features, interval)
         if self.is_classifier:
             labels = np.array(self.classes, dtype=object)[scores.argmax(1)]
             columns = [pl.Series(names[0], labels.tolist())]
@@ -151,21 +203,35 @@ class Model:
                 raise InputError(
                     "Probabilities are for classification; this model predicts numbers."
                 )
-            values = self.encoder.decode_target(scores)
-            columns = [pl.Series(name, values[:, k]) for k, name in enumerate(names)]
+            values = [self.encoder.decode_target(v) for v in (scores, *ends)]
+            columns = [
+                pl.Series(f"{name}{end}", v[:, k])
+                for k, name in enumerate(names)
+                for v, end in zip(values, ("", "_low", "_high"), strict=False)
+            ]
+            if len({c.name for c in columns}) < len(columns):
+                raise InputError(
+                    "One target has the name of another's interval, so two columns would be called alike; rename "
+                    "it and fit again."
+                )
         return columns
 
-    def predict_pictures(self, pictures: Pictures, *, proba: bool = False) -> pl.DataFrame:
+    def predict_pictures(
+        self, pictures: Pictures, *, proba: bool = False, interval: float | None = None
+    ) -> pl.DataFrame:
         """Predict images that were read in the model's format (`popnet.data.images.format.ImageFormat.read`).
+
+        Args:
+            pictures: the images.
+            proba, interval: see `predict_frame`.
 
         Returns:
             A column ``image`` with the files' names (or numbers from 1), one named like the target, and the
-            probabilities.
+            probabilities or intervals.
         """
         assert self.encoder.image is not None
         names = pictures.names or list(range(1, len(pictures.pixels) + 1))
-        scores = self.scores(self.encoder.image.images(pictures.pixels))
-        columns = self._columns(scores, proba)
+        columns = self._columns(self.encoder.image.images(pictures.pixels), proba, interval)
         taken = {c.name for c in columns}
         return pl.DataFrame(
             [pl.Series("image" if "image" not in taken else "file", names), *columns]
@@ -186,21 +252,24 @@ class Model:
         name = self.encoder.target.names[0]
         frame = pl.DataFrame({name: [pictures.labels[i] for i in rows]})
         y, _ = self.encoder.encode_target(frame)
-        scores = self.scores(self.encoder.image.images(pictures.pixels[rows]))
-        values = metrics.all_of(self.encoder.target.task, *self.in_units(y, scores), None)
-        return len(rows), values
+        return len(rows), self.judge(
+            y, self.judged(self.encoder.image.images(pictures.pixels[rows]))
+        )
 
     def predict_batches(
         self,
         batches: Iterator[pl.DataFrame],
         *,
         proba: bool = False,
+        interval: float | None = None,
         report: list[str] | None = None,
     ) -> Iterator[pl.DataFrame]:
         """Predict a table batch by batch, for tables larger than memory; see `predict_frame`."""
         row = 1
         for batch in batches:
-            yield self.predict_frame(batch, proba=proba, report=report, first_row=row)
+            yield self.predict_frame(
+                batch, proba=proba, interval=interval, report=report, first_row=row
+            )
             row += batch.height
 
     def evaluate(self, batches: Iterator[pl.DataFrame]) -> tuple[int, dict[str, float]]:
@@ -213,9 +282,8 @@ class Model:
         row = 1
         for batch in batches:
             y, keep = self.encoder.encode_target(batch, first_row=row)
-            scores = self.scores(self.encoder.transform(batch, first_row=row))
             true.append(y[keep])
-            predicted.append(scores[keep])
+            predicted.append(self.judged(self.encoder.transform(batch, first_row=row))[:, keep])
             keeps.append(keep)
             if self.schema.weight in batch.columns:
                 weights.append(batch.select(self.schema.weight))
@@ -226,8 +294,29 @@ class Model:
         if weights:  # of all batches at once: weights are relative to their mean
             found = self.encoder.weights(pl.concat(weights, how="vertical_relaxed"))
             w = None if found is None else found[np.concatenate(keeps)]
-        y, p = np.concatenate(true), np.concatenate(predicted)
-        return len(y), metrics.all_of(self.encoder.target.task, *self.in_units(y, p), w)
+        y = np.concatenate(true)
+        return len(y), self.judge(y, np.concatenate(predicted, 1), w)
+
+    def judged(self, features: Features | Images) -> np.ndarray:
+        """Return what `judge` takes of encoded rows: their scores, and the ends of their intervals if there are any."""
+        if self.conformal is None or not self.conformal.gives(REPORTED):
+            return self.scores(features)[None]
+        return self.bounds(features, REPORTED)
+
+    def judge(self, true: Array, found: Array, weights: Array | None = None) -> dict[str, float]:
+        """Return every metric, and of intervals the share of rows within them and their width.
+
+        Args:
+            true: ``(N,)`` class numbers or ``(N, T)`` standardised targets.
+            found: scores ``(1, N, O)``, or with the ends of intervals ``(3, N, T)``.
+            weights: ``(N,)`` row weights.
+        """
+        y, scores = self.in_units(true, found[0])
+        values = metrics.all_of(self.encoder.target.task, y, scores, weights)
+        if len(found) > 1:
+            low, high = map(self.encoder.decode_target, found[1:])
+            values |= coverage_and_width(y, low, high, weights)
+        return values
 
     def in_units(self, true: Array, scores: Array) -> tuple[np.ndarray, np.ndarray]:
         """Return what metrics take: class numbers and probabilities, or targets and predictions in their own units."""
@@ -243,6 +332,8 @@ class Model:
                 for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
                     tensors[f"{i}/{part}{jax.tree_util.keystr(path)}"] = np.ascontiguousarray(leaf)
             nets.append({"recipe": net.recipe.model_dump(), "weight": float(weight)})
+        if self.conformal is not None:
+            tensors[ERRORS] = self.conformal.errors
         data = save_tensors(tensors)
         content = {
             "format": FORMAT,
@@ -252,6 +343,7 @@ class Model:
             "method": self.method,
             "metric": self.metric,
             "views": self.views,
+            "intervals": None if self.conformal is None else self.conformal.to_json(),
             "nets": nets,
             "facts": dict(self.facts),
             "weights_sha256": hashlib.sha256(data).hexdigest(),
@@ -330,6 +422,11 @@ class Model:
             ):
                 trees.append(_fill(template, tensors, f"{i}/{part}"))
             nets.append(Net(recipe, shape, *trees))
+        conformal = content.get("intervals")
+        if conformal is not None:
+            conformal = Conformal.from_json(conformal, tensors[ERRORS])
+            if (len(conformal.folds), len(conformal.sizes)) != (len(nets), encoder.n_outputs):
+                raise ValueError("its intervals are of other nets or targets")
         return cls(
             schema=Schema.model_validate_json(json.dumps(content["schema"])),
             encoder=encoder,
@@ -339,6 +436,7 @@ class Model:
             metric=content["metric"],
             facts=content["facts"],
             views=int(content.get("views", 1)),
+            conformal=conformal,
         )
 
 
@@ -351,6 +449,7 @@ def net_shape(recipe: Recipe, encoder: Encoder) -> Shape:
         n_numeric=len(names.numeric),
         n_flags=len(names.flags),
         levels=tuple(encoder.levels),
+        knots=encoder.knots,
         n_outputs=encoder.n_outputs,
         task="regression" if encoder.target.task == "regression" else "classification",
     )

@@ -47,6 +47,12 @@ METRICS = {
         True,
         SHARE,
     ),
+    "f1": MetricWords(
+        "F1",
+        "precision and recall in one: of the second of two classes, or the mean over several",
+        True,
+        SHARE,
+    ),
     "log_loss": MetricWords(
         "log-loss",
         "penalty on the probabilities: small if the true class was thought likely",
@@ -59,6 +65,18 @@ METRICS = {
         True,
         SHARE,
     ),
+    "average_precision": MetricWords(
+        "average precision",
+        "area under precision over recall: guessing has the class' share of rows",
+        True,
+        SHARE,
+    ),
+    "ece": MetricWords(
+        "calibration error",
+        "mean distance between the probability of the predicted class and how often it is right, in 15 bins",
+        False,
+        SHARE,
+    ),
     "rmse": MetricWords(
         "RMSE",
         "typical size of an error in the target's unit; large errors count more",
@@ -66,11 +84,26 @@ METRICS = {
         POSITIVE,
     ),
     "mae": MetricWords("MAE", "mean size of an error in the target's unit", False, POSITIVE),
+    "rmsle": MetricWords(
+        "RMSLE",
+        "typical error of the logarithm of 1 + the value: about the relative error",
+        False,
+        POSITIVE,
+    ),
     "r2": MetricWords(
         "R²",
         "share of the target's variance that is explained: 1 is perfect",
         True,
         (-math.inf, 1.0),
+    ),
+    "coverage_90": MetricWords(
+        "coverage of 90 % intervals",
+        "share of true values within their intervals (predict --interval 0.9): near 0.9 they are honest",
+        None,
+        SHARE,
+    ),
+    "width_90": MetricWords(
+        "width of 90 % intervals", "their mean width in the target's unit", None, POSITIVE
     ),
 }
 

@@ -1,0 +1,279 @@
+"""Prediction intervals of a regression ensemble, from the errors of its nets on rows that they did not train on.
+
+Of each fold's held-out rows the errors of that fold's nets are known. Each error is divided by the size that is usual
+for rows like it (locally weighted conformal prediction, Lei et al. 2018): where predictions are so large, and where the
+nets disagree so much. A new row's interval reaches from its prediction, which all folds share in as in CV+ (Barber et
+al. 2021), as far as the wanted share of these errors, times the usual size for that row; below and above on their own,
+because targets are often skewed. On rows that no choice saw, intervals of 90 % held 89 to 91 % of the rows of abalone,
+california, cpu_act and wine_quality, and as many where they are narrow as where they are wide.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from popnet.errors import InputError
+from popnet.types import Array
+
+REPORTED = 0.9
+"""Coverage of the intervals that reports judge."""
+
+MOST_ERRORS = 10_000
+"""Errors that are kept; of more, as many quantiles."""
+
+MOST_KNOTS, ROWS_A_KNOT = 6, 30
+"""Predicted values between which the usual size of an error is interpolated, and held-out rows that each needs."""
+
+EDGE = 0.02
+"""Share of the rows beyond the first and the last knot."""
+
+FLOOR = 0.1
+"""Disagreements count as larger by this share of their median: the logarithm of 0 is endless."""
+
+RIDGE = 5.0
+"""Rows that speak for the same usual size everywhere."""
+
+FITTED_ROWS = 20_000
+"""Held-out rows that the usual size is fitted to; of more, equally spaced ones."""
+
+LEAST = 1e-6
+"""The smallest size of errors and disagreements, in deviations of the target."""
+
+
+class Size(NamedTuple):
+    """The usual size of a target's errors: interpolated between ``knots``, times a power of the disagreement.
+
+    Attributes:
+        knots: ``(K,)`` predicted values, ascending.
+        logs: ``(K,)`` logarithm of the size there, at a disagreement of 1.
+        power: of the disagreement, 0 or more.
+        least: what is added to the disagreement.
+    """
+
+    knots: Sequence[float]
+    logs: Sequence[float]
+    power: float
+    least: float
+
+    def __call__(self, centre: Array, spread: Array) -> np.ndarray:
+        """Return the size for predictions and their disagreement, of any shape."""
+        return np.exp(
+            np.interp(centre, self.knots, self.logs) + self.power * np.log(spread + self.least)
+        )
+
+
+@dataclass(frozen=True)
+class Conformal:
+    """What turns an ensemble's outputs into intervals; all in deviations of the target.
+
+    Attributes:
+        folds: of each net, the fold that it did not train on.
+        sizes: of each target's errors.
+        errors: ``(S, T)`` float32, ascending: held-out errors (true less predicted) over their usual size.
+    """
+
+    folds: tuple[int, ...]
+    sizes: tuple[Size, ...]
+    errors: np.ndarray
+
+    def bounds(
+        self, outputs: Array, weights: Array, coverage: float
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the ends ``(N, T)`` of intervals that hold the true value of a new row with probability ``coverage``.
+
+        Args:
+            outputs: ``(M, N, T)`` of the ensemble's nets.
+            weights: ``(M,)`` of the nets, sum 1.
+            coverage: between 0 and 1; of each target by itself.
+
+        Raises:
+            InputError: no such coverage, or one for which the held-out rows are too few.
+        """
+        count, rank = len(self.errors), self.rank(coverage)
+        shares, centres, spreads = by_fold(outputs, weights, self.folds)
+        centre = np.einsum("k,knt->nt", shares, centres)
+        size = np.stack(
+            [
+                np.einsum("k,kn->n", shares, usual(centres[..., t], spreads[..., t]))
+                for t, usual in enumerate(self.sizes)
+            ],
+            1,
+        )
+        return (
+            centre + self.errors[count - 1 - rank] * size,
+            centre + self.errors[rank] * size,
+        )
+
+    def gives(self, coverage: float) -> bool:
+        """Return whether there are errors enough for intervals of a coverage."""
+        return self._rank(coverage) < len(self.errors)
+
+    def rank(self, coverage: float) -> int:
+        """Return the place of the upper end's error among the ascending ones; the lower end's is as far from the first.
+
+        Raises:
+            InputError: no such coverage, or one for which the held-out rows are too few.
+        """
+        check_coverage(coverage)
+        rank, count = self._rank(coverage), len(self.errors)
+        if rank >= count:
+            most = math.floor(1000 * (1 - 2 / (count + 1))) / 10
+            raise InputError(
+                f"{count:,} held-out rows are too few for intervals of {100 * coverage:g} %; ask for {most:g} % or "
+                "less, or fit more rows."
+            )
+        return rank
+
+    def _rank(self, coverage: float) -> int:
+        return math.ceil((len(self.errors) + 1) * (1 + coverage) / 2 - 1e-9) - 1
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all but the errors as plain JSON."""
+        return {"folds": list(self.folds), "sizes": [s._asdict() for s in self.sizes]}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any], errors: Array) -> Conformal:
+        """Return what `to_json` and the errors were of.
+
+        Raises:
+            ValueError: they do not fit together.
+        """
+        sizes = tuple(Size(**s) for s in content["sizes"])
+        folds = tuple(map(int, content["folds"]))
+        errors = np.asarray(errors, np.float32)
+        if errors.ndim != 2 or not len(errors) or errors.shape[1] != len(sizes):
+            raise ValueError(f"held-out errors of {errors.shape} for {len(sizes)} targets")
+        if not np.isfinite(errors).all() or any(len(s.knots) != len(s.logs) for s in sizes):
+            raise ValueError("held-out errors or their sizes are not whole")
+        return cls(folds, sizes, errors)
+
+
+def check_coverage(coverage: float) -> None:
+    """Refuse what is no coverage of an interval.
+
+    Raises:
+        InputError: it is not between 0 and 1.
+    """
+    if not 0 < coverage < 1:
+        raise InputError(
+            f"an interval's coverage must be between 0 and 1, as 0.9; got {coverage:g}."
+        )
+
+
+def by_fold(
+    outputs: Array, weights: Array, folds: Sequence[int]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return each fold's share of the weight ``(K,)``, its nets' mean and their weighted deviation ``(K, N, T)``."""
+    outputs, weights = np.asarray(outputs, np.float64), np.asarray(weights, np.float64)
+    number = np.asarray(folds)
+    shares, centres, spreads = [], [], []
+    for fold in np.unique(number):
+        own = (number == fold) & (weights > 0)
+        if not own.any():
+            continue
+        share = weights[own].sum()
+        centre = np.einsum("m,mnt->nt", weights[own] / share, outputs[own])
+        apart = np.einsum("m,mnt->nt", weights[own] / share, (outputs[own] - centre) ** 2)
+        shares.append(share)
+        centres.append(centre)
+        spreads.append(np.sqrt(apart))
+    return np.array(shares) / np.sum(shares), np.stack(centres), np.stack(spreads)
+
+
+def calibrate(
+    true: Array,
+    centre: Array,
+    spread: Array,
+    folds: Sequence[int],
+    weights: Array | None = None,
+) -> Conformal | None:
+    """Learn intervals from held-out rows; None if there are none.
+
+    Args:
+        true: ``(N, T)`` targets, standardised as everything here.
+        centre: ``(N, T)`` predictions of the nets that did not train on a row.
+        spread: ``(N, T)`` their disagreement.
+        folds: of each net of the ensemble.
+        weights: ``(N,)`` row weights; rows of weight 0 say nothing.
+    """
+    kept = np.isfinite(centre).all(1) & (True if weights is None else np.asarray(weights) > 0)
+    if not kept.any():
+        return None
+    error = np.asarray(true, np.float64)[kept] - centre[kept]
+    w = None if weights is None else np.asarray(weights, np.float64)[kept]
+    sizes, errors = [], []
+    for t in range(error.shape[1]):
+        row = error[:, t], centre[kept, t], spread[kept, t]
+        usual = _size(*(values[:: -(-len(error) // FITTED_ROWS)] for values in row))
+        sizes.append(usual)
+        errors.append(_ordered(row[0] / usual(*row[1:]), w))
+    return Conformal(tuple(folds), tuple(sizes), np.stack(errors, 1).astype(np.float32))
+
+
+def _size(error: Array, centre: Array, spread: Array) -> Size:
+    """Fit the mean of absolute errors by predictions and disagreement, all ``(N,)``.
+
+    Its logarithm is linear in both (gamma regression), a little towards none. The mean of the logarithm would be
+    simpler, but where targets are whole numbers it follows how near to one of them a prediction is, which says nothing
+    of large errors: on wine_quality intervals by it covered 76 % where narrow and 99 % where wide.
+    """
+    from scipy.optimize import minimize
+
+    count = int(np.clip(len(error) // ROWS_A_KNOT, 1, MOST_KNOTS))
+    knots = np.unique(np.quantile(centre, np.linspace(EDGE, 1 - EDGE, count)))
+    least = FLOOR * float(np.median(spread)) + LEAST
+    error = np.abs(error) + LEAST
+    mean = error.mean()
+    apart = np.log(spread + least)
+    hats = [np.interp(centre, knots, one) for one in np.eye(len(knots))]
+    design = np.column_stack([*hats, apart - apart.mean()])
+
+    def loss(b: np.ndarray) -> tuple[float, np.ndarray]:
+        logs = design @ b
+        ratio = error / mean * np.exp(-logs)
+        return (
+            float((logs + ratio).sum() + RIDGE / 2 * b @ b),
+            design.T @ (1 - ratio) + RIDGE * b,
+        )
+
+    start, limits = np.zeros(len(knots) + 1), [(-5, 5)] * len(knots) + [(0, 2)]
+    found = minimize(loss, start, jac=True, bounds=limits, method="L-BFGS-B").x
+    power = float(found[-1])
+    logs = found[:-1] + math.log(mean) - power * apart.mean()
+    return Size(knots.tolist(), logs.tolist(), power, least)
+
+
+def _ordered(errors: Array, weights: Array | None) -> np.ndarray:
+    """Return errors in ascending order, or as many of their weighted quantiles as are kept."""
+    order = np.argsort(errors)
+    count = min(len(errors), MOST_ERRORS)
+    if weights is None and count == len(errors):
+        return errors[order]
+    w = np.ones(len(errors)) if weights is None else weights[order]
+    share = (np.cumsum(w) - w / 2) / w.sum()
+    return np.interp((np.arange(count) + 0.5) / count, share, errors[order])
+
+
+def coverage_and_width(
+    true: Array, low: Array, high: Array, weights: Array | None = None
+) -> dict[str, float]:
+    """Return the share of rows whose true value lies within intervals of `REPORTED` coverage, and their mean width.
+
+    Args:
+        true, low, high: ``(N, T)`` in the target's units; of several targets, which differ in them, only the mean share
+            is returned.
+        weights: ``(N,)`` row weights.
+    """
+    w = np.ones(len(true)) if weights is None else np.asarray(weights, np.float64)
+    total = w.sum() or float("nan")
+    percent = f"{100 * REPORTED:g}"
+    inside = ((low <= true) & (true <= high)).mean(1)
+    found = {f"coverage_{percent}": float(w @ inside / total)}
+    if true.shape[1] == 1:
+        found[f"width_{percent}"] = float(w @ (high - low)[:, 0] / total)
+    return found
