@@ -86,8 +86,8 @@ def folder() -> Path:
     return found / "tables"
 
 
-def load(table: Table) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return training and test rows."""
+def load(table: Table, seed: int = 0) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return training and test rows; of a table without a test file the seed draws them."""
     home = folder() / table.name
     if (home / "test.csv.gz").exists():
         return pd.read_csv(home / "train.csv.gz"), pd.read_csv(home / "test.csv.gz")
@@ -95,7 +95,7 @@ def load(table: Table) -> tuple[pd.DataFrame, pd.DataFrame]:
     train, test = train_test_split(
         frame,
         test_size=0.2,
-        random_state=0,
+        random_state=seed,
         stratify=frame[table.target] if table.classes else None,
     )
     return train, test

@@ -1,0 +1,540 @@
+"""popnet against boosted trees, tuned trees and other nets on real tables: the same rows for all, each a whole process.
+
+    python -m benchmarks.accuracy [--tables phoneme,adult | all] [--systems popnet,lightgbm,xgboost-tuned] [--seeds 2]
+        [--limit 60] [--folder .benchmarks/accuracy] [--python-of realmlp,tabm=/tmp/pytabkit_env/bin/python]
+        [--report] [--retry] [--markdown FILE]
+
+popnet is ``popnet fit`` with the time limit and no rows held out for a score, then ``popnet predict``; the others are
+in `benchmarks.peers_trees` and `benchmarks.peers_pytabkit`. popnet, the tuned trees and AutoGluon have the same time
+limit, the rest take the time they take. Tables with a test file keep it, and a seed is the systems' alone; others are
+split 80/20 by the seed, stratified by class. Columns that only name a row, or hold the answer, are left out for all,
+and a moment becomes year, month, day, weekday and hour.
+
+Each result is a file of its own, of a table, a system, a seed, a limit and a version of that system (popnet's has a
+digest of its sources); what is there is not measured again, so a run may be stopped at any moment and continued. A
+system that fails is noted with its error; ``--retry`` measures those again. Time is that of the whole process, from
+its start to its end; popnet's predicting is a process after that, and not counted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn import metrics as sk
+
+from benchmarks.peers_trees import Job
+from benchmarks.table import conditions, cores, markdown
+from benchmarks.tables import KNOWN, Table, known, load
+
+HOME = Path(__file__).resolve().parents[1]
+STANDARD = (
+    "phoneme,adult,bank,california,wine_quality,churn,credit_g,letter,cpu_act,default_credit,ames_housing,otto"
+)  # fmt: skip
+LEFT_OUT: dict[str, tuple[str, ...]] = {
+    "churn": ("RowNumber", "CustomerId", "Surname"),
+    "ames_housing": ("Order", "PID"),
+    "otto": ("id",),
+    "titanic": ("boat", "body"),
+    "bike_sharing": ("casual", "registered"),
+}
+"""Columns that only name a row, or hold the answer."""
+
+MOMENTS = {"bike_sharing": "datetime"}
+BOOSTERS = ("lightgbm", "xgboost", "catboost")
+TREES, NETS = "benchmarks.peers_trees", "benchmarks.peers_pytabkit"
+SYSTEMS = {
+    "popnet": "popnet",
+    **dict.fromkeys(BOOSTERS, TREES),
+    **{f"{name}-tuned": TREES for name in BOOSTERS},
+    "realmlp": NETS,
+    "tabm": NETS,
+    "mlp": TREES,
+    "hgb": TREES,
+    "autogluon": NETS,
+}
+"""Systems and the modules that run them."""
+
+LIMITED = ("popnet", *(f"{name}-tuned" for name in BOOSTERS), "autogluon")
+"""Systems that take a time limit."""
+
+BINS = 15
+CLASS_COLUMNS = ("accuracy", "log_loss", "roc_auc", "balanced_accuracy", "ece")
+NUMBER_COLUMNS = ("rmse", "mae", "r2")
+
+Result = dict[str, Any]
+
+
+# --- processes ------------------------------------------------------------------------------------
+
+
+class FailedError(Exception):
+    """A process failed; the text is one line."""
+
+
+def run(command: Sequence[str], most: float) -> tuple[str, float, float]:
+    """Run a process; return what it printed, wall seconds, and its peak memory in MB.
+
+    Raises:
+        FailedError: it did not end well, or not within ``most`` seconds; it is killed then, with its children.
+    """
+    environment = {**os.environ, "PYTHONPATH": str(HOME)}
+    began = time.perf_counter()
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as errors:
+        process = subprocess.Popen(
+            command, stdout=out, stderr=errors, env=environment, start_new_session=True
+        )
+        kill = functools.partial(os.killpg, process.pid, signal.SIGKILL)
+        timer = threading.Timer(most, kill)
+        timer.start()
+        try:
+            _, status, usage = os.wait4(process.pid, 0)
+        except BaseException:
+            kill()
+            raise
+        finally:
+            timer.cancel()
+        process.returncode = os.waitstatus_to_exitcode(status)
+        seconds = time.perf_counter() - began
+        out.seek(0)
+        errors.seek(0)
+        said = [line.strip() for line in errors.read().splitlines() if line.strip()]
+        if process.returncode:
+            late = f"took longer than {most:.0f} s"
+            last = said[-1] if said else f"ended with status {process.returncode}"
+            raise FailedError(late if seconds >= most else last[:300])
+        return out.read(), seconds, usage.ru_maxrss / 1024
+
+
+def version(system: str, python: str) -> str:
+    """Return the version of a system as another interpreter has it.
+
+    Raises:
+        FailedError: it cannot be imported there.
+    """
+    module = SYSTEMS[system]
+    if module != "popnet":
+        return run([python, "-m", module, "--version", system], 300)[0].strip()
+    find = "import importlib.util as u; print(u.find_spec('popnet').origin)"
+    place = Path(run([python, "-c", find], 300)[0].strip()).parent
+    digest = hashlib.sha256()
+    for path in sorted(place.rglob("*.py")):
+        digest.update(path.read_bytes())
+    lines = (place / "_version.py").read_text(encoding="utf-8").split('"')
+    return f"{lines[-2]}-{digest.hexdigest()[:8]}"
+
+
+def load_average() -> float:
+    """Return how many processes wanted a core in the last minute."""
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
+
+
+def disturbed(results: Sequence[Result]) -> str:
+    """Say how many measurements began while other work ran, which costs a system with a time limit accuracy.
+
+    What was measured just before leaves a load of a process a core.
+    """
+    busy = sum(r.get("load", 0.0) > 2 * cores() for r in results)
+    idle = sum(r.get("members") == 0 for r in results)
+    return (
+        f"Began on a busy machine (load above {2 * cores()}): {busy} of {len(results)} measurements; popnet had no "
+        f"time for a net in {idle}"
+    )
+
+
+# --- one measurement ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Case:
+    """What one file of results is about."""
+
+    table: Table
+    system: str
+    seed: int
+    limit: float
+    version: str
+
+    def path(self, folder: Path) -> Path:
+        """Return the place of its result; a system without a time limit has one for all limits."""
+        limit = f"{self.limit:g}s" if self.system in LIMITED else "own"
+        name = f"{self.system}-seed{self.seed}-{limit}-{self.version}.json"
+        return folder / self.table.name / name
+
+
+def parts(table: Table, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return training and test rows as all systems get them, the target last."""
+    found = []
+    for frame in load(table, seed):
+        frame = frame.drop(columns=list(LEFT_OUT.get(table.name, ())))
+        if table.name in MOMENTS:
+            when = pd.to_datetime(frame.pop(MOMENTS[table.name])).dt
+            for name in ("year", "month", "day", "weekday", "hour"):
+                frame.insert(0, name, getattr(when, name))
+        found.append(frame)
+    return found[0], found[1]
+
+
+def expected_calibration_error(hit: np.ndarray, sure: np.ndarray) -> float:
+    """Return the mean distance of confidence from accuracy over equal bins (Guo et al. 2017, arXiv:1706.04599)."""
+    bins = np.minimum((sure * BINS).astype(int), BINS - 1)
+    return float(np.abs(np.bincount(bins, sure - hit)).sum() / len(hit))
+
+
+def scores(true: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
+    """Return metrics of class numbers and probabilities ``(N, C)``, or of numbers ``(N,)``."""
+    if not np.isfinite(predicted).all():
+        raise FailedError("predictions are not finite")
+    if predicted.ndim == 1:
+        return {
+            "rmse": float(sk.root_mean_squared_error(true, predicted)),
+            "mae": float(sk.mean_absolute_error(true, predicted)),
+            "r2": float(sk.r2_score(true, predicted)),
+        }
+    p = predicted / predicted.sum(1, keepdims=True)
+    said = p.argmax(1)
+    each = [1] if p.shape[1] == 2 else np.unique(true)
+    return {
+        "accuracy": float(sk.accuracy_score(true, said)),
+        "log_loss": float(-np.log(np.clip(p[np.arange(len(p)), true], 1e-12, None)).mean()),
+        "roc_auc": float(np.mean([sk.roc_auc_score(true == c, p[:, c]) for c in each])),
+        "balanced_accuracy": float(
+            np.mean([(said[true == c] == c).mean() for c in np.unique(true)])
+        ),
+        "ece": expected_calibration_error(said == true, p.max(1)),
+    }
+
+
+def predict_by_popnet(
+    job: Job, python: str, folder: Path, most: float
+) -> tuple[np.ndarray, Result]:
+    """Return popnet's predictions of the test rows, and what its fit took and trained."""
+    command, model = [python, "-m", "popnet"], str(folder / "model")
+    said, seconds, memory = run(
+        [*command, "fit", str(folder / "train.csv"), "--target", job.target, "--time-limit", f"{job.limit:g}s",
+         "--test-size", "0", "--seed", str(job.seed), "--out", model, "--json"], most,
+    )  # fmt: skip
+    fit = json.loads(said)
+    facts = {"seconds": seconds, "MB": memory, "members": fit["members"], "warnings": fit["warnings"]}  # fmt: skip
+    out = folder / "predictions.csv"
+    proba = [] if job.labels is None else ["--proba"]
+    run([*command, "predict", model, str(folder / "test.csv"), "-o", str(out), *proba], most)
+    found = pd.read_csv(out)
+    if job.labels is None:
+        return found[job.target].to_numpy(float), facts
+    return found[[f"probability_{c}" for c in job.labels]].to_numpy(float), facts
+
+
+def measure(case: Case, python: str, most: float) -> Result:
+    """Fit a system, predict the test rows, and return their scores; or the error in a line."""
+    table = case.table
+    train, test = parts(table, case.seed)
+    labels = sorted(train[table.target].unique()) if table.classes else None
+    X = pd.concat([train, test]).drop(columns=table.target)
+    text = [c for c in X.columns if not pd.api.types.is_numeric_dtype(X[c])]
+    found: Result = {
+        "table": table.name, "system": case.system, "seed": case.seed, "version": case.version,
+        "limit": case.limit if case.system in LIMITED else None, "rows": len(train), "test_rows": len(test),
+        "load": load_average(),
+    }  # fmt: skip
+    with tempfile.TemporaryDirectory() as home:
+        folder = Path(home)
+        train.to_csv(folder / "train.csv", index=False)
+        test.drop(columns=table.target).to_csv(folder / "test.csv", index=False)
+        job = Job(
+            case.system, table.target, None if labels is None else [str(c) for c in labels], text,
+            case.seed, case.limit, time.time(), cores(),
+        )  # fmt: skip
+        job.write(folder)
+        try:
+            if case.system == "popnet":
+                predicted, facts = predict_by_popnet(job, python, folder, most)
+            else:
+                _, seconds, memory = run([python, "-m", SYSTEMS[case.system], str(folder)], most)
+                facts = {"seconds": seconds, "MB": memory}
+                predicted = np.load(folder / "predictions.npz")["predicted"]
+            true = test[table.target].to_numpy()
+            if labels is not None:
+                true = np.asarray(pd.Categorical(true, categories=labels).codes, int)
+                if true.min() < 0:
+                    raise FailedError("test rows have a class that training rows lack")
+            return {**found, **scores(true, predicted), **facts}
+        except FailedError as error:
+            return {**found, "error": str(error)}
+        except Exception as error:  # of an answer that is not as it should be
+            return {**found, "error": f"{type(error).__name__}: {error}".splitlines()[0]}
+
+
+def keep(path: Path, result: Result) -> None:
+    """Write a result as a whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_suffix(".new")
+    new.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    new.rename(path)
+
+
+def kept(path: Path, retry: bool = False) -> Result | None:
+    """Return a result that was written; None if there is none, or a failure that is to be tried again."""
+    if not path.exists():
+        return None
+    found = json.loads(path.read_text(encoding="utf-8"))
+    return None if retry and "error" in found else found
+
+
+# --- the report -----------------------------------------------------------------------------------
+
+Found = dict[str, dict[str, dict[int, Result]]]
+"""Results by table, system and seed."""
+
+
+def mean(results: Sequence[Result], key: str) -> float:
+    """Return the mean over seeds; NaN if one of them failed, or there is none."""
+    return float(np.mean([r.get(key, np.nan) for r in results])) if results else float("nan")
+
+
+def shown(value: float, digits: int = 4) -> str:
+    """Return a number for a table: of large ones the whole part, a dash of none."""
+    if not np.isfinite(value):
+        return "-"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.{digits}f}"
+
+
+def data_set(name: str, systems: dict[str, dict[int, Result]]) -> str:
+    """Return a data set's heading and table, the best of the main metric first."""
+    columns = CLASS_COLUMNS if KNOWN[name].classes else NUMBER_COLUMNS
+    lines, failed, rows = [], [], ""
+    for system, by_seed in systems.items():
+        results = list(by_seed.values())
+        failed += [f"{system} failed, seed {r['seed']}: {r['error']}" for r in results if "error" in r]  # fmt: skip
+        good = [r for r in results if "error" not in r]
+        if not good:
+            continue
+        rows = f"{good[0]['rows']:,} training and {good[0]['test_rows']:,} test rows"
+        values = [mean(good, c) for c in columns]
+        order = -values[0] if KNOWN[name].classes else values[0]
+        cells = [system, *(shown(v) for v in values), f"{mean(good, 'seconds'):.1f}"]
+        lines.append((order, [*cells, f"{mean(good, 'MB'):.0f}", str(len(good))]))
+    head = ["system", *(c.replace("_", " ") for c in columns), "seconds", "MB", "seeds"]
+    texts = [f"### {name}", rows, markdown(head, [cells for _, cells in sorted(lines)])]
+    return "\n\n".join([*texts, *failed])
+
+
+def main_metric(table: Table) -> str:
+    """Return what a table's systems are ranked by."""
+    return "accuracy" if table.classes else "rmse"
+
+
+def compared(found: Found, systems: Sequence[str], key: str) -> tuple[list[str], np.ndarray]:
+    """Return the tables on which all systems were measured, and mean losses ``(tables, systems)``; inf is a failure."""
+    names, losses = [], []
+    for name, by_system in found.items():
+        if not all(by_system.get(s) for s in systems):
+            continue
+        if key == "log_loss" and not KNOWN[name].classes:
+            continue
+        seeds = set.intersection(*(set(by_system[s]) for s in systems))
+        if not seeds:
+            continue
+        metric = key if key == "log_loss" else main_metric(KNOWN[name])
+        values = np.array([mean([by_system[s][k] for k in seeds], metric) for s in systems])
+        names.append(name)
+        values = 1 - values if metric == "accuracy" else values
+        losses.append(np.where(np.isfinite(values), values, np.inf))
+    return names, np.array(losses).reshape(-1, len(systems))
+
+
+def standings(losses: np.ndarray) -> dict[str, np.ndarray]:
+    """Return mean rank, share of duels won (a tie is half) and mean normalised score of each system."""
+    duels = (losses[:, :, None] < losses[:, None, :]) + (losses[:, :, None] == losses[:, None, :]) / 2  # fmt: skip
+    others = max(1, losses.shape[1] - 1)
+    won = (duels.sum(2) - 0.5) / others  # less the tie with itself
+    worst = np.where(np.isfinite(losses), losses, -np.inf).max(1, keepdims=True)
+    best = losses.min(1, keepdims=True)
+    spread = np.where(worst > best, worst - best, 1.0)
+    score = np.clip((worst - losses) / spread, 0.0, 1.0)
+    return {"rank": 1 + others * (1 - won.mean(0)), "won": won.mean(0), "score": score.mean(0)}
+
+
+def summary(found: Found, systems: Sequence[str]) -> str:
+    """Return the standings of all systems over the tables on which all were measured."""
+    names, losses = compared(found, systems, "error")
+    if not names:
+        return "There is no table on which all these systems were measured."
+    classed, log_losses = compared(found, systems, "log_loss")
+    by_error = standings(losses)
+    by_log_loss = standings(log_losses) if classed else {}
+    seconds = [
+        sum(np.nan_to_num(mean([r for r in found[n][s].values() if "error" not in r], "seconds")) for n in names)
+        for s in systems
+    ]  # fmt: skip
+    lines = []
+    for k in np.argsort(by_error["rank"]):
+        cells = [systems[k], f"{by_error['rank'][k]:.2f}"]
+        cells.append(f"{by_log_loss['rank'][k]:.2f}" if classed else "-")
+        cells += [f"{100 * by_error['won'][k]:.0f} %", f"{by_error['score'][k]:.3f}"]
+        cells.append(f"{by_log_loss['score'][k]:.3f}" if classed else "-")
+        lines.append([*cells, f"{seconds[k]:,.0f}", f"{int((~np.isfinite(losses[:, k])).sum())}"])
+    head = ["system", "mean rank by error", "by log-loss", "duels won"]
+    head += ["score by error", "by log-loss", "seconds", "failed on"]
+    text = (
+        f"{len(names)} tables on which all were measured ({', '.join(names)}), {len(classed)} of them with classes. "
+        "The error is 1 - accuracy, or RMSE; a score is 1 for the best of a table and 0 for the worst; a failure is "
+        "last. The seconds are those of one seed of all these tables."
+    )
+    return "\n\n".join(["### All tables", text, markdown(head, lines)])
+
+
+def gaps(found: Found) -> str:
+    """Return how far popnet is from the best of the boosters with their defaults, table by table."""
+    lines: list[list[str]] = []
+    points: dict[bool, list[float]] = {True: [], False: []}
+    for name, by_system in found.items():
+        there = ["popnet", *(b for b in BOOSTERS if by_system.get(b))]
+        if len(there) == 1 or not by_system.get("popnet"):
+            continue
+        one = {name: by_system}
+        names, losses = compared(one, there, "error")
+        if not names or not np.isfinite(losses[0, 0]) or not np.isfinite(losses[0, 1:]).any():
+            continue
+        own, rest = losses[0, 0], losses[0, 1:]
+        classes = KNOWN[name].classes
+        gap = 100 * (own - rest.min()) if classes else 100 * (own / rest.min() - 1)
+        points[classes].append(gap)
+        _, logs = compared(one, there, "log_loss")
+        further = f"{logs[0, 0] - logs[0, 1:].min():+.4f}" if len(logs) else ""
+        unit = "points of accuracy" if classes else "% of RMSE"
+        lines.append([name, there[1 + int(rest.argmin())], f"{gap:+.2f} {unit}", further])
+    if not lines:
+        return ""
+    means = [
+        f"{np.mean(values):+.2f} {unit} over {len(values)}"
+        for values, unit in ((points[True], "points of accuracy"), (points[False], "% of RMSE"))
+        if values
+    ]
+    text = (
+        "How much worse popnet is than the best default booster of each table, chosen by the test rows (below 0: "
+        f"better); on average {', '.join(means)}."
+    )
+    head = ["table", "best booster", "popnet is worse by", "log-loss, best of them"]
+    return "\n\n".join(["### Behind the best booster", text, markdown(head, lines)])
+
+
+def report(found: Found, systems: Sequence[str], versions: dict[str, str]) -> str:
+    """Return all tables as Markdown."""
+    found = {name: by_system for name, by_system in found.items() if any(by_system.values())}
+    if not found:
+        return "Nothing was measured."
+    there = [s for s in systems if any(by_system.get(s) for by_system in found.values())]
+    said = ", ".join(f"{s} {versions[s]}" for s in there if not s.endswith("-tuned"))
+    texts = [*(data_set(name, by_system) for name, by_system in found.items())]
+    texts += [summary(found, there), gaps(found)]
+    results = [r for systems in found.values() for seeds in systems.values() for r in seeds.values()]  # fmt: skip
+    lines = [*conditions("benchmarks.accuracy"), f"Systems: {said}", disturbed(results)]
+    return "\n\n".join([t for t in texts if t] + ["\n".join(f"- {line}" for line in lines)])
+
+
+# --- the run --------------------------------------------------------------------------------------
+
+
+def pythons(choices: Sequence[str]) -> dict[str, str]:
+    """Return the interpreter of each system, given ``realmlp,tabm=PYTHON`` for some."""
+    found = dict.fromkeys(SYSTEMS, sys.executable)
+    for choice in choices:
+        names, _, python = choice.partition("=")
+        found.update(dict.fromkeys(names.split(","), python))
+    return found
+
+
+def pairs(choices: Sequence[str]) -> dict[str, str]:
+    """Return ``NAME=VALUE`` options as a dictionary."""
+    return dict(choice.split("=", 1) for choice in choices)
+
+
+def present(
+    systems: Sequence[str],
+    python: dict[str, str],
+    chosen: dict[str, str],
+    tell: Callable[[str], None],
+) -> dict[str, str]:
+    """Return the versions of systems, and say of each that is not there that it is left out."""
+    found = {}
+    for system in systems:
+        try:
+            found[system] = chosen.get(system) or version(system, python[system])
+        except FailedError as error:
+            tell(f"{system} is left out: {error}.")
+    return found
+
+
+def main() -> None:
+    """Measure what is missing, and print all."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--tables", default=STANDARD, help="names, or all")
+    parser.add_argument("--systems", default=",".join(s for s in SYSTEMS if s != "autogluon"))
+    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--limit", type=float, default=60.0, help="seconds")
+    parser.add_argument("--folder", type=Path, default=HOME / ".benchmarks" / "accuracy")
+    parser.add_argument("--report", action="store_true", help="only print what was measured")
+    parser.add_argument("--retry", action="store_true", help="measure what failed once more")
+    parser.add_argument(
+        "--most", type=float, default=3600.0, help="seconds after which a fit is killed"
+    )
+    parser.add_argument(
+        "--python-of", action="append", default=[], metavar="SYSTEM[,SYSTEM]=PYTHON"
+    )
+    parser.add_argument(
+        "--version-of", action="append", default=[], metavar="SYSTEM=VERSION",
+        help="use results of this version, as of a run before popnet was changed",
+    )  # fmt: skip
+    parser.add_argument("--markdown", type=Path, help="also write the report to this file")
+    args = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the child ends, too
+    systems = args.systems.split(",")
+    if unknown := [s for s in systems if s not in SYSTEMS]:
+        sys.exit(f"There is no system {unknown[0]}; there are {', '.join(SYSTEMS)}.")
+    tables = known(",".join(KNOWN) if args.tables == "all" else args.tables)
+    python = pythons(args.python_of)
+
+    def tell(line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
+
+    versions = present(systems, python, pairs(args.version_of), tell)
+    systems = list(versions)
+    found: Found = {t.name: {s: {} for s in systems} for t in tables}
+    for table in tables:
+        for seed in range(args.seeds):
+            for system in systems:
+                case = Case(table, system, seed, args.limit, versions[system])
+                path = case.path(args.folder)
+                result = kept(path, args.retry)
+                if result is None and args.report:
+                    continue
+                if result is None:
+                    result = measure(case, python[system], args.most)
+                    keep(path, result)
+                    said = result.get("error") or shown(mean([result], main_metric(table)))
+                    tell(f"{path.relative_to(args.folder)}: {said}, {result.get('seconds', 0):.1f} s")  # fmt: skip
+                found[table.name][system][seed] = result
+    text = report(found, systems, versions)
+    print(text)
+    if args.markdown:
+        args.markdown.write_text(text + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
