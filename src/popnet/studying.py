@@ -29,15 +29,19 @@ from popnet.report.document import Document
 from popnet.tuning.table_space import default_space
 from popnet.twins import augmentation, factors
 from popnet.twins.design import design
-from popnet.twins.experiment import FEWEST_PAIRS, MOST_PAIRS, PILOT, Experiment
+from popnet.twins.experiment import FEWEST_PAIRS, FEWEST_PLANNED, MOST_PAIRS, PILOT, Experiment
 from popnet.twins.losses import METRICS
 from popnet.twins.results import Found
+from popnet.twins.verdicts import Plan
 
 MOST_ROWS, MOST_IMAGES = 10_000, 2_000
 """Rows (images) of a study, unless asked otherwise: twins by the hundred are to be trained."""
 
 FINISHING = 2.0
 """Seconds of a time limit that are kept for the page."""
+
+GROWTH = 1.5
+"""Of the number of pairs, until it is planned again."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +122,8 @@ def study(
         target: column to predict, or several for a regression; None for images in class folders.
         options: of reading and splitting, seed, time limit, workers; ``recipe`` changes the base.
         factor: what to vary, as ``dropout``, ``activation=relu,elu``, ``ensemble``; none for all classic techniques.
-        pairs: of twins; None plans them from a pilot's variance, so that `detect` can be seen.
+        pairs: of twins; None plans them from the variance of the first ones, so that an effect of `detect` is found
+            and a factor that does nothing is shown to have no effect as large as that.
         detect: smallest effect that matters, in the metric (0.005 is half a point of error); None for a twentieth of
             the base's.
         interactions: whether levels of different factors are also trained together.
@@ -164,6 +169,10 @@ def study(
     found = experiment.found(least, asked)
     if found.pairs < asked:
         notes.append(f"the time was over after {found.pairs} of {asked} pairs of twins")
+    notes.append(
+        f"with {found.pairs} pairs "
+        + _seen(experiment, experiment.plan(least, found.pairs), least, unit)
+    )
     return Study(
         found, words.name_of(source), len(usable), unit,
         [*prepared.notes, *notes], time.monotonic() - began, options.seed,
@@ -221,7 +230,10 @@ def _run(
     unit: studied.Unit,
     on_progress: Callable[[Progress], None],
 ) -> tuple[int, float]:
-    """Train the pilot, plan, train the rest. Returns the pairs that were planned, and the effect to detect."""
+    """Train a pilot, then as many pairs as are planned, again and again as more of them are known.
+
+    Returns the pairs that were planned at last, and the effect to detect.
+    """
     each = experiment.nets_of_a_pair()
     total = min(PILOT, pairs or PILOT) * each
 
@@ -233,16 +245,40 @@ def _run(
     experiment.run(range(min(PILOT, pairs or PILOT)), on_net)
     if len(experiment.done()) < 2:
         return pairs or PILOT, experiment.detect(detect) if experiment.done() else (detect or 0.01)
-    least = experiment.detect(detect)
-    asked = pairs or experiment.plan(least)
-    a_pair = (time.monotonic() - began) / len(experiment.done())
-    if deadline is not None and pairs is None:
-        room = (deadline - time.monotonic()) / max(a_pair, 1e-6)
-        asked = max(PILOT, min(asked, PILOT + math.floor(room)))
-    total = asked * each
-    on_progress(Progress("study", note=(
-        f"after {PILOT} pairs: {asked} pairs of twins, {total:,} nets, about "
-        f"{clock(a_pair * max(asked - PILOT, 0))} more; to see effects of {unit.write(least)}"
-    )))  # fmt: skip
-    experiment.run(range(asked), on_net)
-    return asked, least
+    told = 0
+    while True:
+        done = len(experiment.done())
+        least = experiment.detect(detect)
+        plan = experiment.plan(least, pairs)
+        a_pair = (time.monotonic() - began) / done
+        if deadline is not None and pairs is None:
+            room = math.floor((deadline - time.monotonic()) / max(a_pair, 1e-6))
+            if plan.pairs > done + room:
+                plan = experiment.plan(least, max(done, PILOT, done + room))
+        total = max(plan.pairs, done) * each
+        if abs(plan.pairs - told) > told / 10:
+            told = plan.pairs
+            on_progress(Progress("study", note=(
+                f"after {done} pairs: {plan.pairs} pairs of twins, {total:,} nets, about "
+                f"{clock(a_pair * max(plan.pairs - done, 0))} more; with these {_seen(experiment, plan, least, unit)}"
+            )))  # fmt: skip
+        if plan.pairs <= done:
+            return done, least
+        step = plan.pairs
+        if pairs is None:
+            step = min(step, max(FEWEST_PLANNED, math.floor(GROWTH * done)))
+        experiment.run(range(step), on_net)
+        if len(experiment.done()) < step or step == pairs:
+            return plan.pairs, least
+
+
+def _seen(experiment: Experiment, plan: Plan, least: float, unit: studied.Unit) -> str:
+    """Return which effects a number of pairs shows, and what is lacking for the one that was asked for."""
+    base = experiment.base_loss()
+    share = f" ({100 * plan.shows / base:.2g} % of the base's)" if base > 0 else ""
+    text = f"effects above {unit.write(plan.shows)} show{share}"
+    if plan.shows > least:
+        text += f", {unit.write(least)} was asked for"
+    if plan.rows:
+        text += f"; that takes about {plan.rows:,} rows at least, whatever the pairs"
+    return text

@@ -50,6 +50,10 @@ def test_rows_of_their_own_have_the_covariance_of_two_tests():
     shared = Shared.of([np.arange(3)] * 2)
     assert shared.own(values.ravel()) == pytest.approx(np.cov(values[0], values[1], ddof=0)[0, 1])
     assert shared.own([1, 2, 3, 3, 2, 1]) == 0.0  # never below
+    products = (values[0] - 3) * (values[1] - 3)
+    error = np.sqrt(((products - products.mean()) ** 2).sum()) / 3
+    assert shared.own(values.ravel(), doubt=0.5) == pytest.approx(products.mean() - error / 2)
+    assert shared.own(values.ravel(), doubt=9.0) == 0.0
     assert shared.between(values.ravel()) == pytest.approx(np.var([2.0, 2.0, 5.0], ddof=1))
     apart = Shared.of([[4, 0], [4, 9]])  # the rows' means are 2, 5 and 7
     assert apart.between([1, 5, 3, 7]) == pytest.approx(np.var([2.0, 5.0, 7.0], ddof=1))
@@ -62,9 +66,33 @@ def test_of_one_cross_validation_the_interval_is_students():
     means = np.array([v.mean() for v in values])
     shared = Shared.of(rows)
     low, high = stats.t.interval(0.95, 4, means.mean(), stats.sem(means))
-    for options in ({"common": shared.common(np.concatenate(values))}, {"overlap": shared.overlap}):
+    every = np.concatenate(values)
+    for options in (
+        {"common": shared.common(every)}, {"common": shared.again(every)}, {"overlap": shared.overlap}
+    ):  # fmt: skip
         found = interval(means, **options)
         assert (found.low, found.high) == pytest.approx((low, high))
+
+
+@pytest.mark.parametrize("pairs", [12, 30, 60])
+def test_of_a_factor_that_does_nothing_rows_add_next_to_nothing(pairs):
+    """Two seeds: a row's difference has either sign alike, so that the interval is Student's, not wider."""
+    rng = np.random.default_rng(5)
+    squares, most, means = [], [], []
+    for _ in range(300):
+        spread = np.exp(0.5 * rng.standard_normal(400))  # some rows vary more than others
+        rows = dealt(rng, 400, 10, pairs)
+        values = [
+            0.02 * rng.standard_normal() + spread[r] * rng.standard_normal(len(r)) for r in rows
+        ]
+        gains, every = np.array([v.mean() for v in values]), np.concatenate(values)
+        shared = Shared.of(rows)
+        squares.append(interval(gains, common=shared.again(every)).error ** 2)
+        most.append(interval(gains, common=shared.common(every)).error ** 2)
+        means.append(gains.mean())
+    assert 0.8 * np.var(means) <= np.mean(squares) <= 1.25 * np.var(means)
+    if pairs >= 30:
+        assert np.mean(most) > 1.4 * np.var(means)
 
 
 @pytest.mark.parametrize("pairs", [4, 10, 12, 30])

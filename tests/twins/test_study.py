@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from popnet import Dataset, InputError, Recipe, train_population
+from popnet import Dataset, InputError, Recipe, studying, train_population
 from popnet.ensemble import softmax
 from popnet.options import Options
 from popnet.report import studied
@@ -21,11 +21,11 @@ from popnet.studying import study
 from popnet.twins import factors
 from popnet.twins.design import design
 from popnet.twins.effects import Interval, holm, interval
-from popnet.twins.experiment import Cell, Experiment
+from popnet.twins.experiment import Cell, Experiment, Outcome
 from popnet.twins.factors import Factor, Level
 from popnet.twins.losses import calibration_error, losses_of, worths
 from popnet.twins.shared import Shared
-from popnet.twins.verdicts import floor_of, pairs_needed, verdict
+from popnet.twins.verdicts import NULL_POWER, POWER, Spread, reach, verdict
 
 BASE = Recipe(depth=1, width=8, batch_size=32, epochs=4, patience=4)
 
@@ -126,29 +126,116 @@ def test_holm_is_monotone_and_between_the_plain_and_bonferroni(p):
         (Interval(0.001, -0.004, 0.004, 0.002, 0.6), 0.6, 0.0, "no effect"),
         (Interval(0.01, 0.001, 0.02, 0.005, 0.03), 0.3, 0.001, "not decided"),
         (Interval(0.01, -0.01, 0.03, 0.01, 0.3), 0.3, 0.02, "not detectable"),
+        # Surely below what matters: only the surest is more than nothing.
+        (Interval(0.002, 0.0005, 0.0035, 0.0007, 0.01), 0.01, 0.0, "no effect"),
+        (Interval(0.002, 0.001, 0.003, 0.0004, 1e-5), 1e-4, 0.0, "helps"),
+        (Interval(-0.002, -0.003, -0.001, 0.0004, 1e-5), 1e-4, 0.0, "harms"),
     ],
 )
 def test_verdicts(found, p, floor, said):
     assert verdict(found, p, detect=0.005, floor=floor) == said
 
 
-def test_as_many_pairs_are_planned_as_the_interval_needs():
-    values = np.random.default_rng(0).standard_normal(50)
-    folds = np.array_split(np.arange(100), 10) * 10
-    designs = [Shared.of(folds[:k]) for k in range(2, 101)]
-    between, detect = 2.0, 0.4
+def test_an_interval_bounds_the_size_of_an_effect():
+    assert Interval(0.01, -0.02, 0.04, 0, 0).bound == 0.04
+    assert Interval(-0.01, -0.04, 0.02, 0, 0).bound == 0.04
 
-    def half(shared: Shared) -> float:
-        error = np.sqrt(values.var(ddof=1) / shared.pairs + between * shared.weight)
-        return float(stats.t.ppf(0.975, shared.pairs - 1) * error)
 
-    found = pairs_needed(values, between, designs, detect)
+FOLDS = np.array_split(np.arange(100), 10) * 10
+DESIGNS = [(k, Shared.of(FOLDS[:k]).weight) for k in range(2, 101)]
+
+
+def test_as_many_pairs_are_planned_as_both_powers_need():
+    spread, size = Spread(1.0, 0.5, 0.0), 1.2
+    found = spread.pairs_needed(DESIGNS, size, 1)
     assert found is not None
-    assert half(designs[found - 2]) <= detect
-    assert all(half(d) > detect for d in designs[: found - 2])
-    assert pairs_needed(values, 100.0, designs, detect) is None
-    assert pairs_needed(values, 0.0, designs, detect) is not None
-    assert floor_of(100.0, 100) == pytest.approx(1.96)
+    pairs, weight = DESIGNS[found - 2]
+    assert pairs == found
+    error = np.sqrt(1.0 / pairs + 2 * 0.5 * weight)
+    assert reach(1, pairs) * error <= size
+    assert all(reach(1, k) * np.sqrt(1.0 / k + weight) > size for k, weight in DESIGNS[: found - 2])
+    assert spread.pairs_needed(DESIGNS, size, 30) > found
+    assert Spread(1.0, 100.0, 0.0).pairs_needed(DESIGNS, size, 1) is None
+
+
+def test_what_pairs_reach_has_the_powers_that_are_promised():
+    """Of normal means with a known error: the null is shown, and an effect stands Holm's first step, so often."""
+    for comparisons in (1, 29):
+        size = reach(comparisons)
+        null = 2 * stats.norm.cdf(size - stats.norm.ppf(0.975)) - 1
+        found = stats.norm.cdf(size - stats.norm.ppf(1 - 0.025 / comparisons))
+        assert null >= NULL_POWER - 1e-9
+        assert found >= POWER - 1e-9
+        assert min(null - NULL_POWER, found - POWER) == pytest.approx(0, abs=1e-9)
+    assert reach(1, 10) > reach(1, 100) > reach(1)
+
+
+def test_endless_pairs_of_few_rows_have_a_floor():
+    spread = Spread(1.0, 60.0, 50.0)
+    assert spread.floor(100) == pytest.approx(1.96)
+    n = spread.rows_needed(0.5, 1)
+    # With so many rows the error of endless pairs is just small enough.
+    assert reach(1) * np.sqrt(2 * 50 / n) <= 0.5 < reach(1) * np.sqrt(2 * 50 / (n - 1))
+
+
+def test_pairs_that_happen_to_agree_are_not_taken_at_their_word():
+    values = np.tile([1.0, -1.0], 30)
+    shared = Shared.of([np.arange(20), np.arange(20, 40), np.arange(40, 60)])
+    assert Spread.of(values, shared).pairs == pytest.approx(values[:20].var(ddof=1) / 20)
+    values[:20] += 9
+    means = [9.0, 0.0, 0.0]
+    assert Spread.of(values, shared).pairs == pytest.approx(np.var(means, ddof=1))
+
+
+def planned(seed: int, gain: float, own: float = 0.0) -> tuple[str, int, list[int]]:
+    """Return what a study says of made-up losses, whose differences have known parts, and the pairs it took."""
+    rng = np.random.default_rng(seed)
+    data = dataset(400, seed)
+    rows = design(np.arange(400), 100, seed, {"stratify": data.target})
+    run = Experiment(data, rows, BASE, [Factor("seed", "", (Level("x", seeds=(1,)),))], workers=1)
+    level, of_row = Cell.of(run.levels[0][1]), own * rng.standard_normal(400)
+    steps: list[int] = []
+
+    def train(pairs: Any, on_net: Any = None) -> None:
+        for k in pairs:
+            if (k, Cell()) not in run.outcomes:
+                test = rows[k].test
+                each = gain + of_row[test] + 0.1 * rng.standard_normal(len(test))
+                for cell, loss in ((Cell(), np.full(len(test), 0.4)), (level, 0.4 - each)):
+                    run.outcomes[k, cell] = Outcome(
+                        float(loss.mean()), float("nan"), 0.0, 0.0, 1.0, False, {"loss": loss, "wrong": loss}
+                    )  # fmt: skip
+        steps.append(len(run.done()))
+
+    run.run = train
+    unit = studied.Unit.of("classification", "log_loss")
+    asked, least = studying._run(run, None, None, None, unit, lambda _: None)
+    assert least == pytest.approx(0.02)  # a twentieth
+    return run.found(least, asked).effects[0].said, asked, steps
+
+
+def test_a_factor_that_does_nothing_is_said_to_have_no_effect_in_19_of_20_studies():
+    found = [planned(seed, 0.0) for seed in range(60)]
+    assert sum(said == "no effect" for said, _, _ in found) >= 57
+    for _, asked, steps in found:
+        assert steps == sorted(steps)
+        assert steps[-1] == max(10, asked)
+
+
+def test_an_effect_of_the_size_that_matters_is_found():
+    assert sum(planned(seed, 0.02)[0] == "helps" for seed in range(40)) >= 30
+    assert sum(planned(seed, -0.02)[0] == "harms" for seed in range(10)) >= 7
+
+
+def test_a_large_effect_takes_the_fewest_pairs():
+    said, asked, _ = planned(0, 0.3)
+    assert (said, asked) == ("helps", 10)
+
+
+def test_where_rows_are_lacking_more_pairs_are_not_planned():
+    said, asked, _ = planned(0, 0.0, own=1.0)
+    assert said == "not detectable"
+    assert asked < 100
 
 
 def test_gains_and_interactions_have_their_rows():
@@ -173,7 +260,7 @@ def test_gains_and_interactions_have_their_rows():
 
 
 def test_repeats_do_not_make_rows():
-    """Pairs on the same rows again: the interval of a study keeps the rows' part of the variance."""
+    """Pairs on the same rows again: the interval of a study keeps the rows' parts of the variance."""
     data = dataset(40)
     rows = design(np.arange(40), 12, 0, {"stratify": data.target})
     run = Experiment(
@@ -186,8 +273,12 @@ def test_repeats_do_not_make_rows():
     gain = run.measured((1, Cell()), (-1, level))
     assert gain.rows is not None
     places = np.concatenate([p.test for p in rows])
-    between = np.var([gain.rows[places == i].mean() for i in range(40)], ddof=1)
-    expected = gain.values.var(ddof=1) / 12 + between * (2 / 3) * (12 / 11) / 40
+    centred = gain.rows - gain.rows.mean()
+    # The mean product of two tests of a row; each has three.
+    own = sum(
+        centred[places == i].sum() ** 2 - (centred[places == i] ** 2).sum() for i in range(40)
+    ) / (40 * 6)
+    expected = gain.values.var(ddof=1) / 12 + 2 * max(own, 0) * (2 / 3) * (12 / 11) / 40
     assert found.effects[0].gain.error ** 2 == pytest.approx(expected)
 
 
@@ -370,7 +461,8 @@ def test_a_study_says_its_effects_in_all_its_forms():
     found = quick(
         factor=["dropout=0.1,0.9"], pairs=4, sizes=[0.5], on_progress=lambda p: notes.append(p.note)
     )
-    assert any("4 pairs of twins" in n for n in notes)
+    assert any("4 pairs of twins" in n and "effects above" in n for n in notes)
+    assert any(n.startswith("with 4 pairs effects above") for n in found.notes)
     record = json.loads(json.dumps(found.record()))
     assert [e["level"] for e in record["effects"]] == ["dropout 0.1", "dropout 0.9"]
     assert {e["share"] for e in record["curves"]} == {0.5}
@@ -415,6 +507,28 @@ def test_no_time_for_three_pairs_is_said():
     with pytest.raises(InputError) as error:
         study(table(), "y", options, factor=["l2=0.1"])
     assert "time was over" in str(error.value)
+
+
+def test_verdicts_are_said_with_what_their_interval_shows():
+    unit = studied.Unit.of("classification", "error")
+    run = experiment([Level("unused", {"step_factor": 0.5})])
+    run.run(range(3))
+    effect = run.found(0.01, 3).effects[0]
+
+    def said(word: Any, gain: Interval, rows: int = 0) -> str:
+        one = replace(effect, said=word, gain=gain, rows_needed=rows)
+        return studied.sentence(one, unit).replace("−", "-")
+
+    near, wide = Interval(0.001, -0.002, 0.004, 0, 0.5), Interval(0.01, -0.01, 0.03, 0, 0.5)
+    assert (
+        said("no effect", near)
+        == "no effect larger than 0.40 points of error (change -0.40 to +0.20)"
+    )
+    assert (
+        said("not decided", wide)
+        == "not decided by 3 pairs: between -3.00 and +1.00 points of error"
+    )
+    assert "at least 5,000 would be needed" in said("not detectable", wide, 5000)
 
 
 def test_units_write_errors_as_people_say_them():

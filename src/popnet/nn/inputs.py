@@ -20,7 +20,8 @@ class Columns(NamedTuple):
 
     def map_rows(self, function: Callable[[Array], Array]) -> Self:
         """Return what a function makes of each array of rows."""
-        return type(self)(*map(function, self[:3]), self.knots)
+        numeric, flags, codes = map(function, (self.numeric, self.flags, self.codes))
+        return self._replace(numeric=numeric, flags=flags, codes=codes)
 
     def take(self, index: Array) -> Self:
         """Return the rows of an index set, which must lie inside the data."""

@@ -17,7 +17,9 @@ TONES: dict[str, Tone] = {"helps": "good", "harms": "bad"}
 
 INTERVALS = (
     "Intervals are 95 %: Student's over the pairs, with the rows' part of the variance that repeats of the "
-    "cross-validation do not lessen, as they test the same rows (two crossed random effects, Searle et al. 1992)."
+    "cross-validation do not lessen, as they test and train on the same rows (two crossed random effects, Searle et "
+    "al. 1992). An effect is said to be none if its interval lies within what is taken not to matter and 0 is not "
+    "surely outside (p at least 0.001)."
 )
 GAP_METHOD = (
     "Over-fitting is the error on test rows minus that on training rows; its change is negative where a technique "
@@ -63,7 +65,7 @@ class Unit(NamedTuple):
         return f"{self.number(ends[0], True)} to {self.number(ends[1], True)}"
 
 
-def sentence(effect: Effect, unit: Unit, detect: float) -> str:
+def sentence(effect: Effect, unit: Unit) -> str:
     """Return what an effect is, for people."""
     size = unit.number(abs(effect.gain.mean))
     noun = unit.noun
@@ -73,10 +75,11 @@ def sentence(effect: Effect, unit: Unit, detect: float) -> str:
     if effect.said == "harms":
         return f"harms: {size} {noun} more (change {ends})"
     if effect.said == "no effect":
-        return f"no effect larger than {unit.number(detect)} {noun} (change {ends})"
+        return f"no effect larger than {unit.number(effect.gain.bound)} {noun} (change {ends})"
     if effect.said == "not detectable":
-        return f"not detectable with this many rows (change {ends})"
-    return f"not decided by {effect.pairs} pairs (change {ends})"
+        return f"not detectable with this many rows, at least {effect.rows_needed:,} would be needed (change {ends})"
+    low, high = ends.split(" to ")
+    return f"not decided by {effect.pairs} pairs: between {low} and {high} {noun}"
 
 
 def record(found: Found) -> dict[str, Any]:
@@ -106,7 +109,7 @@ def _interval(i: Interval) -> dict[str, float | None]:
 def _effect(e: Effect) -> dict[str, Any]:
     return {
         "factor": e.factor, "base": e.base, "level": e.level, "share": e.share, "verdict": e.said,
-        "gain": _interval(e.gain), "wrong": _interval(e.wrong),
+        "gain": _interval(e.gain), "bound": e.gain.bound, "rows_needed": e.rows_needed, "wrong": _interval(e.wrong),
         "p": e.p, "error": e.error, "base_error": e.base_error, "gap": _interval(e.gap),
         "calibration": _interval(e.calibration),
         "time": e.time, "diverged": e.diverged, "pairs": e.pairs,
@@ -197,7 +200,7 @@ def _factor(name: str, effects: list[Effect], found: Found, unit: Unit) -> Secti
     else:
         summary = effects[0].said if len(said) == 1 else "no clear effect", "neutral"
     paragraphs = tuple(
-        f"{words.capital(e.level)}: {sentence(e, unit, found.detect)}. Over-fitting {_change(e.gap, unit)}; training "
+        f"{words.capital(e.level)}: {sentence(e, unit)}. Over-fitting {_change(e.gap, unit)}; training "
         f"takes {e.time:.2f} times as long"
         + (f"; wrong classes change by {_wrong(e)} points" if math.isfinite(e.wrong.mean) else "")
         + _calibration(e)
@@ -206,7 +209,7 @@ def _factor(name: str, effects: list[Effect], found: Found, unit: Unit) -> Secti
         for e in effects
     )
     key = f"factor-{name}".replace("_", "-")
-    told = tuple(f"{e.level}: {sentence(e, unit, found.detect)}" for e in effects)
+    told = tuple(f"{e.level}: {sentence(e, unit)}" for e in effects)
     return Section(key, name, *summary, (*paragraphs, GAP_METHOD), tuple(pictures), told=told)
 
 

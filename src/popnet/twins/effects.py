@@ -63,6 +63,11 @@ class Interval(NamedTuple):
     error: float
     p: float
 
+    @property
+    def bound(self) -> float:
+        """What the interval shows that the size of the effect does not exceed."""
+        return max(-self.low, self.high)
+
 
 def interval(
     values: Array, overlap: float = 0.0, common: float = 0.0, level: float = 0.95
@@ -76,7 +81,7 @@ def interval(
         values: ``(J,)``, at least two.
         overlap: what shared rows add as a share of ``s^2``, if no more is known of them: of test rows
             `popnet.twins.shared.Shared.overlap`, of training rows `popnet.course.data.Material.overlap`.
-        common: what shared rows add by their own measurements, see `popnet.twins.shared.Shared.common`.
+        common: what shared rows add by their own measurements, see `popnet.twins.shared.Shared.again` and ``common``.
         level: of the interval.
     """
     values = np.asarray(values, float)

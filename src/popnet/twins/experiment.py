@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import combinations
 from typing import Any, NamedTuple
 
@@ -26,13 +27,21 @@ from popnet.twins.factors import Factor, Level
 from popnet.twins.losses import calibration_error, worths
 from popnet.twins.results import Effect, Found, Interaction
 from popnet.twins.shared import Shared
-from popnet.twins.verdicts import floor_of, pairs_needed, verdict
+from popnet.twins.verdicts import Plan, Spread, reach, verdict
 from popnet.types import Array
 
 PILOT = 4
 """Pairs after which the number of pairs is planned."""
 
-MOST_PAIRS, FEWEST_PAIRS = 40, 3
+FEWEST_PAIRS, FEWEST_PLANNED, MOST_PAIRS = 3, 10, 100
+"""Pairs that anything can be said of, and that are planned: at least one cross-validation of a table."""
+
+MOST_NETS, MANY_PAIRS = 1200, 40
+"""Nets beyond which no more than so many pairs are planned: a study of many levels takes long enough with these."""
+
+WASTE = 20
+"""The most pairs that are planned for what rows do not allow to be seen with any number of pairs."""
+
 DETECT_SHARE, DETECT_LEAST = 0.05, 0.001
 """The effect that a study is planned to see, if the user asks for none: a share of the base's error, at least a tenth
 of a point."""
@@ -178,6 +187,11 @@ class Experiment:
         """Return how many nets a pair has."""
         return len(_every(self.members_of(0)))
 
+    @property
+    def comparisons(self) -> int:
+        """Differences that the study tests."""
+        return len(self.levels) * len(self.shares) + len(self.couples)
+
     def run(self, pairs: Iterable[int], on_net: Callable[[], None] = lambda: None) -> None:
         """Train pairs that are not trained yet; those that a deadline cuts are left out."""
         wanted = [k for k in pairs if (k, self.cells[0]) not in self.outcomes]
@@ -280,22 +294,63 @@ class Experiment:
         """Return the smallest effect that matters: as asked, or by the base's error."""
         if asked is not None:
             return asked
-        losses = [self.outcomes[k, Cell()].loss for k in self.done()]
-        return max(DETECT_LEAST, DETECT_SHARE * float(np.mean(losses)))
+        return max(DETECT_LEAST, DETECT_SHARE * self.base_loss())
 
-    def plan(self, detect: float) -> int:
-        """Return the pairs that show an effect of that size for all levels, by the pilot's; at most `MOST_PAIRS`."""
-        most = min(MOST_PAIRS, len(self.design))
-        pilot = self.shared(self.done())
-        designs = [self.shared(range(k)) for k in range(2, most + 1)]
-        needed = []
+    def base_loss(self) -> float:
+        """Return the base's mean error over whole pairs."""
+        return float(np.mean([self.outcomes[k, Cell()].loss for k in self.done()]))
+
+    def plan(self, detect: float, pairs: int | None = None) -> Plan:
+        """Return the pairs that are enough for an effect of that size, of every level, by those that are whole.
+
+        A level whose interval lies beyond ``detect`` needs no more than to be told from nothing. Only spreads decide
+        for the others, so that pairs can be planned again when more of them are whole, and an interval holds as often
+        as one of a fixed number (Chow and Robbins 1965, fixed-width sequential confidence intervals).
+
+        Args:
+            detect: smallest effect that matters.
+            pairs: if they are not to be planned.
+        """
+        done, most = self.done(), len(self.design)
+        if self.nets_of_a_pair() * most > MOST_NETS:
+            most = min(most, max(MANY_PAIRS, MOST_NETS // self.nets_of_a_pair()))
+        shared = self.shared(done)
+        sizes, spreads = [], []
         for _, level in self.levels:
             gain = self.measured(*_gain(Cell.of(level), Cell()))
             assert gain.rows is not None
-            pairs = pairs_needed(gain.values, pilot.between(gain.rows), designs, detect)
-            # A pilot of a few pairs has a spread of its own; beyond what any number can show, more would be waste.
-            needed.append(min(most, 20) if pairs is None else pairs)
-        return max(PILOT, *needed) if needed else PILOT
+            ends = _interval(gain, shared)
+            sizes.append(max(detect, ends.low, -ends.high))
+            spreads.append(Spread.of(gain.rows, shared))
+        lacking = [s.rows_needed(x, self.comparisons) for x, s in zip(sizes, spreads, strict=True)]
+        rows = max((n for n in lacking if n > self._rows), default=0)
+        if pairs is None:
+            designs = [d for d in self._weights if FEWEST_PLANNED <= d[0] <= most]
+            needed = [
+                min(most, WASTE)
+                if n > self._rows
+                else s.pairs_needed(designs, x, self.comparisons) or most
+                for x, s, n in zip(sizes, spreads, lacking, strict=True)
+            ]
+            pairs = max(needed, default=PILOT)
+        pairs = min(pairs, len(self.design))
+        shows = [self._shows(s, x, detect, pairs) for x, s in zip(sizes, spreads, strict=True)]
+        return Plan(pairs, max(shows, default=detect), rows)
+
+    def _shows(self, spread: Spread, size: float, detect: float, pairs: int) -> float:
+        """Return the effect that so many pairs are enough for; of a level whose size they show, at most ``detect``."""
+        found = reach(self.comparisons, pairs) * spread.error(*self._weights[pairs - 2])
+        return found if found > size else min(found, detect)
+
+    @cached_property
+    def _weights(self) -> list[tuple[int, float]]:
+        """Pairs of the design, from 2 on, and what their rows weigh."""
+        return [(k, self.shared(range(k)).weight) for k in range(2, len(self.design) + 1)]
+
+    @property
+    def _rows(self) -> int:
+        """Rows of the study."""
+        return max(len(p.train) + len(p.valid) + len(p.test) for p in self.design)
 
     def shared(self, pairs: Iterable[int]) -> Shared:
         """Return which rows so many pairs of the design are compared on."""
@@ -314,7 +369,6 @@ class Experiment:
                 "time, fewer factors, or fewer rows (--rows)."
             )
         shared = self.shared(done)
-        rows = max(len(p.train) + len(p.valid) + len(p.test) for p in self.design)
         first = self.design[done[0]]
         comparisons = [(f, x, s) for s in self.shares for f, x in self.levels]
         gains = [
@@ -333,7 +387,9 @@ class Experiment:
             cell, base = Cell.of(level, share=s), Cell(share=s)
             mine, bases = ([self.outcomes[k, c] for k in done] for c in (cell, base))
             assert gain.rows is not None
-            floor = floor_of(shared.own(gain.rows), rows)
+            spread = Spread.of(gain.rows, shared)
+            said = verdict(found, float(p), detect, spread.floor(self._rows))
+            needs = spread.rows_needed(detect, self.comparisons)
             change = {
                 what: _interval(self.measured((1, cell), (-1, base), what=what), shared)
                 for what in ("wrong", "gap", "calibration")
@@ -341,11 +397,12 @@ class Experiment:
             effects.append(
                 Effect(
                     factor.name, factor.base, level.label, s, found, float(p),
-                    verdict(found, float(p), detect, floor),
+                    said,
                     float(np.mean([o.loss for o in mine])), float(np.mean([o.loss for o in bases])),
                     change["wrong"], change["gap"], change["calibration"],
                     float(np.median([o.seconds / max(b.seconds, 1e-9) for o, b in zip(mine, bases, strict=True)])),
                     sum(o.diverged for o in mine), len(done), gain.values,
+                    needs if said == "not detectable" else 0,
                 )
             )  # fmt: skip
         interactions = [
@@ -375,7 +432,7 @@ def _interval(found: Measured, shared: Shared) -> Interval:
     """Return the interval of a difference, by its rows if it has any."""
     if found.rows is None:
         return interval(found.values, overlap=shared.overlap)
-    return interval(found.values, common=shared.common(found.rows))
+    return interval(found.values, common=shared.again(found.rows))
 
 
 def _every(plan: dict[Cell, list[Member]]) -> list[Member]:

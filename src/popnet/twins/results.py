@@ -29,6 +29,7 @@ class Effect:
         diverged: pairs in which the level's nets diverged.
         pairs: compared.
         values: ``(pairs,)``, the gains themselves.
+        rows_needed: the rows without which no number of pairs is enough; 0 but where it is ``not detectable``.
     """
 
     factor: str
@@ -47,6 +48,7 @@ class Effect:
     diverged: int
     pairs: int
     values: np.ndarray = field(repr=False)
+    rows_needed: int = 0
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,10 @@ show, and more of them do not lessen it.
 
 Pairs of a cross-validation also share training rows, which makes them vary less than independent ones, by how much
 cannot be told from them (Bengio and Grandvalet 2004, No unbiased estimator of the variance of K-fold cross-validation).
-Nadeau and Bengio (2003) allow ``s^2 n_test/n_train`` for it, far more than twins of the same seeds need. Here all of
-the variance of the rows' means is taken as the rows' own, though some of it is the rest's: that has been enough for
-intervals to hold planted effects as often as they should (docs/benchmarks.md); the rows' own alone has not.
+Nadeau and Bengio (2003) allow ``s^2 n_test/n_train`` for it, far more than twins of the same seeds need. A study takes
+rows to add as much by being trained on as they do by being tested (`PARTS`): that is enough for intervals to hold
+planted effects as often as they should (docs/benchmarks.md), which the latter alone is not. Of a factor that does
+nothing both are 0, whatever the rows: its gain is as likely to have either sign on each of them.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ import numpy as np
 
 from popnet.types import Array
 
+PARTS = 2
+"""What rows add to the variance of a mean, in units of what they add as test rows: once more as training rows."""
+
 
 @dataclass(frozen=True)
 class Shared:
@@ -28,11 +32,13 @@ class Shared:
 
     Attributes:
         pairs: J, at least two.
+        ends: ``(J,)``, tests up to the end of each pair.
         place: ``(T,)``, the row number of each test, pair after pair.
         counts: tests of each row number, 0 of rows that are not tested.
     """
 
     pairs: int
+    ends: np.ndarray
     place: np.ndarray
     counts: np.ndarray
 
@@ -40,7 +46,7 @@ class Shared:
     def of(cls, rows: Sequence[Array]) -> Shared:
         """Return what is to be known of the rows that each pair is compared on."""
         place = np.concatenate([np.asarray(r, np.int64) for r in rows])
-        return cls(len(rows), place, np.bincount(place))
+        return cls(len(rows), np.cumsum([len(r) for r in rows]), place, np.bincount(place))
 
     @property
     def repeats(self) -> float:
@@ -83,7 +89,7 @@ class Shared:
         means = np.bincount(self.place, np.asarray(values, float))[tested] / self.counts[tested]
         return float(means.var(ddof=1)) if len(means) > 1 else 0.0
 
-    def own(self, values: Array) -> float:
+    def own(self, values: Array, doubt: float = 0.0) -> float:
         """Return the variance of what rows have of their own: how much a row's differences agree when tested again.
 
         It is the mean product of two tests of one row, about the mean of all. 0 if no row is tested twice, as nothing
@@ -91,17 +97,32 @@ class Shared:
 
         Args:
             values: ``(T,)``, a difference of each test.
+            doubt: standard errors of the estimate that are taken off, for what is to be sure of.
         """
         centred = np.asarray(values, float) - np.mean(values)
-        sums = np.bincount(self.place, centred)
-        products = (sums**2).sum() - (centred**2).sum()
-        couples = (self.counts * (self.counts - 1.0)).sum()
-        return max(0.0, float(products / couples)) if couples else 0.0
+        sums, squares = (np.bincount(self.place, x) for x in (centred, centred**2))
+        products = sums**2 - squares  # of all couples of tests of each row
+        couples = self.counts * (self.counts - 1.0)
+        if not couples.any():
+            return 0.0
+        found = products.sum() / couples.sum()
+        error = np.sqrt(((products - found * couples) ** 2).sum()) / couples.sum()
+        return max(0.0, float(found - doubt * error))
 
     def common(self, values: Array) -> float:
-        """Return what rows that are tested again add to the variance of the mean, of `popnet.twins.effects.interval`.
+        """Return the most that tests of the same rows add to the variance of the mean.
+
+        It counts what a test has of its own among the rows' too, and serves tests of nets that share no training rows.
 
         Args:
             values: ``(T,)``, a difference of each test.
         """
         return self.weight * self.between(values)
+
+    def again(self, values: Array) -> float:
+        """Return what rows that are tested again, and trained on again, add to the variance of the mean.
+
+        Args:
+            values: ``(T,)``, a difference of each test.
+        """
+        return PARTS * self.weight * self.own(values)
