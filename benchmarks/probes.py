@@ -1,4 +1,4 @@
-"""What probes cost: the same members trained with and without, their share of a training's time.
+"""What probes cost: the same members trained with and without, their share of a training's processor time.
 
 Run by ``python -m benchmarks.speed --probes``.
 """
@@ -23,7 +23,10 @@ CASES = (
 
 
 def cost(rounds: int = 5) -> str:
-    """Return a table of seconds with and without probes, medians of rounds in which both run one after the other."""
+    """Return a table of processor seconds with and without probes, medians of rounds in which each comes first in turn.
+
+    Processor time of one worker, as other work on a machine is seen in it less than in the clock's.
+    """
     from popnet import Dataset, Recipe
     from popnet.population.members import Member
     from popnet.population.train import Trainer, arrange
@@ -36,25 +39,26 @@ def cost(rounds: int = 5) -> str:
         folds = [(np.arange(rows), np.arange(rows, len(X)))]
         epochs = int(np.clip(1_000_000 // rows, 12, 300))
         recipe = Recipe(depth=3, width=width, batch_size=batch, epochs=epochs, patience=epochs)
-        trainers = [Trainer(arrange(data, None, folds), probed=p) for p in (False, True)]
+        trainers = [Trainer(arrange(data, None, folds), workers=1, probed=p) for p in (False, True)]
         members = [Member(recipe, s, 0) for s in range(4)]
         seconds = []
         probes = 0
         for k in range(rounds + 1):
-            both = []
-            for trainer in trainers:
-                began = time.perf_counter()
-                results = dict(trainer.run(enumerate(members)))
-                both.append(time.perf_counter() - began)
+            both = [0.0, 0.0]
+            for i in (0, 1) if k % 2 else (1, 0):
+                began = time.process_time()
+                results = dict(trainers[i].run(enumerate(members)))
+                both[i] = time.process_time() - began
                 found = results[0].probes
                 probes = probes if found is None else len(found.epochs)
             if k:  # the first compiles
                 seconds.append(both)
         without, with_ = np.median(seconds, axis=0)
-        shares = [100 * (b / a - 1) for a, b in seconds]
+        shares = np.array([100 * (b / a - 1) for a, b in seconds])
+        low, share, high = np.percentile(shares, [25, 50, 75])
         lines.append([
             f"{rows:,}", f"{width}", f"{batch}", f"{epochs}", f"{probes}", f"{without:.2f} s", f"{with_:.2f} s",
-            f"{np.median(shares):+.1f} % ({min(shares):+.1f} to {max(shares):+.1f})",
+            f"{share:+.1f} % ({low:+.1f} to {high:+.1f})",
         ])  # fmt: skip
         print(lines[-1], file=sys.stderr, flush=True)
     head = [

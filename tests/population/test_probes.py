@@ -141,7 +141,7 @@ def test_drift_is_in_standard_deviations_an_epoch():
     assert drift[2, :2] == pytest.approx([3.0 / 2.0 / 3] * 2)
 
 
-@pytest.mark.parametrize("every", [1, 2, 3, 7, 16, 40])
+@pytest.mark.parametrize("every", [1, 2, 3, 7, 16, 40, 64])
 def test_probes_are_dense_at_first_and_regular_then(every):
     epochs, now = [0], 0
     while now < 50:
@@ -150,6 +150,34 @@ def test_probes_are_dense_at_first_and_regular_then(every):
     early = {4**k for k in range(4) if 4**k < every}
     assert set(epochs) == {0, 1} | early | set(range(every, epochs[-1] + 1, every))
     assert epochs == sorted(epochs)
+
+
+def test_probes_that_take_as_long_as_very_many_epochs_are_fewer():
+    epochs = [0]
+    while epochs[-1] < 600:
+        epochs.append(probes.next_after(epochs[-1], 300))
+    assert epochs == [0, 1, 16, 256, 300, 600]
+
+
+def test_bounded_activations_are_flat_beyond_where_their_slope_says():
+    z = np.linspace(-8, 8, 4001)
+    s = 1 / (1 + np.exp(-z))
+    slopes = {"sigmoid": 4 * s * (1 - s), "tanh": 1 - np.tanh(z) ** 2}
+    for name, slope in slopes.items():
+        np.testing.assert_array_equal(slope < probes.FLAT, np.abs(z) > probes.BEYOND[name])
+
+
+def test_a_net_that_diverged_has_probes_of_nothing():
+    def probed(value: float) -> probes.Probed:
+        units = np.full((2, 1, 3), value, np.float32)
+        sizes = (1, len(probes.LAYER_VALUES)), (len(probes.WEIGHT_VALUES), 2), len(probes.NET)
+        return probes.Probed(units, *(np.full(s, value, np.float32) for s in sizes))
+
+    found = probes.collect([0, 1, 4], [probed(1.0), probed(2.0), probed(np.nan)])
+    assert found.layers["mean"][:, 0] == pytest.approx([1.0, 2.0, np.nan], nan_ok=True)
+    assert np.isnan(found.layers["drift"][2]).all()
+    assert found.layers["weight"][1] == pytest.approx([2.0, 2.0])  # the output's too
+    assert found.net["loss"] == pytest.approx([1.0, 2.0, np.nan], nan_ok=True)
 
 
 @pytest.mark.parametrize("rows", [100, 1000, 10_000, 1_000_000])

@@ -8,6 +8,7 @@ from what it costs (`interval`).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import jax
@@ -35,9 +36,16 @@ SHARE = 0.07
 SPEED, SLOWER, CALL = 5e10, 2.5, 2e-3
 """Operations a second of training, times that a row of a probe takes longer, seconds that each probe takes beside."""
 
+EARLY, RARE, DEAR = 4, 16, 64
+"""Factor between the first epochs that are probed; the larger one where a probe is worth more epochs than the last."""
+
 FLAT = 0.04
 """A bounded activation is saturated where its slope is below this share of the largest: a sigmoid's output below .01 or
 above .99, tanh's beyond .98 (as in Glorot and Bengio 2010, who look at the 98th percentile)."""
+
+BEYOND = {"sigmoid": 2 * np.arctanh(np.sqrt(1 - FLAT)), "tanh": np.arctanh(np.sqrt(1 - FLAT))}
+"""Distance from 0 beyond which a bounded activation is so flat: ``1 - tanh(z)^2`` is the slope of tanh and, of ``2z``,
+that of the sigmoid over its largest. A comparison is all that it takes then."""
 
 MOST_NOISE = 1000.0
 TINY = 1e-12
@@ -75,6 +83,7 @@ def rows_of(shape: Shape) -> int:
     return ROWS if shape.image is None else IMAGES
 
 
+@lru_cache(maxsize=256)  # each call of a training asks for it
 def interval(shape: Shape, rows: int) -> int:
     """Return after how many epochs of so many training rows there is a probe, so that it costs about `SHARE` of them.
 
@@ -89,11 +98,11 @@ def interval(shape: Shape, rows: int) -> int:
 def next_after(epoch: int, every: int) -> int:
     """Return the epoch after which there is the next probe: 1, 4, 16, 64, ... up to ``every``, then its multiples.
 
-    Most happens in the first epochs.
+    Most happens in the first epochs. Where a probe takes as long as very many of them, there are fewer: 1, 16, 256, ...
     """
     early = 1
     while early <= epoch:
-        early *= 4
+        early *= EARLY if every <= DEAR else RARE
     regular = (epoch // every + 1) * every
     return min(early, regular) if early < every else regular if epoch else 1
 
@@ -185,29 +194,34 @@ def _losses(outputs: Array, rows: Rows, shape: Shape) -> tuple[Array, Array]:
 def _units(seen: Sequence[Seen]) -> Array:
     """Return mean and spread of each unit of each layer, ``(2, L, W)``."""
     widest = max((s.before.shape[1] for s in seen), default=0)
-    rows = [
-        jnp.pad(
-            jnp.stack([s.before.mean(0), s.before.std(0)]),
-            ((0, 0), (0, widest - s.before.shape[1])),
-            constant_values=jnp.nan,
+    rows = []
+    for s in seen:
+        mean = _over_rows(s.before)
+        spread = jnp.sqrt(_over_rows((s.before - mean) ** 2))
+        rows.append(
+            jnp.pad(
+                jnp.stack([mean, spread]),
+                ((0, 0), (0, widest - s.before.shape[1])),
+                constant_values=jnp.nan,
+            )
         )
-        for s in seen
-    ]
     return jnp.stack(rows, 1) if rows else jnp.zeros((2, 0, 0))
+
+
+def _over_rows(values: Array) -> Array:
+    """Return the mean of each column, as a product, which takes a fraction of the time of a reduction."""
+    rows = len(values)
+    return jnp.full(rows, 1 / rows, jnp.float32) @ values
 
 
 def _layer(seen: Seen, running: dict, shape: Shape, n: Numbers) -> Array:
     """Return a hidden layer's values, ``(len(LAYER_VALUES),)``."""
     before, after = seen.before, seen.after
-    names = list(ACTIVATIONS)
     flat = jnp.float32(0)
     if shape.pieces == 1:
-        s = jax.nn.sigmoid(before)
-        flat = jnp.where(
-            n.activation == names.index("sigmoid"),
-            (4 * s * (1 - s) < FLAT).mean(),
-            jnp.where(n.activation == names.index("tanh"), (1 - jnp.tanh(before) ** 2 < FLAT).mean(), 0.0),
-        )  # fmt: skip
+        beyond = np.array([BEYOND.get(name, np.inf) for name in ACTIVATIONS], np.float32)
+        far = jnp.abs(before) > jnp.asarray(beyond)[n.activation]
+        flat = _over_rows(far.astype(jnp.float32)).mean()
     place = "after" if shape.after else "before"
     batch, kept = seen.statistics[place], running[place]
     kept_var = kept.var + n.norm_epsilon
@@ -216,8 +230,8 @@ def _layer(seen: Seen, running: dict, shape: Shape, n: Numbers) -> Array:
     # The order is that of `LAYER_VALUES`.
     return jnp.stack([
         flat,
-        (after == 0).all(0).mean(),
-        jnp.sqrt((after * after).mean()),
+        (_over_rows(jnp.abs(after)) == 0).mean(),
+        jnp.sqrt(_over_rows(after * after).mean()),
         batches * (jnp.abs(batch.mean - kept.mean) / jnp.sqrt(kept_var)).mean(),
         batches * jnp.abs(ratio).mean(),
     ])  # fmt: skip
@@ -246,33 +260,30 @@ def _weights(
 
 
 def _mean(units: np.ndarray) -> np.ndarray:
-    """Return means over a layer's units, ``(L,)``; NaN where there are none, or the net has diverged."""
-    count = (~np.isnan(units)).sum(1)
-    return np.nansum(units, 1) / np.where(count, count, np.nan)
+    """Return means over a layer's units, ``(..., L)``; NaN where there are none, or the net has diverged."""
+    missing = np.isnan(units)
+    count = units.shape[-1] - missing.sum(-1)
+    return np.where(missing, 0, units).sum(-1) / np.where(count, count, np.nan)
 
 
 def collect(epochs: Sequence[int], probed: Sequence[Probed]) -> Probes:
     """Put a member's probes together, on the host."""
-    layers: dict[str, list[np.ndarray]] = {name: [] for name in LAYER}
-    nan = np.array([np.nan], np.float32)  # the output layer has weights alone
-    for k, p in enumerate(probed):
-        for i, name in enumerate(LAYER_VALUES):
-            layers[name].append(np.append(p.layers[:, i], nan))
-        mean, spread = p.units
-        layers["mean"].append(np.append(_mean(np.abs(mean)), nan))
-        layers["spread"].append(np.append(_mean(spread), nan))
-        drift = np.full(len(mean) + 1, np.nan, np.float32)
-        # Before the first epoch the weights are random: moving from there is learning, not drift.
-        if k > 0 and epochs[k - 1] > 0:
-            before, scale = probed[k - 1].units
-            moved = np.abs(mean - before) / np.maximum(scale, 1e-6)
-            drift[:-1] = _mean(moved) / (epochs[k] - epochs[k - 1])
-        layers["drift"].append(drift)
-        for i, name in enumerate(WEIGHT_VALUES):
-            layers[name].append(p.weights[i])
-    net_values = np.array([np.asarray(p.net) for p in probed], np.float32).reshape(-1, len(NET))
+    units, layers, weights, net_values = (
+        np.stack([getattr(p, name) for p in probed]) for name in Probed._fields
+    )
+    when = np.array(epochs, np.int32)
+    mean, spread = units[:, 0], units[:, 1]  # (K, L, W) of K probes
+    # The output layer has weights alone. All at once, as there may be more nets than seconds.
+    found = np.full((len(LAYER), len(when), weights.shape[2]), np.nan, np.float32)
+    found[0, :, :-1], found[1, :, :-1] = _mean(np.abs(mean)), _mean(spread)
+    moved = _mean(np.abs(np.diff(mean, axis=0)) / np.maximum(spread[:-1], 1e-6))
+    drift = moved / np.diff(when)[:, None]
+    drift[when[:-1] == 0] = np.nan  # the weights are random then: moving from there is learning
+    found[2, 1:, :-1] = drift
+    found[3 : 3 + len(LAYER_VALUES), :, :-1] = np.moveaxis(layers, 2, 0)
+    found[3 + len(LAYER_VALUES) :] = np.moveaxis(weights, 1, 0)
     return Probes(
-        np.array(epochs, np.int32),
-        {name: np.array(values, np.float32) for name, values in layers.items()},
-        {name: net_values[:, i] for i, name in enumerate(NET)},
+        when,
+        dict(zip(LAYER, found, strict=True)),
+        {name: net_values[:, i].astype(np.float32) for i, name in enumerate(NET)},
     )
