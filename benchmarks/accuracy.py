@@ -32,14 +32,14 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from sklearn import metrics as sk
 
 from benchmarks.peers_trees import Job
-from benchmarks.table import conditions, cores, markdown
+from benchmarks.standings import BOOSTERS, Found, Result, main_metric, mean, report, shown
+from benchmarks.table import cores
 from benchmarks.tables import KNOWN, Table, known, load
 
 HOME = Path(__file__).resolve().parents[1]
@@ -56,7 +56,6 @@ LEFT_OUT: dict[str, tuple[str, ...]] = {
 """Columns that only name a row, or hold the answer."""
 
 MOMENTS = {"bike_sharing": "datetime"}
-BOOSTERS = ("lightgbm", "xgboost", "catboost")
 TREES, NETS = "benchmarks.peers_trees", "benchmarks.peers_pytabkit"
 SYSTEMS = {
     "popnet": "popnet",
@@ -74,10 +73,6 @@ LIMITED = ("popnet", *(f"{name}-tuned" for name in BOOSTERS), "autogluon")
 """Systems that take a time limit."""
 
 BINS = 15
-CLASS_COLUMNS = ("accuracy", "log_loss", "roc_auc", "balanced_accuracy", "ece")
-NUMBER_COLUMNS = ("rmse", "mae", "r2")
-
-Result = dict[str, Any]
 
 
 # --- processes ------------------------------------------------------------------------------------
@@ -142,19 +137,6 @@ def version(system: str, python: str) -> str:
 def load_average() -> float:
     """Return how many processes wanted a core in the last minute."""
     return os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
-
-
-def disturbed(results: Sequence[Result]) -> str:
-    """Say how many measurements began while other work ran, which costs a system with a time limit accuracy.
-
-    What was measured just before leaves a load of a process a core.
-    """
-    busy = sum(r.get("load", 0.0) > 2 * cores() for r in results)
-    idle = sum(r.get("members") == 0 for r in results)
-    return (
-        f"Began on a busy machine (load above {2 * cores()}): {busy} of {len(results)} measurements; popnet had no "
-        f"time for a net in {idle}"
-    )
 
 
 # --- one measurement ------------------------------------------------------------------------------
@@ -294,158 +276,6 @@ def kept(path: Path, retry: bool = False) -> Result | None:
         return None
     found = json.loads(path.read_text(encoding="utf-8"))
     return None if retry and "error" in found else found
-
-
-# --- the report -----------------------------------------------------------------------------------
-
-Found = dict[str, dict[str, dict[int, Result]]]
-"""Results by table, system and seed."""
-
-
-def mean(results: Sequence[Result], key: str) -> float:
-    """Return the mean over seeds; NaN if one of them failed, or there is none."""
-    return float(np.mean([r.get(key, np.nan) for r in results])) if results else float("nan")
-
-
-def shown(value: float, digits: int = 4) -> str:
-    """Return a number for a table: of large ones the whole part, a dash of none."""
-    if not np.isfinite(value):
-        return "-"
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.{digits}f}"
-
-
-def data_set(name: str, systems: dict[str, dict[int, Result]]) -> str:
-    """Return a data set's heading and table, the best of the main metric first."""
-    columns = CLASS_COLUMNS if KNOWN[name].classes else NUMBER_COLUMNS
-    lines, failed, rows = [], [], ""
-    for system, by_seed in systems.items():
-        results = list(by_seed.values())
-        failed += [f"{system} failed, seed {r['seed']}: {r['error']}" for r in results if "error" in r]  # fmt: skip
-        good = [r for r in results if "error" not in r]
-        if not good:
-            continue
-        rows = f"{good[0]['rows']:,} training and {good[0]['test_rows']:,} test rows"
-        values = [mean(good, c) for c in columns]
-        order = -values[0] if KNOWN[name].classes else values[0]
-        cells = [system, *(shown(v) for v in values), f"{mean(good, 'seconds'):.1f}"]
-        lines.append((order, [*cells, f"{mean(good, 'MB'):.0f}", str(len(good))]))
-    head = ["system", *(c.replace("_", " ") for c in columns), "seconds", "MB", "seeds"]
-    texts = [f"### {name}", rows, markdown(head, [cells for _, cells in sorted(lines)])]
-    return "\n\n".join([*texts, *failed])
-
-
-def main_metric(table: Table) -> str:
-    """Return what a table's systems are ranked by."""
-    return "accuracy" if table.classes else "rmse"
-
-
-def compared(found: Found, systems: Sequence[str], key: str) -> tuple[list[str], np.ndarray]:
-    """Return the tables on which all systems were measured, and mean losses ``(tables, systems)``; inf is a failure."""
-    names, losses = [], []
-    for name, by_system in found.items():
-        if not all(by_system.get(s) for s in systems):
-            continue
-        if key == "log_loss" and not KNOWN[name].classes:
-            continue
-        seeds = set.intersection(*(set(by_system[s]) for s in systems))
-        if not seeds:
-            continue
-        metric = key if key == "log_loss" else main_metric(KNOWN[name])
-        values = np.array([mean([by_system[s][k] for k in seeds], metric) for s in systems])
-        names.append(name)
-        values = 1 - values if metric == "accuracy" else values
-        losses.append(np.where(np.isfinite(values), values, np.inf))
-    return names, np.array(losses).reshape(-1, len(systems))
-
-
-def standings(losses: np.ndarray) -> dict[str, np.ndarray]:
-    """Return mean rank, share of duels won (a tie is half) and mean normalised score of each system."""
-    duels = (losses[:, :, None] < losses[:, None, :]) + (losses[:, :, None] == losses[:, None, :]) / 2  # fmt: skip
-    others = max(1, losses.shape[1] - 1)
-    won = (duels.sum(2) - 0.5) / others  # less the tie with itself
-    worst = np.where(np.isfinite(losses), losses, -np.inf).max(1, keepdims=True)
-    best = losses.min(1, keepdims=True)
-    spread = np.where(worst > best, worst - best, 1.0)
-    score = np.clip((worst - losses) / spread, 0.0, 1.0)
-    return {"rank": 1 + others * (1 - won.mean(0)), "won": won.mean(0), "score": score.mean(0)}
-
-
-def summary(found: Found, systems: Sequence[str]) -> str:
-    """Return the standings of all systems over the tables on which all were measured."""
-    names, losses = compared(found, systems, "error")
-    if not names:
-        return "There is no table on which all these systems were measured."
-    classed, log_losses = compared(found, systems, "log_loss")
-    by_error = standings(losses)
-    by_log_loss = standings(log_losses) if classed else {}
-    seconds = [
-        sum(np.nan_to_num(mean([r for r in found[n][s].values() if "error" not in r], "seconds")) for n in names)
-        for s in systems
-    ]  # fmt: skip
-    lines = []
-    for k in np.argsort(by_error["rank"]):
-        cells = [systems[k], f"{by_error['rank'][k]:.2f}"]
-        cells.append(f"{by_log_loss['rank'][k]:.2f}" if classed else "-")
-        cells += [f"{100 * by_error['won'][k]:.0f} %", f"{by_error['score'][k]:.3f}"]
-        cells.append(f"{by_log_loss['score'][k]:.3f}" if classed else "-")
-        lines.append([*cells, f"{seconds[k]:,.0f}", f"{int((~np.isfinite(losses[:, k])).sum())}"])
-    head = ["system", "mean rank by error", "by log-loss", "duels won"]
-    head += ["score by error", "by log-loss", "seconds", "failed on"]
-    text = (
-        f"{len(names)} tables on which all were measured ({', '.join(names)}), {len(classed)} of them with classes. "
-        "The error is 1 - accuracy, or RMSE; a score is 1 for the best of a table and 0 for the worst; a failure is "
-        "last. The seconds are those of one seed of all these tables."
-    )
-    return "\n\n".join(["### All tables", text, markdown(head, lines)])
-
-
-def gaps(found: Found) -> str:
-    """Return how far popnet is from the best of the boosters with their defaults, table by table."""
-    lines: list[list[str]] = []
-    points: dict[bool, list[float]] = {True: [], False: []}
-    for name, by_system in found.items():
-        there = ["popnet", *(b for b in BOOSTERS if by_system.get(b))]
-        if len(there) == 1 or not by_system.get("popnet"):
-            continue
-        one = {name: by_system}
-        names, losses = compared(one, there, "error")
-        if not names or not np.isfinite(losses[0, 0]) or not np.isfinite(losses[0, 1:]).any():
-            continue
-        own, rest = losses[0, 0], losses[0, 1:]
-        classes = KNOWN[name].classes
-        gap = 100 * (own - rest.min()) if classes else 100 * (own / rest.min() - 1)
-        points[classes].append(gap)
-        _, logs = compared(one, there, "log_loss")
-        further = f"{logs[0, 0] - logs[0, 1:].min():+.4f}" if len(logs) else ""
-        unit = "points of accuracy" if classes else "% of RMSE"
-        lines.append([name, there[1 + int(rest.argmin())], f"{gap:+.2f} {unit}", further])
-    if not lines:
-        return ""
-    means = [
-        f"{np.mean(values):+.2f} {unit} over {len(values)}"
-        for values, unit in ((points[True], "points of accuracy"), (points[False], "% of RMSE"))
-        if values
-    ]
-    text = (
-        "How much worse popnet is than the best default booster of each table, chosen by the test rows (below 0: "
-        f"better); on average {', '.join(means)}."
-    )
-    head = ["table", "best booster", "popnet is worse by", "log-loss, best of them"]
-    return "\n\n".join(["### Behind the best booster", text, markdown(head, lines)])
-
-
-def report(found: Found, systems: Sequence[str], versions: dict[str, str]) -> str:
-    """Return all tables as Markdown."""
-    found = {name: by_system for name, by_system in found.items() if any(by_system.values())}
-    if not found:
-        return "Nothing was measured."
-    there = [s for s in systems if any(by_system.get(s) for by_system in found.values())]
-    said = ", ".join(f"{s} {versions[s]}" for s in there if not s.endswith("-tuned"))
-    texts = [*(data_set(name, by_system) for name, by_system in found.items())]
-    texts += [summary(found, there), gaps(found)]
-    results = [r for systems in found.values() for seeds in systems.values() for r in seeds.values()]  # fmt: skip
-    lines = [*conditions("benchmarks.accuracy"), f"Systems: {said}", disturbed(results)]
-    return "\n\n".join([t for t in texts if t] + ["\n".join(f"- {line}" for line in lines)])
 
 
 # --- the run --------------------------------------------------------------------------------------
