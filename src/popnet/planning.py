@@ -100,7 +100,7 @@ def plan_table(
     """Plan a fit of a table: under a time limit, by what an epoch takes; a grid is told with its size and time."""
     rows, folds = max(len(f.train) for f in prepared.folds), len(prepared.folds)
     limit, members = options.time_limit, options.members
-    shapes = 3 if limit is None or limit >= 90 else 2 if limit >= 45 else 1
+    shapes = 3 if limit is None or limit >= 90 else 2 if limit >= 15 else 1
     if not trainer.memory.room_for(SHAPES_BYTES):
         shapes = 1
     space = default_space(prepared.data, rows, options.recipe, shapes).having(options.ranges)

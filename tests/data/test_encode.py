@@ -649,10 +649,11 @@ def test_groups_and_times_for_splits():
         time_numbers(frame.with_columns(t=pl.lit("x")), schema)
 
 
-def test_knots_of_few_values_are_all_of_them():
-    values = np.repeat([3.0, -1.0, 7.0], [90, 5, 5])
+def test_knots_of_few_values_are_all_of_them_and_of_very_few_there_are_none():
+    values = np.concatenate([np.repeat([3.0, -1.0, 7.0], [90, 5, 5]), np.arange(37)])
     scaled = np.unique(fit_scale(values).apply(values)).astype(np.float32)
     assert np.array_equal(np.unique(fit_scale(values).knots), scaled)
+    assert np.ptp(fit_scale(np.arange(100) % 16).knots) == 0
 
 
 def test_knots_are_quantiles_where_values_are_all_different():

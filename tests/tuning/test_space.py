@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -43,6 +44,7 @@ def columns(numeric: int) -> Dataset:
         np.zeros((rows, 1), np.uint8),
         np.zeros((rows, 0), np.int32),
         (),
+        np.tile(np.arange(5, dtype=np.float32), (numeric, 1)),
     )
     return Dataset(features, np.arange(rows, dtype=np.int32) % 2, "classification", 2)
 
@@ -63,7 +65,7 @@ def test_draws_are_valid_recipes_within_their_ranges(seed, numeric, rows):
         for name, choices in CHOICES.items():
             if name != "embedding_spread" or recipe.numeric_embedding != "none":
                 assert getattr(recipe, name) in choices, name
-        searched = {*RANGES, *CHOICES, "depth", "width", "numeric_embedding"}
+        searched = {*RANGES, *CHOICES, "depth", "width", "numeric_embedding", "embedding_size"}
         kept = set(Recipe.model_fields) - searched
         assert all(getattr(recipe, k) == getattr(space.base, k) for k in kept)
 
@@ -115,8 +117,8 @@ def test_random_recipes_differ_and_turn_through_the_shapes():
     recipes = first("random", space, 0, 40)
     assert len(set(map(str, recipes))) == 40
     known = len(space.known())
-    shapes = [(r.depth, r.width) for r in recipes[known:]]
-    assert sorted(shapes[:3]) == [(1, 256), (3, 128), (3, 256)]
+    shapes = [(r.width, r.numeric_embedding) for r in recipes[known:]]
+    assert sorted(shapes[:3]) == [(128, "periodic"), (128, "piecewise"), (256, "none")]
     assert shapes[:3] == shapes[3:6]
 
 
@@ -134,25 +136,47 @@ def test_the_grid_is_complete_and_ends():
     assert len(recipes) == len(set(map(str, recipes)))
     points = {str(r) for r in space.grid()}
     assert {str(r) for r in recipes} == points | {str(space.base)}
-    # Three values of dropout and of rates, two of decay; of the embedding's scale where there is one.
-    assert len(points) == 3 * 3 * 2 * (2 + 1)
+    # Three values of dropout and of rates, two of decay; two scales of periods, where there are some.
+    assert len(points) == 3 * 3 * 2 * (1 + 2)
 
 
 @pytest.mark.parametrize("shapes", [1, 2, 3])
 def test_no_more_structures_than_asked_for(shapes):
     space = default_space(columns(4), 1000, shapes=shapes)
-    assert len({(r.depth, r.width) for r in first("random", space, 0, 30)}) == shapes
+    found = {(r.width, r.numeric_embedding) for r in first("random", space, 0, 30)}
+    assert len(found) == shapes
 
 
 def test_the_default_recipe_fits_the_data():
     few, many = default_space(columns(4), 300).base, default_space(columns(4), 1_000_000).base
     assert few.width < many.width
     assert (few.batch_size, many.batch_size) == (32, 1024)
-    assert few.numeric_embedding == "periodic"
+    assert few.numeric_embedding == "piecewise"
+    assert few.embedding_size < many.embedding_size
     assert default_space(columns(0), 300).base.numeric_embedding == "none"
     assert default_space(columns(300), 300).base.numeric_embedding == "none"
-    wide = default_space(columns(32), 300).base
-    assert wide.embedding_size * 32 <= 256
+    wide = default_space(columns(32), 1_000_000).base
+    assert wide.embedding_size * 32 <= 768
+
+
+def test_columns_without_bins_have_periods_and_only_where_there_are_few_of_them_is_that_an_alternative():
+    data = columns(4)
+    knots = np.zeros((4, 5), np.float32)
+    plain = replace(data, features=replace(data.features, knots=knots))
+    space = default_space(plain, 1000)
+    assert {r.numeric_embedding for r in first("random", space, 0)} == {"periodic", "none"}
+    knots[:2] = np.arange(5)
+    half = replace(data, features=replace(data.features, knots=knots))
+    kinds = {r.numeric_embedding for r in first("random", default_space(half, 1000), 0)}
+    assert kinds == {"piecewise", "periodic", "none"}
+
+
+@pytest.mark.parametrize("kind", ["none", "periodic", "piecewise"])
+def test_an_embedding_that_the_user_chose_has_its_own_size(kind):
+    space = default_space(columns(4), 4000, Recipe(numeric_embedding=kind))
+    assert {r.numeric_embedding for r in first("random", space, 0)} == {kind}
+    sizes = {r.embedding_size for r in first("random", space, 0)}
+    assert kind == "none" or sizes == {16 if kind == "periodic" else 12}
 
 
 @pytest.mark.parametrize("strategy", DRAWS)

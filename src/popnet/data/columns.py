@@ -21,6 +21,9 @@ LIMIT = 3.0
 """Bound of scaled numbers: z / sqrt(1 + (z / LIMIT)^2), near z for small z."""
 KNOTS, KNOT_ROWS = 49, 50_000
 """Quantiles that are kept of a column, and of how many rows, about, they are taken."""
+FEWEST_DISTINCT = 32
+"""Different values below which a column is better off without bins (letter's columns have 16, and a log-loss 15 % worse
+with them)."""
 
 FAR = 1e6
 """Scaled numbers beyond are all taken as this one; in float32 they are at the bound long before."""
@@ -82,7 +85,7 @@ class _Record(BaseModel):
 
     @property
     def scales(self) -> tuple[Scale | None, ...]:
-        """The scale of each numeric column that it fills; None for one without."""
+        """The scale of each numeric column that it fills; None for one that has none, or is not to be embedded."""
         return ()
 
 
@@ -137,9 +140,12 @@ def fit_knots(values: np.ndarray) -> np.ndarray:
     """Return `KNOTS` values that cut a column into bins, ``(KNOTS,)`` float32, ascending.
 
     They are quantiles where a value that occurs n times counts sqrt(n) times: of a column where nearly all values are
-    0, plain ones would leave hardly a bin for the others. Up to `KNOTS` different values are all there.
+    0, plain ones would leave hardly a bin for the others. Up to `KNOTS` different values are all there; fewer than
+    `FEWEST_DISTINCT` give no bins: all knots are equal.
     """
     distinct, counts = np.unique(values.astype(np.float32), return_counts=True)
+    if len(distinct) < FEWEST_DISTINCT:
+        return np.zeros(KNOTS, np.float32)
     if len(distinct) <= KNOTS:
         return distinct[np.round(np.linspace(0, len(distinct) - 1, KNOTS)).astype(int)]
     reached = np.cumsum(np.sqrt(counts))
@@ -198,8 +204,8 @@ class Discrete(_Record):
 
     @property
     def scales(self) -> tuple[Scale | None, ...]:
-        """The scale of each numeric column that it fills."""
-        return (self.scale,) if self.scale else ()
+        """None for the numeric column that it fills if its values have codes, which can take any function of it."""
+        return (None if self.levels else self.scale,) if self.scale else ()
 
     def fill(self, column: pl.Series, out: Views, notes: Notes, rows: RowNumbers) -> None:
         """Write a column; InputError for a value that is not a number."""

@@ -10,8 +10,16 @@ import numpy as np
 from popnet.dataset import Dataset, Features
 from popnet.recipe import Recipe
 from popnet.tuning import portfolio
+from popnet.tuning.portfolio import Changes
 from popnet.tuning.ranges import Choice, Linear, Log, OrZero
 from popnet.tuning.space import Dimension, Space
+
+BINS, ROWS_A_BIN, MOST_BINS = (12, 48), 400, 768
+"""Fewest and most bins of a column, training rows that are there for each, and most bins of all columns together (nets
+of 3,000 rows had the best log-loss with 12 bins, of 13,000 and 26,000 with 48)."""
+
+FEWEST_FEATURES = {"piecewise": 4, "periodic": 2}
+"""Of a column; with fewer an embedding is left out."""
 
 FEW, FEWEST = 1500, 600
 """Training rows of a fold below which the default recipe is a more careful one, and a narrower one."""
@@ -26,26 +34,46 @@ def default_space(data: Dataset, rows: int, recipe: Recipe | None = None, shapes
         recipe: its fields that were set (given, or named in its file) are kept in every recipe.
         shapes: most structures to search over.
     """
-    assert isinstance(data.features, Features)
-    return table_space(data.features.numeric.shape[1], rows, recipe, shapes)
+    features = data.features
+    assert isinstance(features, Features)
+    columns = features.numeric.shape[1]
+    # What has codes, too, is not embedded; arrays made by hand may have no knots at all.
+    embedded = 0 if features.knots is None else int((np.ptp(features.knots, axis=1) > 0).sum())
+    return table_space(columns, rows, recipe, shapes, embedded)
 
 
-def table_space(numeric: int, rows: int, recipe: Recipe | None = None, shapes: int = 3) -> Space:
-    """Return the space for a table with so many continuous columns; see `default_space`."""
+def table_space(
+    numeric: int, rows: int, recipe: Recipe | None = None, shapes: int = 3, embedded: int | None = None
+) -> Space:  # fmt: skip
+    """Return the space for a table with so many continuous columns; see `default_space`.
+
+    Args:
+        numeric: continuous columns.
+        rows, recipe, shapes: see `default_space`.
+        embedded: those of them that bins can be made of; default all.
+    """
     given = {} if recipe is None else {f: getattr(recipe, f) for f in recipe.model_fields_set}
     rate = _rate_factor(given.get("optimizer", "adamw"))
-    frequencies = int(min(16, 256 // max(numeric, 1)))
-    embedding = (
-        {"numeric_embedding": "periodic", "embedding_size": frequencies}
-        if numeric and frequencies >= 2
-        else {}
-    )
+    sizes = _embedding_sizes(numeric, numeric if embedded is None else embedded, rows)
+
+    def sized(changes: Changes) -> Changes | None:
+        """Return changes with their embedding's size; None if it is impossible, or not the one that was asked for."""
+        kind = changes.get("numeric_embedding", "none")
+        if "numeric_embedding" in changes and kind != given.get("numeric_embedding", kind):
+            return None
+        if kind == "none":
+            return changes
+        return {**changes, "embedding_size": sizes[kind]} if kind in sizes else None
+
+    wanted = given.get("numeric_embedding", portfolio.BASE["numeric_embedding"])
+    kind = next((k for k in (wanted, *sizes) if k in sizes), "none")
     values: dict[str, Any] = {
         **portfolio.BASE,
         **(portfolio.FEW_ROWS if rows < FEW else {}),
         "width": 64 if rows < FEWEST else 128,
         "batch_size": _batch_size(rows),
-        **embedding,
+        "numeric_embedding": kind,
+        **({} if kind == "none" else {"embedding_size": sizes[kind]}),
         **given,
     }
     if "learning_rate" not in given:
@@ -56,19 +84,36 @@ def table_space(numeric: int, rows: int, recipe: Recipe | None = None, shapes: i
         "dropout": (0.0, 0.25, 0.5),
         "weight_decay": (0.03, 0.3),
         "learning_rate": tuple(r * rate for r in (2e-3, 5e-3, 1e-2)),
-        **({"embedding_scale": (0.05, 1.0)} if embedding else {}),
-    }
+        **({"embedding_scale": (0.05, 1.0)} if "periodic" in sizes else {}),
+    }  # fmt: skip
     base = Recipe(**values)
-    # Where there is no embedding to leave out, that is no change of structure.
-    left = frozenset({"numeric_embedding"}) if base.numeric_embedding == "none" else frozenset()
-    structures = [{f: v for f, v in s.items() if f not in left} for s in portfolio.STRUCTURES]
-    space = Space(base, _dimensions(rate), tuple(structures[:shapes]), axes)
+    structures: dict[Recipe, Changes] = {}
+    for changes in map(sized, portfolio.STRUCTURES):
+        if changes is not None:
+            structures.setdefault(base.replace(**changes), changes)
+    space = Space(base, _dimensions(rate), tuple(structures.values())[:shapes], axes)
     tried = tuple(
         {**changes, "learning_rate": changes.get("learning_rate", portfolio.BASE["learning_rate"]) * rate}
-        for changes in portfolio.PORTFOLIO
+        for changes in filter(None, map(sized, portfolio.PORTFOLIO))
         if space.shape_of(space.recipe(changes)) is not None
     )  # fmt: skip
     return replace(space, portfolio=tried).without(frozenset(given))
+
+
+def _embedding_sizes(numeric: int, embedded: int, rows: int) -> dict[str, int]:
+    """Return features of each column by the embedding, the one to prefer first; those that leave too few are not there.
+
+    Args:
+        numeric: continuous columns.
+        embedded: those of them that bins can be made of.
+        rows: training rows of a fold; few rows have few bins.
+    """
+    sizes: dict[str, int] = {}
+    if 2 * embedded >= numeric > 0:
+        sizes["piecewise"] = min(int(np.clip(rows // ROWS_A_BIN, *BINS)), MOST_BINS // embedded)
+    if numeric:
+        sizes["periodic"] = min(16, 256 // numeric)
+    return {kind: size for kind, size in sizes.items() if size >= FEWEST_FEATURES[kind]}
 
 
 def _dimensions(rate: float) -> tuple[Dimension, ...]:
