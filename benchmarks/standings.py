@@ -89,6 +89,22 @@ def standings(losses: np.ndarray) -> dict[str, np.ndarray]:
     return {"rank": 1 + others * (1 - won.mean(0)), "won": won.mean(0), "score": score.mean(0)}
 
 
+def overview(found: Found, systems: Sequence[str]) -> str:
+    """Return a line a table: the main metric of each system, with the log-loss where there are classes."""
+    lines = []
+    for name, by_system in found.items():
+        table = KNOWN[name]
+        cells = []
+        for system in systems:
+            results = [r for r in by_system.get(system, {}).values() if "error" not in r]
+            cell = shown(mean(results, main_metric(table)))
+            cells.append(f"{cell} / {shown(mean(results, 'log_loss'))}" if table.classes else cell)
+        rows = next((r["rows"] for s in by_system.values() for r in s.values()), 0)
+        lines.append([f"{name} ({rows:,})", *cells])
+    text = "Accuracy / log-loss, or RMSE; training rows in brackets."
+    return "\n\n".join(["### At a glance", text, markdown(["table", *systems], lines)])
+
+
 def summary(found: Found, systems: Sequence[str]) -> str:
     """Return the standings of all systems over the tables on which all were measured."""
     names, losses = compared(found, systems, "error")
@@ -174,7 +190,7 @@ def report(found: Found, systems: Sequence[str], versions: dict[str, str]) -> st
     there = [s for s in systems if any(by_system.get(s) for by_system in found.values())]
     said = ", ".join(f"{s} {versions[s]}" for s in there if not s.endswith("-tuned"))
     texts = [*(data_set(name, by_system) for name, by_system in found.items())]
-    texts += [summary(found, there), gaps(found)]
+    texts += [overview(found, there), summary(found, there), gaps(found)]
     results = [r for systems in found.values() for seeds in systems.values() for r in seeds.values()]  # fmt: skip
     lines = [*conditions("benchmarks.accuracy"), f"Systems: {said}", disturbed(results)]
     return "\n\n".join([t for t in texts if t] + ["\n".join(f"- {line}" for line in lines)])

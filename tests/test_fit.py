@@ -488,7 +488,8 @@ def test_a_race_that_is_stopped_leaves_a_model():
 def test_a_grid_is_trained_whole_and_said_before_how_large_it_is_and_how_long_it_takes():
     notes = []
     ranges = own.dimensions({"dropout": [0.0, 0.2, 0.4], "weight_decay": [0.01, 0.1]})
-    options = replace(OPTIONS, search="grid", ranges=ranges, members=None)
+    recipe = RECIPE.replace(numeric_embedding="none")  # one structure
+    options = replace(OPTIONS, recipe=recipe, search="grid", ranges=ranges, members=None)
     fitted = fit(PEOPLE, "bought", options, on_progress=lambda p: notes.append(p.note))
     [said] = [n for n in notes if "grid" in n]
     assert said.startswith(

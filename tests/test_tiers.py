@@ -23,6 +23,7 @@ TIERS = (
         "copies",
         "keys",
         "recipe",
+        "bins",
         "dataset",
         "shape",
     ),

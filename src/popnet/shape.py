@@ -11,10 +11,10 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from popnet import bins
+from popnet.bins import Bounds
 from popnet.dataset import Dataset, Images
 from popnet.errors import RecipeError
-from popnet.nn import embeddings
-from popnet.nn.embeddings import Bounds
 from popnet.recipe import Recipe, choices
 from popnet.types import Array
 
@@ -97,7 +97,7 @@ class Shape:
                     "numeric_embedding = 'piecewise' needs the quantiles of the columns, which these arrays lack; "
                     "give knots to Features, or use 'periodic'."
                 )
-            bounds = embeddings.bounds(knots, recipe.embedding_size)
+            bounds = bins.bounds(knots, recipe.embedding_size)
         return cls(
             kind=recipe.kind,
             depth=recipe.depth,

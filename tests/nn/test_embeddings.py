@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from popnet import bins
 from popnet.nn import embeddings
 
 cos2pi = jax.jit(embeddings.cos2pi)
@@ -43,9 +44,9 @@ def test_piecewise_features_pass_through_the_bins_of_each_column():
     rng = np.random.default_rng(0)
     x = (3 * rng.standard_normal((40, 3))).astype(np.float32)
     knots = np.array([[-2, -1, 0, 1, 2], [0, 0, 0, 0, 0], [0, 0, 0, 5, 6]], np.float32)
-    bounds = embeddings.bounds(knots, 4)
+    bounds = bins.bounds(knots, 4)
     assert bounds == ((0, 1, 2, 3, 4), (), (0, 3, 4))
-    assert embeddings.bins(bounds) == 6
+    assert bins.count(bounds) == 6
     ends = [(0, -2, -1), (0, -1, 0), (0, 0, 1), (0, 1, 2), (2, 0, 5), (2, 5, 6)]
     expected = np.stack([np.interp(x[:, f], [low, high], [0, 1]) for f, low, high in ends], 1)
     found = embeddings.piecewise(x, knots, bounds)
@@ -54,20 +55,20 @@ def test_piecewise_features_pass_through_the_bins_of_each_column():
 
 def test_fewer_bins_take_every_other_knot():
     knots = np.arange(9, dtype=np.float32)[None]
-    assert embeddings.bounds(knots, 4) == ((0, 2, 4, 6, 8),)
-    assert embeddings.bounds(knots, 100) == (tuple(range(9)),)
-    assert embeddings.bounds(np.zeros((2, 0), np.float32), 4) == ((), ())
+    assert bins.bounds(knots, 4) == ((0, 2, 4, 6, 8),)
+    assert bins.bounds(knots, 100) == (tuple(range(9)),)
+    assert bins.bounds(np.zeros((2, 0), np.float32), 4) == ((), ())
 
 
 @given(hnp.arrays(np.float32, (2, 7), elements=st.floats(-100, 100, width=32)), st.integers(1, 10))
 def test_bins_of_any_knots_rise_and_their_features_are_finite(knots, size):
     knots = np.sort(knots, axis=1)
-    bounds = embeddings.bounds(knots, size)
+    bounds = bins.bounds(knots, size)
     assert all(len(b) != 1 and len(b) - 1 <= size for b in bounds)
     assert all(np.all(np.diff(k[list(b)]) > 0) for k, b in zip(knots, bounds, strict=True))
     x = np.linspace(-200, 200, 22, dtype=np.float32).reshape(11, 2)
     found = np.asarray(embeddings.piecewise(x, knots, bounds))
-    assert found.shape == (11, embeddings.bins(bounds))
+    assert found.shape == (11, bins.count(bounds))
     assert np.all((found >= 0) & (found <= 1))
 
 

@@ -85,8 +85,8 @@ def compiled(parameters, recipe: Recipe, data, rows=ROWS) -> epoch.Objective:
     shape = Shape.of(recipe, data)
     f = data.features
     weights = np.ones(len(data), np.float32) if data.weights is None else data.weights
-    everything = epoch.Rows(Columns(f.numeric, f.flags, f.codes, f.knots), data.target, weights)
-    batch = jax.tree.map(lambda x: x[rows], everything)
+    inputs = Columns(f.numeric, f.flags, f.codes, f.knots).map_rows(lambda x: x[rows])
+    batch = epoch.Rows(inputs, data.target[rows], weights[rows])
     share = np.where(np.arange(32) < COUNT, np.float32(1 / COUNT), np.float32(0))
     return objective(
         net.layouts(shape)[0].join(parameters),

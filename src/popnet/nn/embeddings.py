@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from popnet.bins import Bounds
 from popnet.types import Array
 
 ONE_HOT_LEVELS = 24
@@ -76,38 +77,6 @@ def periodic(x: Array, frequency: Array, phase: Array) -> Array:
     return cos2pi(angle).reshape(x.shape[0], -1)
 
 
-Bounds = tuple[int, ...]
-"""Numbers of the knots that bound a column's bins; none for a column without bins."""
-
-
-def bounds(knots: Array, size: int) -> tuple[Bounds, ...]:
-    """Return which knots bound the bins of each column.
-
-    Args:
-        knots: ``(F, K)``, quantiles of each column.
-        size: most bins of a column; those between equal quantiles fall away.
-    """
-    last = knots.shape[1] - 1
-    if last < 1:
-        return ((),) * len(knots)
-    places = np.unique(np.round(np.linspace(0, last, min(size, last) + 1)).astype(int))
-
-    def of(column: Array) -> Bounds:
-        smallest = 1e-6 * max(float(np.ptp(column)), 1e-30)
-        kept = [0]
-        for place in places[1:]:
-            if column[place] - column[kept[-1]] > smallest:
-                kept.append(int(place))
-        return tuple(kept) if len(kept) > 1 else ()
-
-    return tuple(of(np.asarray(column, np.float64)) for column in knots)
-
-
-def bins(bounds: tuple[Bounds, ...]) -> int:
-    """Return the number of all columns' bins."""
-    return sum(max(len(b) - 1, 0) for b in bounds)
-
-
 def piecewise(x: Array, knots: Array, bounds: tuple[Bounds, ...]) -> Array:
     """Return how far each value has passed through each bin of its column (Gorishniy et al. 2022).
 
@@ -116,10 +85,10 @@ def piecewise(x: Array, knots: Array, bounds: tuple[Bounds, ...]) -> Array:
     Args:
         x: ``(N, F)``.
         knots: ``(F, K)``.
-        bounds: from `bounds`.
+        bounds: from `popnet.bins.bounds`.
 
     Returns:
-        ``(N, bins(bounds))``.
+        ``(N, B)``, B the number of all bins.
     """
     column = np.repeat(np.arange(len(bounds)), [max(len(b) - 1, 0) for b in bounds])
     low = np.array([i for b in bounds for i in b[:-1]], int)

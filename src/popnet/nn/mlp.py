@@ -9,7 +9,7 @@ from __future__ import annotations
 import jax.numpy as jnp
 import numpy as np
 
-from popnet import keys
+from popnet import bins, keys
 from popnet.augment import rows
 from popnet.nn import block, embeddings, initializers, layers
 from popnet.nn.dropout import dropout
@@ -24,7 +24,7 @@ def input_size(shape: Shape) -> int:
     one_hot, embedded = embeddings.split_levels(shape.levels)
     return (
         shape.n_numeric * (1 + shape.frequencies)
-        + embeddings.bins(shape.bounds)
+        + bins.count(shape.bounds)
         + shape.n_flags
         + sum(shape.levels[c] for c in one_hot)
         + sum(embeddings.embedding_size(shape.levels[c]) for c in embedded)
@@ -87,7 +87,7 @@ def _dense(parameters: Tree, shape: Shape, x: Columns) -> Array:
     if shape.frequencies:
         p = parameters["periodic"]
         parts.append(embeddings.periodic(x.numeric, p["frequency"], p["phase"]))
-    if embeddings.bins(shape.bounds):
+    if bins.count(shape.bounds):
         parts.append(embeddings.piecewise(x.numeric, x.knots, shape.bounds))
     if shape.n_flags:
         parts.append(x.flags.astype(jnp.float32))

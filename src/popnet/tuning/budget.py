@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -160,12 +161,15 @@ def paced_epochs(
     possible = PACED_SHARE * seconds / epoch_seconds
     if possible < max(1.0, LEAST_SHARE * wanted):
         return 0
-    epochs = possible / -(-due // workers)
-    more = due
-    while epochs > wanted:  # one recipe more, if that comes closer to what is wanted
-        more += folds
-        fewer = possible / -(-more // workers)
-        if fewer < epochs and wanted / fewer > epochs / wanted:
-            break
-        epochs = fewer
+
+    def each(recipes: int) -> float:
+        """Return the epochs of a member if so many whole recipes come after this one."""
+        return possible / -(-(due + recipes * folds) // workers)
+
+    # So many recipes more that no member has more than is wanted; one fewer, if that comes closer.
+    rounds = math.ceil(possible / wanted)
+    more = max(0, -(-((rounds - 1) * workers + 1 - due) // folds))
+    epochs = each(more)
+    if more and epochs < each(more - 1) < wanted * (wanted / epochs):
+        epochs = each(more - 1)
     return int(min(max(epochs, 1.0), 2.0 * wanted))

@@ -1,0 +1,38 @@
+"""The bins of piecewise-linear embeddings: which of a column's knots bound them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from popnet.types import Array
+
+Bounds = tuple[int, ...]
+"""Numbers of the knots that bound a column's bins; none for a column without bins."""
+
+
+def bounds(knots: Array, size: int) -> tuple[Bounds, ...]:
+    """Return which knots bound the bins of each column.
+
+    Args:
+        knots: ``(F, K)``, ascending values of each column.
+        size: most bins of a column; those between equal knots fall away.
+    """
+    last = knots.shape[1] - 1
+    if last < 1:
+        return ((),) * len(knots)
+    places = np.unique(np.round(np.linspace(0, last, min(size, last) + 1)).astype(int))
+
+    def of(column: Array) -> Bounds:
+        smallest = 1e-6 * max(float(np.ptp(column)), 1e-30)
+        kept = [0]
+        for place in places[1:]:
+            if column[place] - column[kept[-1]] > smallest:
+                kept.append(int(place))
+        return tuple(kept) if len(kept) > 1 else ()
+
+    return tuple(of(np.asarray(column, np.float64)) for column in knots)
+
+
+def count(bounds: tuple[Bounds, ...]) -> int:
+    """Return the number of all columns' bins."""
+    return sum(max(len(b) - 1, 0) for b in bounds)
