@@ -27,8 +27,11 @@ FAULTS: dict[str, dict[str, Any]] = {
     "vanishing_gradient": {"depth": 10, "activation": "sigmoid", "norm": "none", "init": "xavier_normal"},
     "exploding_gradient": {"depth": 10, "activation": "relu", "norm": "none", "init_scale": 4.0},
     "rate_too_large": {"learning_rate": 0.5},
-    "initialisation": {"depth": 4, "activation": "relu", "norm": "none", "init_scale": 0.05},
-    "saturated": {"activation": "tanh", "norm": "none", "init_scale": 5.0},
+    "initialisation": {
+        "depth": 4, "activation": "relu", "norm": "none", "init_scale": 0.05, "optimizer": "sgd", "learning_rate": 0.02,
+        "weight_decay": 0.0,
+    },
+    "saturated": {"activation": "tanh", "norm": "none", "init_scale": 6.0, "weight_decay": 0.0},
     "dead_units": {"activation": "relu", "norm": "none", "learning_rate": 0.03, "depth": 4, "width": 64},
     "rate_too_small": {"learning_rate": 1e-6},
     "batch_too_small": {"batch_size": 2, "epochs": 20},
@@ -37,7 +40,7 @@ FAULTS: dict[str, dict[str, Any]] = {
     "internal_covariate_shift": {"norm": "none", "activation": "elu", "depth": 4, "learning_rate": 0.02},
     "dropout_and_norm": {"dropout": 0.95, "depth": 3},
     "impatient": {"patience": 1, "ema": 0.0, "learning_rate": 0.01, "schedule": "constant"},
-    "too_few_epochs": {"epochs": 2},
+    "too_few_epochs": {"epochs": 2, "learning_rate": 1e-3},
 }  # fmt: skip
 """One change of the default net for each rule."""
 

@@ -330,7 +330,8 @@ def penalty_swamps(t: Training, threshold: float) -> Hit | None:
             ratio, f"epochs {half + 1} to {len(loss)}", f"the penalty is {ratio:.2g} times the loss"
         )
     weight = t.layer("weight")
-    left = weight[-1] / np.maximum(weight[0], 1e-12)
+    # Weights that began far too large are mended by what decay takes.
+    left = weight[-1] / np.maximum(weight[0] / max(1.0, t.recipe.init_scale), 1e-12)
     i = int(left.argmin())
     if t.recipe.decay > 0 and left[i] < DECAYED:
         return Hit(

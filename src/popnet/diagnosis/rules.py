@@ -298,14 +298,14 @@ EXPLAINS: dict[str, tuple[str, ...]] = {
     ),
     "penalty_swamps": (
         "loss_stays",
-        "vanishing_gradient",
         "dead_units",
         "under_fitting",
         "rate_too_small",
         "rate_too_large",
         "too_few_epochs",
     ),
-    "vanishing_gradient": (
+    "vanishing_gradient": (  # known before training: decay then takes weights that nothing keeps
+        "penalty_swamps",
         "loss_stays",
         "initialisation",
         "rate_too_small",
