@@ -41,6 +41,7 @@ from benchmarks.peers_trees import Job
 from benchmarks.standings import BOOSTERS, Found, Result, main_metric, mean, report, shown
 from benchmarks.table import cores
 from benchmarks.tables import KNOWN, Table, known, load
+from popnet.metrics import METRICS
 
 HOME = Path(__file__).resolve().parents[1]
 STANDARD = (
@@ -71,8 +72,6 @@ SYSTEMS = {
 
 LIMITED = ("popnet", *(f"{name}-tuned" for name in BOOSTERS), "autogluon")
 """Systems that take a time limit."""
-
-BINS = 15
 
 
 # --- processes ------------------------------------------------------------------------------------
@@ -172,12 +171,6 @@ def parts(table: Table, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     return found[0], found[1]
 
 
-def expected_calibration_error(hit: np.ndarray, sure: np.ndarray) -> float:
-    """Return the mean distance of confidence from accuracy over equal bins (Guo et al. 2017, arXiv:1706.04599)."""
-    bins = np.minimum((sure * BINS).astype(int), BINS - 1)
-    return float(np.abs(np.bincount(bins, sure - hit)).sum() / len(hit))
-
-
 def scores(true: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
     """Return metrics of class numbers and probabilities ``(N, C)``, or of numbers ``(N,)``."""
     if not np.isfinite(predicted).all():
@@ -198,7 +191,7 @@ def scores(true: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
         "balanced_accuracy": float(
             np.mean([(said[true == c] == c).mean() for c in np.unique(true)])
         ),
-        "ece": expected_calibration_error(said == true, p.max(1)),
+        "ece": METRICS["ece"](true, p),
     }
 
 

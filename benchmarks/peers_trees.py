@@ -125,20 +125,36 @@ class Boosted(NamedTuple):
 
 
 Part = tuple[pd.DataFrame, np.ndarray]
-Library = Callable[[Job, Mapping[str, Any], int, Part, Part | None, Callable[[], bool]], Boosted]
-"""Fits with parameters and so many rounds to training rows, and stops early by validation rows, or when told to."""
 
 
-def lightgbm(
-    job: Job,
-    parameters: Mapping[str, Any],
-    rounds: int,
-    train: Part,
-    valid: Part | None,
-    late: Callable[[], bool],
-) -> Boosted:
+class Fit(NamedTuple):
+    """What a library is to fit.
+
+    Attributes:
+        job: whose rows these are.
+        parameters: of the library; those that are not named have its defaults.
+        rounds: of boosting, at most.
+        train: training rows.
+        valid: rows that stop it early; None to train all rounds.
+        late: says when it is to stop, best round or not.
+    """
+
+    job: Job
+    parameters: Mapping[str, Any]
+    rounds: int
+    train: Part
+    valid: Part | None = None
+    late: Callable[[], bool] = lambda: False
+
+
+Library = Callable[[Fit], Boosted]
+
+
+def lightgbm(fit: Fit) -> Boosted:
     """LightGBM; categories by their dtype."""
     import lightgbm as lgb
+
+    job, parameters, rounds, train, valid, late = fit
 
     def end(env: Any) -> None:
         if late():
@@ -155,16 +171,11 @@ def lightgbm(
     return Boosted(model.best_iteration_ or rounds, predictor(job, model))
 
 
-def xgboost(
-    job: Job,
-    parameters: Mapping[str, Any],
-    rounds: int,
-    train: Part,
-    valid: Part | None,
-    late: Callable[[], bool],
-) -> Boosted:
+def xgboost(fit: Fit) -> Boosted:
     """XGBoost; categories by their dtype (``enable_categorical``)."""
     import xgboost as xgb
+
+    job, parameters, rounds, train, valid, late = fit
 
     class End(xgb.callback.TrainingCallback):
         def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
@@ -183,16 +194,11 @@ def xgboost(
     return Boosted(getattr(model, "best_iteration", 0) + 1, predictor(job, model))
 
 
-def catboost(
-    job: Job,
-    parameters: Mapping[str, Any],
-    rounds: int,
-    train: Part,
-    valid: Part | None,
-    late: Callable[[], bool],
-) -> Boosted:
+def catboost(fit: Fit) -> Boosted:
     """CatBoost; categories as text (``cat_features``), a missing one as a category."""
     import catboost as cat
+
+    job, parameters, rounds, train, valid, late = fit
 
     class End:
         def after_iteration(self, info: Any) -> bool:
@@ -227,7 +233,7 @@ def by_default(job: Job, rows: Rows) -> np.ndarray:
     a, v = split(job, rows.y, 0.1)
     train, valid = ((rows.X.iloc[part], rows.y[part]) for part in (a, v))
     library, rounds = LIBRARIES[job.system], MOST_ROUNDS[job.system]
-    return library(job, {}, rounds, train, valid, lambda: False).predict(rows.X_test)
+    return library(Fit(job, {}, rounds, train, valid)).predict(rows.X_test)
 
 
 SPACES: dict[str, dict[str, tuple[float, float, bool, float]]] = {
@@ -289,7 +295,7 @@ def tuned(job: Job, rows: Rows) -> np.ndarray:
     def objective(trial: Any) -> float:
         nonlocal best, seconds, parameters, rounds
         began, drawn = time.time(), suggest(trial, space)
-        fitted = library(job, drawn, TUNED_ROUNDS, train, valid, lambda: late(began))
+        fitted = library(Fit(job, drawn, TUNED_ROUNDS, train, valid, lambda: late(began)))
         found = loss(job, valid[1], fitted.predict(valid[0]))
         if found < best:
             best, parameters, rounds = found, drawn, fitted.rounds
@@ -300,7 +306,7 @@ def tuned(job: Job, rows: Rows) -> np.ndarray:
     study.enqueue_trial({key: default for key, (_, _, _, default) in space.items()})
     study.optimize(objective, callbacks=[lambda s, _: s.stop() if late() else None])
     whole = (rows.X, rows.y)
-    return library(job, parameters, rounds, whole, None, lambda: False).predict(rows.X_test)
+    return library(Fit(job, parameters, rounds, whole)).predict(rows.X_test)
 
 
 # --- scikit-learn ---------------------------------------------------------------------------------

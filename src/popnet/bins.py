@@ -20,19 +20,20 @@ def bounds(knots: Array, size: int) -> tuple[Bounds, ...]:
     last = knots.shape[1] - 1
     if last < 1:
         return ((),) * len(knots)
-    places = np.unique(np.round(np.linspace(0, last, min(size, last) + 1)).astype(int))
+    places = np.unique(np.round(np.linspace(0, last, min(size, last) + 1)).astype(int)).tolist()
 
-    def of(column: Array) -> Bounds:
-        smallest = 1e-6 * max(float(np.ptp(column)), 1e-30)
+    def of(column: list[float]) -> Bounds:
+        smallest = 1e-6 * max(column[-1] - column[0], 1e-30)
         kept = [0]
         for place in places[1:]:
             if column[place] - column[kept[-1]] > smallest:
-                kept.append(int(place))
+                kept.append(place)
         return tuple(kept) if len(kept) > 1 else ()
 
-    return tuple(of(np.asarray(column, np.float64)) for column in knots)
+    # As lists: each net of a run asks for its bounds, and NumPy's numbers are slow one by one.
+    return tuple(of(column) for column in np.asarray(knots, np.float64).tolist())
 
 
 def count(bounds: tuple[Bounds, ...]) -> int:
     """Return the number of all columns' bins."""
-    return sum(max(len(b) - 1, 0) for b in bounds)
+    return sum(len(b[1:]) for b in bounds)

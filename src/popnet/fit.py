@@ -650,10 +650,10 @@ class _Job:
         makers: dict[str, Callable[[Array], Net]] = {
             "constant": lambda train: baselines.constant(data, train)
         }
-        fits = len(self.table.folds) if out_of_fold else 1
         known = self.candidates.get(-1) if out_of_fold else None
-        if known is None or not self._complete(known):
-            known = None
+        known = known if known and self._complete(known) else None
+        if known is None:
+            fits = len(self.table.folds) if out_of_fold else 1
             seconds = fits * baselines.linear_seconds(data, len(self.table.train))
             if self.clock.left() - seconds > 0.3 * self.finishing:
                 makers["linear"] = lambda train: baselines.linear(data, train, seed)

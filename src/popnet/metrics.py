@@ -106,14 +106,14 @@ def _f1(true: Array, p: Array, w: Array | None) -> float:
     return float(np.mean(2 * right[there] / both[there])) if there.any() else float("nan")
 
 
-def _calibration_error(true: Array, p: Array, w: Array | None) -> float:
+def calibration_error(true: Array, p: Array, w: Array | None = None, bins: int = BINS) -> float:
     """Mean distance of the favourite's probability from its share of right answers, in bins (Guo et al. 2017)."""
     w = np.ones(len(true)) if w is None else np.asarray(w, np.float64)
     sure = p.max(1) / p.sum(1)
     over = w * (sure - (p.argmax(1) == true))
-    bins = np.minimum((sure * BINS).astype(int), BINS - 1)
+    place = np.minimum((sure * bins).astype(int), bins - 1)
     total = w.sum()
-    return float(np.abs(np.bincount(bins, over)).sum() / total) if total > 0 else float("nan")
+    return float(np.abs(np.bincount(place, over)).sum() / total) if total > 0 else float("nan")
 
 
 def _roc_auc(true: Array, p: Array, w: Array | None) -> float:
@@ -142,11 +142,7 @@ def _area(positive: Array, score: Array, w: Array) -> float:
 
     Written out because selection and intervals need it thousands of times: scikit-learn's takes ten times as long.
     """
-    order = np.argsort(score)
-    ordered = score[order]
-    tied = np.concatenate(
-        [[0], np.cumsum(ordered[1:] != ordered[:-1])]
-    )  # number of each run of ties
+    order, tied = _runs(score)
     plus = np.bincount(tied, (w * positive)[order])
     minus = np.bincount(tied, (w * ~positive)[order])
     pairs = plus.sum() * minus.sum()
@@ -154,14 +150,19 @@ def _area(positive: Array, score: Array, w: Array) -> float:
     return float(plus @ (below + minus / 2) / pairs) if pairs > 0 else float("nan")
 
 
+def _runs(score: Array) -> tuple[np.ndarray, np.ndarray]:
+    """Return the order of scores, and the number of the run of equal ones that each belongs to in it."""
+    order = np.argsort(score)
+    ordered = score[order]
+    return order, np.concatenate([[0], np.cumsum(ordered[1:] != ordered[:-1])])
+
+
 def _precision_area(positive: Array, score: Array, w: Array) -> float:
     """Return the mean over positive rows of the precision among the rows that score no less; NaN without one.
 
     Written out for the same reason as `_area`.
     """
-    order = np.argsort(-score)
-    ordered = score[order]
-    tied = np.concatenate([[0], np.cumsum(ordered[1:] != ordered[:-1])])
+    order, tied = _runs(-score)
     plus = np.bincount(tied, (w * positive)[order])
     above = np.cumsum(np.bincount(tied, w[order]))
     precision = np.cumsum(plus) / np.where(above > 0, above, 1.0)
@@ -204,7 +205,7 @@ METRICS: dict[str, Metric] = {
         Metric("roc_auc", True, CLASSES, _roc_auc),
         Metric("average_precision", True, CLASSES, _average_precision),
         # A constant can have none, so nothing is chosen for it.
-        Metric("ece", False, CLASSES, _calibration_error, reported_only=True),
+        Metric("ece", False, CLASSES, calibration_error, reported_only=True),
         Metric("rmse", False, ("regression",), _rmse),
         Metric("mae", False, ("regression",), _mae),
         Metric("rmsle", False, ("regression",), _rmsle, least=0.0),

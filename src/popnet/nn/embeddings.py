@@ -90,7 +90,7 @@ def piecewise(x: Array, knots: Array, bounds: tuple[Bounds, ...]) -> Array:
     Returns:
         ``(N, B)``, B the number of all bins.
     """
-    column = np.repeat(np.arange(len(bounds)), [max(len(b) - 1, 0) for b in bounds])
+    column = np.array([f for f, b in enumerate(bounds) for _ in b[1:]], int)
     low = np.array([i for b in bounds for i in b[:-1]], int)
     high = np.array([i for b in bounds for i in b[1:]], int)
     below, above = knots[column, low], knots[column, high]

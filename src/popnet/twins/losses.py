@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from popnet import metrics
 from popnet.dataset import Dataset
 from popnet.types import Array
 
@@ -72,11 +73,7 @@ def calibration_error(probabilities: Array, target: Array) -> float:
         probabilities: ``(N, C)``.
         target: ``(N,)`` class numbers.
     """
-    confidence = probabilities.max(1)
-    right = (probabilities.argmax(1) == target).astype(float)
-    bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
-    distance = np.bincount(bins, right - confidence, BINS)
-    return float(np.abs(distance).sum() / len(target))
+    return metrics.calibration_error(target, probabilities, bins=BINS)
 
 
 def constant_outputs(data: Dataset, train: Array, rows: int) -> np.ndarray:
