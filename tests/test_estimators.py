@@ -25,7 +25,7 @@ TINY = Recipe(
     depth=1, width=8, batch_size=32, epochs=20, learning_rate=0.02, norm="none", dropout=0.0,
     weight_decay=0.0, numeric_embedding="none", activation="relu", ema=0.0,
 )  # fmt: skip
-OPTIONS: dict[str, Any] = {"members": 2, "folds": 2, "recipe": TINY}
+OPTIONS: dict[str, Any] = {"members": 2, "folds": 2, "recipe": TINY, "workers": 1}
 
 EXPECTED_FAILURES = {
     "check_sample_weight_equivalence_on_dense_data": (
