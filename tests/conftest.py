@@ -17,7 +17,8 @@ os.environ.setdefault("POPNET_CACHE", str(Path(__file__).parents[1] / ".jax_cach
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 # Most of the tests' time goes into compiling small programs that then run for a moment. XLA's older way to compile
-# fused loops takes a third less time for the same values; `XLA_FLAGS= make test` tests the programs that users run.
+# fused loops takes a third less time, and all tests hold either way: `XLA_FLAGS= make test` tests the programs that
+# users run.
 # (A lower optimisation level would save more, but jaxlib 0.10.2 then gets some gradients of convolutions wrong.)
 os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false")
 
