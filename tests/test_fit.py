@@ -487,6 +487,23 @@ def test_a_race_that_is_stopped_leaves_a_model():
     assert len(fitted.model.predict_frame(PEOPLE)) == len(PEOPLE)
 
 
+@pytest.mark.parametrize("folds", [1, 2])
+def test_a_race_that_ends_before_any_net_leaves_the_best_nets_so_far(folds):
+    stop = threading.Event()
+
+    def tell(progress: Progress) -> None:
+        if progress.stage == "training":  # after the first pause
+            stop.set()
+
+    long = replace(SEARCHED, recipe=RECIPE.replace(epochs=300, patience=300), folds=folds)
+    fitted = fit(PEOPLE, "bought", long, on_progress=tell, stop=stop)
+    paused = [r for r in fitted.results if r.usable]
+    assert {r.status for r in paused} <= {"interrupted"}
+    assert all(r.epochs < 300 for r in paused)
+    assert {net.recipe.depth for net in fitted.model.nets} - {0} == {1}
+    assert "linear" not in " ".join(fitted.facts["warnings"])
+
+
 def test_a_grid_is_trained_whole_and_said_before_how_large_it_is_and_how_long_it_takes():
     notes = []
     ranges = own.dimensions({"dropout": [0.0, 0.2, 0.4], "weight_decay": [0.01, 0.1]})

@@ -41,10 +41,13 @@ LINEAR_MEMBER_ROWS = 20_000
 """Up to so many training rows the linear model is also trained on each fold and may join the ensemble."""
 
 LINEAR_SHARE = 0.04
-"""Of a time limit that the linear model may take; it is no candidate if not all folds are through then."""
+"""Of a time limit that the linear model may take; it is no candidate if it takes more."""
 
 FEWEST_CANDIDATES = 10
 """Recipes that are kept, too, when memory is short."""
+
+MOST_UNFINISHED = 4
+"""Members that are taken, if none was trained to its end."""
 
 LEAST_PATIENCE = 5
 """Epochs without a better score, at least, after which a net ends whose patience nobody chose."""
@@ -145,8 +148,8 @@ def fit(
 
     job = _Job(table, metric, options, clock, tell, stop or threading.Event(), journal, memory)
     try:
-        job.linear_members()
         job.train()
+        job.linear_members()
     finally:
         job.trainer.close()
     tell(
@@ -279,7 +282,9 @@ class _Job:
         )
         self.stop, self.journal = stop, journal
         self.pool = _Pool(table.folds, len(table.data))
+        self.linear_seconds = self._linear_seconds()
         self.finishing = budget.finishing_seconds(options.time_limit, len(table.test))
+        self.finishing += self.linear_seconds or 0.0
         pilot = [pilot_fold(table)] if table.encoder.image is not None else []
         self.trainer = engines.make(
             options.engine,
@@ -302,21 +307,27 @@ class _Job:
 
     def linear_members(self) -> None:
         """Train the linear model on every fold, as one more candidate, where that is cheap."""
-        limit = self.options.time_limit
-        images = self.table.encoder.image is not None
-        if (
-            images
-            or len(self.table.train) > LINEAR_MEMBER_ROWS
-            or (limit is not None and limit < 20)
-        ):
+        if self.linear_seconds is None or not self.candidates:
             return
-        began = self.clock.elapsed()
+        most, began = np.inf, self.clock.elapsed()
+        if self.options.time_limit is not None:
+            most = LINEAR_SHARE * self.options.time_limit
         for k, fold in enumerate(self.table.folds):
+            if self.clock.elapsed() - began > most:  # slower than it was thought to be
+                self.candidates.pop(-1, None)
+                break
             self._add(-1, k, -1, baselines.linear(self.table.data, fold.train, self.options.seed))
-            slow = limit is not None and self.clock.elapsed() - began > LINEAR_SHARE * limit
-            if slow and k + 1 < len(self.table.folds):  # many classes: it is left to the nets
-                del self.candidates[-1]
-                return
+        self._in_order()
+
+    def _linear_seconds(self) -> float | None:
+        """Return how long the linear model takes on all folds; None if it is to be no candidate."""
+        if self.table.encoder.image is not None or len(self.table.train) > LINEAR_MEMBER_ROWS:
+            return None
+        seconds = sum(
+            baselines.linear_seconds(self.table.data, len(fold.train)) for fold in self.table.folds
+        )
+        limit = self.options.time_limit
+        return None if limit is not None and seconds > LINEAR_SHARE * limit else seconds
 
     def train(self) -> None:
         """Train members until they or the time are over, predicting each one's held-out rows as it ends."""
@@ -342,14 +353,20 @@ class _Job:
         self.results, self.runs = running.results, running.runs
         for i, result in running.train():
             if result.status != "paused" and result.usable and not self._too_late():
-                net = Net(result.member.recipe, result.shape, result.parameters, result.running)
-                self._add(self.runs[i].recipe_id, result.member.fold, i, net)
-                self._let_go()
+                self._add_member(i, result)
             self._report(total, began)
         running.finish()
         self.results, self.runs = running.results, running.runs
+        if not self.candidates:
+            self._unfinished()
         self.training_seconds = self.clock.elapsed() - began
         self._in_order()
+
+    def _unfinished(self) -> None:
+        """Take the best of the members that a race has paused, where it ended before any of them."""
+        usable = [i for i, r in self.results.items() if r.usable]
+        for i in sorted(usable, key=lambda i: (self.results[i].best_score, i))[:MOST_UNFINISHED]:
+            self._add_member(i, self.results[i])
 
     def _plan(self) -> Plan:
         members, left = self.options.members, budget.finite(self.clock.left())
@@ -401,6 +418,12 @@ class _Job:
         """Return whether there is no time left to predict more members before finishing."""
         return self.clock.left() < 0.5 * self.finishing
 
+    def _add_member(self, member: int, result: Result) -> None:
+        """Make a trained member a candidate, or a part of one."""
+        net = Net(result.member.recipe, result.shape, result.parameters, result.running)
+        self._add(self.runs[member].recipe_id, result.member.fold, member, net)
+        self._let_go()
+
     def _add(self, recipe_id: int, fold: int, member: int, net: Net) -> None:
         rows = self.table.folds[fold].valid
         outputs = predict([net], self.table.data.features, rows, views=self.views)[0]
@@ -438,7 +461,7 @@ class _Job:
         return (
             ensemble.softmax(outputs)
             if self.table.data.task == "classification"
-            else np.asarray(outputs)
+            else self.table.encoder.within_range(outputs)
         )
 
     def _complete(self, candidate: Candidate) -> bool:

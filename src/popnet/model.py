@@ -131,10 +131,11 @@ class Model:
         return self.conformal
 
     def _outputs(self, features: Features | Images) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yield row numbers and all nets' outputs ``(M, n, O)``, block by block."""
+        """Yield row numbers and all nets' outputs ``(M, n, O)``, block by block; numbers within the range seen."""
         for start in range(0, len(features), BLOCK_ROWS):
             rows = np.arange(start, min(start + BLOCK_ROWS, len(features)))
-            yield rows, predict(self.nets, features, rows, views=self.views)
+            outputs = predict(self.nets, features, rows, views=self.views)
+            yield rows, outputs if self.is_classifier else self.encoder.within_range(outputs)
 
     def with_views(self, views: int | None) -> Model:
         """Return the model with another number of views; None leaves it.

@@ -72,7 +72,7 @@ def test_rather_few_recipes_than_epochs_that_are_not_enough():
     assert budget.affordable(200, 24, 0.1, 20.0, 2, 5, None) == (26, 400 / 26)
     # Not even one: its five members have eight epochs each, and a race starts with it alone.
     assert budget.affordable(200, 24, 0.1, 2.0, 2, 5, None) == (8, 5)
-    assert bracket(5, 5) == (1, 1)
+    assert bracket(5, 5, 8) == (1, 1)
 
 
 @pytest.mark.parametrize(("steps", "epochs"), [(10, 16), (60, 16), (100, 10), (250, 4), (9999, 3)])

@@ -45,25 +45,31 @@ def test_the_better_half_gets_through_each_rung():
     assert halving.dropped() >= set(range(4, 16))
 
 
-@given(st.floats(1, 1000), st.integers(1, 6))
-def test_a_bracket_fits_the_time(trainings, folds):
-    size, finalists = bracket(trainings, folds)
+@given(st.floats(1, 1000), st.integers(1, 6), st.integers(1, 40))
+def test_a_bracket_fits_the_time(trainings, folds, whole):
+    size, finalists = bracket(trainings, folds, whole)
     assert 1 <= finalists <= FINALISTS
     assert finalists <= size <= BRACKET
-    # Count the epochs of such a race: recipes of 16, each as bad as its number is high.
+    # Count the epochs of such a race, of recipes that are each as bad as its number is high.
     epochs, done = 0, {}
-    halving = Halving((Recipe(epochs=16) for _ in range(size)), folds, size, finalists)
+    halving = Halving((Recipe(epochs=whole) for _ in range(size)), folds, size, finalists)
     for batch in halving.batches():
         for run in batch:
-            until = run.until or 16
+            until = run.until or whole
             epochs += until - done.get((run.recipe_id, run.fold), 0)
             done[run.recipe_id, run.fold] = until
             halving.tell(run, ended(run, 0.0))
-    assert size == finalists or epochs <= 16 * trainings * (1 + 1e-9)
+    assert size == finalists or epochs <= whole * trainings * (1 + 1e-9)
+
+
+def test_a_bracket_of_few_epochs_counts_rungs_as_whole_ones():
+    """Of 3 epochs the rungs are after 1 and 2: 13 recipes make 13 + 7 + 4 = 24 epochs, and 9 trainings are 27."""
+    assert bracket(9, 1, 3) == (13, 4)
+    assert bracket(9, 1, 100) == (16, 4)
 
 
 def test_a_bracket_without_a_limit_is_the_whole_one():
-    assert bracket(None, 5) == (BRACKET, FINALISTS)
+    assert bracket(None, 5, 8) == (BRACKET, FINALISTS)
 
 
 def test_a_fold_beyond_the_first_begins_only_for_those_that_got_through():

@@ -55,12 +55,19 @@ class FeatureNames(NamedTuple):
 
 
 class TargetScale(BaseModel):
-    """Mean and standard deviation of one regression target over the training rows."""
+    """Mean, standard deviation and range of one regression target over the training rows.
+
+    Attributes:
+        mean, std: in the target's units.
+        low, high: least and greatest value; None where predictions may lie beyond what was seen.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     mean: float
     std: float
+    low: float | None = None
+    high: float | None = None
 
 
 class Encoder(BaseModel):
@@ -233,6 +240,16 @@ class Encoder(BaseModel):
         std = np.array([s.std for s in self.scales])
         return np.asarray(outputs, np.float64) * std + mean
 
+    def within_range(self, outputs: np.ndarray) -> np.ndarray:
+        """Return standardised predictions ``(..., T)``, moved into the range of the training rows' targets.
+
+        A net may say anything of a row that is unlike all others, and one such row can outweigh all errors in a mean of
+        squares (Holzmueller et al. 2024 do so, too); trees never do.
+        """
+        low = [-np.inf if s.low is None else (s.low - s.mean) / s.std for s in self.scales]
+        high = [np.inf if s.high is None else (s.high - s.mean) / s.std for s in self.scales]
+        return np.clip(outputs, low, high)
+
     def weights(
         self,
         frame: pl.DataFrame,
@@ -322,19 +339,21 @@ def fit_encoder(
     return Encoder(
         columns=tuple(records),
         target=target,
-        scales=fit_scales(frame, target, rows, numbers),
+        # What is ordered by time may grow beyond all that was seen.
+        scales=fit_scales(frame, target, rows, numbers, bounded=schema.time is None),
         weight=schema.weight,
         other=tuple(c.name for c in schema.columns if c.name not in fitted),
     )
 
 
 def fit_scales(
-    frame: pl.DataFrame, target: Target, rows: np.ndarray, numbers: RowNumbers = 1
-) -> tuple[TargetScale, ...]:
-    """Return mean and deviation of each regression target over some rows; nothing for classes."""
+    frame: pl.DataFrame, target: Target, rows: np.ndarray, numbers: RowNumbers = 1, *, bounded: bool = True
+) -> tuple[TargetScale, ...]:  # fmt: skip
+    """Return mean, deviation and, if bounded, range of each regression target over some rows; nothing for classes."""
     if target.task != "regression":
         return ()
-    return tuple(_fit_target(frame[name].gather(rows), numbers) for name in target.names)
+    columns = (frame[name].gather(rows) for name in target.names)
+    return tuple(_fit_target(column, numbers, bounded) for column in columns)
 
 
 def _says_something(record: Record, values: pl.Series) -> bool:
@@ -350,7 +369,7 @@ def _says_something(record: Record, values: pl.Series) -> bool:
     return bool(slots.numeric or slots.flags) and values.null_count() < len(values)
 
 
-def _fit_target(column: pl.Series, rows: RowNumbers) -> TargetScale:
+def _fit_target(column: pl.Series, rows: RowNumbers, bounded: bool) -> TargetScale:
     values = _target_numbers(column, rows)
     values = values[~np.isnan(values)]
     if len(values) == 0:
@@ -359,7 +378,9 @@ def _fit_target(column: pl.Series, rows: RowNumbers) -> TargetScale:
     # Relative to the furthest value: squares of 1e-200 would vanish.
     far = float(np.abs(values - mean).max())
     std = far * float(np.sqrt(np.mean(np.square((values - mean) / far)))) if far > 0 else 1.0
-    return TargetScale(mean=mean, std=std)
+    if not bounded:
+        return TargetScale(mean=mean, std=std)
+    return TargetScale(mean=mean, std=std, low=float(values.min()), high=float(values.max()))
 
 
 def _target_numbers(column: pl.Series, rows: RowNumbers) -> np.ndarray:

@@ -29,6 +29,9 @@ ETA = 2
 RUNGS = (1 / 4, 1 / 2)
 """Shares of a recipe's epochs after which the first fold is judged; then at its end."""
 
+SPARE = 0.1
+"""Share of the time for a bracket that is left free: what an epoch takes is measured on one or two."""
+
 FINALISTS = 4
 """Recipes of a bracket that get through, at least if there is time for so many: an ensemble wants several."""
 
@@ -41,28 +44,33 @@ def starts(trainings: float, folds: int) -> int:
     return math.ceil(BRACKET * trainings / _cost(BRACKET, FINALISTS, folds))
 
 
-def bracket(trainings: float | None, folds: int) -> tuple[int, int]:
+def bracket(trainings: float | None, folds: int, epochs: int) -> tuple[int, int]:
     """Return how many recipes start side by side and how many of them get through at least, in time for trainings.
 
     Args:
         trainings: whole ones that there is time for; None for no limit.
         folds: of a recipe.
+        epochs: of a whole training.
     """
     if trainings is None:
         return BRACKET, FINALISTS
     finalists = int(np.clip(np.ceil(trainings // folds / 2), 1, FINALISTS))
     size = BRACKET
-    while size > finalists and _cost(size, finalists, folds) > trainings:
+    while size > finalists and _cost(size, finalists, folds, epochs) > (1 - SPARE) * trainings:
         size -= 1
     return size, finalists
 
 
-def _cost(size: int, finalists: int, folds: int) -> float:
-    """Return the whole trainings that a bracket costs, if no test over folds takes a recipe out."""
+def _cost(size: int, finalists: int, folds: int, epochs: int | None = None) -> float:
+    """Return the whole trainings that a bracket costs, if no test over folds takes a recipe out.
+
+    A rung is after whole epochs, which makes a difference where there are few; None for many.
+    """
     cost, passed = 0.0, 0.0
     for share in RUNGS:
-        cost += size * (share - passed)
-        size, passed = _through(size, finalists), share
+        until = share if epochs is None else math.ceil(share * epochs) / epochs
+        cost += size * (until - passed)
+        size, passed = _through(size, finalists), until
     return cost + size * (folds - passed)
 
 

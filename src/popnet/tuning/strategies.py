@@ -114,7 +114,7 @@ def make(
 
         count = None if most is None else starts(most * folds, folds)
         drawn = itertools.islice(DRAWS["random"](space, seed), count)
-        return Halving(map(last, drawn), folds, *bracket(trainings, folds))
+        return Halving(map(last, drawn), folds, *bracket(trainings, folds, last(space.base).epochs))
     if name in DRAWS:
         return Straight(map(last, itertools.islice(DRAWS[name](space, seed), most)), folds)
     from popnet.tuning.trials import Trials
