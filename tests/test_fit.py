@@ -196,6 +196,19 @@ def test_row_weights_change_the_model_and_are_no_feature():
         np.testing.assert_array_equal(x, y)
 
 
+def test_numbers_are_predicted_within_the_range_of_the_training_rows():
+    frame = TABLE.select(*FEATURES, "score")
+    model = fit(frame, "score", OPTIONS).model
+    seen = TABLE["score"].to_numpy()[prepare(frame, "score", OPTIONS).train]
+    for far, end in ((1e3, seen.max()), (-1e3, seen.min())):
+        nets = []
+        for net in model.nets:
+            output = {**net.parameters["output"], "b": np.full(1, far, np.float32)}
+            nets.append(net._replace(parameters={**net.parameters, "output": output}))
+        predicted = replace(model, nets=tuple(nets)).predict_frame(frame)["score"]
+        np.testing.assert_allclose(predicted, end, rtol=1e-9)
+
+
 def test_several_regression_targets_in_their_own_units():
     found = fit(TABLE.select(*FEATURES, "score", "other"), ["score", "other"], OPTIONS)
     assert found.facts["target"]["task"] == "regression"

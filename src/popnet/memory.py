@@ -95,13 +95,18 @@ class Memory:
             self._change.wait_for(self._may_compile)
             self._compiling += 1
         try:
+            # Before it takes some and after, as a compiler leaves much behind.
+            self._give_back_if_short()
             yield
         finally:
-            if self.left() < 2 * COMPILING:
-                give_back()
+            self._give_back_if_short()
             with self._change:
                 self._compiling -= 1
                 self._change.notify_all()
+
+    def _give_back_if_short(self) -> None:
+        if self.left() < 2 * COMPILING:
+            give_back()
 
     def _may_compile(self) -> bool:
         # What those that compile now will take is counted whole, for none knows how far they are.

@@ -567,6 +567,24 @@ def test_numbers_are_standardised_by_training_rows():
     )
 
 
+def test_predictions_keep_to_the_range_of_the_training_rows():
+    frame = pl.DataFrame({"x": RNG.normal(size=N), "a": RNG.normal(3, 5, N), "b": RNG.random(N)})
+    rows = np.arange(100)
+    encoder = fitted(frame, ["a", "b"], rows)
+    encoder = Encoder.model_validate_json(encoder.model_dump_json())
+    seen = frame.select("a", "b").to_numpy()[rows]
+    wild = np.array([[-1e6, 1e6], [1e6, -1e6], [0.1, -0.2]])
+    kept = encoder.decode_target(encoder.within_range(wild))
+    expected = np.clip(encoder.decode_target(wild), seen.min(0), seen.max(0))
+    np.testing.assert_allclose(kept, expected, rtol=1e-12)
+
+
+def test_predictions_of_what_is_ordered_by_time_may_go_beyond_what_was_seen():
+    frame = pl.DataFrame({"x": RNG.normal(size=N), "when": range(N), "y": RNG.normal(size=N)})
+    encoder = fit_encoder(frame, infer_schema(frame, "y", time="when"))
+    assert encoder.within_range(np.array([[1e6]])).tolist() == [[1e6]]
+
+
 def test_rows_without_a_target_are_marked():
     frame = pl.DataFrame(
         {"x": RNG.normal(size=N), "a": RNG.normal(size=N), "b": cycle([1.5, None, 2])}
