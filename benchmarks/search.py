@@ -7,10 +7,11 @@
 The peers, each used as its best user would: scikit-learn's ``RandomizedSearchCV`` and ``HalvingRandomSearchCV`` over
 ``MLPClassifier`` (early stopping, a process a core, the winner refitted on all rows), and Optuna's TPE with a median
 pruner over a PyTorch net (batch norm, dropout, AdamW, one cycle; a process a core with a shared journal, a tenth of the
-rows held out, the best trial's best epoch kept). Each has its number of trials; how long that takes is measured. popnet
-is ``popnet fit`` with each strategy under time limits. All are fresh processes; start-up, imports, reading and
-compiling count (popnet's programs are on disk after the first run of a table, which is its longest). Every system gets
-the same training rows; the test rows are looked at once, at the end.
+rows held out, the best trial's best epoch kept). Each has its number of trials; how long that takes is measured. With
+``--peers keras-tuner`` also KerasTuner's Hyperband, whose trials are its own, where it is installed
+(`benchmarks.peers_keras`). popnet is ``popnet fit`` with each strategy under time limits. All are fresh processes;
+start-up, imports, reading and compiling count (popnet's programs are on disk after the first run of a table, which is
+its longest). Every system gets the same training rows; the test rows are looked at once, at the end.
 
 ``--grid`` asks whether random search is better than grid search at equal numbers of trials (Bergstra and Bengio 2012):
 `popnet.search` on samples of a table's rows, a repetition a sample and a seed, each winner trained on the whole sample
@@ -202,7 +203,11 @@ def job(arguments: list[str], worker: int | None, home: Path | None) -> None:
     if worker is not None and home is not None:
         optuna_torch(data, int(trials), int(seed), worker, home)
         return
-    if name == "optuna-torch":
+    if name == "keras-tuner":
+        from benchmarks.peers_keras import hyperband
+
+        proba = hyperband(data, WIDTHS, DEPTHS, LEARNING_RATES, DECAYS, int(seed))
+    elif name == "optuna-torch":
         proba = optuna_workers(paths, target, int(trials), int(seed))
     else:
         proba = sklearn_search(name, data, int(trials), int(seed))
@@ -274,7 +279,8 @@ def compare(
 
     for seed in range(seeds):
         for name in peers:
-            note(f"{name}, {trials} trials", peer(name, paths, table.target, trials, seed))
+            words = name if name == "keras-tuner" else f"{name}, {trials} trials"
+            note(words, peer(name, paths, table.target, trials, seed))
         for search in strategies:
             for limit in limits:
                 one = popnet(search, limit, paths, table.target, seed)
