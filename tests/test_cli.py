@@ -327,12 +327,13 @@ def test_ctrl_c_leaves_a_model_of_the_members_that_had_ended(folder, tmp_path):
     """Endless members of many recipes; the signal comes once the first have ended, as the compiled program tells."""
     out = tmp_path / "model"
     code = (
-        "import popnet.fit as f, popnet.cli\n"
-        "add = f._Job._add\n"
+        "from popnet.fitting.candidates import Candidates\n"
+        "import popnet.cli\n"
+        "add = Candidates.add\n"
         "def said(self, recipe_id, *rest):\n"
         "    add(self, recipe_id, *rest)\n"
         "    print('added', recipe_id, flush=True)\n"
-        "f._Job._add = said\n"
+        "Candidates.add = said\n"
         "popnet.cli.main()\n"
     )
     words = ["fit", "table.csv", "-t", "bought", "--drop", "price", "-o", str(out), *CHEAP]

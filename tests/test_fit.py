@@ -15,7 +15,8 @@ import pytest
 from popnet import Recipe, memory
 from popnet.data.images.read import read_images
 from popnet.errors import InputError
-from popnet.fit import Fitted, Options, Progress, _Job, fit, prepare
+from popnet.fit import Fitted, Options, Progress, fit, prepare
+from popnet.fitting.candidates import Candidates
 from popnet.population.program import Program
 from popnet.report.gather import population_parquet
 from popnet.report.page import render
@@ -298,7 +299,7 @@ def test_a_stop_before_the_first_result_leaves_the_linear_model():
 
 
 def test_nets_of_some_folds_are_taken_rather_than_the_linear_model_of_all(monkeypatch):
-    add = _Job._add
+    add = Candidates.add
 
     def of_first_fold(self, recipe_id, fold, member, net):
         if (
@@ -306,17 +307,17 @@ def test_nets_of_some_folds_are_taken_rather_than_the_linear_model_of_all(monkey
         ):  # as if time had ended before the nets of the other folds did
             add(self, recipe_id, fold, member, net)
 
-    monkeypatch.setattr(_Job, "_add", of_first_fold)
+    monkeypatch.setattr(Candidates, "add", of_first_fold)
     found = fit(PEOPLE, "bought", replace(OPTIONS, ensemble="greedy"))
     assert [net.recipe.depth for net in found.model.nets] == [1, 1]
     assert found.model.method == "average"
 
 
 def test_a_linear_model_that_takes_long_is_left_out(monkeypatch):
-    monkeypatch.setattr("popnet.fit.LINEAR_SHARE", 0.0)
+    monkeypatch.setattr("popnet.fitting.training.LINEAR_SHARE", 0.0)
     limited = replace(OPTIONS, time_limit=1000.0, members=2)
     slow = fit(PEOPLE, "bought", limited)
-    monkeypatch.setattr("popnet.fit.LINEAR_SHARE", 1.0)
+    monkeypatch.setattr("popnet.fitting.training.LINEAR_SHARE", 1.0)
     quick = fit(PEOPLE, "bought", limited)
     depths = [{net.recipe.depth for net in f.model.nets} for f in (slow, quick)]
     assert depths == [{1}, {0, 1}]
@@ -446,7 +447,7 @@ def test_members_are_rounded_up_to_whole_recipes():
 
 
 def test_only_the_best_recipes_are_kept(monkeypatch):
-    monkeypatch.setattr("popnet.fit.MOST_CANDIDATES", 2)
+    monkeypatch.setattr("popnet.fitting.training.MOST_CANDIDATES", 2)
     found = fit(PEOPLE, "bought", replace(OPTIONS, members=8))
     kept = [r for r in found.results if r.parameters]
     assert 2 <= len(kept) < len(found.results) == 8

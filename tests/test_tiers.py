@@ -33,7 +33,7 @@ TIERS = (
     ("model", "report", "diagnosis", "course"),
     (
         "fit",
-        "planning",
+        "fitting",
         "transformations",
         "studying",
         "doctoring",

@@ -25,6 +25,9 @@ MOST_ROWS = 50_000
 MOST_PIXELS = 10_000_000
 """Values of images that the linear model is fitted on, at most: rows times values of an image."""
 
+LINEAR_ID = -1
+"""Number of the linear model among the recipes of a fit, which count from 0."""
+
 LINEAR = Recipe(depth=0, norm="none", dropout=0.0)
 
 

@@ -13,8 +13,8 @@ import numpy as np
 from popnet import keys
 from popnet.dataset import Images
 from popnet.errors import InputError
+from popnet.fitting.planning import standard_policy
 from popnet.options import DEFAULTS, Options
-from popnet.planning import standard_policy
 from popnet.prepare.images import prepare_images
 from popnet.progress import Progress
 from popnet.report.sheet import contact_sheet

@@ -20,8 +20,8 @@ import pytest
 from popnet import Recipe
 from popnet.errors import InputError
 from popnet.fit import Fitted, fit
+from popnet.fitting.planning import Plan
 from popnet.options import Options
-from popnet.planning import Plan
 from popnet.progress import Progress
 from popnet.tuning import journal as journals
 from popnet.tuning.image_space import image_space

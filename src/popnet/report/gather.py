@@ -10,13 +10,11 @@ from typing import Any
 import polars as pl
 
 from popnet._version import __version__
+from popnet.baselines import LINEAR_ID
 from popnet.metrics import METRICS
 from popnet.model import Model
 from popnet.population.members import Result
 from popnet.recipe import Recipe
-
-LINEAR = -1
-"""Number of the linear model among the candidates' scores; recipes count from 0."""
 
 
 def gather(
@@ -133,9 +131,9 @@ def _linear(
     """Return the linear model's score as a candidate and its share: what no member of the population holds."""
     share = float(1 - sum(member_weight.values()))
     share = share if share > 1e-6 else 0.0  # less is rounding
-    if LINEAR not in scores and not share:
+    if LINEAR_ID not in scores and not share:
         return None
-    return {"score": scores.get(LINEAR), "weight": share}
+    return {"score": scores.get(LINEAR_ID), "weight": share}
 
 
 def population_parquet(facts: Mapping[str, Any]) -> bytes:

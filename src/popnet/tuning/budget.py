@@ -95,6 +95,28 @@ class Clock:
         return self.began + self.limit - finishing
 
 
+@dataclass(frozen=True)
+class Finish:
+    """The time that is kept for what comes after training: ensemble, scores, report.
+
+    Attributes:
+        clock: the time limit.
+        seconds: kept.
+    """
+
+    clock: Clock
+    seconds: float
+
+    def has_left(self, share: float, seconds: float = 0.0) -> bool:
+        """Return whether at least a share of it is left, after so many seconds more."""
+        return self.clock.left() - seconds >= share * self.seconds
+
+    def moment(self, share: float) -> float | None:
+        """Return the moment of ``time.monotonic()`` at which a share of it is left; None without a limit."""
+        limit = self.clock.limit
+        return None if limit is None else self.clock.began + limit - share * self.seconds
+
+
 def finishing_seconds(limit: float | None, test_rows: int) -> float:
     """Return seconds to keep for ensemble, test score, report and saving, of a time limit."""
     if limit is None:

@@ -1,0 +1,132 @@
+"""Candidates for the ensemble: recipes with their nets by fold, and how they score on the rows that folds hold out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from popnet import ensemble
+from popnet.metrics import Metric
+from popnet.population.predict import Net, predict
+from popnet.prepare.prepared import Prepared
+from popnet.types import Array
+
+
+@dataclass
+class Candidate:
+    """A recipe on its way into the ensemble: its members by fold, and their predictions of held-out rows.
+
+    Attributes:
+        recipe_id: number of the recipe; 0 is the default one, -1 the linear model (`popnet.baselines.LINEAR_ID`).
+        predictions: ``(P, O)`` of the pool's rows (see `Candidates`), NaN where no fold has been predicted yet.
+        nets: by fold.
+        ids: numbers of the members in the population, by fold; -1 for the linear model.
+    """
+
+    recipe_id: int
+    predictions: np.ndarray
+    nets: dict[int, Net] = field(default_factory=dict)
+    ids: dict[int, int] = field(default_factory=dict)
+
+
+class Candidates:
+    """All candidates of a fit. They come in member by member.
+
+    Args:
+        table: the data and its folds.
+        metric: what candidates are compared by.
+        views: of each image that a prediction is the mean of.
+
+    Attributes:
+        by_id: candidates by the number of their recipe.
+        rows: the pool: ``(P,)`` numbers of the rows that some fold holds out.
+        place: ``(N,)``, where a row stands in the pool; -1 for the others.
+        scores: the metric on the pool, of the recipes that are through with all folds.
+        member_scores: the metric on the rows that a member's fold holds out, by the member's number.
+    """
+
+    def __init__(self, table: Prepared, metric: Metric, views: int = 1) -> None:
+        self.table, self.metric, self.views = table, metric, views
+        self.by_id: dict[int, Candidate] = {}
+        self.rows = np.unique(np.concatenate([f.valid for f in table.folds]))
+        self.place = np.full(len(table.data), -1)
+        self.place[self.rows] = np.arange(len(self.rows))
+        self.scores: dict[int, float] = {}
+        self.member_scores: dict[int, float] = {}
+
+    def add(self, recipe_id: int, fold: int, member: int, net: Net) -> None:
+        """Take a trained net in, and predict what its fold holds out.
+
+        Args:
+            recipe_id: its recipe's number.
+            fold: its.
+            member: its number in the population, -1 for the linear model.
+            net: itself.
+        """
+        data, rows = self.table.data, self.table.folds[fold].valid
+        outputs = predict([net], data.features, rows, views=self.views)[0]
+        candidate = self.by_id.get(recipe_id)
+        if candidate is None:
+            empty = np.full((len(self.rows), outputs.shape[1]), np.nan, np.float32)
+            candidate = self.by_id[recipe_id] = Candidate(recipe_id, empty)
+        candidate.nets[fold] = net
+        candidate.ids[fold] = member
+        scores = self._scores(outputs)
+        candidate.predictions[self.place[rows]] = scores
+        weights = None if data.weights is None else np.asarray(data.weights)[rows]
+        self.member_scores[member] = self.metric(*self.in_units(data.target[rows], scores), weights)
+        if self.is_complete(candidate):
+            self.scores[recipe_id] = self.metric(
+                *self.truth(candidate.predictions), self.pool_weights()
+            )
+
+    def is_complete(self, candidate: Candidate) -> bool:
+        """Return whether a candidate is through with all folds."""
+        return len(candidate.nets) == len(self.table.folds)
+
+    def complete(self) -> list[Candidate]:
+        """Return the candidates that are through with all folds."""
+        return [c for c in self.by_id.values() if self.is_complete(c)]
+
+    def best_score(self) -> float | None:
+        """Return the best score of a recipe; None if none is through with all folds."""
+        pick = max if self.metric.greater_is_better else min
+        return pick(self.scores.values()) if self.scores else None
+
+    def drop_worst(self, fewest: int) -> Candidate | None:
+        """Forget the worst of the candidates with a score, if there are more than so many; returns it."""
+        there = [c for c in self.scores if c in self.by_id]
+        if len(there) <= fewest:
+            return None
+        worst = min if self.metric.greater_is_better else max
+        return self.by_id.pop(worst(there, key=lambda c: (self.scores[c], c)))
+
+    def renumber(self, place: Mapping[int, int]) -> None:
+        """Give members new numbers, and put candidates into the order of their recipes."""
+        self.member_scores = {place[i]: v for i, v in self.member_scores.items() if i in place}
+        self.by_id = {c: self.by_id[c] for c in sorted(self.by_id)}
+        for candidate in self.by_id.values():
+            candidate.ids = {fold: place.get(i, i) for fold, i in sorted(candidate.ids.items())}
+
+    def in_units(self, true: Array, scores: Array) -> tuple[np.ndarray, np.ndarray]:
+        """Return what metrics take: class numbers and probabilities, or targets and predictions in their own units."""
+        if self.table.data.task == "classification":
+            return np.asarray(true), np.asarray(scores)
+        decode = self.table.encoder.decode_target
+        return decode(true), decode(scores)
+
+    def truth(self, predictions: Array) -> tuple[np.ndarray, np.ndarray]:
+        """Return the pool's true values, and predictions ``(P, O)`` of it, as metrics take them."""
+        return self.in_units(self.table.data.target[self.rows], predictions)
+
+    def pool_weights(self) -> np.ndarray | None:
+        """Return the pool's row weights, None if there are none."""
+        weights = self.table.data.weights
+        return None if weights is None else np.asarray(weights)[self.rows]
+
+    def _scores(self, outputs: Array) -> np.ndarray:
+        if self.table.data.task == "classification":
+            return ensemble.softmax(outputs)
+        return self.table.encoder.within_range(outputs)

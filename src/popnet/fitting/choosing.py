@@ -1,0 +1,172 @@
+"""Which candidates make the model, with what weights, and what its intervals are made from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from popnet import baselines, conformal, ensemble, keys
+from popnet.baselines import LINEAR_ID
+from popnet.fitting.candidates import Candidate, Candidates
+from popnet.options import Options
+from popnet.population.members import Result
+from popnet.population.predict import Net
+from popnet.tuning.budget import Finish
+from popnet.tuning.winner import selection_bias
+
+MOST_SELECTION_ROWS = 20_000
+"""Rows that greedy selection looks at."""
+
+
+class Chosen(NamedTuple):
+    """An ensemble.
+
+    Attributes:
+        nets: its members.
+        weights: ``(len(nets),)``, sum 1.
+        method: how they are combined.
+        gain: what the ensemble gained over its members, out of fold; empty where that is not known.
+        member_weight: the weight of each member of the population that has one, by its number.
+        warnings: what there is to be said about it.
+    """
+
+    nets: tuple[Net, ...]
+    weights: np.ndarray
+    method: ensemble.Method
+    gain: dict[str, Any]
+    member_weight: dict[int, float]
+    warnings: tuple[str, ...] = ()
+
+
+def choose(
+    candidates: Candidates, results: Mapping[int, Result], options: Options, finish: Finish, interrupted: bool
+) -> Chosen:  # fmt: skip
+    """Choose the ensemble.
+
+    Args:
+        candidates: what was trained.
+        results: of the population's members, by their numbers.
+        options: the user's.
+        finish: the time for it.
+        interrupted: whether training was.
+    """
+    complete = candidates.complete()
+    trained = any(c.recipe_id != LINEAR_ID for c in candidates.by_id.values())
+    if trained and all(c.recipe_id == LINEAR_ID for c in complete):
+        # Nets of some folds are worth more than the linear model of all.
+        candidates.by_id.pop(LINEAR_ID, None)
+        complete = []
+    if complete:
+        return _of_complete(complete, candidates, options, finish)
+    if candidates.by_id:
+        return _of_some_folds(candidates, results, options)
+    why = (
+        "training was interrupted before a net had ended"
+        if interrupted
+        else "no net was trained in time"
+    )
+    table = candidates.table
+    linear = baselines.linear(table.data, table.train, options.seed)
+    warning = f"{why}; the model is the linear one"
+    return Chosen((linear,), np.ones(1), "average", {}, {}, (warning,))
+
+
+def _of_some_folds(
+    candidates: Candidates, results: Mapping[int, Result], options: Options
+) -> Chosen:
+    """Return the plain average of the nets that there are; those that were cut short only if there are no others."""
+    found = [(n, c.ids[fold]) for c in candidates.by_id.values() for fold, n in c.nets.items()]
+    through = [(n, i) for n, i in found if i < 0 or results[i].status != "interrupted"]
+    nets, ids = zip(*(through or found), strict=True)
+    share = 1 / len(nets)
+    return Chosen(
+        tuple(nets), np.full(len(nets), share), "vote" if options.ensemble == "vote" else "average",
+        {}, {i: share for i in ids if i >= 0},
+        ("no recipe was through with all folds; the ensemble is the plain average of what there was",),
+    )  # fmt: skip
+
+
+def _of_complete(
+    complete: Sequence[Candidate], candidates: Candidates, options: Options, finish: Finish
+) -> Chosen:
+    """Choose among the candidates that are through with all folds."""
+    method: Any = options.ensemble
+    metric = candidates.metric
+    true, _ = candidates.truth(complete[0].predictions)
+    units = np.stack([candidates.truth(c.predictions)[1] for c in complete])
+    row_weights = candidates.pool_weights()
+    if method == "greedy":
+        rows = _selection_rows(len(true), options.seed)
+        selection = ensemble.greedy(
+            units[:, rows], true[rows], metric, None if row_weights is None else row_weights[rows],
+            deadline=finish.moment(0.6),
+        )  # fmt: skip
+    else:
+        selection = ensemble.equal(len(complete))
+    alone = [metric(true, p, row_weights) for p in units]
+    together = metric(true, ensemble.combine(units, selection.weights, method), row_weights)
+    pick = max if metric.greater_is_better else min
+    gain = {
+        "method": method, "score": together, "best_member": pick(alone),
+        "mean_member": float(np.mean(alone)), "on": "out-of-fold predictions", "path": selection.path,
+        "best_corrected": _corrected(complete, alone, candidates),
+    }  # fmt: skip
+    nets, weights, member_weight = [], [], {}
+    for candidate, weight in zip(complete, selection.weights, strict=True):
+        if weight <= 0:
+            continue
+        kept = sorted(candidate.nets.items())
+        if candidates.table.split == "time-ordered":
+            kept = kept[-1:]  # the others know the oldest rows only
+        for fold, net in kept:
+            share = weight / len(kept)
+            nets.append(net)
+            weights.append(share)
+            if candidate.ids[fold] >= 0:
+                member_weight[candidate.ids[fold]] = share
+    return Chosen(tuple(nets), np.array(weights), method, gain, member_weight)
+
+
+def _selection_rows(n: int, seed: int) -> np.ndarray:
+    """Return the rows that greedy selection looks at: all, or a sample of very many."""
+    if n <= MOST_SELECTION_ROWS:
+        return np.arange(n)
+    return np.sort(keys.generator(seed, "selection").choice(n, MOST_SELECTION_ROWS, replace=False))
+
+
+def _corrected(
+    complete: Sequence[Candidate], alone: Sequence[float], candidates: Candidates
+) -> float | None:
+    """Return the best recipe's score less what it owes to being the best of many, about; None if unknown."""
+    recipes = [(c, s) for c, s in zip(complete, alone, strict=True) if c.recipe_id != LINEAR_ID]
+    if len(recipes) < 2 or len(candidates.table.folds) < 2:
+        return None
+    better = candidates.metric.greater_is_better
+    sign, pick = (-1.0, max) if better else (1.0, min)
+    losses = [
+        [sign * candidates.member_scores[i] for _, i in sorted(c.ids.items())] for c, _ in recipes
+    ]
+    return pick(score for _, score in recipes) + sign * selection_bias(np.array(losses))
+
+
+def calibrated(
+    candidates: Candidates, nets: Sequence[Net], weights: np.ndarray
+) -> conformal.Conformal | None:
+    """Return what intervals are made from: errors on the rows that each net's fold holds out; None for classes."""
+    data, place = candidates.table.data, candidates.place
+    homes = {id(n): (c, k) for c in candidates.by_id.values() for k, n in c.nets.items()}
+    if data.task == "classification" or any(id(net) not in homes for net in nets):
+        return None  # not a candidate: the linear model of all rows
+    own = [homes[id(net)] for net in nets]
+    centre, spread = np.full((2, len(candidates.rows), data.n_outputs), np.nan)
+    for fold in {fold for _, fold in own}:
+        places = place[candidates.table.folds[fold].valid]
+        mine = [i for i, (_, k) in enumerate(own) if k == fold]
+        outputs = np.stack([own[i][0].predictions[places] for i in mine])
+        _, means, spreads = conformal.by_fold(outputs, weights[mine], [fold] * len(mine))
+        centre[places], spread[places] = means[0], spreads[0]
+    return conformal.calibrate(
+        data.target[candidates.rows], centre, spread, [k for _, k in own], candidates.pool_weights()
+    )

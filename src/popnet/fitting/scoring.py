@@ -1,0 +1,152 @@
+"""How good the model is: on the test part, beside the constant and the linear model, with intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from popnet import baselines, ensemble, intervals, keys, metrics
+from popnet.fitting.candidates import Candidates
+from popnet.model import Model
+from popnet.population.predict import Net
+from popnet.tuning.budget import Finish
+from popnet.types import Array
+
+MOST_CONFUSED = 30
+"""Classes up to which the counts of each confusion are shown."""
+
+SHOWN_PREDICTIONS = 1000
+"""True and predicted numbers that a chart shows."""
+
+
+class Scoring:
+    """Scores the ensemble and the baselines on the test part; without one, on out-of-fold predictions.
+
+    Args:
+        model: to be scored.
+        candidates: that it was chosen from.
+        gain: what the ensemble gained, see `popnet.fitting.choosing.Chosen`.
+        finish: the time for it.
+        seed: of random choices.
+    """
+
+    def __init__(
+        self, model: Model, candidates: Candidates, gain: Mapping[str, Any], finish: Finish, seed: int
+    ) -> None:  # fmt: skip
+        self.model, self.candidates, self.finish, self.seed = model, candidates, finish, seed
+        self.table = table = candidates.table
+        honest = len(table.test) > 0
+        self.out_of_fold = not honest and bool(gain)
+        self.groups = table.test_groups if honest else None
+        if honest:
+            self.rows, self._where = table.test, "on {rows} rows that no choice saw"
+        elif self.out_of_fold:
+            self.rows = candidates.rows
+            self._where = (
+                "on out-of-fold predictions of {rows} rows, which chose the ensemble: slightly optimistic"
+            )  # fmt: skip
+        else:
+            self.rows = table.train
+            self._where = "on {rows} rows that it was trained on: optimistic"
+        weights = table.data.weights
+        self.weights = None if weights is None else np.asarray(weights)[self.rows]
+
+    def facts(self) -> dict[str, Any]:
+        """Return the score and all that belongs to it, for the report."""
+        task, target = self.table.schema.target.task, self.table.data.target[self.rows]
+        metric, rows, w = self.candidates.metric, self.rows, self.weights
+        found = self._found()
+        true, predicted = self.candidates.in_units(target, found[0])
+        base = {
+            name: self.candidates.in_units(target, s)[1] for name, s in self._baselines().items()
+        }
+        values = self.model.judge(target, found, w)
+        others = {name: metrics.all_of(task, true, p, w) for name, p in base.items()}
+        bounds, gains = self._intervals(true, predicted, base)
+        return {
+            "task": task, "metric": metric.name, "score": values[metric.name],
+            "interval": list(bounds), "metrics": values, "baselines": others, "baseline_gains": gains,
+            "scored_rows": len(rows), "scored_on": self._where.format(rows=f"{len(rows):,}"),
+            **self._sample(true, predicted),
+        }  # fmt: skip
+
+    def _found(self) -> np.ndarray:
+        """Return what `Model.judge` takes of the rows."""
+        features = self.table.data.features
+        if self.out_of_fold:
+            complete = self.candidates.complete()
+            by_net = {
+                id(n): w for n, w in zip(self.model.nets, self.model.weights, strict=True)
+            }  # fmt: skip
+            shares = [sum(by_net.get(id(n), 0.0) for n in c.nets.values()) for c in complete]
+            predictions = np.stack([c.predictions for c in complete])
+            return ensemble.combine(predictions, np.array(shares), self.model.method)[None]
+        if len(self.table.test):
+            return self.model.judged(features.take(self.rows))
+        return self.model.scores(features.take(self.rows))[None]
+
+    def _baselines(self) -> dict[str, np.ndarray]:
+        """Return the constant and the linear model's scores on the rows, out of fold as the ensemble's or not."""
+        table, data, seed = self.table, self.table.data, self.seed
+        makers: dict[str, Callable[[Array], Net]] = {
+            "constant": lambda train: baselines.constant(data, train)
+        }
+        known = self.candidates.by_id.get(baselines.LINEAR_ID) if self.out_of_fold else None
+        known = known if known and self.candidates.is_complete(known) else None
+        if known is None:
+            fits = len(table.folds) if self.out_of_fold else 1
+            seconds = fits * baselines.linear_seconds(data, len(table.train))
+            if self.finish.has_left(0.3, seconds):
+                makers["linear"] = lambda train: baselines.linear(data, train, seed)
+
+        def scores(net: Net, rows: Array) -> np.ndarray:
+            model = self.model
+            one = Model(model.schema, model.encoder, (net,), np.ones(1), "average", model.metric)
+            return one.scores(data.features.take(rows))
+
+        found = {}
+        for name, make in makers.items():
+            if not self.out_of_fold:
+                found[name] = scores(make(table.train), self.rows)
+                continue
+            out = np.empty((len(self.rows), data.n_outputs))
+            for fold in table.folds:
+                out[self.candidates.place[fold.valid]] = scores(make(fold.train), fold.valid)
+            found[name] = out
+        return found if known is None else {**found, "linear": known.predictions.astype(float)}
+
+    def _intervals(
+        self, true: Array, predicted: Array, base: Mapping[str, np.ndarray]
+    ) -> tuple[tuple[float, float], dict[str, list[float]]]:
+        """Return the score's interval, and by how much the ensemble is better than each baseline, with its interval."""
+        metric, w, groups = self.candidates.metric, self.weights, self.groups
+        draws = intervals.bootstrap(
+            metric, true, [predicted, *base.values()], w, groups,
+            rng=keys.generator(self.seed, "bootstrap"), deadline=self.finish.moment(0.3),
+        )  # fmt: skip
+        bounds = intervals.interval(metric, true, predicted, draws[:, 0], w, groups)
+        gains = {}
+        for k, (name, p) in enumerate(base.items(), 1):
+            sign = 1 if metric.greater_is_better else -1
+            better = sign * (metric(true, predicted, w) - metric(true, p, w))
+            gains[name] = [better, *intervals.bounds(sign * (draws[:, 0] - draws[:, k]))]
+        return bounds, gains
+
+    def _sample(self, true: np.ndarray, predicted: np.ndarray) -> dict[str, Any]:
+        """Return what charts show: the counts of confusions, or some true and predicted numbers."""
+        if self.model.is_classifier:
+            classes = len(self.model.classes)
+            if classes > MOST_CONFUSED:
+                return {"confusion": None, "predictions": None}
+            counts = np.bincount(true * classes + predicted.argmax(1), minlength=classes**2)
+            return {"confusion": counts.reshape(classes, -1).tolist(), "predictions": None}
+        order = keys.generator(self.seed, "scatter").permutation(len(true))
+        some = np.sort(order[:SHOWN_PREDICTIONS])
+        one = true.shape[1] == 1  # a number a row, or a list of them
+        shown = {
+            name: (values[some, 0] if one else values[some]).tolist()
+            for name, values in (("true", true), ("predicted", predicted))
+        }
+        return {"confusion": None, "predictions": shown}

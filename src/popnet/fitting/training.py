@@ -1,0 +1,247 @@
+"""The training of a fit's population: planned, searched, journaled, within its limits of time and memory."""
+
+from __future__ import annotations
+
+import importlib
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from popnet import baselines
+from popnet.fitting.candidates import Candidates
+from popnet.fitting.planning import Plan, pilot_fold, plan_images, plan_table, seed_of
+from popnet.memory import Memory
+from popnet.options import Options
+from popnet.population import engines
+from popnet.population.members import Member, Result
+from popnet.population.predict import Net
+from popnet.population.program import Arrays
+from popnet.prepare.prepared import Prepared
+from popnet.progress import Progress
+from popnet.recipe import Recipe
+from popnet.tuning import budget, strategies
+from popnet.tuning.journal import Journal
+from popnet.tuning.running import Running
+from popnet.tuning.strategies import Run
+
+LINEAR_MEMBER_ROWS = 20_000
+"""Up to so many training rows the linear model is also trained on each fold and may join the ensemble."""
+
+LINEAR_SHARE = 0.04
+"""Of a time limit that the linear model may take; it is no candidate if it takes more."""
+
+FEWEST_CANDIDATES = 10
+"""Recipes that are kept, too, when memory is short."""
+
+MOST_UNFINISHED = 4
+"""Members that are taken, if none was trained to its end."""
+
+LEAST_PATIENCE = 5
+"""Epochs without a better score, at least, after which a net ends whose patience nobody chose."""
+
+MARGIN = 0.1
+"""Memory is short when less than this share of its limit is left."""
+
+MOST_CANDIDATES = 100
+"""Recipes that are kept for the ensemble, the best by score; the others' weights and predictions are let go."""
+
+
+class Training:
+    """One fit's training: members are trained, and become candidates.
+
+    Args:
+        candidates: which they are added to.
+        options: the user's.
+        clock: the time limit.
+        memory: the memory limit.
+        tell: receives how far it is.
+        stop: when set, training ends.
+        journal: notes what is trained, and gives what was trained before; None for none.
+
+    Attributes:
+        finish: the time that is kept for what comes after.
+        trainer: deals members to workers; `close` it.
+        results: by member's number; in the order of the recipes when training has ended.
+        runs: likewise, what the strategy asked for.
+        seconds: that training took.
+        check: what was found about transformations of images, see `popnet.fitting.planning.Plan`.
+    """
+
+    def __init__(
+        self, candidates: Candidates, options: Options, clock: budget.Clock, memory: Memory,
+        tell: Callable[[Progress], None], stop: threading.Event, journal: Journal | None = None,
+    ) -> None:  # fmt: skip
+        self.candidates, self.options, self.clock = candidates, options, clock
+        self.memory, self.tell, self.stop, self.journal = memory, tell, stop, journal
+        self.table = table = candidates.table
+        self._linear = _linear_seconds(table, options.time_limit)
+        kept = budget.finishing_seconds(options.time_limit, len(table.test))
+        self.finish = budget.Finish(clock, kept + (self._linear or 0.0))
+        pilot = [pilot_fold(table)] if table.encoder.image is not None else []
+        self.trainer = engines.make(
+            options.engine,
+            Arrays(table.data, table.data, [*table.folds, *pilot]),
+            deadline=clock.training_deadline(self.finish.seconds),
+            workers=options.workers,
+            stop=stop,
+            memory=memory,
+        )
+        self.results: dict[int, Result] = {}
+        self.runs: dict[int, Run] = {}
+        self.seconds = 0.0
+        self.check: dict[str, Any] | None = None
+
+    def train(self) -> None:
+        """Train members until they or the time are over, predicting each one's held-out rows as it ends."""
+        began = self.clock.elapsed()
+        folds = len(self.table.folds)
+        if self.journal is None:
+            plan, known = self._plan(), {}
+        else:
+            plan = Plan.from_json(self.journal.plan(lambda: self._plan().to_json()))
+            known = {recipe_id: m.recipe for (recipe_id, _), m in self.journal.members().items()}
+        self.check = plan.check
+        threading.Thread(target=_import_early, name="imports").start()
+        self.candidates.views = self.options.tta or (2 if plan.space.base.reflection else 1)
+        name = self.options.strategy(images=self.table.encoder.image is not None)
+        strategy = strategies.make(
+            name, plan.space, self.options.seed, folds, plan.recipes,
+            last=lambda recipe: _planned(recipe, plan), storage=self.options.storage, known=known,
+            trainings=plan.trainings,
+        )  # fmt: skip
+        racing = name == "halving"
+        total = None if plan.recipes is None or racing else plan.recipes * folds
+        running = Running(strategy, self.trainer, lambda run: self._member(run, plan), self.journal)
+        self.results, self.runs = running.results, running.runs
+        for i, result in running.train():
+            if result.status != "paused" and result.usable and not self._too_late():
+                self._add(i, result)
+            self._report(total, began)
+        running.finish()
+        self.results, self.runs = running.results, running.runs
+        if not self.candidates.by_id:
+            self._unfinished()
+        self.seconds = self.clock.elapsed() - began
+        self._linear_members()
+        self._in_order()
+
+    def close(self) -> None:
+        """Let go of the workers."""
+        self.trainer.close()
+
+    def _plan(self) -> Plan:
+        members, left = self.options.members, budget.finite(self.clock.left())
+        metric = self.candidates.metric.name
+        self.tell(Progress("compiling", total=members, left=left, metric=metric))
+        if self.table.encoder.image is None:
+            return plan_table(self.table, self.options, self.trainer, self.tell)
+        return plan_images(self.table, self.options, self.clock, self.trainer, self.tell, self.stop)
+
+    def _member(self, run: Run, plan: Plan) -> Member | None:
+        """Return the member of a run that begins; None if the time that is left has no room for it."""
+        recipe, folds = run.recipe, len(self.table.folds)
+        if run.until is None and plan.paced:
+            seconds = self.trainer.epoch_seconds(recipe, run.fold)
+            if seconds is not None:
+                epochs = budget.paced_epochs(
+                    plan.epochs, seconds, self.trainer.remaining(),
+                    self.trainer.workers, folds, folds - run.fold,
+                )  # fmt: skip
+                if not epochs:
+                    return None
+                recipe = _lasting(recipe, epochs)
+        return Member(recipe, seed_of(self.options, run.recipe_id), run.fold)
+
+    def _add(self, member: int, result: Result) -> None:
+        """Make a trained member a candidate, or a part of one."""
+        net = Net(result.member.recipe, result.shape, result.parameters, result.running)
+        self.candidates.add(self.runs[member].recipe_id, result.member.fold, member, net)
+        self._let_go()
+
+    def _unfinished(self) -> None:
+        """Take the best of the members that a race has paused, where it ended before any of them."""
+        usable = [i for i, r in self.results.items() if r.usable]
+        for i in sorted(usable, key=lambda i: (self.results[i].best_score, i))[:MOST_UNFINISHED]:
+            self._add(i, self.results[i])
+
+    def _let_go(self) -> None:
+        """Forget the worst recipe's weights and predictions if there are very many recipes, or memory is short."""
+        short = not self.memory.room_for(MARGIN * self.memory.limit)
+        gone = self.candidates.drop_worst(FEWEST_CANDIDATES if short else MOST_CANDIDATES)
+        for i in () if gone is None else gone.ids.values():
+            if i >= 0:
+                self.results[i] = replace(self.results[i], parameters={}, running={})
+
+    def _linear_members(self) -> None:
+        """Train the linear model on every fold, as one more candidate, where that is cheap."""
+        if self._linear is None or not self.candidates.by_id:
+            return
+        most, began = np.inf, self.clock.elapsed()
+        if self.options.time_limit is not None:
+            most = LINEAR_SHARE * self.options.time_limit
+        for k, fold in enumerate(self.table.folds):
+            if self.clock.elapsed() - began > most:  # slower than it was thought to be
+                self.candidates.by_id.pop(baselines.LINEAR_ID, None)
+                return
+            net = baselines.linear(self.table.data, fold.train, self.options.seed)
+            self.candidates.add(baselines.LINEAR_ID, k, -1, net)
+
+    def _in_order(self) -> None:
+        """Put what came in the order of ending into the order of the recipes, which the seed determines."""
+        place = {i: k for k, i in enumerate(sorted(self.results))}
+        self.results = {place[i]: self.results[i] for i in sorted(self.results)}
+        self.runs = {place[i]: run for i, run in sorted(self.runs.items()) if i in place}
+        self.candidates.renumber(place)
+
+    def _too_late(self) -> bool:
+        """Return whether there is no time left to predict more members before finishing."""
+        return not self.finish.has_left(0.5)
+
+    def _report(self, total: int | None, began: float) -> None:
+        done = sum(r.status != "paused" for r in list(self.results.values()))
+        left = self.clock.left()
+        if total is not None:
+            passed = self.clock.elapsed() - began
+            left = min(left, passed / done * (total - done))
+        best, metric = self.candidates.best_score(), self.candidates.metric.name
+        self.tell(Progress("training", done, total, budget.finite(left), best, metric))
+
+
+def _import_early() -> None:
+    """Import what the end of a fit needs: it takes seconds, in which no core need be idle while nets train."""
+    for name in ("sklearn.linear_model", "scipy.stats", "optuna.importance"):
+        importlib.import_module(name)
+
+
+def _linear_seconds(table: Prepared, limit: float | None) -> float | None:
+    """Return how long the linear model takes on all folds; None if it is to be no candidate."""
+    if table.encoder.image is not None or len(table.train) > LINEAR_MEMBER_ROWS:
+        return None
+    seconds = sum(baselines.linear_seconds(table.data, len(f.train)) for f in table.folds)
+    return None if limit is not None and seconds > LINEAR_SHARE * limit else seconds
+
+
+def _planned(recipe: Recipe, plan: Plan) -> Recipe:
+    """Return a recipe of the plan's space with the plan's epochs; one that has fewer of its own keeps them."""
+    own = recipe.epochs != plan.space.base.epochs
+    return _lasting(recipe, min(plan.epochs, recipe.epochs) if own else plan.epochs)
+
+
+def _lasting(recipe: Recipe, epochs: int) -> Recipe:
+    """Return a recipe for so many epochs; patience that was never to end a training does not end a longer one.
+
+    Patience that nobody chose is a quarter of the epochs at most, where the rate only falls: a net that over-fits
+    leaves its time to others.
+    """
+    if "patience" not in recipe.model_fields_set and recipe.schedule == "cosine":
+        patience = max(LEAST_PATIENCE, -(-epochs // 4))
+        return recipe.replace(epochs=epochs, patience=min(patience, recipe.patience))
+    if epochs == recipe.epochs:
+        return recipe
+    endless = recipe.patience >= recipe.epochs
+    return recipe.replace(
+        epochs=epochs, patience=max(epochs, recipe.patience) if endless else recipe.patience
+    )
