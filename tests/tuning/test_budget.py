@@ -132,3 +132,15 @@ def test_paced_members_fit_the_time_and_have_much_of_their_epochs(
     epochs = budget.paced_epochs(wanted, epoch, seconds, workers, folds, due)
     assert 0 <= epochs <= 2 * wanted
     assert epochs * epoch <= seconds
+
+
+def test_the_time_kept_for_finishing_is_counted_from_the_limit_backwards():
+    clock = budget.Clock(time.monotonic() - 90_000, 100_000)  # 10,000 s are left
+    finish = budget.Finish(clock, 16_000)
+    assert finish.has_left(0.6)  # 9,600 s
+    assert not finish.has_left(0.7)
+    assert not finish.has_left(0.6, seconds=1_000)
+    assert finish.moment(0.25) == clock.began + 96_000
+    endless = budget.Finish(budget.Clock(clock.began, None), 0.0)
+    assert endless.has_left(1.0, seconds=1e9)
+    assert endless.moment(0.5) is None
