@@ -339,6 +339,21 @@ def test_a_limit_shorter_than_the_compilation_leaves_the_linear_model(monkeypatc
             thread.join(60)
 
 
+@pytest.mark.parametrize(("limit", "all_kinds"), [(15.0, False), (60.0, True)])
+def test_in_little_time_programs_of_one_activation_are_compiled(monkeypatch, limit, all_kinds):
+    """More are searched in more time, by a program that holds them all."""
+    compiled = []
+
+    def fail(self, *_):
+        compiled.append(self.shape)
+        raise InputError("enough")
+
+    monkeypatch.setattr(Program, "compile", fail)
+    with pytest.raises(InputError, match="enough"):
+        fit(PEOPLE, "bought", Options(time_limit=limit, workers=1))
+    assert [shape.activation is None for shape in compiled] == [all_kinds]
+
+
 def test_a_limit_counts_from_the_given_moment():
     """An hour that began two hours ago is over."""
     began = time.monotonic() - 7200

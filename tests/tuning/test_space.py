@@ -191,6 +191,18 @@ def test_fields_that_the_user_set_are_kept_and_the_others_searched(strategy):
     assert len({r.weight_decay for r in recipes}) > 1
 
 
+def test_what_a_space_fixes_all_of_its_recipes_have():
+    space = default_space(columns(4), 5000)
+    assert not space.fixes("activation")
+    assert not space.fixes("numeric_embedding")  # no dimension, but structures differ in it
+    assert space.fixes("batch_size")
+    fixed = space.without(frozenset({"activation", "norm"}))
+    assert fixed.fixes("activation", "norm")
+    assert not fixed.fixes("activation", "dropout")
+    recipes = first("random", fixed, 0)
+    assert {(r.activation, r.norm) for r in recipes} == {(space.base.activation, space.base.norm)}
+
+
 def test_a_recipe_given_in_full_is_all_there_is():
     own = Recipe(**Recipe(depth=1, width=8).model_dump())
     space = default_space(columns(4), 1000, own)

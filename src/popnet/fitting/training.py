@@ -12,7 +12,7 @@ import numpy as np
 
 from popnet import baselines
 from popnet.fitting.candidates import Candidates
-from popnet.fitting.planning import Plan, pilot_fold, plan_images, plan_table, seed_of
+from popnet.fitting.planning import ONE_KIND, Plan, pilot_fold, plan_images, plan_table, seed_of
 from popnet.memory import Memory
 from popnet.options import Options
 from popnet.population import engines
@@ -104,6 +104,7 @@ class Training:
             plan = Plan.from_json(self.journal.plan(lambda: self._plan().to_json()))
             known = {recipe_id: m.recipe for (recipe_id, _), m in self.journal.members().items()}
         self.check = plan.check
+        self.trainer.specialised = plan.space.fixes(*ONE_KIND)  # a run that goes on has not planned
         threading.Thread(target=_import_early, name="imports").start()
         self.candidates.views = self.options.tta or (2 if plan.space.base.reflection else 1)
         name = self.options.strategy(images=self.table.encoder.image is not None)

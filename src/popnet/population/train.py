@@ -186,6 +186,8 @@ class Trainer:
             to the same weights; on an accelerator they train one at a time then.
 
     Attributes:
+        specialised: whether programs hold one normalization and activation each (see `Shape.specialised`), which is
+            quicker where all members have the same.
         interrupted: whether `stop`, or Ctrl-C, ended a run.
         out_of_memory: whether the memory limit ended a run.
         compile_seconds: spent compiling, summed over workers.
@@ -202,6 +204,7 @@ class Trainer:
     ) -> None:
         self.arrays, self.deadline, self.probed = arrays, deadline, probed
         self.memory = memory or Memory()
+        self.specialised = False
         self.out_of_memory = False
         self.places = program.places(workers)
         self.compile_seconds = 0.0
@@ -314,11 +317,12 @@ class Trainer:
             member = first[1].member
             shape = Shape.of(member.recipe, self.arrays.train)
             steps = self.arrays.steps(member.fold, shape)
+            compiled = self._program_shape(member.recipe)
 
-            def fits(item: Item, shape: Shape = shape, steps: int = steps) -> bool:
+            def fits(item: Item, compiled: Shape = compiled, steps: int = steps) -> bool:
                 member = item[1].member
-                same_shape = Shape.of(member.recipe, self.arrays.train) == shape
-                return same_shape and self.arrays.steps(member.fold, shape) == steps
+                same_program = self._program_shape(member.recipe) == compiled
+                return same_program and self.arrays.steps(member.fold, compiled) == steps
 
             lanes = 1
             waiting = [first]
@@ -352,7 +356,7 @@ class Trainer:
                         job.numbers = jax.device_put(job.numbers, place.device)
                     jobs[lane] = job
             busy = [j for j in jobs if j is not None]
-            run = run or self._program(place, shape, lanes, busy[0])
+            run = run or self._program(place, lanes, busy[0])
             epochs = 1
             if key in self._epoch_seconds:
                 epochs = int(CALL_SECONDS / max(self._epoch_seconds[key], 1e-6))
@@ -437,8 +441,13 @@ class Trainer:
             most = max(most, done)
         return most
 
-    def _program(self, place: program.Place, shape: Shape, lanes: int, job: Job) -> program.Program:
-        many = lanes > 1
+    def _program_shape(self, recipe: Recipe) -> Shape:
+        """Return the shape that a recipe's program is compiled for."""
+        shape = Shape.of(recipe, self.arrays.train)
+        return shape.specialised(recipe) if self.specialised else shape
+
+    def _program(self, place: program.Place, lanes: int, job: Job) -> program.Program:
+        many, shape = lanes > 1, self._program_shape(job.member.recipe)
         state = program.stack([job.state] * lanes) if many else job.state
         numbers = program.stack([job.numbers] * lanes) if many else job.numbers
         with self._lock:

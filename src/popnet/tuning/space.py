@@ -170,6 +170,13 @@ class Space:
             ),
         )
 
+    def fixes(self, *names: str) -> bool:
+        """Return whether all recipes have the default one's values of some fields."""
+        searched = {d.field for d in self.dimensions}.union(
+            *self.shapes, *self.portfolio, self.axes or ()
+        )
+        return searched.isdisjoint(names)
+
     def to_json(self) -> dict[str, Any]:
         """Return the space as plain JSON; see `from_json`."""
         return {
