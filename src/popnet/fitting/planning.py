@@ -32,8 +32,8 @@ PILOT_SECONDS = 2.0
 """Epochs shorter than this are timed twice before a run under a time limit is planned."""
 
 ONE_KIND, ONE_KIND_SECONDS = frozenset({"activation", "leaky_slope", "norm"}), 20.0
-"""Fields that are not searched under a shorter time limit: a program that holds one kind of them alone is compiled in
-two thirds of the time (2.4 s instead of 3.8 for a small table)."""
+"""Fields that are not searched under a shorter time limit, or where memory is short: a program that holds one kind of
+them alone is compiled in two thirds of the time (2.4 s instead of 3.8 for a small table), and takes less memory."""
 
 SHAPES_BYTES = 1e9
 """With less memory left than this, all nets of a table have one shape: each shape has programs of its own."""
@@ -105,10 +105,11 @@ def plan_table(
     rows, folds = max(len(f.train) for f in prepared.folds), len(prepared.folds)
     limit, members = options.time_limit, options.members
     shapes = 3 if limit is None or limit >= 90 else 2 if limit >= 15 else 1
-    if not trainer.memory.room_for(SHAPES_BYTES):
+    short = not trainer.memory.room_for(SHAPES_BYTES)
+    if short:
         shapes = 1
     space = default_space(prepared.data, rows, options.recipe, shapes)
-    if limit is not None and limit < ONE_KIND_SECONDS:
+    if short or (limit is not None and limit < ONE_KIND_SECONDS):
         space = space.without(ONE_KIND)
     space = space.having(options.ranges)
     trainer.specialised = space.fixes(*ONE_KIND)
