@@ -312,18 +312,12 @@ class Model:
             found: scores ``(1, N, O)``, or with the ends of intervals ``(3, N, T)``.
             weights: ``(N,)`` row weights.
         """
-        y, scores = self.in_units(true, found[0])
+        y, scores = self.encoder.in_units(true, found[0])
         values = metrics.all_of(self.encoder.target.task, y, scores, weights)
         if len(found) > 1:
             low, high = map(self.encoder.decode_target, found[1:])
             values |= coverage_and_width(y, low, high, weights)
         return values
-
-    def in_units(self, true: Array, scores: Array) -> tuple[np.ndarray, np.ndarray]:
-        """Return what metrics take: class numbers and probabilities, or targets and predictions in their own units."""
-        if self.is_classifier:
-            return np.asarray(true), np.asarray(scores)
-        return self.encoder.decode_target(true), self.encoder.decode_target(scores)
 
     def save(self, folder: Path) -> None:
         """Write ``model.json`` and ``weights.safetensors`` into a folder that exists."""

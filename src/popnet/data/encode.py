@@ -240,6 +240,12 @@ class Encoder(BaseModel):
         std = np.array([s.std for s in self.scales])
         return np.asarray(outputs, np.float64) * std + mean
 
+    def in_units(self, true: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return what metrics take: class numbers and probabilities, or targets and predictions in their own units."""
+        if self.target.task != "regression":
+            return np.asarray(true), np.asarray(scores)
+        return self.decode_target(true), self.decode_target(scores)
+
     def within_range(self, outputs: np.ndarray) -> np.ndarray:
         """Return standardised predictions ``(..., T)``, moved into the range of the training rows' targets.
 

@@ -76,7 +76,9 @@ class Candidates:
         scores = self._scores(outputs)
         candidate.predictions[self.place[rows]] = scores
         weights = None if data.weights is None else np.asarray(data.weights)[rows]
-        self.member_scores[member] = self.metric(*self.in_units(data.target[rows], scores), weights)
+        self.member_scores[member] = self.metric(
+            *self.table.encoder.in_units(data.target[rows], scores), weights
+        )
         if self.is_complete(candidate):
             self.scores[recipe_id] = self.metric(
                 *self.truth(candidate.predictions), self.pool_weights()
@@ -95,13 +97,14 @@ class Candidates:
         pick = max if self.metric.greater_is_better else min
         return pick(self.scores.values()) if self.scores else None
 
-    def drop_worst(self, fewest: int) -> Candidate | None:
-        """Forget the worst of the candidates with a score, if there are more than so many; returns it."""
-        there = [c for c in self.scores if c in self.by_id]
-        if len(there) <= fewest:
-            return None
+    def scored(self) -> list[int]:
+        """Return the numbers of the candidates that have a score and are still there."""
+        return [c for c in self.scores if c in self.by_id]
+
+    def drop_worst(self) -> Candidate:
+        """Forget the worst of the candidates with a score; returns it."""
         worst = min if self.metric.greater_is_better else max
-        return self.by_id.pop(worst(there, key=lambda c: (self.scores[c], c)))
+        return self.by_id.pop(worst(self.scored(), key=lambda c: (self.scores[c], c)))
 
     def renumber(self, place: Mapping[int, int]) -> None:
         """Give members new numbers, and put candidates into the order of their recipes."""
@@ -110,16 +113,9 @@ class Candidates:
         for candidate in self.by_id.values():
             candidate.ids = {fold: place.get(i, i) for fold, i in sorted(candidate.ids.items())}
 
-    def in_units(self, true: Array, scores: Array) -> tuple[np.ndarray, np.ndarray]:
-        """Return what metrics take: class numbers and probabilities, or targets and predictions in their own units."""
-        if self.table.data.task == "classification":
-            return np.asarray(true), np.asarray(scores)
-        decode = self.table.encoder.decode_target
-        return decode(true), decode(scores)
-
     def truth(self, predictions: Array) -> tuple[np.ndarray, np.ndarray]:
         """Return the pool's true values, and predictions ``(P, O)`` of it, as metrics take them."""
-        return self.in_units(self.table.data.target[self.rows], predictions)
+        return self.table.encoder.in_units(self.table.data.target[self.rows], predictions)
 
     def pool_weights(self) -> np.ndarray | None:
         """Return the pool's row weights, None if there are none."""

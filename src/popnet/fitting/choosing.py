@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from popnet import baselines, conformal, ensemble, keys
-from popnet.baselines import LINEAR_ID
 from popnet.fitting.candidates import Candidate, Candidates
 from popnet.options import Options
 from popnet.population.members import Result
@@ -53,10 +52,10 @@ def choose(
         interrupted: whether training was.
     """
     complete = candidates.complete()
-    trained = any(c.recipe_id != LINEAR_ID for c in candidates.by_id.values())
-    if trained and all(c.recipe_id == LINEAR_ID for c in complete):
+    trained = any(c.recipe_id != baselines.LINEAR_ID for c in candidates.by_id.values())
+    if trained and all(c.recipe_id == baselines.LINEAR_ID for c in complete):
         # Nets of some folds are worth more than the linear model of all.
-        candidates.by_id.pop(LINEAR_ID, None)
+        candidates.by_id.pop(baselines.LINEAR_ID, None)
         complete = []
     if complete:
         return _of_complete(complete, candidates, options, finish)
@@ -140,7 +139,9 @@ def _corrected(
     complete: Sequence[Candidate], alone: Sequence[float], candidates: Candidates
 ) -> float | None:
     """Return the best recipe's score less what it owes to being the best of many, about; None if unknown."""
-    recipes = [(c, s) for c, s in zip(complete, alone, strict=True) if c.recipe_id != LINEAR_ID]
+    recipes = [
+        (c, s) for c, s in zip(complete, alone, strict=True) if c.recipe_id != baselines.LINEAR_ID
+    ]
     if len(recipes) < 2 or len(candidates.table.folds) < 2:
         return None
     better = candidates.metric.greater_is_better

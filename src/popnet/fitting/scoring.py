@@ -58,9 +58,9 @@ class Scoring:
         task, target = self.table.schema.target.task, self.table.data.target[self.rows]
         metric, rows, w = self.candidates.metric, self.rows, self.weights
         found = self._found()
-        true, predicted = self.candidates.in_units(target, found[0])
+        true, predicted = self.table.encoder.in_units(target, found[0])
         base = {
-            name: self.candidates.in_units(target, s)[1] for name, s in self._baselines().items()
+            name: self.table.encoder.in_units(target, s)[1] for name, s in self._baselines().items()
         }
         values = self.model.judge(target, found, w)
         others = {name: metrics.all_of(task, true, p, w) for name, p in base.items()}

@@ -170,9 +170,11 @@ class Training:
 
     def _let_go(self) -> None:
         """Forget the worst recipe's weights and predictions if there are very many recipes, or memory is short."""
-        short = not self.memory.room_for(MARGIN * self.memory.limit)
-        gone = self.candidates.drop_worst(FEWEST_CANDIDATES if short else MOST_CANDIDATES)
-        for i in () if gone is None else gone.ids.values():
+        count = len(self.candidates.scored())
+        short = count > FEWEST_CANDIDATES and not self.memory.room_for(MARGIN * self.memory.limit)
+        if count <= MOST_CANDIDATES and not short:
+            return
+        for i in self.candidates.drop_worst().ids.values():
             if i >= 0:
                 self.results[i] = replace(self.results[i], parameters={}, running={})
 

@@ -317,11 +317,12 @@ class Trainer:
             member = first[1].member
             shape = Shape.of(member.recipe, self.arrays.train)
             steps = self.arrays.steps(member.fold, shape)
-            compiled = self._program_shape(member.recipe)
+            compiled = self._program_shape(shape, member.recipe)
 
             def fits(item: Item, compiled: Shape = compiled, steps: int = steps) -> bool:
                 member = item[1].member
-                same_program = self._program_shape(member.recipe) == compiled
+                own = Shape.of(member.recipe, self.arrays.train)
+                same_program = self._program_shape(own, member.recipe) == compiled
                 return same_program and self.arrays.steps(member.fold, compiled) == steps
 
             lanes = 1
@@ -356,7 +357,7 @@ class Trainer:
                         job.numbers = jax.device_put(job.numbers, place.device)
                     jobs[lane] = job
             busy = [j for j in jobs if j is not None]
-            run = run or self._program(place, lanes, busy[0])
+            run = run or self._program(place, shape, lanes, busy[0])
             epochs = 1
             if key in self._epoch_seconds:
                 epochs = int(CALL_SECONDS / max(self._epoch_seconds[key], 1e-6))
@@ -441,13 +442,12 @@ class Trainer:
             most = max(most, done)
         return most
 
-    def _program_shape(self, recipe: Recipe) -> Shape:
-        """Return the shape that a recipe's program is compiled for."""
-        shape = Shape.of(recipe, self.arrays.train)
+    def _program_shape(self, shape: Shape, recipe: Recipe) -> Shape:
+        """Return the shape that the program of a recipe with this one is compiled for."""
         return shape.specialised(recipe) if self.specialised else shape
 
-    def _program(self, place: program.Place, lanes: int, job: Job) -> program.Program:
-        many, shape = lanes > 1, self._program_shape(job.member.recipe)
+    def _program(self, place: program.Place, shape: Shape, lanes: int, job: Job) -> program.Program:
+        many, shape = lanes > 1, self._program_shape(shape, job.member.recipe)
         state = program.stack([job.state] * lanes) if many else job.state
         numbers = program.stack([job.numbers] * lanes) if many else job.numbers
         with self._lock:
