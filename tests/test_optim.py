@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from popnet import Recipe, optim
+from popnet.nn.flat import Matrix
 from popnet.population import reference
 from popnet.recipe import choices
 from popnet.shape import Numbers
@@ -31,6 +32,7 @@ IDS = [f"{r.optimizer}{i}" for i, r in enumerate(RULES)]
 
 
 clip = jax.jit(optim.clip)
+muon = jax.jit(optim.direction, static_argnums=3)
 
 
 @jax.jit
@@ -125,6 +127,54 @@ def test_decay_takes_its_share_of_the_masked_weights():
     n = Numbers.of(Recipe(learning_rate=0.5, weight_decay=0.2))
     new, _ = one_step(w, np.zeros(SIZE, np.float32), optim.init(SIZE), n)
     np.testing.assert_allclose(new, np.where(DECAYED, 0.9, 1) * w, rtol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(6, 9), (9, 6), (5, 5), (40, 3), (1, 4)])
+def test_muon_is_torchs(shape):
+    torch = pytest.importorskip("torch")
+    rows, columns = shape
+    size, rng = rows * columns, np.random.default_rng(1)
+    w = rng.standard_normal(size + 4).astype(np.float32)  # two numbers on each side are Adam's
+    state, n = optim.init(size + 4), Numbers.of(Recipe(optimizer="muon", beta1=0.8))
+    adam = optim.init(size + 4)
+    matrix = torch.nn.Parameter(torch.tensor(w[2:-2].reshape(shape)))
+    rule = torch.optim.Muon(
+        [matrix], 1.0, weight_decay=0.0, momentum=0.8, nesterov=True, adjust_lr_fn="match_rms_adamw"
+    )
+    for _ in range(5):
+        g = rng.standard_normal(size + 4).astype(np.float32)
+        found, state = muon(g, state, n, (Matrix(2, rows, columns),))
+        others, adam = muon(g, adam, n, ())
+        before = matrix.detach().numpy().copy()
+        matrix.grad = torch.tensor(g[2:-2].reshape(shape))
+        rule.step()
+        wanted = before - matrix.detach().numpy()
+        # torch iterates in bfloat16, whose numbers have two to three digits.
+        np.testing.assert_allclose(found[2:-2].reshape(shape), wanted, atol=0.08 * np.abs(wanted).max())
+        np.testing.assert_array_equal(np.delete(found, np.s_[2:-2]), np.delete(others, np.s_[2:-2]))
+
+
+def test_muons_first_step_is_optaxs():
+    g = np.random.default_rng(2).standard_normal((7, 12)).astype(np.float32)
+    rule = optax.contrib.scale_by_muon(beta=0.9)
+    wanted, _ = rule.update(g, rule.init(g))
+    n = Numbers.of(Recipe(optimizer="muon", beta1=0.9))
+    found, _ = muon(g.reshape(-1), optim.init(g.size), n, (Matrix(0, 7, 12),))
+    np.testing.assert_allclose(found.reshape(7, 12), 0.2 * 12**0.5 * wanted, atol=1e-4)
+
+
+@settings(deadline=None)
+@given(st.integers(0, 99), st.floats(-6, 6))
+def test_an_orthogonal_matrix_keeps_directions_and_loses_sizes(seed, size):
+    """A matrix with singular values that are not far apart; the iteration brings them near one."""
+    rng = np.random.default_rng(seed)
+    left, _ = np.linalg.qr(rng.standard_normal((6, 4)))
+    right, _ = np.linalg.qr(rng.standard_normal((4, 4)))
+    matrix = (10**size * (left * rng.uniform(0.2, 1, 4)) @ right).astype(np.float32)
+    found = np.asarray(optim.orthogonal(matrix))
+    values = np.linalg.svd(found, compute_uv=False)
+    assert 0.65 < values.min() and values.max() < 1.25
+    np.testing.assert_allclose(left.T @ found @ right.T, np.diag(np.diag(left.T @ found @ right.T)), atol=0.02)
 
 
 @settings(deadline=None)

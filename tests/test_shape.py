@@ -38,6 +38,7 @@ def test_shape_says_what_arrays_are_large_as(data):
         norm=None,
         activation=None,
         after=False,
+        muon=False,
         frequencies=5,
         bounds=(),
         n_numeric=3,

@@ -1,11 +1,13 @@
 """Optimizers and learning-rate schedules, chosen by numbers inside a compiled program.
 
 The update rules are optax's. Every optimizer lives in one state of two moments, so that members with different
-optimizers share a program; each rule reads and writes the parts that it needs.
+optimizers share a program; each rule reads and writes the parts that it needs. Muon has programs of its own.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from math import sqrt
 from typing import NamedTuple
 
 import jax
@@ -13,8 +15,16 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from popnet.nn.flat import Matrix
 from popnet.shape import Numbers
 from popnet.types import Array
+
+
+MUON_RMS = 0.2
+"""Root of the mean square of Muon's steps: that of usual steps of AdamW (Liu et al. 2025, section 2.2)."""
+
+NEWTON_SCHULZ, NEWTON_SCHULZ_STEPS = (3.4445, -4.7750, 2.0315), 5
+"""Coefficients of the iteration that makes a matrix orthogonal, nearly, and how often it is done (Jordan et al. 2024)."""
 
 
 class OptimizerState(NamedTuple):
@@ -22,8 +32,8 @@ class OptimizerState(NamedTuple):
 
     Attributes:
         count: scalar int32, steps done.
-        first: momentum (``sgd``) or the gradient's mean (``adam``, ``adamw``).
-        second: the squared gradient's mean (``adam``, ``adamw``, ``rmsprop``).
+        first: momentum (``sgd``) or the gradient's mean (``adam``, ``adamw``, ``muon``).
+        second: the squared gradient's mean (``adam``, ``adamw``, ``muon``, ``rmsprop``).
     """
 
     count: Array
@@ -45,13 +55,17 @@ def clip(gradient: Array, limit: Array) -> Array:
     return jax.lax.cond(limit > 0, scaled, lambda g: g, gradient)
 
 
-def direction(gradient: Array, state: OptimizerState, n: Numbers) -> tuple[Array, OptimizerState]:
+def direction(
+    gradient: Array, state: OptimizerState, n: Numbers, matrices: Sequence[Matrix] = ()
+) -> tuple[Array, OptimizerState]:
     """Turn a gradient into the direction of a step, before the learning rate.
 
     Args:
         gradient: ``(P,)``.
         state: moments so far.
         n: the recipe's numbers; ``n.optimizer`` chooses the rule.
+        matrices: whose steps Muon makes orthogonal, in the order of their places; the rest is Adam's then. Without
+            any, Muon is Adam.
     """
     count, first, second = state
 
@@ -69,9 +83,45 @@ def direction(gradient: Array, state: OptimizerState, n: Numbers) -> tuple[Array
         out, new = rule.update(g, optax.ScaleByRmsState(second))
         return out, first, new.nu  # type: ignore[attr-defined]
 
-    # The order is that of `recipe.choices("optimizer")`.
-    out, first, second = jax.lax.switch(n.optimizer, [sgd, adam, adam, rmsprop], gradient)
+    if matrices:
+        out, first, second = adam(gradient)
+        momentum = n.beta1 * first + (1 - n.beta1) * gradient  # Nesterov's
+        out = _with_orthogonal(out, momentum, matrices)
+    else:
+        # The order is that of `recipe.choices("optimizer")`.
+        rules = [sgd, adam, adam, rmsprop, adam]
+        out, first, second = jax.lax.switch(n.optimizer, rules, gradient)
     return out, OptimizerState(count + 1, first, second)
+
+
+def _with_orthogonal(direction: Array, momentum: Array, matrices: Sequence[Matrix]) -> Array:
+    """Return a direction ``(P,)`` in which matrices are those of the momentum ``(P,)``, made orthogonal."""
+    parts, done = [], 0
+    for matrix in matrices:
+        m = momentum[matrix.start : matrix.stop].reshape(matrix.rows, matrix.columns)
+        scale = MUON_RMS * sqrt(max(m.shape))
+        parts += [direction[done : matrix.start], (scale * orthogonal(m)).reshape(-1)]
+        done = matrix.stop
+    return jnp.concatenate([*parts, direction[done:]])
+
+
+def orthogonal(matrix: Array) -> Array:
+    """Return nearly the orthogonal matrix that is nearest to a matrix, ``(rows, columns)``.
+
+    Its singular values are brought to between 0.7 and 1.2 by a few products (those that are far below the largest, to
+    less), which is enough for Muon (Jordan et al. 2024).
+    """
+    tall = matrix.shape[0] > matrix.shape[1]
+    x = matrix.T if tall else matrix
+    x = x / (jnp.sqrt(jnp.sum(x * x)) + 1e-8)
+    a, b, c = NEWTON_SCHULZ
+
+    def nearer(_: Array, x: Array) -> Array:
+        gram = x @ x.T
+        return a * x + (b * gram + c * (gram @ gram)) @ x
+
+    x = jax.lax.fori_loop(0, NEWTON_SCHULZ_STEPS, nearer, x)
+    return x.T if tall else x
 
 
 def step(parameters: Array, direction: Array, decayed: Array, rate: Array, decay: Array) -> Array:

@@ -36,6 +36,8 @@ class Shape:
         activation: place of the activation, likewise.
         after: whether a normalization stands after the activation. It would cost every net a pass over each layer and
             a sixth of its compilation to leave that open.
+        muon: whether the steps of the hidden layers' weights are made orthogonal, instead of a choice of the other
+            optimizers by number: it takes as long as the rest of a step.
         frequencies: periodic features per continuous column; 0 without embedding.
         bounds: knots that bound the bins of each continuous column; empty without piecewise-linear embedding.
         n_numeric: F, continuous columns.
@@ -56,6 +58,7 @@ class Shape:
     norm: int | None
     activation: int | None
     after: bool
+    muon: bool
     frequencies: int
     bounds: tuple[Bounds, ...]
     n_numeric: int
@@ -109,6 +112,7 @@ class Shape:
             activation=_place(recipe) if convolutional else None,
             pieces=recipe.maxout_pieces if recipe.activation == "maxout" and recipe.depth else 1,
             after=recipe.norm_position == "after" and recipe.norm != "none" and recipe.depth > 0,
+            muon=recipe.optimizer == "muon" and recipe.depth > 0,
             frequencies=recipe.embedding_size if embedding == "periodic" else 0,
             bounds=bounds,
             n_numeric=n_numeric,

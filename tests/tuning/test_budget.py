@@ -80,6 +80,11 @@ def test_enough_epochs_are_so_many_steps(steps, epochs):
     assert budget.enough_epochs(steps) == epochs
 
 
+@pytest.mark.parametrize(("steps", "epochs"), [(10, 12), (60, 6), (9999, 3)])
+def test_muon_needs_fewer(steps, epochs):
+    assert budget.enough_epochs(steps, muon=True) == epochs
+
+
 def test_epochs_are_as_wanted_without_a_limit_and_two_at_least():
     assert budget.affordable(77, 24, 10.0, np.inf, 1, 5, None) == (77, np.inf)
     assert budget.affordable(77, 24, 10.0, 0.1, 1, 5, None).epochs == 2

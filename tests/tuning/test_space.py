@@ -57,11 +57,13 @@ def first(strategy: str, space: Space, seed: int, count: int = 24) -> list[Recip
 def test_draws_are_valid_recipes_within_their_ranges(seed, numeric, rows):
     space = default_space(columns(numeric), rows)
     known = len(space.known())
+    factors = {"learning_rate": 6, "weight_decay": 2} if space.base.optimizer == "muon" else {}
     for recipe in first("random", space, seed, known + 5)[1:]:
         assert Recipe.from_mapping(recipe.model_dump()) == recipe
         for name, (low, high) in RANGES.items():
             if name != "embedding_scale" or recipe.numeric_embedding != "none":
-                assert low <= getattr(recipe, name) <= high, name
+                value = getattr(recipe, name) / factors.get(name, 1)
+                assert low <= value <= high, name
         for name, choices in CHOICES.items():
             if name != "embedding_spread" or recipe.numeric_embedding != "none":
                 assert getattr(recipe, name) in choices, name
@@ -217,6 +219,18 @@ def test_rates_of_plain_gradient_descent_are_higher_than_adams():
         for recipe in (None, own)
     ]
     np.testing.assert_allclose(np.array(rates[1]) / rates[0], 25)
+
+
+def test_muon_is_the_default_of_all_but_few_rows_with_half_the_batches():
+    few, many = (default_space(columns(4), rows).base for rows in (1499, 6000))
+    assert (few.optimizer, many.optimizer) == ("adamw", "muon")
+    adam = default_space(columns(4), 6000, Recipe(optimizer="adamw")).base
+    assert many.batch_size == 2 * adam.batch_size
+    assert many.learning_rate == pytest.approx(6 * adam.learning_rate)
+    assert many.weight_decay == pytest.approx(2 * adam.weight_decay)
+    own = Recipe(weight_decay=0.3, epochs=7, learning_rate=0.01)
+    kept = default_space(columns(4), 6000, own).base
+    assert (kept.weight_decay, kept.epochs, kept.learning_rate) == (0.3, 7, 0.01)
 
 
 @pytest.mark.parametrize("strategy", DRAWS)

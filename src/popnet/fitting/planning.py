@@ -124,7 +124,7 @@ def plan_table(
     timed = grid is not None or limit is not None
     seconds = _epoch_seconds(space, options, trainer) if timed else None
     if seconds is not None and limit is not None:
-        enough = budget.enough_epochs(trainer.arrays.steps(0, shape))
+        enough = budget.enough_epochs(trainer.arrays.steps(0, shape), shape.muon)
         epochs, trainings = budget.affordable(
             epochs, enough, seconds, trainer.remaining(), trainer.workers,
             folds, members,

@@ -8,13 +8,26 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from popnet.types import Array, Tree
+
+
+class Matrix(NamedTuple):
+    """Where a matrix stands in the vector of the parameters, from ``start`` on, row by row."""
+
+    start: int
+    rows: int
+    columns: int
+
+    @property
+    def stop(self) -> int:
+        """Place after its last element."""
+        return self.start + self.rows * self.columns
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import numpy as np
 
 from popnet.augment import rows
 from popnet.nn import block, convnet, mlp, norm
-from popnet.nn.flat import Layout
+from popnet.nn.flat import Layout, Matrix
 from popnet.nn.inputs import Columns, Inputs, Pixels
 from popnet.recipe import Recipe
 from popnet.shape import Numbers, Shape
@@ -50,6 +50,25 @@ def variances(shape: Shape) -> np.ndarray:
         is_leaf=lambda s: isinstance(s, norm.Statistics),
     )
     return layouts(shape)[1].join(mask)
+
+
+@cache
+def muon_matrices(shape: Shape) -> tuple[Matrix, ...]:
+    """Return the hidden layers' weights, as `popnet.optim.direction` takes them; none for other optimizers.
+
+    A convolution's weights are a matrix of its inputs, over all places of the window, by its channels.
+    """
+    if not shape.muon:
+        return ()
+    leaves, _ = jax.tree_util.tree_flatten_with_path(init(Recipe(), shape, 0)[0])
+    found, start = [], 0
+    for path, x in leaves:
+        names = [getattr(k, "key", None) for k in path]
+        if names[0] != "output" and names[-1] == "w":
+            columns = x.shape[-1]
+            found.append(Matrix(start, x.size // columns, columns))
+        start += x.size
+    return tuple(found)
 
 
 def weights(parameters: Tree) -> list[Array]:

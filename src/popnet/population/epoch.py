@@ -202,7 +202,7 @@ def train_epoch(
             parameters, shape, n, take(rows, index), share, class_weight, keys.fold(key, i + 16)
         )
         direction, optimizer = optim.direction(
-            optim.clip(found.gradient, n.gradient_clip), optimizer, n
+            optim.clip(found.gradient, n.gradient_clip), optimizer, n, net.muon_matrices(shape)
         )
         done = optimizer.count.astype(jnp.float32)  # counts this step already
         rate = optim.rate((done - 1) / total_steps, n)

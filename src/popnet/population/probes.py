@@ -243,7 +243,10 @@ def _weights(
     """Return norms of the gradient and of the weights, and what one step would change: ``(3, L + 1)``."""
     layout = net.layouts(shape)[0]
     direction, optimizer = optim.direction(
-        optim.clip(gradient + penalty, n.gradient_clip), state.optimizer, n
+        optim.clip(gradient + penalty, n.gradient_clip),
+        state.optimizer,
+        n,
+        net.muon_matrices(shape),
     )
     total = steps.astype(jnp.float32) * n.epochs.astype(jnp.float32)
     rate = optim.rate((optimizer.count.astype(jnp.float32) - 1) / total, n)

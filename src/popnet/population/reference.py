@@ -412,7 +412,27 @@ def optimize(
     def adam(m: Array, v: Array) -> Array:
         return m / (1 - r.beta1**t) / (np.sqrt(v / (1 - r.beta2**t)) + r.optimizer_epsilon)
 
-    return trees(adam, first, second), first, second
+    direction = trees(adam, first, second)
+    if r.optimizer == "muon":
+        momentum = trees(lambda m, g: r.beta1 * m + (1 - r.beta1) * g, first, gradient)
+
+        def of_leaf(path: tuple, direction: Array, momentum: Array) -> Array:
+            hidden = is_weight(path) and path[0] != jax.tree_util.DictKey("output")
+            return orthogonal_step(momentum) if hidden else direction
+
+        direction = jax.tree_util.tree_map_with_path(of_leaf, direction, momentum)
+    return direction, first, second
+
+
+def orthogonal_step(momentum: Array) -> Array:
+    """Return Muon's direction: every singular value of the momentum through the polynomial, five times."""
+    matrix = momentum.reshape(-1, momentum.shape[-1])
+    left, values, right = np.linalg.svd(matrix, full_matrices=False)
+    values = values / (np.sqrt((values**2).sum()) + 1e-8)
+    for _ in range(5):
+        values = 3.4445 * values - 4.7750 * values**3 + 2.0315 * values**5
+    scale = 0.2 * np.sqrt(max(matrix.shape))
+    return (scale * (left * values) @ right).reshape(momentum.shape)
 
 
 def step(parameters: Tree, direction: Tree, rate: float, decay: float) -> Tree:

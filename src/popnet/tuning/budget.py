@@ -20,6 +20,9 @@ ENOUGH_STEPS, FEWEST_EPOCHS, ENOUGH_EPOCHS = 1000, 3, 16
 nets of 4, 8, 16 and 32 epochs of 57 steps have a log-loss of .58, .35, .20 and .13: few nets that learned their
 task are worth more than many that did not)."""
 
+ENOUGH_MUON_STEPS, ENOUGH_MUON_EPOCHS = 360, 12
+"""The same with Muon."""
+
 PACED_SHARE = 0.94
 """Share of the time that is left which is given to trainings that are to end within it; predicting takes some, too."""
 
@@ -124,9 +127,17 @@ def finishing_seconds(limit: float | None, test_rows: int) -> float:
     return min(0.3 * limit, 1.0 + 0.02 * limit + test_rows / 20_000)
 
 
-def enough_epochs(steps: int) -> int:
-    """Return the epochs that a net should have before another recipe is trained, given the batches of an epoch."""
-    return int(np.clip(-(-ENOUGH_STEPS // max(steps, 1)), FEWEST_EPOCHS, ENOUGH_EPOCHS))
+def enough_epochs(steps: int, muon: bool = False) -> int:
+    """Return the epochs that a net should have before another recipe is trained.
+
+    Args:
+        steps: batches of an epoch.
+        muon: whether that is the optimizer.
+    """
+    enough, most = ENOUGH_STEPS, ENOUGH_EPOCHS
+    if muon:
+        enough, most = ENOUGH_MUON_STEPS, ENOUGH_MUON_EPOCHS
+    return int(np.clip(-(-enough // max(steps, 1)), FEWEST_EPOCHS, most))
 
 
 class Affordable(NamedTuple):

@@ -24,6 +24,12 @@ FEWEST_FEATURES = {"piecewise": 4, "periodic": 2}
 FEW, FEWEST = 1500, 600
 """Training rows of a fold below which the default recipe is a more careful one, and a narrower one."""
 
+RATES, DECAYS = {"sgd": 25.0, "muon": 6.0}, {"muon": 2.0}
+"""By how much an optimizer's good learning rates are above AdamW's, and its weight decays."""
+
+BATCHES = {"muon": 30}
+"""Batches of an epoch, about; 60 with other optimizers. A step of Muon costs as much as three of small batches."""
+
 
 def default_space(data: Dataset, rows: int, recipe: Recipe | None = None, shapes: int = 3) -> Space:
     """Return the space for a table.
@@ -53,7 +59,8 @@ def table_space(
         embedded: those of them that bins can be made of; default all.
     """
     given = {} if recipe is None else {f: getattr(recipe, f) for f in recipe.model_fields_set}
-    rate = _rate_factor(given.get("optimizer", "adamw"))
+    optimizer = given.get("optimizer", "adamw" if rows < FEW else "muon")
+    rate, decay = RATES.get(optimizer, 1.0), DECAYS.get(optimizer, 1.0)
     sizes = _embedding_sizes(numeric, numeric if embedded is None else embedded, rows)
 
     def sized(changes: Changes) -> Changes | None:
@@ -70,19 +77,22 @@ def table_space(
     values: dict[str, Any] = {
         **portfolio.BASE,
         **(portfolio.FEW_ROWS if rows < FEW else {}),
+        **(portfolio.MUON if optimizer == "muon" else {}),
         "width": 64 if rows < FEWEST else 128,
-        "batch_size": _batch_size(rows),
+        "batch_size": _batch_size(rows, BATCHES.get(optimizer, 60)),
         "numeric_embedding": kind,
         **({} if kind == "none" else {"embedding_size": sizes[kind]}),
         **given,
     }
     if "learning_rate" not in given:
-        values["learning_rate"] *= rate
+        values["learning_rate"] = portfolio.BASE["learning_rate"] * rate
+    if "weight_decay" not in given:
+        values["weight_decay"] = portfolio.BASE["weight_decay"] * decay
     if values.get("optimizer") == "adam" and "weight_decay" not in given:
         del values["weight_decay"]
     axes = {
         "dropout": (0.0, 0.25, 0.5),
-        "weight_decay": (0.03, 0.3),
+        "weight_decay": (0.03 * decay, 0.3 * decay),
         "learning_rate": tuple(r * rate for r in (2e-3, 5e-3, 1e-2)),
         **({"embedding_scale": (0.05, 1.0)} if "periodic" in sizes else {}),
     }  # fmt: skip
@@ -91,9 +101,10 @@ def table_space(
     for changes in map(sized, portfolio.STRUCTURES):
         if changes is not None:
             structures.setdefault(base.replace(**changes), changes)
-    space = Space(base, _dimensions(rate), tuple(structures.values())[:shapes], axes)
+    space = Space(base, _dimensions(rate, decay), tuple(structures.values())[:shapes], axes)
+    factors = {"learning_rate": rate, "weight_decay": decay}
     tried = tuple(
-        {**changes, "learning_rate": changes.get("learning_rate", portfolio.BASE["learning_rate"]) * rate}
+        {**changes, **{f: changes.get(f, portfolio.BASE[f]) * factor for f, factor in factors.items()}}
         for changes in filter(None, map(sized, portfolio.PORTFOLIO))
         if space.shape_of(space.recipe(changes)) is not None
     )  # fmt: skip
@@ -116,14 +127,14 @@ def _embedding_sizes(numeric: int, embedded: int, rows: int) -> dict[str, int]:
     return {kind: size for kind, size in sizes.items() if size >= FEWEST_FEATURES[kind]}
 
 
-def _dimensions(rate: float) -> tuple[Dimension, ...]:
+def _dimensions(rate: float, decay: float) -> tuple[Dimension, ...]:
     activations = ("relu", "silu", "mish", "gelu", "elu", "prelu", "leaky_relu")
     return (
         Dimension("activation", Choice(activations), source="Hendrycks and Gimpel 2016; Misra 2019"),
         Dimension("leaky_slope", Log(0.01, 0.3), source="Maas et al. 2013"),
         Dimension("norm", Choice(("none", "batch", "batch", "batch", "layer")), source="Ioffe and Szegedy 2015"),
         Dimension("learning_rate", Log(8e-4 * rate, 1.6e-2 * rate), source="Bengio 2012; Holzmueller et al. 2024"),
-        Dimension("weight_decay", Log(0.01, 1.5), source="Loshchilov and Hutter 2019"),
+        Dimension("weight_decay", Log(0.01 * decay, 1.5 * decay), source="Loshchilov and Hutter 2019"),
         Dimension("dropout", OrZero(Linear(0.0, 0.5), 0.3), source="Srivastava et al. 2014; Gorishniy et al. 2021"),
         Dimension("beta2", Choice((0.95, 0.99, 0.999)), source="Holzmueller et al. 2024"),
         Dimension("ema", Choice((0.0, 0.99, 0.998)), source="Polyak and Juditsky 1992"),
@@ -136,11 +147,6 @@ def _dimensions(rate: float) -> tuple[Dimension, ...]:
     )  # fmt: skip
 
 
-def _rate_factor(optimizer: str) -> float:
-    """Return by how much an optimizer's good learning rates are above Adam's."""
-    return 25.0 if optimizer == "sgd" else 1.0
-
-
-def _batch_size(rows: int) -> int:
-    """Return a power of two, about sixty batches an epoch, from 32 to 1024."""
-    return int(2 ** np.clip(np.round(np.log2(max(rows, 1) / 60)), 5, 10))
+def _batch_size(rows: int, batches: int) -> int:
+    """Return a power of two, about so many batches an epoch, from 32 to 1024."""
+    return int(2 ** np.clip(np.round(np.log2(max(rows, 1) / batches)), 5, 10))
