@@ -265,8 +265,8 @@ class Recipe(BaseModel):
 
     # --- optimization ---------------------------------------------------------------------------------
     optimizer: Optimizer = "adamw"
-    """``sgd`` (with momentum), ``adam``, ``adamw`` (Adam with decoupled decay), ``rmsprop``, or ``muon``, which makes the
-    steps of the hidden layers' weights orthogonal and leaves the rest to AdamW: its own program. Default ``adamw``;
+    """``sgd`` (with momentum), ``adam``, ``adamw`` (Adam with decoupled decay), ``rmsprop``, or ``muon``, which makes
+    the steps of the hidden layers' weights orthogonal and leaves the rest to AdamW: its own program. Default ``adamw``;
     a fit of a table of more than some 1,500 rows takes ``muon``. Kingma and Ba 2015, arXiv:1412.6980; Loshchilov and
     Hutter 2019; Tieleman and Hinton 2012 (rmsprop); Jordan et al. 2024, Liu et al. 2025, arXiv:2502.16982 (muon)."""
 

@@ -13,8 +13,18 @@ from scipy import stats
 
 from popnet import Recipe
 from popnet.population.members import Member, Result
-from popnet.tuning.racing import BRACKET, FINALISTS, Halving, bracket, significantly_worse, starts
-from popnet.tuning.strategies import Run
+from popnet.tuning.racing import (
+    BRACKET,
+    FINALISTS,
+    Halving,
+    bracket,
+    has_room,
+    heat,
+    significantly_worse,
+    starts,
+)
+from popnet.tuning.strategies import Run, make
+from popnet.tuning.table_space import table_space
 
 
 def ended(run: Run, score: float, status: str = "finished") -> Result:
@@ -149,3 +159,47 @@ def test_failed_folds_lose_unless_all_have_failed():
 @pytest.mark.parametrize(("folds", "expected"), [(1, 80), (5, 27)])
 def test_a_race_begins_more_recipes_than_could_be_trained_in_full(folds, expected):
     assert starts(40, folds) == expected
+
+
+def test_known_recipes_go_first_on_all_folds_and_are_not_dropped():
+    halving = Halving((Recipe(epochs=8) for _ in range(12)), 2, 8, 4, known=4)
+    batches = []
+    for batch in halving.batches():
+        batches.append(list(batch))
+        for run in batches[-1]:
+            halving.tell(run, ended(run, float(run.recipe_id)))
+    assert [(r.recipe_id, r.fold, r.until) for r in batches[0]] == [
+        (i, k, None) for i in range(4) for k in range(2)
+    ]
+    assert {r.recipe_id for r in batches[1]} == set(range(4, 12))
+    assert batches[1][0].until == 2
+    assert halving.dropped()
+    assert min(halving.dropped()) >= 4
+
+
+@pytest.mark.parametrize(
+    ("trainings", "folds", "known", "expected"),
+    [
+        (None, 5, 9, 9),
+        (np.inf, 5, 9, 9),
+        (46, 5, 9, 8),
+        (9, 5, 9, 0),
+        (12, 5, 9, 2),
+        (100, 5, 1, 0),
+    ],
+)
+def test_as_many_known_recipes_go_first_as_there_is_time_for(trainings, folds, known, expected):
+    assert heat(trainings, folds, known) == expected
+
+
+def test_a_race_follows_only_if_there_is_time_for_a_whole_one():
+    """16 recipes to a quarter, 8 to a half, 4 to the end of five folds: 4 + 2 + 4 x 4.5 = 24 trainings."""
+    assert has_room(None, 5, 8)
+    assert has_room(64, 5, 8)
+    assert not has_room(63, 5, 8)
+
+
+def test_a_search_without_time_for_a_race_is_a_plain_one():
+    space = table_space(4, 1000)
+    short = [make("halving", space, 0, 5, trainings=t) for t in (30.0, 200.0, 5.0)]
+    assert [type(s).__name__ for s in short] == ["Straight", "Halving", "Halving"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,6 +18,10 @@ from popnet.tuning.winner import selection_bias
 
 MOST_SELECTION_ROWS = 20_000
 """Rows that greedy selection looks at."""
+
+ENOUGH_COMPLETE, FEWEST_FOLD_ROWS = 8, 1000
+"""With fewer recipes than this that are through with all folds, those that are through with the first one may join the
+ensemble, if it holds out so many rows: then all are judged by these."""
 
 
 class Chosen(NamedTuple):
@@ -58,7 +63,9 @@ def choose(
         candidates.by_id.pop(baselines.LINEAR_ID, None)
         complete = []
     if complete:
-        return _of_complete(complete, candidates, options, finish)
+        return _selected(
+            complete, _beside(complete, candidates, results), candidates, options, finish
+        )
     if candidates.by_id:
         return _of_some_folds(candidates, results, options)
     why = (
@@ -87,15 +94,53 @@ def _of_some_folds(
     )  # fmt: skip
 
 
-def _of_complete(
-    complete: Sequence[Candidate], candidates: Candidates, options: Options, finish: Finish
-) -> Chosen:
-    """Choose among the candidates that are through with all folds."""
+def _beside(
+    complete: Sequence[Candidate], candidates: Candidates, results: Mapping[int, Result]
+) -> list[Candidate]:
+    """Return candidates that may join those that are through with all folds, less their nets that were cut short."""
+    table = candidates.table
+    recipes = sum(c.recipe_id != baselines.LINEAR_ID for c in complete)
+    if (
+        recipes >= ENOUGH_COMPLETE
+        or len(table.folds[0].valid) < FEWEST_FOLD_ROWS
+        or table.split == "time-ordered"  # the first fold's nets know the oldest rows only
+    ):
+        return []
+    found = []
+    for c in candidates.by_id.values():
+        through = [k for k, i in c.ids.items() if i < 0 or results[i].status != "interrupted"]
+        if 0 in through and len(through) < len(table.folds) and c not in complete:
+            nets, ids = ({k: d[k] for k in through} for d in (c.nets, c.ids))
+            found.append(replace(c, nets=nets, ids=ids))
+    return found
+
+
+def _selected(
+    complete: Sequence[Candidate], beside: Sequence[Candidate], candidates: Candidates, options: Options,
+    finish: Finish,
+) -> Chosen:  # fmt: skip
+    """Choose among candidates.
+
+    Args:
+        complete: those that are through with all folds.
+        beside: those that are through with the first: all are judged by the rows that it holds out, if there are any.
+        candidates: all.
+        options: the user's.
+        finish: the time for it.
+    """
     method: Any = options.ensemble
     metric = candidates.metric
     true, _ = candidates.truth(complete[0].predictions)
-    units = np.stack([candidates.truth(c.predictions)[1] for c in complete])
     row_weights = candidates.pool_weights()
+    alone = [metric(*candidates.truth(c.predictions), row_weights) for c in complete]
+    corrected = _corrected(complete, alone, candidates)
+    entrants, on = [*complete, *beside], "out-of-fold predictions"
+    units = np.stack([candidates.truth(c.predictions)[1] for c in entrants])
+    if beside:
+        places = candidates.place[candidates.table.folds[0].valid]
+        true, units, on = true[places], units[:, places], "the rows that the first fold holds out"
+        row_weights = None if row_weights is None else row_weights[places]
+        alone = [metric(true, p, row_weights) for p in units]
     if method == "greedy":
         rows = _selection_rows(len(true), options.seed)
         selection = ensemble.greedy(
@@ -103,29 +148,30 @@ def _of_complete(
             deadline=finish.moment(0.6),
         )  # fmt: skip
     else:
-        selection = ensemble.equal(len(complete))
-    alone = [metric(true, p, row_weights) for p in units]
+        selection = ensemble.equal(len(entrants))
     together = metric(true, ensemble.combine(units, selection.weights, method), row_weights)
     pick = max if metric.greater_is_better else min
     gain = {
         "method": method, "score": together, "best_member": pick(alone),
-        "mean_member": float(np.mean(alone)), "on": "out-of-fold predictions", "path": selection.path,
-        "best_corrected": _corrected(complete, alone, candidates),
+        "mean_member": float(np.mean(alone)), "on": on, "path": selection.path,
+        "best_corrected": None if beside else corrected,
     }  # fmt: skip
     nets, weights, member_weight = [], [], {}
-    for candidate, weight in zip(complete, selection.weights, strict=True):
+    for candidate, weight in zip(entrants, selection.weights, strict=True):
         if weight <= 0:
             continue
         kept = sorted(candidate.nets.items())
         if candidates.table.split == "time-ordered":
             kept = kept[-1:]  # the others know the oldest rows only
+        # Each net has its recipe's weight, so that a recipe that is through with more folds counts more.
         for fold, net in kept:
-            share = weight / len(kept)
             nets.append(net)
-            weights.append(share)
+            weights.append(weight)
             if candidate.ids[fold] >= 0:
-                member_weight[candidate.ids[fold]] = share
-    return Chosen(tuple(nets), np.array(weights), method, gain, member_weight)
+                member_weight[candidate.ids[fold]] = weight
+    total = float(np.sum(weights))
+    shares = {i: w / total for i, w in member_weight.items()}
+    return Chosen(tuple(nets), np.array(weights) / total, method, gain, shares)
 
 
 def _selection_rows(n: int, seed: int) -> np.ndarray:

@@ -110,11 +110,15 @@ def make(
     """
     check(name)
     if name == "halving":
-        from popnet.tuning.racing import Halving, bracket, starts
+        from popnet.tuning.racing import Halving, bracket, has_room, heat, starts
 
-        count = None if most is None else starts(most * folds, folds)
-        drawn = itertools.islice(DRAWS["random"](space, seed), count)
-        return Halving(map(last, drawn), folds, *bracket(trainings, folds, last(space.base).epochs))
+        time = trainings if most is None else most * folds
+        first = heat(time, folds, len(space.known()))
+        if first and not has_room(time, folds, first):
+            return Straight(map(last, itertools.islice(DRAWS["random"](space, seed), most)), folds)
+        count = None if most is None else first + starts((most - first) * folds, folds)
+        drawn = map(last, itertools.islice(DRAWS["random"](space, seed), count))
+        return Halving(drawn, folds, *bracket(trainings, folds, last(space.base).epochs), first)
     if name in DRAWS:
         return Straight(map(last, itertools.islice(DRAWS[name](space, seed), most)), folds)
     from popnet.tuning.trials import Trials
