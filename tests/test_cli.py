@@ -246,7 +246,7 @@ def test_recipe_is_checked_and_completed(run):
 
 
 def test_the_space_is_printed_and_read_again(run):
-    assert "log:0.0008:0.016" in run("space")[0]
+    assert "log:0.0048:0.096" in run("space")[0]
     out = run("space", "--images", "--set", "dropout=0:0.3", "--fix", "activation=elu", "--json")[0]
     shown = json.loads(out)
     assert shown["base"]["activation"] == "elu"
@@ -254,7 +254,7 @@ def test_the_space_is_printed_and_read_again(run):
     assert (dropout["range"], dropout["source"]) == ("0:0.3", "yours")
     Path("space.toml").write_text(run("space", "--toml")[0])
     again = run("space", "--space", "space.toml", "--set", "ema=0,0.9")[0]
-    assert "log:0.0008:0.016" in again
+    assert "log:0.0048:0.096" in again
     assert "0,0.9 " in again
 
 

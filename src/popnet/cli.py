@@ -140,7 +140,7 @@ def fit(
     time_limit: Annotated[str | None, typer.Option(help="For example 90s, 5m, 1h; counts from the command's start.")] = None,
     memory_limit: MemoryLimit = None,
     members: Annotated[int | None, typer.Option(help="Nets to train, whole recipes of a net a fold. [default: 40, or what the time allows]")] = None,
-    search: Annotated[str | None, typer.Option(help="How recipes are chosen: halving (a race), random, sobol, grid, tpe, or optuna:SAMPLER. [default: halving; random with --members and for images]")] = None,
+    search: Annotated[str | None, typer.Option(help="How recipes are chosen: portfolio (known ones, then a race), halving (a race), random, sobol, grid, tpe, or optuna:SAMPLER. [default: portfolio; random with --members and for images]")] = None,
     storage: Annotated[str | None, typer.Option(help="Optuna storage that keeps the study of tpe or a sampler, as sqlite:///study.db.")] = None,
     folds: Annotated[int | None, typer.Option(help="Cross-validation folds; 1 holds out a fifth. [default: by rows]")] = None,
     metric: Annotated[str | None, typer.Option(help="What the ensemble is chosen for. [default: accuracy, rmse, or r2 of several targets]")] = None,

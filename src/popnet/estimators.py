@@ -225,8 +225,9 @@ class Classifier(ClassifierMixin, _Estimator):
         Nets to train. None: 40, or as many as the time limit allows.
     folds : int, default=None
         Cross-validation folds; 1 holds out a fifth. None: by the number of rows.
-    search : {"random", "sobol", "grid", "halving", "tpe"} or "optuna:SAMPLER", default=None
-        How recipes are chosen. None: by a race, ``"halving"``; at random with ``members`` and for images.
+    search : {"portfolio", "random", "sobol", "grid", "halving", "tpe"} or "optuna:SAMPLER", default=None
+        How recipes are chosen. None: known ones first, then a race, ``"portfolio"``; at random with ``members`` and for
+        images.
     ensemble : {"greedy", "average", "vote"}, default="greedy"
         How members are combined.
     metric : str, default=None

@@ -23,7 +23,7 @@ MUON_RMS = 0.2
 """Root of the mean square of Muon's steps: that of usual steps of AdamW (Liu et al. 2025, section 2.2)."""
 
 NEWTON_SCHULZ, NEWTON_SCHULZ_STEPS = (3.4445, -4.7750, 2.0315), 5
-"""Coefficients of the iteration that makes a matrix nearly orthogonal, and how often it is done (Jordan et al. 2024)."""
+"""Coefficients of the iteration that makes a matrix nearly orthogonal, and how often it is done: Jordan et al. 2024."""
 
 
 class OptimizerState(NamedTuple):

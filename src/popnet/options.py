@@ -26,8 +26,8 @@ class Options:
         members: nets to train, rounded up to whole recipes (each is trained on every fold); None for 40, or for as
             many as the time limit allows.
         folds: of the cross-validation; None chooses by the number of rows; 1 holds out a fifth.
-        search: ``random``, ``sobol``, ``grid``, ``halving``, ``tpe``, or ``optuna:`` and the name of a sampler; None
-            for a race (``halving``) of tables, and for ``random`` where members are counted and for images.
+        search: ``portfolio``, ``random``, ``sobol``, ``grid``, ``halving``, ``tpe``, or ``optuna:`` and the name of a
+            sampler; None for ``portfolio`` of tables, and for ``random`` where members are counted and for images.
         storage: URL of an Optuna storage, in which the study of ``tpe`` and other samplers is kept; None for none.
         ranges: of fields that are searched otherwise than by default; see `popnet.tuning.own`. A grid is of them alone.
         ensemble: ``greedy``, ``average`` or ``vote``.
@@ -106,7 +106,7 @@ class Options:
         if self.search is not None:
             return self.search
         # A race wants many recipes: images have time for few, and it trains other members than were counted.
-        return "random" if images or self.members is not None else "halving"
+        return "random" if images or self.members is not None else "portfolio"
 
 
 DEFAULTS = Options()

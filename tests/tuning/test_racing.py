@@ -23,7 +23,7 @@ from popnet.tuning.racing import (
     significantly_worse,
     starts,
 )
-from popnet.tuning.strategies import Run, make
+from popnet.tuning.strategies import Run, Straight, make
 from popnet.tuning.table_space import table_space
 
 
@@ -201,5 +201,6 @@ def test_a_race_follows_only_if_there_is_time_for_a_whole_one():
 
 def test_a_search_without_time_for_a_race_is_a_plain_one():
     space = table_space(4, 1000)
-    short = [make("halving", space, 0, 5, trainings=t) for t in (30.0, 200.0, 5.0)]
-    assert [type(s).__name__ for s in short] == ["Straight", "Halving", "Halving"]
+    kinds = [type(make("portfolio", space, 0, 5, trainings=t)) for t in (30.0, 200.0, 5.0)]
+    assert kinds == [Straight, Halving, Halving]
+    assert isinstance(make("halving", space, 0, 5, trainings=30.0), Halving)

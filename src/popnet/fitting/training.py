@@ -24,6 +24,7 @@ from popnet.progress import Progress
 from popnet.recipe import Recipe
 from popnet.tuning import budget, strategies
 from popnet.tuning.journal import Journal
+from popnet.tuning.racing import Halving
 from popnet.tuning.running import Running
 from popnet.tuning.strategies import Run
 
@@ -113,7 +114,7 @@ class Training:
             last=lambda recipe: _planned(recipe, plan), storage=self.options.storage, known=known,
             trainings=plan.trainings,
         )  # fmt: skip
-        racing = name == "halving"
+        racing = isinstance(strategy, Halving)
         total = None if plan.recipes is None or racing else plan.recipes * folds
         running = Running(strategy, self.trainer, lambda run: self._member(run, plan), self.journal)
         self.results, self.runs = running.results, running.runs

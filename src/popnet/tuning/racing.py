@@ -5,9 +5,9 @@ of them for twice as many, and so on. Those that get through go on to the other 
 leaves whose folds say so: by a paired test against the best (as in F-race, Birattari et al. 2002), not by one lucky
 fold.
 
-Recipes that are known to do well go first, without rungs and tests, each on all folds. They are good and unlike each
-other, which is what an ensemble wants. Where the time has no room for a race after them, there is none (measured in
-60 s on otto, california and wine_quality: races from the start ended with 1 % more of log-loss or RMSE).
+In the search "portfolio" recipes that are known to do well go first, without rungs and tests, each on all folds. They
+are good and unlike each other, which is what an ensemble wants. Where the time has no room for a race after them, there
+is none (in 60 s on otto, california and wine_quality, races from the start had 1 % more of log-loss or RMSE).
 
 Everything is decided when all runs of a rung have ended: a race goes the same way whatever the number of workers.
 """

@@ -20,7 +20,7 @@ from popnet.tuning.space import Space
 OPTUNA = "optuna:"
 """Before the name of any sampler of Optuna."""
 
-NAMES = (*DRAWS, "halving", "tpe")
+NAMES = (*DRAWS, "portfolio", "halving", "tpe")
 """Strategies, beside Optuna's other samplers."""
 
 
@@ -109,11 +109,12 @@ def make(
         InputError: the name is unknown, the grid is too large, or the storage cannot be opened.
     """
     check(name)
-    if name == "halving":
+    if name in ("portfolio", "halving"):
         from popnet.tuning.racing import Halving, bracket, has_room, heat, starts
 
-        time = trainings if most is None else most * folds
-        first = heat(time, folds, len(space.known()))
+        time, first = trainings if most is None else most * folds, 0
+        if name == "portfolio":
+            first = heat(time, folds, len(space.known()))
         if first and not has_room(time, folds, first):
             return Straight(map(last, itertools.islice(DRAWS["random"](space, seed), most)), folds)
         count = None if most is None else first + starts((most - first) * folds, folds)
