@@ -310,6 +310,7 @@ def main() -> None:
     parser.add_argument("--tables", default=STANDARD, help="names, or all")
     parser.add_argument("--systems", default=",".join(s for s in SYSTEMS if s != "autogluon"))
     parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--first-seed", type=int, default=0, help="measure and report from it on")
     parser.add_argument("--limit", type=float, default=60.0, help="seconds")
     parser.add_argument("--folder", type=Path, default=HOME / ".benchmarks" / "accuracy")
     parser.add_argument("--report", action="store_true", help="only print what was measured")
@@ -340,7 +341,7 @@ def main() -> None:
     systems = list(versions)
     found: Found = {t.name: {s: {} for s in systems} for t in tables}
     for table in tables:
-        for seed in range(args.seeds):
+        for seed in range(args.first_seed, args.seeds):
             for system in systems:
                 case = Case(table, system, seed, args.limit, versions[system])
                 path = case.path(args.folder)
