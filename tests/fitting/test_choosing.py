@@ -1,0 +1,119 @@
+"""Which candidates make the ensemble, where few recipes are through with all folds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from popnet import baselines
+from popnet.fit import prepare
+from popnet.fitting import choosing
+from popnet.fitting.candidates import Candidates
+from popnet.metrics import METRICS
+from popnet.options import Options
+from popnet.prepare.prepared import Prepared
+from popnet.tuning.budget import Clock, Finish
+
+ROWS = 5 * choosing.FEWEST_FOLD_ROWS
+
+
+@pytest.fixture(scope="module")
+def table() -> Prepared:
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((ROWS, 2))
+    frame = pl.DataFrame(
+        {"a": x[:, 0], "b": x[:, 1], "y": x @ [1.0, 1.0] + 0.1 * rng.standard_normal(ROWS)}
+    )
+    return prepare(frame, "y", Options(folds=5, test_size=0))
+
+
+def chosen(
+    table: Prepared, complete: int, statuses: tuple[str, ...] = ("finished",)
+) -> tuple[choosing.Chosen, dict[int, int]]:
+    """Choose among recipes that know only column a, on all folds, and one that knows b alone, on the first ones.
+
+    Returns the choice, and the recipe of each member.
+    """
+    without = {c: _without(table, c) for c in (0, 1)}
+    candidates = Candidates(table, METRICS["rmse"])
+    results: dict[int, Any] = {}
+    recipe_of: dict[int, int] = {}
+
+    def add(recipe_id: int, fold: int, hidden: int, status: str) -> None:
+        net = baselines.linear(without[hidden], table.folds[fold].train, 0)
+        member = len(results)
+        results[member], recipe_of[member] = SimpleNamespace(status=status), recipe_id
+        candidates.add(recipe_id, fold, member, net)
+
+    for i in range(complete):
+        for fold in range(5):
+            add(i, fold, 1, "finished")
+    for fold, status in enumerate(statuses):
+        add(100, fold, 0, status)
+    found = choosing.choose(
+        candidates,
+        results,
+        Options(ensemble="greedy"),
+        Finish(Clock(0.0, None), 0.0),
+        interrupted=False,
+    )
+    return found, recipe_of
+
+
+def _without(table: Prepared, column: int) -> Any:
+    """Return the data with a column of nothing, so that a linear model of it does not use that column."""
+    numeric = np.array(table.data.features.numeric)
+    numeric[:, column] = 0
+    return replace(table.data, features=replace(table.data.features, numeric=numeric))
+
+
+def weights(found: choosing.Chosen, recipe_of: dict[int, int]) -> dict[int, list[float]]:
+    out: dict[int, list[float]] = {}
+    for member, weight in found.member_weight.items():
+        out.setdefault(recipe_of[member], []).append(weight)
+    return out
+
+
+def test_a_recipe_of_the_first_folds_joins_few_others_that_it_helps(table):
+    found, recipe_of = chosen(table, 2, ("finished", "finished"))
+    by_recipe = weights(found, recipe_of)
+    assert len(by_recipe.pop(100)) == 2
+    assert sum(found.weights) == pytest.approx(1)
+    assert sum(map(sum, by_recipe.values())) < 1
+    # Half of the sum comes from each column: judged on the first fold, one net of each recipe.
+    a = sum(v[0] for v in by_recipe.values())
+    assert a == pytest.approx(weights(found, recipe_of)[100][0], rel=0.2)
+    assert "first fold" in found.gain["on"]
+
+
+def test_each_net_has_its_recipes_weight(table):
+    found, recipe_of = chosen(table, 1)
+    by_recipe = weights(found, recipe_of)
+    assert len(by_recipe[0]) == 5
+    assert len(set(by_recipe[0])) == 1
+    assert len(by_recipe[100]) == 1
+
+
+def test_nets_that_were_cut_short_do_not_join(table):
+    assert 100 not in weights(*chosen(table, 2, ("interrupted",)))
+    assert len(weights(*chosen(table, 2, ("finished", "interrupted")))[100]) == 1
+
+
+def test_where_enough_recipes_are_through_they_are_judged_by_all_folds(table):
+    found, recipe_of = chosen(table, choosing.ENOUGH_COMPLETE)
+    assert 100 not in weights(found, recipe_of)
+    assert found.gain["on"] == "out-of-fold predictions"
+
+
+def test_few_rows_of_the_first_fold_do_not_judge(table):
+    few = replace(table, folds=[f._replace(valid=f.valid[:-1]) for f in table.folds])
+    assert 100 not in weights(*chosen(few, 2))
+
+
+def test_rows_in_the_order_of_time_are_not_judged_by_the_oldest(table):
+    assert 100 not in weights(*chosen(replace(table, split="time-ordered"), 2))
