@@ -17,9 +17,10 @@ BASE: Changes = {
 """The recipe that is tried first, with AdamW. Sizes of embeddings follow from the data."""
 
 MUON: Changes = {"optimizer": "muon", "epochs": 32}
-"""Changes of it for all but few rows: with half the batches and a third of the epochs nets are better where there is much
-to learn (log-loss or RMSE of letter -7 %, phoneme -5 %, cpu_act -5 %, wine_quality -2 %, california and otto -1 %), and as
-good elsewhere (adult, bank, churn, default_credit within 0.7 %). Few rows gain nothing: their steps are no cheaper."""
+"""Changes of it for all but few rows: with half the batches and a third of the epochs nets are better where there is
+much to learn (log-loss or RMSE of letter -7 %, phoneme -5 %, cpu_act -5 %, wine_quality -2 %, california and otto
+-1 %), and as good elsewhere (adult, bank, churn, default_credit within 0.7 %). Few rows gain nothing: their steps are
+no cheaper."""
 
 FEW_ROWS: Changes = {"ema": 0.99, "dropout": 0.2}
 """Changes of it for few rows: an average over hundreds of steps would lag behind, and nets over-fit."""
