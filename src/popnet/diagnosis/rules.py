@@ -44,6 +44,11 @@ class Rule:
     suspicion: bool = False
 
 
+def _usual_rate(recipe: Recipe) -> float:
+    """Return a learning rate that trains most nets with the recipe's optimizer."""
+    return {"sgd": 0.05, "muon": 0.02}.get(recipe.optimizer, 2e-3)
+
+
 RULES: tuple[Rule, ...] = (
     Rule(
         "exploding_gradient",
@@ -65,7 +70,7 @@ RULES: tuple[Rule, ...] = (
         "Each step overshoots further than the one before, until the numbers overflow.",
         "lower the learning rate and clip the gradient",
         lambda r: {
-            "learning_rate": min(r.learning_rate / 30, 2e-3 if r.optimizer != "sgd" else 5e-2),
+            "learning_rate": min(r.learning_rate / 30, _usual_rate(r)),
             "gradient_clip": 1.0,
         },
         checks.diverged,
@@ -157,8 +162,8 @@ RULES: tuple[Rule, ...] = (
         2e-4,
         "Stanford's course CS231n wants about 0.001",
         "The steps are so small that the epochs end before much is learned.",
-        "use a usual learning rate (0.002 for Adam, 0.05 for SGD)",
-        lambda r: {"learning_rate": 0.05 if r.optimizer == "sgd" else 2e-3},
+        "use a usual learning rate (0.002 for Adam, 0.02 for Muon, 0.05 for SGD)",
+        lambda r: {"learning_rate": _usual_rate(r)},
         checks.rate_too_small,
     ),
     Rule(
