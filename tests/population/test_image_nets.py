@@ -23,7 +23,11 @@ NUMBERS = [
     BASE.replace(brightness=0.3, erasing=0.4, input_noise=0.1, reflection=0.5),
     BASE.replace(mixup=0.3, cutmix=1.0, label_smoothing=0.1, optimizer="sgd", ema=0.9),
 ]
-SHAPES = [BASE.replace(kind="residual", depth=2, norm="layer"), BASE.replace(kind="mlp", width=8)]
+SHAPES = [
+    BASE.replace(kind="residual", depth=2, norm="layer"),
+    BASE.replace(kind="mlp", width=8),
+    BASE.replace(optimizer="muon", learning_rate=0.02),
+]
 
 
 @pytest.fixture(scope="module")

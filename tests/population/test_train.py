@@ -51,6 +51,17 @@ def test_results_stand_in_the_order_of_recipes_seeds_folds(population):
     assert population[3] is population.results[3]
 
 
+def test_a_net_of_muon_alone_is_the_one_among_others(table, folds):
+    own = BASE.replace(optimizer="muon", learning_rate=0.02)
+    among = train_population(
+        table, recipes=[BASE, own, own.replace(beta1=0.8)], folds=folds, workers=2
+    )
+    alone = train_population(table, recipes=[own], folds=folds, workers=1)
+    for f in (0, 1):
+        assert_same(alone[f], among[2 + f])
+        assert alone[f].curves["loss"][-1] < alone[f].curves["loss"][0]
+
+
 @pytest.mark.parametrize("i", range(4))
 def test_a_member_alone_is_the_member_among_others(population, table, folds, i):
     alone = train_population(table, recipes=[MIXED[i]], seeds=[5], folds=folds, workers=1)
