@@ -79,12 +79,17 @@ def choose(
     return Chosen((linear,), np.ones(1), "average", {}, {}, (warning,))
 
 
+def _whole(member: int, results: Mapping[int, Result]) -> bool:
+    """Return whether a member's training, or the linear model's, was not cut short."""
+    return member < 0 or results[member].status != "interrupted"
+
+
 def _of_some_folds(
     candidates: Candidates, results: Mapping[int, Result], options: Options
 ) -> Chosen:
     """Return the plain average of the nets that there are; those that were cut short only if there are no others."""
     found = [(n, c.ids[fold]) for c in candidates.by_id.values() for fold, n in c.nets.items()]
-    through = [(n, i) for n, i in found if i < 0 or results[i].status != "interrupted"]
+    through = [(n, i) for n, i in found if _whole(i, results)]
     nets, ids = zip(*(through or found), strict=True)
     share = 1 / len(nets)
     return Chosen(
@@ -108,8 +113,8 @@ def _beside(
         return []
     found = []
     for c in candidates.by_id.values():
-        through = [k for k, i in c.ids.items() if i < 0 or results[i].status != "interrupted"]
-        if 0 in through and len(through) < len(table.folds) and c not in complete:
+        through = [k for k, i in c.ids.items() if _whole(i, results)]
+        if 0 in through and not candidates.is_complete(c):
             nets, ids = ({k: d[k] for k in through} for d in (c.nets, c.ids))
             found.append(replace(c, nets=nets, ids=ids))
     return found
@@ -132,15 +137,13 @@ def _selected(
     metric = candidates.metric
     true, _ = candidates.truth(complete[0].predictions)
     row_weights = candidates.pool_weights()
-    alone = [metric(*candidates.truth(c.predictions), row_weights) for c in complete]
-    corrected = _corrected(complete, alone, candidates)
     entrants, on = [*complete, *beside], "out-of-fold predictions"
     units = np.stack([candidates.truth(c.predictions)[1] for c in entrants])
     if beside:
         places = candidates.place[candidates.table.folds[0].valid]
         true, units, on = true[places], units[:, places], "the rows that the first fold holds out"
         row_weights = None if row_weights is None else row_weights[places]
-        alone = [metric(true, p, row_weights) for p in units]
+    alone = [metric(true, p, row_weights) for p in units]
     if method == "greedy":
         rows = _selection_rows(len(true), options.seed)
         selection = ensemble.greedy(
@@ -154,7 +157,7 @@ def _selected(
     gain = {
         "method": method, "score": together, "best_member": pick(alone),
         "mean_member": float(np.mean(alone)), "on": on, "path": selection.path,
-        "best_corrected": None if beside else corrected,
+        "best_corrected": None if beside else _corrected(complete, alone, candidates),
     }  # fmt: skip
     nets, weights, member_weight = [], [], {}
     for candidate, weight in zip(entrants, selection.weights, strict=True):

@@ -60,15 +60,9 @@ def muon_matrices(shape: Shape) -> tuple[Matrix, ...]:
     """
     if not shape.muon:
         return ()
-    leaves, _ = jax.tree_util.tree_flatten_with_path(init(Recipe(), shape, 0)[0])
-    found, start = [], 0
-    for path, x in leaves:
-        names = [getattr(k, "key", None) for k in path]
-        if names[0] != "output" and names[-1] == "w":
-            columns = x.shape[-1]
-            found.append(Matrix(start, x.size // columns, columns))
-        start += x.size
-    return tuple(found)
+    layout = layouts(shape)[0]
+    places = weights(layout.split(np.arange(layout.size)))[:-1]
+    return tuple(Matrix(int(w.flat[0]), w.size // w.shape[-1], w.shape[-1]) for w in places)
 
 
 def weights(parameters: Tree) -> list[Array]:

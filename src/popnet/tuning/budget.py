@@ -134,9 +134,8 @@ def enough_epochs(steps: int, muon: bool = False) -> int:
         steps: batches of an epoch.
         muon: whether that is the optimizer.
     """
-    enough, most = ENOUGH_STEPS, ENOUGH_EPOCHS
-    if muon:
-        enough, most = ENOUGH_MUON_STEPS, ENOUGH_MUON_EPOCHS
+    own = (ENOUGH_MUON_STEPS, ENOUGH_MUON_EPOCHS)
+    enough, most = own if muon else (ENOUGH_STEPS, ENOUGH_EPOCHS)
     return int(np.clip(-(-enough // max(steps, 1)), FEWEST_EPOCHS, most))
 
 

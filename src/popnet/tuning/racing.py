@@ -76,9 +76,8 @@ def heat(trainings: float | None, folds: int, known: int) -> int:
         folds: of a recipe.
         known: recipes that are known to do well.
     """
-    size = known
-    if trainings is not None and math.isfinite(trainings):
-        size = min(known, math.floor((1 - SPARE) * trainings / folds))
+    time = math.inf if trainings is None else (1 - SPARE) * trainings
+    size = int(min(known, time / folds))
     return size if size >= FEWEST_KNOWN else 0
 
 

@@ -94,7 +94,8 @@ def search(
             numbers, truth values or text) or floats for regression.
         space: ranges by field, as ``{"learning_rate": "log:1e-4:1e-1", "activation": ["relu", "elu"]}``, which alone
             are searched, around the default recipe for the data; a `Space`; or None for the default one.
-        strategy: ``random``, ``sobol``, ``grid``, ``halving``, ``tpe``, or ``optuna:`` and the name of a sampler.
+        strategy: ``portfolio``, ``random``, ``sobol``, ``grid``, ``halving``, ``tpe``, or ``optuna:`` and the name of a
+            sampler.
         budget: recipes, an ``int``; or time, as ``"2m"`` or seconds, a ``float``.
         folds: of the cross-validation (stratified for classes), or pairs of row numbers ``(train, held out)``.
         recipe: its fields that were set are kept.

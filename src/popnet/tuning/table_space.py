@@ -61,6 +61,7 @@ def table_space(
     given = {} if recipe is None else {f: getattr(recipe, f) for f in recipe.model_fields_set}
     optimizer = given.get("optimizer", "adamw" if rows < FEW else "muon")
     rate, decay = RATES.get(optimizer, 1.0), DECAYS.get(optimizer, 1.0)
+    factors = {"learning_rate": rate, "weight_decay": decay}
     sizes = _embedding_sizes(numeric, numeric if embedded is None else embedded, rows)
 
     def sized(changes: Changes) -> Changes | None:
@@ -72,10 +73,15 @@ def table_space(
             return changes
         return {**changes, "embedding_size": sizes[kind]} if kind in sizes else None
 
+    def scaled(changes: Changes) -> Changes:
+        """Return changes with the optimizer's rate and decay, which the portfolio gives for AdamW."""
+        own = {f: changes.get(f, portfolio.BASE[f]) * factor for f, factor in factors.items()}
+        return {**changes, **own}
+
     wanted = given.get("numeric_embedding", portfolio.BASE["numeric_embedding"])
     kind = next((k for k in (wanted, *sizes) if k in sizes), "none")
     values: dict[str, Any] = {
-        **portfolio.BASE,
+        **scaled(portfolio.BASE),
         **(portfolio.FEW_ROWS if rows < FEW else {}),
         **(portfolio.MUON if optimizer == "muon" else {}),
         "width": 64 if rows < FEWEST else 128,
@@ -84,10 +90,6 @@ def table_space(
         **({} if kind == "none" else {"embedding_size": sizes[kind]}),
         **given,
     }
-    if "learning_rate" not in given:
-        values["learning_rate"] = portfolio.BASE["learning_rate"] * rate
-    if "weight_decay" not in given:
-        values["weight_decay"] = portfolio.BASE["weight_decay"] * decay
     if values.get("optimizer") == "adam" and "weight_decay" not in given:
         del values["weight_decay"]
     axes = {
@@ -102,9 +104,8 @@ def table_space(
         if changes is not None:
             structures.setdefault(base.replace(**changes), changes)
     space = Space(base, _dimensions(rate, decay), tuple(structures.values())[:shapes], axes)
-    factors = {"learning_rate": rate, "weight_decay": decay}
     tried = tuple(
-        {**changes, **{f: changes.get(f, portfolio.BASE[f]) * factor for f, factor in factors.items()}}
+        scaled(changes)
         for changes in filter(None, map(sized, portfolio.PORTFOLIO))
         if space.shape_of(space.recipe(changes)) is not None
     )  # fmt: skip
