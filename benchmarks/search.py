@@ -36,7 +36,7 @@ from benchmarks.limits import fit, write
 from benchmarks.table import conditions, cores, markdown
 from benchmarks.tables import Table, known, load
 
-STRATEGIES = ("random", "grid", "halving", "tpe")
+STRATEGIES = ("portfolio", "random", "grid", "halving", "tpe")
 PEERS = ("sklearn-random", "sklearn-halving", "optuna-torch")
 LEARNING_RATES, DECAYS = (1e-4, 3e-2), (1e-6, 1e-1)
 WIDTHS, DEPTHS = (32, 64, 128, 256), (1, 2, 3)

@@ -25,15 +25,22 @@ from popnet.shape import Shape
 from popnet.tuning import budget
 from popnet.tuning.image_space import WIDTHS, image_space
 from popnet.tuning.space import Space
-from popnet.tuning.table_space import default_space
+from popnet.tuning.table_space import FEW, default_space
 from popnet.types import Array
 
 PILOT_SECONDS = 2.0
 """Epochs shorter than this are timed twice before a run under a time limit is planned."""
 
-ONE_KIND, ONE_KIND_SECONDS = frozenset({"activation", "leaky_slope", "norm"}), 20.0
-"""Fields that are not searched under a shorter time limit, or where memory is short: a program that holds one kind of
-them alone is compiled in two thirds of the time (2.4 s instead of 3.8 for a small table), and takes less memory."""
+ONE_KIND = frozenset({"activation", "leaky_slope", "norm"})
+"""Fields that are not searched where time or memory is short: a program that holds one kind of them alone is compiled
+in two thirds of the time (2.4 s instead of 3.8 for a small table), and takes less memory."""
+
+ONE_KIND_SECONDS, ONE_KIND_SECONDS_PORTFOLIO = 20.0, 90.0
+"""Time limits below which they are not: in any search, and where known recipes are tried first on more than a few rows,
+which then leave little time for others."""
+
+SHAPES_SECONDS = (30.0, 90.0)
+"""Time limits from which a table's nets have two and three structures, each compiled by its own."""
 
 SHAPES_BYTES = 1e9
 """With less memory left than this, all nets of a table have one shape: each shape has programs of its own."""
@@ -104,14 +111,8 @@ def plan_table(
     """Plan a fit of a table: under a time limit, by what an epoch takes; a grid is told with its size and time."""
     rows, folds = max(len(f.train) for f in prepared.folds), len(prepared.folds)
     limit, members = options.time_limit, options.members
-    shapes = 3 if limit is None or limit >= 90 else 2 if limit >= 15 else 1
     short = not trainer.memory.room_for(SHAPES_BYTES)
-    if short:
-        shapes = 1
-    space = default_space(prepared.data, rows, options.recipe, shapes)
-    if short or (limit is not None and limit < ONE_KIND_SECONDS):
-        space = space.without(ONE_KIND)
-    space = space.having(options.ranges)
+    space = planned_space(prepared.data, rows, options, short)
     trainer.specialised = space.fixes(*ONE_KIND)
     shape = Shape.of(space.base, prepared.data)  # refuses a recipe that is not for tables
     grid = _Grid.of(space, options, folds)
@@ -133,6 +134,25 @@ def plan_table(
         each = None if seconds is None else epochs * seconds
         tell(Progress("planning", note=grid.words(folds, each, trainer.workers)))
     return Plan(space, recipes, epochs, trainings)
+
+
+def planned_space(data: Dataset, rows: int, options: Options, short: bool = False) -> Space:
+    """Return what is searched for a table: less where there is little time, as each kind of net has to be compiled.
+
+    Args:
+        data: the table.
+        rows: training rows of a fold.
+        options: the user's.
+        short: whether memory is short.
+    """
+    seconds = np.inf if options.time_limit is None else options.time_limit
+    shapes = 1 if short else 1 + sum(seconds >= least for least in SHAPES_SECONDS)
+    space = default_space(data, rows, options.recipe, shapes)
+    known_first = options.strategy(images=False) == "portfolio" and rows >= FEW
+    least = ONE_KIND_SECONDS_PORTFOLIO if known_first else ONE_KIND_SECONDS
+    if short or seconds < least:
+        space = space.without(ONE_KIND)
+    return space.having(options.ranges)
 
 
 def _epoch_seconds(space: Space, options: Options, trainer: Trainer) -> float | None:

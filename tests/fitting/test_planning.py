@@ -1,0 +1,50 @@
+"""What is searched for a table, by its rows and the time that there is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from popnet import Dataset
+from popnet.dataset import Features
+from popnet.fitting.planning import ONE_KIND, planned_space
+from popnet.options import Options
+from popnet.tuning.own import dimensions
+
+
+@pytest.fixture(scope="module")
+def data() -> Dataset:
+    rng = np.random.default_rng(0)
+    numeric = rng.standard_normal((500, 3)).astype(np.float32)
+    knots = np.quantile(numeric, np.linspace(0, 1, 49), axis=0).T
+    features = replace(Features.from_numeric(numeric), knots=knots)
+    return Dataset(features, rng.integers(0, 2, 500), "classification", 2)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "search", "rows", "shapes", "kinds"),
+    [
+        (None, None, 20_000, 3, True),
+        (90.0, None, 20_000, 3, True),
+        (60.0, None, 20_000, 2, False),  # known recipes first leave no time for others
+        (60.0, None, 500, 2, True),
+        (60.0, "random", 20_000, 2, True),  # who asks for a search gets one
+        (20.0, "random", 20_000, 1, True),
+        (19.0, "random", 20_000, 1, False),
+        (19.0, None, 500, 1, False),
+    ],
+)
+def test_kinds_and_structures_that_are_searched(
+    data: Dataset, seconds: float | None, search: str | None, rows: int, shapes: int, kinds: bool
+) -> None:
+    space = planned_space(data, rows, Options(time_limit=seconds, search=search))
+    assert len(space.shapes) == shapes
+    assert space.fixes(*ONE_KIND) != kinds
+
+
+def test_short_memory_and_the_users_own_ranges(data: Dataset) -> None:
+    assert planned_space(data, 20_000, Options(), short=True).fixes(*ONE_KIND)
+    own = Options(time_limit=10.0, ranges=dimensions({"activation": ["relu", "elu"]}))
+    assert not planned_space(data, 20_000, own).fixes("activation")
