@@ -291,6 +291,21 @@ def test_the_bases_own_value_is_no_level():
     assert factor.base == "0.1"
 
 
+def test_another_optimizer_comes_with_the_rate_that_suits_it() -> None:
+    base = Recipe(optimizer="muon", learning_rate=0.06, weight_decay=1.0)
+    factor = factors.parse("optimizer=muon,adamw,adam,sgd", base, True, None)
+    assert factor.base == "muon"
+    assert [level.fields["optimizer"] for level in factor.levels] == ["adamw", "adam", "sgd"]
+    adamw, adam, sgd = (base.replace(**level.fields) for level in factor.levels)
+    assert adamw.learning_rate == adam.learning_rate == pytest.approx(0.01)
+    assert (adamw.weight_decay, adam.decay) == (0.5, 0.0)
+    assert sgd.learning_rate == pytest.approx(0.25)
+    assert factor.levels[0].label == "optimizer adamw at 0.01"
+    # There and back again is the same recipe.
+    back = factors.parse("optimizer=muon", adamw, True, None).levels[0].fields
+    assert adamw.replace(**back).learning_rate == pytest.approx(0.06)
+
+
 def test_the_classic_factors_all_change_the_recipe():
     base = Recipe(activation="silu", norm="batch")
     for factor in factors.classic(base, True, None):

@@ -112,6 +112,18 @@ def table_space(
     return replace(space, portfolio=tried).without(frozenset(given))
 
 
+def with_optimizer(recipe: Recipe, optimizer: str) -> Changes:
+    """Return the changes that give a recipe another optimizer, with the learning rate and the decay that suit it."""
+    old = recipe.optimizer
+    rate = RATES.get(optimizer, 1.0) / RATES.get(old, 1.0)
+    decay = DECAYS.get(optimizer, 1.0) / DECAYS.get(old, 1.0)
+    return {
+        "optimizer": optimizer,
+        "learning_rate": recipe.learning_rate * rate,
+        "weight_decay": 0.0 if optimizer == "adam" else recipe.weight_decay * decay,
+    }
+
+
 def _embedding_sizes(numeric: int, embedded: int, rows: int) -> dict[str, int]:
     """Return features of each column by the embedding, the one to prefer first; those that leave too few are not there.
 

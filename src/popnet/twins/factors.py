@@ -9,6 +9,7 @@ from typing import Any
 from popnet.errors import InputError, closest
 from popnet.recipe import NEEDS, Recipe
 from popnet.tuning import own, ranges
+from popnet.tuning.table_space import DECAYS, with_optimizer
 from popnet.twins.augmentation import transformations
 
 MOST_LEVELS = 12
@@ -53,6 +54,7 @@ def classic(base: Recipe, classification: bool, image: tuple[int, int, int] | No
         classification: whether the target has classes.
         image: size of the images, or None for a table.
     """
+    decay = DECAYS.get(base.optimizer, 1.0)
     wanted: dict[str, Sequence[Any]] = {
         "activation": ("sigmoid", "tanh", "relu", "leaky_relu", "elu", "maxout"),
         "norm": ("none", "batch", "layer"),
@@ -60,7 +62,7 @@ def classic(base: Recipe, classification: bool, image: tuple[int, int, int] | No
         "dropout": (0.0, 0.25, 0.5),
         "l2": (0.0, 1e-3),
         "l1": (0.0, 1e-4),
-        "weight_decay": (0.0, 0.03, 0.3),
+        "weight_decay": (0.0, 0.03 * decay, 0.3 * decay),
         "patience": (1, 5, base.epochs),
         "init_scale": (0.1, 1.0, 3.0),
         "learning_rate": (base.learning_rate / 4, base.learning_rate * 4),
@@ -84,14 +86,26 @@ def _acts(name: str, base: Recipe) -> bool:
 
 
 def of_field(name: str, values: Sequence[Any], base: Recipe) -> Factor:
-    """Return the factor of a recipe's field; the base's own value is no level."""
+    """Return the factor of a recipe's field; the base's own value is no level.
+
+    Another optimizer comes with the learning rate and the decay that suit it (`popnet.tuning.table_space`): with the
+    base's own, it would be these that are compared.
+    """
     own_value = getattr(base, name)
     levels = []
     for value in dict.fromkeys(values):
         if value != own_value:
-            base.replace(**{name: value})  # refuses impossible values
-            levels.append(Level(f"{name} {_text(value)}", {name: value}))
+            level = _level(name, value, base)
+            base.replace(**level.fields)  # refuses impossible values
+            levels.append(level)
     return Factor(name, _text(own_value), tuple(levels))
+
+
+def _level(name: str, value: Any, base: Recipe) -> Level:
+    if name != "optimizer":
+        return Level(f"{name} {_text(value)}", {name: value})
+    changes = with_optimizer(base, value)
+    return Level(f"{name} {value} at {_text(changes['learning_rate'])}", changes)
 
 
 def named(name: str, base: Recipe) -> Factor:
