@@ -32,6 +32,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from benchmarks.accuracy import parts
 from benchmarks.limits import fit, write
 from benchmarks.table import conditions, cores, markdown
 from benchmarks.tables import Table, known, load
@@ -268,7 +269,7 @@ def compare(
     peers: list[str],
 ) -> tuple[list[list[str]], list[list[str]]]:
     """Return lines of scores and times, and lines that say when popnet reached each peer's score."""
-    train, test = load(table)
+    train, test = parts(table, 0)
     paths = write(train, folder, f"{table.name}-train"), write(test, folder, f"{table.name}-test")
     lines, races = [], []
     found: dict[str, list[dict[str, float]]] = {}

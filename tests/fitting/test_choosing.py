@@ -13,7 +13,7 @@ import pytest
 from popnet import baselines
 from popnet.fit import prepare
 from popnet.fitting import choosing
-from popnet.fitting.candidates import Candidates
+from popnet.fitting.candidates import PILOT_ID, Candidates
 from popnet.metrics import METRICS
 from popnet.options import Options
 from popnet.prepare.prepared import Prepared
@@ -117,3 +117,20 @@ def test_few_rows_of_the_first_fold_do_not_judge(table):
 
 def test_rows_in_the_order_of_time_are_not_judged_by_the_oldest(table):
     assert 100 not in weights(*chosen(replace(table, split="time-ordered"), 2))
+
+
+def test_nets_that_timed_an_epoch_are_the_last_resort(table: Prepared) -> None:
+    net = baselines.linear(table.data, table.folds[0].train, 0)
+    finish = Finish(Clock(0.0, None), 0.0)
+
+    def found(recipe_ids: list[int]) -> choosing.Chosen:
+        candidates = Candidates(table, METRICS["rmse"])
+        for recipe_id in recipe_ids:
+            candidates.add(recipe_id, 0, -1, net)
+        return choosing.choose(candidates, {}, Options(), finish, interrupted=False)
+
+    alone = found([PILOT_ID, PILOT_ID - 1])
+    assert "has learned for one epoch" in alone.warnings[0]
+    assert alone.weights.tolist() == [0.5, 0.5]
+    assert not alone.member_weight  # they are no members of the population
+    assert "no recipe was through" in found([PILOT_ID, 0]).warnings[0]

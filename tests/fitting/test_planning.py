@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import numpy as np
+import polars as pl
 import pytest
 
-from popnet import Dataset
+from popnet import Dataset, Recipe
 from popnet.dataset import Features
-from popnet.fitting.planning import ONE_KIND, planned_space
+from popnet.fit import prepare
+from popnet.fitting.planning import ONE_KIND, plan_table, planned_space
 from popnet.options import Options
+from popnet.population.members import Result
+from popnet.population.program import Arrays
+from popnet.population.train import Trainer
 from popnet.tuning.own import dimensions
 
 
@@ -48,3 +54,20 @@ def test_short_memory_and_the_users_own_ranges(data: Dataset) -> None:
     assert planned_space(data, 20_000, Options(), short=True).fixes(*ONE_KIND)
     own = Options(time_limit=10.0, ranges=dimensions({"activation": ["relu", "elu"]}))
     assert not planned_space(data, 20_000, own).fixes("activation")
+
+
+def test_an_epoch_is_timed_also_when_only_the_time_for_the_end_is_left() -> None:
+    rng = np.random.default_rng(0)
+    frame = pl.DataFrame({"a": rng.standard_normal(300), "y": rng.standard_normal(300)})
+    recipe = Recipe(depth=1, width=8, numeric_embedding="none")
+    options = Options(
+        time_limit=10_000.0, folds=2, test_size=0, recipe=recipe
+    )  # 201 s of it for the end
+    table = prepare(frame, "y", options)
+    over = time.monotonic()  # the end of training
+    pilots: list[Result] = []
+    trainer = Trainer(Arrays(table.data, table.data, table.folds), deadline=over)
+    plan_table(table, options, trainer, lambda _: None, pilots.append)
+    assert [r.epochs for r in pilots] == [1]
+    assert pilots[0].usable
+    assert trainer.deadline == over

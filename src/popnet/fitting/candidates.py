@@ -13,16 +13,20 @@ from popnet.population.predict import Net, predict
 from popnet.prepare.prepared import Prepared
 from popnet.types import Array
 
+PILOT_ID = -2
+"""Number of the recipe of the first net that timed an epoch; that of the next is one less, and so on."""
+
 
 @dataclass
 class Candidate:
     """A recipe on its way into the ensemble: its members by fold, and their predictions of held-out rows.
 
     Attributes:
-        recipe_id: number of the recipe; 0 is the default one, -1 the linear model (`popnet.baselines.LINEAR_ID`).
+        recipe_id: number of the recipe; 0 is the default one, -1 the linear model (`popnet.baselines.LINEAR_ID`), from
+            `PILOT_ID` down nets of one epoch.
         predictions: ``(P, O)`` of the pool's rows (see `Candidates`), NaN where no fold has been predicted yet.
         nets: by fold.
-        ids: numbers of the members in the population, by fold; -1 for the linear model.
+        ids: numbers of the members in the population, by fold; -1 for what is none of them.
     """
 
     recipe_id: int
@@ -62,7 +66,7 @@ class Candidates:
         Args:
             recipe_id: its recipe's number.
             fold: its.
-            member: its number in the population, -1 for the linear model.
+            member: its number in the population, -1 if it is none of them.
             net: itself.
         """
         data, rows = self.table.data, self.table.folds[fold].valid

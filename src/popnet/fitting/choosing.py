@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from popnet import baselines, conformal, ensemble, keys
-from popnet.fitting.candidates import Candidate, Candidates
+from popnet.fitting.candidates import PILOT_ID, Candidate, Candidates
 from popnet.options import Options
 from popnet.population.members import Result
 from popnet.population.predict import Net
@@ -92,10 +92,14 @@ def _of_some_folds(
     through = [(n, i) for n, i in found if _whole(i, results)]
     nets, ids = zip(*(through or found), strict=True)
     share = 1 / len(nets)
+    warning = (
+        "no recipe was through with all folds; the ensemble is the plain average of what there was"
+    )
+    if all(c.recipe_id <= PILOT_ID for c in candidates.by_id.values()):
+        warning = "no net was trained in time; the model has learned for one epoch"
     return Chosen(
         tuple(nets), np.full(len(nets), share), "vote" if options.ensemble == "vote" else "average",
-        {}, {i: share for i in ids if i >= 0},
-        ("no recipe was through with all folds; the ensemble is the plain average of what there was",),
+        {}, {i: share for i in ids if i >= 0}, (warning,),
     )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from popnet.dataset import Dataset, Images
 from popnet.memory import Memory
 from popnet.nn import net
 from popnet.options import Options
-from popnet.population.members import Member
+from popnet.population.members import Member, Result
 from popnet.population.train import Trainer
 from popnet.prepare.prepared import Prepared
 from popnet.progress import Progress
@@ -107,8 +107,17 @@ def plan_table(
     options: Options,
     trainer: Trainer,
     tell: Callable[[Progress], None],
+    on_pilot: Callable[[Result], None] = lambda _: None,
 ) -> Plan:
-    """Plan a fit of a table: under a time limit, by what an epoch takes; a grid is told with its size and time."""
+    """Plan a fit of a table: under a time limit, by what an epoch takes; a grid is told with its size and time.
+
+    Args:
+        prepared: the table.
+        options: the user's.
+        trainer: times an epoch.
+        tell: receives how far it is.
+        on_pilot: receives the nets that timed it, which have learned for an epoch.
+    """
     rows, folds = max(len(f.train) for f in prepared.folds), len(prepared.folds)
     limit, members = options.time_limit, options.members
     short = not trainer.memory.room_for(SHAPES_BYTES)
@@ -123,7 +132,7 @@ def plan_table(
         recipes = grid.recipes
     epochs, trainings = space.base.epochs, None
     timed = grid is not None or limit is not None
-    seconds = _epoch_seconds(space, options, trainer) if timed else None
+    seconds = _epoch_seconds(space, options, trainer, on_pilot) if timed else None
     if seconds is not None and limit is not None:
         enough = budget.enough_epochs(trainer.arrays.steps(0, shape), shape.muon)
         epochs, trainings = budget.affordable(
@@ -155,20 +164,30 @@ def planned_space(data: Dataset, rows: int, options: Options, short: bool = Fals
     return space.having(options.ranges)
 
 
-def _epoch_seconds(space: Space, options: Options, trainer: Trainer) -> float | None:
+def _epoch_seconds(
+    space: Space, options: Options, trainer: Trainer, on_pilot: Callable[[Result], None]
+) -> float | None:
     """Compile the shapes' programs with one epoch of each; return what an epoch takes, None if there was no time."""
     pilots = [
         Member(space.base.replace(epochs=1, **shape), seed_of(options, 0)) for shape in space.shapes
     ]
 
-    def spent() -> list[float]:
-        return [r.seconds for _, r in trainer.run(enumerate(pilots)) if r.epochs]
+    def trained() -> list[Result]:
+        return [r for _, r in trainer.run(enumerate(pilots)) if r.epochs]
 
-    seconds = spent()
-    if seconds and max(seconds) < PILOT_SECONDS:
+    # The first epochs may take of the time that is kept for the end: with nothing trained, that is a linear model, and
+    # takes longer.
+    deadline = trainer.deadline
+    if deadline is not None:
+        trainer.deadline = deadline + budget.finishing_seconds(options.time_limit, 0)
+    results = trained()
+    trainer.deadline = deadline
+    for result in results:
+        on_pilot(result)
+    if len(pilots) > 1 and results and max(r.seconds for r in results) < PILOT_SECONDS:
         # Again, now that no other core is busy compiling: it had made them look slower.
-        seconds = spent() or seconds
-    return float(np.mean(seconds)) if seconds else None
+        results = trained() or results
+    return float(np.mean([r.seconds for r in results])) if results else None
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from popnet import baselines
-from popnet.fitting.candidates import Candidates
+from popnet.fitting.candidates import PILOT_ID, Candidates
 from popnet.fitting.planning import ONE_KIND, Plan, pilot_fold, plan_images, plan_table, seed_of
 from popnet.memory import Memory
 from popnet.options import Options
@@ -27,6 +27,7 @@ from popnet.tuning.journal import Journal
 from popnet.tuning.racing import Halving
 from popnet.tuning.running import Running
 from popnet.tuning.strategies import Run
+from popnet.tuning.table_space import FEW
 
 LINEAR_MEMBER_ROWS = 20_000
 """Up to so many training rows the linear model is also trained on each fold and may join the ensemble."""
@@ -93,6 +94,7 @@ class Training:
         self.results: dict[int, Result] = {}
         self.runs: dict[int, Run] = {}
         self.seconds = 0.0
+        self._pilots: list[Result] = []
         self.check: dict[str, Any] | None = None
 
     def train(self) -> None:
@@ -126,6 +128,8 @@ class Training:
         self.results, self.runs = running.results, running.runs
         if not self.candidates.by_id:
             self._unfinished()
+        if not self.candidates.by_id and max(len(f.train) for f in self.table.folds) >= FEW:
+            self._of_one_epoch()
         self.seconds = self.clock.elapsed() - began
         self._linear_members()
         self._in_order()
@@ -139,7 +143,9 @@ class Training:
         metric = self.candidates.metric.name
         self.tell(Progress("compiling", total=members, left=left, metric=metric))
         if self.table.encoder.image is None:
-            return plan_table(self.table, self.options, self.trainer, self.tell)
+            return plan_table(
+                self.table, self.options, self.trainer, self.tell, self._pilots.append
+            )
         return plan_images(self.table, self.options, self.clock, self.trainer, self.tell, self.stop)
 
     def _member(self, run: Run, plan: Plan) -> Member | None:
@@ -168,6 +174,15 @@ class Training:
         usable = [i for i, r in self.results.items() if r.usable]
         for i in sorted(usable, key=lambda i: (self.results[i].best_score, i))[:MOST_UNFINISHED]:
             self._add(i, self.results[i])
+
+    def _of_one_epoch(self) -> None:
+        """Take the nets that timed an epoch, where there is nothing else.
+
+        The linear model of more than a few rows predicts worse, and would be trained when the time is over.
+        """
+        for k, result in enumerate(r for r in self._pilots if r.usable):
+            net = Net(result.member.recipe, result.shape, result.parameters, result.running)
+            self.candidates.add(PILOT_ID - k, result.member.fold, -1, net)
 
     def _let_go(self) -> None:
         """Forget the worst recipe's weights and predictions if there are very many recipes, or memory is short."""
