@@ -271,6 +271,19 @@ def kept(path: Path, retry: bool = False) -> Result | None:
     return None if retry and "error" in found else found
 
 
+def once(
+    case: Case, python: str, folder: Path, most: float, retry: bool = False
+) -> tuple[Result, bool]:
+    """Return a case's result, measured and written if there is none yet; and whether it was."""
+    path = case.path(folder)
+    result = kept(path, retry)
+    if result is not None:
+        return result, False
+    result = measure(case, python, most)
+    keep(path, result)
+    return result, True
+
+
 # --- the run --------------------------------------------------------------------------------------
 
 
@@ -345,12 +358,10 @@ def main() -> None:
             for system in systems:
                 case = Case(table, system, seed, args.limit, versions[system])
                 path = case.path(args.folder)
-                result = kept(path, args.retry)
-                if result is None and args.report:
+                if args.report and kept(path, args.retry) is None:
                     continue
-                if result is None:
-                    result = measure(case, python[system], args.most)
-                    keep(path, result)
+                result, new = once(case, python[system], args.folder, args.most, args.retry)
+                if new:
                     said = result.get("error") or shown(mean([result], main_metric(table)))
                     tell(f"{path.relative_to(args.folder)}: {said}, {result.get('seconds', 0):.1f} s")  # fmt: skip
                 found[table.name][system][seed] = result

@@ -15,18 +15,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks.accuracy import (
-    HOME,
-    LIMITED,
-    STANDARD,
-    SYSTEMS,
-    Case,
-    keep,
-    kept,
-    measure,
-    present,
-    pythons,
-)
+from benchmarks.accuracy import HOME, LIMITED, STANDARD, SYSTEMS, Case, once, present, pythons
 from benchmarks.standings import Result, shown
 from benchmarks.table import conditions, markdown
 from benchmarks.tables import Table, known
@@ -88,11 +77,7 @@ def main() -> None:
 
     def result(table: Table, system: str, limit: float) -> Result:
         case = Case(table, system, args.seed, limit, versions[system])
-        path = case.path(args.folder)
-        found = kept(path)
-        if found is None:
-            found = measure(case, python[system], args.most)
-            keep(path, found)
+        found, _ = once(case, python[system], args.folder, args.most)
         said = found.get("error") or shown(found[smooth_metric(table)])
         print(table.name, system, f"{limit:g} s:", said, file=sys.stderr, flush=True)
         return found

@@ -182,10 +182,7 @@ class Bench:
             places = [
                 i for i, r in enumerate(results) if r.shape == shape and r.status != "diverged"
             ]
-            nets = [
-                Net(r.member.recipe, r.shape, r.parameters, r.running)
-                for r in (results[i] for i in places)
-            ]
+            nets = [Net.of(r) for r in (results[i] for i in places)]
             if nets:
                 out[places] = predict(nets, material.data.features, rows, self.workers)
         return np.nan_to_num(out, nan=0.0, posinf=1e6, neginf=-1e6)

@@ -167,7 +167,7 @@ def contradictions(
         if result.status == "interrupted" or not result.usable:
             continue
         repeat, pair = every[i]
-        net = Net(result.member.recipe, result.shape, result.parameters, result.running)
+        net = Net.of(result)
         outputs = predict([net], data.features, pair.test, limits.workers)[0]
         out[repeat, place[pair.test]] = softmax(outputs)
     return None if np.isnan(out).any() else out

@@ -165,7 +165,7 @@ class Training:
 
     def _add(self, member: int, result: Result) -> None:
         """Make a trained member a candidate, or a part of one."""
-        net = Net(result.member.recipe, result.shape, result.parameters, result.running)
+        net = Net.of(result)
         self.candidates.add(self.runs[member].recipe_id, result.member.fold, member, net)
         self._let_go()
 
@@ -181,7 +181,7 @@ class Training:
         The linear model of more than a few rows predicts worse, and would be trained when the time is over.
         """
         for k, result in enumerate(r for r in self._pilots if r.usable):
-            net = Net(result.member.recipe, result.shape, result.parameters, result.running)
+            net = Net.of(result)
             self.candidates.add(PILOT_ID - k, result.member.fold, -1, net)
 
     def _let_go(self) -> None:

@@ -13,6 +13,7 @@ from popnet.dataset import Features, Images
 from popnet.nn.inputs import Pixels
 from popnet.nn.net import layouts
 from popnet.population import program
+from popnet.population.members import Result
 from popnet.recipe import Recipe
 from popnet.shape import Numbers, Shape
 from popnet.types import Array, Tree
@@ -31,6 +32,11 @@ class Net(NamedTuple):
     shape: Shape
     parameters: Tree
     running: Tree
+
+    @classmethod
+    def of(cls, result: Result) -> Net:
+        """Return a trained member's net."""
+        return cls(result.member.recipe, result.shape, result.parameters, result.running)
 
 
 def predict(

@@ -60,7 +60,7 @@ def table_space(
     """
     given = {} if recipe is None else {f: getattr(recipe, f) for f in recipe.model_fields_set}
     optimizer = given.get("optimizer", "adamw" if rows < FEW else "muon")
-    rate, decay = RATES.get(optimizer, 1.0), DECAYS.get(optimizer, 1.0)
+    rate, decay = scales(optimizer)
     factors = {"learning_rate": rate, "weight_decay": decay}
     sizes = _embedding_sizes(numeric, numeric if embedded is None else embedded, rows)
 
@@ -112,15 +112,18 @@ def table_space(
     return replace(space, portfolio=tried).without(frozenset(given))
 
 
+def scales(optimizer: str) -> tuple[float, float]:
+    """Return by how much an optimizer's good learning rates, and its weight decays, are above AdamW's."""
+    return RATES.get(optimizer, 1.0), DECAYS.get(optimizer, 1.0)
+
+
 def with_optimizer(recipe: Recipe, optimizer: str) -> Changes:
     """Return the changes that give a recipe another optimizer, with the learning rate and the decay that suit it."""
-    old = recipe.optimizer
-    rate = RATES.get(optimizer, 1.0) / RATES.get(old, 1.0)
-    decay = DECAYS.get(optimizer, 1.0) / DECAYS.get(old, 1.0)
+    (rate, decay), (own_rate, own_decay) = scales(optimizer), scales(recipe.optimizer)
     return {
         "optimizer": optimizer,
-        "learning_rate": recipe.learning_rate * rate,
-        "weight_decay": 0.0 if optimizer == "adam" else recipe.weight_decay * decay,
+        "learning_rate": recipe.learning_rate * rate / own_rate,
+        "weight_decay": 0.0 if optimizer == "adam" else recipe.weight_decay * decay / own_decay,
     }
 
 

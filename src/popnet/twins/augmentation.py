@@ -223,7 +223,7 @@ def check(
             if on_progress is not None:
                 on_progress(done, total)
             if result.usable and result.status in ("finished", "stopped"):
-                net = Net(result.member.recipe, result.shape, result.parameters, result.running)
+                net = Net.of(result)
                 losses[i] = _losses(small, net, folds[result.member.fold][1], workers)
         return losses
 

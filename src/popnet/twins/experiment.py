@@ -267,7 +267,7 @@ class Experiment:
 
     def _outputs(self, result: Result, rows: Array) -> np.ndarray:
         """Return a net's probabilities of rows, or its values of a regression."""
-        net = Net(result.member.recipe, result.shape, result.parameters, result.running)
+        net = Net.of(result)
         found = predict([net], self.data.features, rows, self.workers)[0]
         return found if self.data.task == "regression" else softmax(found)
 

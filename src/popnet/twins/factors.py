@@ -9,7 +9,7 @@ from typing import Any
 from popnet.errors import InputError, closest
 from popnet.recipe import NEEDS, Recipe
 from popnet.tuning import own, ranges
-from popnet.tuning.table_space import DECAYS, with_optimizer
+from popnet.tuning.table_space import scales, with_optimizer
 from popnet.twins.augmentation import transformations
 
 MOST_LEVELS = 12
@@ -54,7 +54,7 @@ def classic(base: Recipe, classification: bool, image: tuple[int, int, int] | No
         classification: whether the target has classes.
         image: size of the images, or None for a table.
     """
-    decay = DECAYS.get(base.optimizer, 1.0)
+    _, decay = scales(base.optimizer)
     wanted: dict[str, Sequence[Any]] = {
         "activation": ("sigmoid", "tanh", "relu", "leaky_relu", "elu", "maxout"),
         "norm": ("none", "batch", "layer"),
