@@ -127,11 +127,12 @@ def planted(repetitions: int, sets: int = 300) -> list[list[str]]:
     ]  # fmt: skip
 
 
-def stable(names: str, pairs: int) -> list[list[str]]:
-    """Return for each data set how many verdicts two seeds share."""
+def stable(names: str, pairs: int | None) -> list[list[str]]:
+    """Return for each data set how many verdicts two seeds share; None lets each study plan its pairs."""
     from sklearn.datasets import load_digits
 
     from popnet.options import Options
+    from popnet.progress import Progress
     from popnet.studying import study
 
     sources: list[tuple[str, Any, str, int]] = []
@@ -142,10 +143,18 @@ def stable(names: str, pairs: int) -> list[list[str]]:
         else:
             table = known(name)[0]
             sources.append((name, pd.concat(load(table)), table.target, 2000))
+
+    def told(progress: Progress) -> None:
+        if progress.note:
+            print(progress.note, file=sys.stderr, flush=True)
+
     lines = []
     for name, frame, target, rows in sources:
         began = time.perf_counter()
-        both = [study(frame, target, Options(seed=s), rows=rows, pairs=pairs).found for s in (0, 1)]
+        both = [
+            study(frame, target, Options(seed=s), rows=rows, pairs=pairs, on_progress=told).found
+            for s in (0, 1)
+        ]
         print(name, [[(e.level, e.said) for e in f.effects] for f in both], file=sys.stderr, flush=True)  # fmt: skip
         verdicts = [{(e.factor, e.level): e.said for e in f.effects} for f in both]
         keys = list(verdicts[0])
@@ -177,7 +186,9 @@ def main() -> None:
     parser.add_argument("--parts", default="null,planted,stable")
     parser.add_argument("--repetitions", type=int, default=20)
     parser.add_argument("--data", default=STABLE, help="of part stable")
-    parser.add_argument("--pairs", type=int, default=12, help="of each study of part stable")
+    parser.add_argument(
+        "--pairs", type=int, help="of each study of part stable; planned if left out"
+    )
     parser.add_argument("--markdown", type=Path)
     args = parser.parse_args()
     parts = args.parts.split(",")
