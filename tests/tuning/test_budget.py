@@ -85,6 +85,11 @@ def test_muon_needs_fewer(steps, epochs):
     assert budget.enough_epochs(steps, muon=True) == epochs
 
 
+@pytest.mark.parametrize(("gain", "epochs"), [(None, 12), (0.3, 12), (0.01, 6), (-0.5, 6)])
+def test_where_longer_trainings_gain_little_fewer_epochs_are_enough(gain, epochs):
+    assert budget.enough_epochs(30, muon=True, gain=gain) == epochs
+
+
 def test_epochs_are_as_wanted_without_a_limit_and_two_at_least():
     assert budget.affordable(77, 24, 10.0, np.inf, 1, 5, None) == (77, np.inf)
     assert budget.affordable(77, 24, 10.0, 0.1, 1, 5, None).epochs == 2

@@ -31,6 +31,10 @@ from popnet.types import Array
 PILOT_SECONDS = 2.0
 """Epochs shorter than this are timed twice before a run under a time limit is planned."""
 
+PILOT_EPOCHS, PILOT_SHARE = (2, 4), 0.12
+"""Epochs of the two nets that show what longer trainings gain; they are trained where the longer one takes less than
+this share of the time that is left."""
+
 ONE_KIND = frozenset({"activation", "leaky_slope", "norm"})
 """Fields that are not searched where time or memory is short: a program that holds one kind of them alone is compiled
 in two thirds of the time (2.4 s instead of 3.8 for a small table), and takes less memory."""
@@ -39,7 +43,7 @@ ONE_KIND_SECONDS, ONE_KIND_SECONDS_PORTFOLIO = 20.0, 90.0
 """Time limits below which they are not: in any search, and where known recipes are tried first on more than a few rows,
 which then leave little time for others."""
 
-SHAPES_SECONDS = (30.0, 90.0)
+SHAPES_SECONDS = (25.0, 90.0)
 """Time limits from which a table's nets have two and three structures, each compiled by its own."""
 
 SHAPES_BYTES = 1e9
@@ -134,7 +138,10 @@ def plan_table(
     timed = grid is not None or limit is not None
     seconds = _epoch_seconds(space, options, trainer, on_pilot) if timed else None
     if seconds is not None and limit is not None:
-        enough = budget.enough_epochs(trainer.arrays.steps(0, shape), shape.muon)
+        gain = None
+        if shape.muon and PILOT_EPOCHS[-1] * seconds < PILOT_SHARE * trainer.remaining():
+            gain = _gain(space, options, trainer, on_pilot)
+        enough = budget.enough_epochs(trainer.arrays.steps(0, shape), shape.muon, gain)
         epochs, trainings = budget.affordable(
             epochs, enough, seconds, trainer.remaining(), trainer.workers,
             folds, members,
@@ -188,6 +195,22 @@ def _epoch_seconds(
         # Again, now that no other core is busy compiling: it had made them look slower.
         results = trained() or results
     return float(np.mean([r.seconds for r in results])) if results else None
+
+
+def _gain(
+    space: Space, options: Options, trainer: Trainer, on_pilot: Callable[[Result], None]
+) -> float | None:
+    """Return the share of the loss that twice the epochs take away, on the first fold; None if there was no time."""
+    nets = [
+        Member(space.base.replace(epochs=epochs), seed_of(options, 0)) for epochs in PILOT_EPOCHS
+    ]
+    ended = {i: r for i, r in trainer.run(enumerate(nets)) if r.epochs == PILOT_EPOCHS[i]}
+    if len(ended) < len(nets):
+        return None
+    for result in ended.values():
+        on_pilot(result)
+    few, more = (float(min(ended[i].curves["valid_loss"])) for i in range(len(nets)))
+    return 1 - more / few if few > 0 else None
 
 
 @dataclass(frozen=True)

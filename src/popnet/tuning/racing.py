@@ -137,6 +137,10 @@ class Halving:
                 yield from self._open(runs)
                 alive = self._halved(alive)
             for fold in range(self._folds):
+                if len(alive) == 1:  # nothing is left to decide, so no worker need wait for another
+                    ((i, recipe),) = alive.items()
+                    yield from self._open([Run(i, recipe, f) for f in range(fold, self._folds)])
+                    break
                 yield from self._open([Run(i, r, fold) for i, r in alive.items()])
                 alive = self._tested(alive, fold + 1)
 

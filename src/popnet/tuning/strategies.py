@@ -119,7 +119,12 @@ def make(
             return Straight(map(last, itertools.islice(DRAWS["random"](space, seed), most)), folds)
         count = None if most is None else first + starts((most - first) * folds, folds)
         drawn = map(last, itertools.islice(DRAWS["random"](space, seed), count))
-        return Halving(drawn, folds, *bracket(trainings, folds, last(space.base).epochs), first)
+        size, finalists = bracket(trainings, folds, last(space.base).epochs)
+        if (
+            size == 1 and not first
+        ):  # there is time for one recipe, which has nobody to race against
+            return Straight(drawn, folds)
+        return Halving(drawn, folds, size, finalists, first)
     if name in DRAWS:
         return Straight(map(last, itertools.islice(DRAWS[name](space, seed), most)), folds)
     from popnet.tuning.trials import Trials
