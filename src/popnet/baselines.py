@@ -22,6 +22,9 @@ SECONDS_A_PRODUCT = 1.5e-9
 MOST_ROWS = 50_000
 """Rows that the linear model is fitted on, at most; it needs no more."""
 
+HURRIED_ROWS = 5_000
+"""The same where a fit's time is over and there is nothing else."""
+
 MOST_PIXELS = 10_000_000
 """Values of images that the linear model is fitted on, at most: rows times values of an image."""
 
@@ -57,12 +60,12 @@ def constant(data: Dataset, rows: Array) -> Net:
     return _net(data, np.zeros((mlp.input_size(Shape.of(LINEAR, data)), data.n_outputs)), bias)
 
 
-def linear(data: Dataset, rows: Array, seed: int) -> Net:
-    """Return ridge regression, or logistic regression, fitted on some rows (at most `MOST_ROWS` of them)."""
+def linear(data: Dataset, rows: Array, seed: int, most: int = MOST_ROWS) -> Net:
+    """Return ridge or logistic regression, fitted on some rows (at most `MOST_ROWS`, or ``most``, of them)."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression, Ridge
 
-    most = _most_rows(data)
+    most = min(most, _most_rows(data))
     if len(rows) > most:
         rows = keys.generator(seed, "linear").choice(rows, most, replace=False)
     X, y, weights = dense(data.features, rows), data.target[rows], _weights(data, rows)

@@ -37,8 +37,10 @@ def data() -> Dataset:
         (60.0, None, 20_000, 2, False),  # known recipes first leave no time for others
         (60.0, None, 500, 2, True),
         (60.0, "random", 20_000, 2, True),  # who asks for a search gets one
-        (20.0, "random", 20_000, 1, True),
-        (19.0, "random", 20_000, 1, False),
+        (45.0, "random", 20_000, 2, True),
+        (44.0, "random", 20_000, 2, False),
+        (24.0, None, 20_000, 1, False),
+        (20.0, None, 500, 1, True),
         (19.0, None, 500, 1, False),
     ],
 )

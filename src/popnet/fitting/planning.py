@@ -31,6 +31,9 @@ from popnet.types import Array
 PILOT_SECONDS = 2.0
 """Epochs shorter than this are timed twice before a run under a time limit is planned."""
 
+LATE_SECONDS = 2.0
+"""The first epochs may be so late, of the 5 s by which the end of a short time limit may be."""
+
 PILOT_EPOCHS, PILOT_SHARE = (2, 4), 0.12
 """Epochs of the two nets that show what longer trainings gain; they are trained where the longer one takes less than
 this share of the time that is left."""
@@ -39,9 +42,9 @@ ONE_KIND = frozenset({"activation", "leaky_slope", "norm"})
 """Fields that are not searched where time or memory is short: a program that holds one kind of them alone is compiled
 in two thirds of the time (2.4 s instead of 3.8 for a small table), and takes less memory."""
 
-ONE_KIND_SECONDS, ONE_KIND_SECONDS_PORTFOLIO = 20.0, 90.0
-"""Time limits below which they are not: in any search, and where known recipes are tried first on more than a few rows,
-which then leave little time for others."""
+FEW_ROWS_SECONDS, SEARCH_SECONDS, PORTFOLIO_SECONDS = 20.0, 45.0, 90.0
+"""Time limits below which they are not: with few rows; with more, where nets train for longer; and where known recipes
+are tried first on these, which leaves little time for others."""
 
 SHAPES_SECONDS = (25.0, 90.0)
 """Time limits from which a table's nets have two and three structures, each compiled by its own."""
@@ -164,9 +167,9 @@ def planned_space(data: Dataset, rows: int, options: Options, short: bool = Fals
     seconds = np.inf if options.time_limit is None else options.time_limit
     shapes = 1 if short else 1 + sum(seconds >= least for least in SHAPES_SECONDS)
     space = default_space(data, rows, options.recipe, shapes)
-    known_first = options.strategy(images=False) == "portfolio" and rows >= FEW
-    least = ONE_KIND_SECONDS_PORTFOLIO if known_first else ONE_KIND_SECONDS
-    if short or seconds < least:
+    known_first = options.strategy(images=False) == "portfolio"
+    many = PORTFOLIO_SECONDS if known_first else SEARCH_SECONDS
+    if short or seconds < (FEW_ROWS_SECONDS if rows < FEW else many):
         space = space.without(ONE_KIND)
     return space.having(options.ranges)
 
@@ -182,11 +185,12 @@ def _epoch_seconds(
     def trained() -> list[Result]:
         return [r for _, r in trainer.run(enumerate(pilots)) if r.epochs]
 
-    # The first epochs may take of the time that is kept for the end: with nothing trained, that is a linear model, and
-    # takes longer.
+    # The first epochs may take of the time that is kept for the end, and a little more: with nothing trained, that is a
+    # linear model, and the next run would have to compile again.
     deadline = trainer.deadline
     if deadline is not None:
-        trainer.deadline = deadline + budget.finishing_seconds(options.time_limit, 0)
+        kept = budget.finishing_seconds(options.time_limit, 0)
+        trainer.deadline = deadline + kept + LATE_SECONDS
     results = trained()
     trainer.deadline = deadline
     for result in results:

@@ -41,6 +41,10 @@ FEWEST_CANDIDATES = 10
 MOST_UNFINISHED = 4
 """Members that are taken, if none was trained to its end."""
 
+IMPORTS_AFTER = 1.5
+"""Seconds of planning after which a program is traced, and is compiled without Python: the imports for the
+end may begin."""
+
 LEAST_PATIENCE = 5
 """Epochs without a better score, at least, after which a net ends whose patience nobody chose."""
 
@@ -101,6 +105,8 @@ class Training:
         """Train members until they or the time are over, predicting each one's held-out rows as it ends."""
         began = self.clock.elapsed()
         folds = len(self.table.folds)
+        imports = threading.Timer(IMPORTS_AFTER, _import_early)
+        imports.start()
         if self.journal is None:
             plan, known = self._plan(), {}
         else:
@@ -108,6 +114,7 @@ class Training:
             known = {recipe_id: m.recipe for (recipe_id, _), m in self.journal.members().items()}
         self.check = plan.check
         self.trainer.specialised = plan.space.fixes(*ONE_KIND)  # a run that goes on has not planned
+        imports.cancel()
         threading.Thread(target=_import_early, name="imports").start()
         self.candidates.views = self.options.tta or (2 if plan.space.base.reflection else 1)
         name = self.options.strategy(images=self.table.encoder.image is not None)
