@@ -123,7 +123,7 @@ def plan_table(
         options: the user's.
         trainer: times an epoch.
         tell: receives how far it is.
-        on_pilot: receives the nets that timed it, which have learned for an epoch.
+        on_pilot: receives the nets that it was planned by, which have learned for a few epochs.
     """
     rows, folds = max(len(f.train) for f in prepared.folds), len(prepared.folds)
     limit, members = options.time_limit, options.members

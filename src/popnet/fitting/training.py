@@ -136,7 +136,7 @@ class Training:
         if not self.candidates.by_id:
             self._unfinished()
         if not self.candidates.by_id and max(len(f.train) for f in self.table.folds) >= FEW:
-            self._of_one_epoch()
+            self._of_pilots()
         self.seconds = self.clock.elapsed() - began
         self._linear_members()
         self._in_order()
@@ -182,8 +182,8 @@ class Training:
         for i in sorted(usable, key=lambda i: (self.results[i].best_score, i))[:MOST_UNFINISHED]:
             self._add(i, self.results[i])
 
-    def _of_one_epoch(self) -> None:
-        """Take the nets that timed an epoch, where there is nothing else.
+    def _of_pilots(self) -> None:
+        """Take the nets that the fit was planned by, where there is nothing else.
 
         The linear model of more than a few rows predicts worse, and would be trained when the time is over.
         """
