@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from sklearn.preprocessing import OrdinalEncoder, RobustScaler, StandardScaler
 
 from popnet.data import delimited
-from popnet.data.columns import KNOTS, fit_scale
+from popnet.data.columns import KNOTS, fit_levels, fit_record, fit_scale, spiked
 from popnet.data.encode import Encoder, fit_encoder, group_numbers, time_numbers
 from popnet.data.read import read_batches, read_table
 from popnet.data.schema import infer_schema
@@ -699,3 +699,20 @@ def test_knots_of_an_encoder_belong_to_its_numeric_columns():
     assert np.array_equal(flat, circles)
     ends = features.numeric[:, ~flat].min(0), features.numeric[:, ~flat].max(0)
     np.testing.assert_allclose(encoder.knots[~flat][:, [0, -1]].T, ends, rtol=1e-6)
+
+
+def test_sums_around_one_value_are_numbers_with_bins_and_have_codes():
+    """As a tax table's: most rows 0, the others one of few sums that are far apart."""
+    rng = np.random.default_rng(0)
+    sums = np.array([500.0, 2174.0, 5178.0, 7688.0, 15024.0, *np.arange(16000.0, 99000.0, 2000.0)])
+    values = np.where(rng.random(4000) < 0.8, 0.0, rng.choice(sums, 4000))
+    levels, _ = fit_levels(pl.Series(values))
+    assert spiked(pl.Series(values), levels)
+    record = fit_record(pl.Series("gain", values), "numeric")
+    assert len(record.slots.numeric) == len(record.slots.codes) == 1
+    assert record.scales[0] is not None
+    # Counts have values that follow each other, and measurements hardly one twice.
+    for other in (rng.poisson(0.4, 4000), np.where(values > 0, rng.normal(size=4000), 0.0)):
+        found = pl.Series(other.astype(float))
+        assert not spiked(found, fit_levels(found)[0])
+        assert not fit_record(found.alias("x"), "numeric").slots.codes

@@ -35,6 +35,9 @@ FEWEST_ROWS, ROW_SHARE, ENOUGH_ROWS = 2, 1e-3, 10
 MONTHS, WEEKDAYS, HOURS = 12, 7, 24
 
 Cycle = Literal["month", "weekday", "hour"]
+SPIKED_SHARE, SPARSE = 0.8, 20
+"""Of the rows without a column's most frequent value, those whose value has a code, at least; and how far apart such
+values are on average, at least; see `spiked`."""
 CYCLES: tuple[Cycle, ...] = ("month", "weekday", "hour")
 
 
@@ -183,10 +186,12 @@ class Numeric(_Record):
 
 
 class Discrete(_Record):
-    """Whole numbers with few values: as `Numeric`, and a code for the value.
+    """Numbers whose values come again, few of them or around one that most rows have: as `Numeric`, and a code for the
+    value.
 
     Attributes:
         levels: values of the codes 1, 2, ..., by descending frequency; None: no code.
+        embedded: whether the number has bins or periods of its own, too.
     """
 
     kind: Literal["discrete"] = "discrete"
@@ -194,6 +199,7 @@ class Discrete(_Record):
     levels: tuple[float, ...] | None
     missing: bool
     nulls: tuple[str, ...] = ()
+    embedded: bool = False
 
     @property
     def slots(self) -> Slots:
@@ -204,8 +210,9 @@ class Discrete(_Record):
 
     @property
     def scales(self) -> tuple[Scale | None, ...]:
-        """None for the numeric column that it fills if its values have codes, which can take any function of it."""
-        return (None if self.levels else self.scale,) if self.scale else ()
+        """None for the numeric column that it fills if all its values have codes, which can take any function of it."""
+        coded = self.levels and not self.embedded
+        return (None if coded else self.scale,) if self.scale else ()
 
     def fill(self, column: pl.Series, out: Views, notes: Notes, rows: RowNumbers) -> None:
         """Write a column; InputError for a value that is not a number."""
@@ -213,7 +220,8 @@ class Discrete(_Record):
         if self.levels is not None:
             series = pl.Series(values).fill_nan(None)
             out.codes[:, 0] = _codes(series, self.levels, self.missing)
-            _note_unseen(self.name, series, out.codes[:, 0], notes)
+            if not self.embedded:  # else values without a code are still numbers
+                _note_unseen(self.name, series, out.codes[:, 0], notes)
 
 
 class Boolean(_Record):
@@ -389,11 +397,35 @@ def fit_record(
             name=name, false=false, true=true, varies=len(two) > 1, missing=missing, nulls=nulls
         )
     scale = fit_scale(numbers.to_numpy())
-    if kind == "numeric":
-        return Numeric(name=name, scale=scale, missing=missing, nulls=nulls)
     levels, _ = fit_levels(numbers)
+    if kind == "numeric":
+        if scale and spiked(numbers, levels):
+            return Discrete(
+                name=name, scale=scale, levels=tuple(map(float, levels)), missing=missing,
+                nulls=nulls, embedded=True,
+            )  # fmt: skip
+        return Numeric(name=name, scale=scale, missing=missing, nulls=nulls)
     kept = tuple(map(float, levels)) if scale else None
     return Discrete(name=name, scale=scale, levels=kept, missing=missing, nulls=nulls)
+
+
+def spiked(numbers: pl.Series, levels: list) -> bool:
+    """Return whether most rows have one value, and nearly all others one of few values, far apart, that come again.
+
+    Such values mean something each, as the sums that a form or a tax law names; bins between quantiles see none of them
+    (on adult, where `capital_gain` is one of 119 sums, codes take 3 % of the log-loss away).
+
+    Args:
+        numbers: ``(N,)`` values of the training rows.
+        levels: of `fit_levels`.
+    """
+    known = numbers.drop_nulls()
+    others = known.filter(known != levels[0]) if levels else known
+    if len(levels) < 3 or 2 * len(others) > len(known) or not np.isfinite(levels).all():
+        return False
+    if np.ptp(levels) < SPARSE * len(levels):  # counts
+        return False
+    return others.is_in(levels[1:]).sum() >= SPIKED_SHARE * len(others)
 
 
 def _fit_datetime(column: pl.Series, form: str, rows: RowNumbers) -> Datetime:
