@@ -32,12 +32,12 @@ FURTHEST = 1e150
 MOST_LEVELS = 2_000
 FEWEST_ROWS, ROW_SHARE, ENOUGH_ROWS = 2, 1e-3, 10
 """A level needs 0.1 % of the training rows, but 2 at least, and 10 are always enough."""
-MONTHS, WEEKDAYS, HOURS = 12, 7, 24
-
-Cycle = Literal["month", "weekday", "hour"]
 SPIKED_SHARE, SPARSE = 0.8, 20
 """Of the rows without a column's most frequent value, those whose value has a code, at least; and how far apart such
 values are on average, at least; see `spiked`."""
+MONTHS, WEEKDAYS, HOURS = 12, 7, 24
+
+Cycle = Literal["month", "weekday", "hour"]
 CYCLES: tuple[Cycle, ...] = ("month", "weekday", "hour")
 
 
@@ -397,16 +397,23 @@ def fit_record(
             name=name, false=false, true=true, varies=len(two) > 1, missing=missing, nulls=nulls
         )
     scale = fit_scale(numbers.to_numpy())
-    levels, _ = fit_levels(numbers)
-    if kind == "numeric":
-        if scale and spiked(numbers, levels):
-            return Discrete(
-                name=name, scale=scale, levels=tuple(map(float, levels)), missing=missing,
-                nulls=nulls, embedded=True,
-            )  # fmt: skip
+    # Counting the values of a column takes longer than all else, so it is asked first whether that can matter.
+    counted = kind != "numeric" or (scale is not None and _mostly_one(numbers))
+    levels = fit_levels(numbers)[0] if counted else []
+    embedded = kind == "numeric"
+    if embedded and not spiked(numbers, levels):
         return Numeric(name=name, scale=scale, missing=missing, nulls=nulls)
     kept = tuple(map(float, levels)) if scale else None
-    return Discrete(name=name, scale=scale, levels=kept, missing=missing, nulls=nulls)
+    return Discrete(
+        name=name, scale=scale, levels=kept, missing=missing, nulls=nulls, embedded=embedded
+    )
+
+
+def _mostly_one(numbers: pl.Series) -> bool:
+    """Return whether half of the known values or more are the same one: it is in the middle then."""
+    known = numbers.drop_nulls()
+    middle = {known.quantile(0.5, "lower"), known.quantile(0.5, "higher")}
+    return any(2 * (known == value).sum() >= len(known) for value in middle)
 
 
 def spiked(numbers: pl.Series, levels: list) -> bool:
@@ -419,11 +426,13 @@ def spiked(numbers: pl.Series, levels: list) -> bool:
         numbers: ``(N,)`` values of the training rows.
         levels: of `fit_levels`.
     """
-    known = numbers.drop_nulls()
-    others = known.filter(known != levels[0]) if levels else known
-    if len(levels) < 3 or 2 * len(others) > len(known) or not np.isfinite(levels).all():
+    if len(levels) < 3 or not np.isfinite(levels).all():
         return False
     if np.ptp(levels) < SPARSE * len(levels):  # counts
+        return False
+    known = numbers.drop_nulls()
+    others = known.filter(known != levels[0])
+    if 2 * len(others) > len(known):
         return False
     return others.is_in(levels[1:]).sum() >= SPIKED_SHARE * len(others)
 

@@ -14,7 +14,7 @@ from popnet.prepare.prepared import Prepared
 from popnet.types import Array
 
 PILOT_ID = -2
-"""Number of the recipe of the first net that a fit was planned by; that of the next is one less, and so on."""
+"""Number of the recipe of the first net that timed an epoch; that of the next is one less, and so on."""
 
 
 @dataclass
@@ -23,7 +23,7 @@ class Candidate:
 
     Attributes:
         recipe_id: number of the recipe; 0 is the default one, -1 the linear model (`popnet.baselines.LINEAR_ID`), from
-            `PILOT_ID` down nets that the fit was planned by.
+            `PILOT_ID` down nets that timed an epoch.
         predictions: ``(P, O)`` of the pool's rows (see `Candidates`), NaN where no fold has been predicted yet.
         nets: by fold.
         ids: numbers of the members in the population, by fold; -1 for what is none of them.

@@ -123,7 +123,7 @@ def plan_table(
         options: the user's.
         trainer: times an epoch.
         tell: receives how far it is.
-        on_pilot: receives the nets that it was planned by, which have learned for a few epochs.
+        on_pilot: receives the nets that timed it, which have learned for an epoch.
     """
     rows, folds = max(len(f.train) for f in prepared.folds), len(prepared.folds)
     limit, members = options.time_limit, options.members
@@ -143,7 +143,7 @@ def plan_table(
     if seconds is not None and limit is not None:
         gain = None
         if shape.muon and PILOT_EPOCHS[-1] * seconds < PILOT_SHARE * trainer.remaining():
-            gain = _gain(space, options, trainer, on_pilot)
+            gain = _gain(space, options, trainer)
         enough = budget.enough_epochs(trainer.arrays.steps(0, shape), shape.muon, gain)
         epochs, trainings = budget.affordable(
             epochs, enough, seconds, trainer.remaining(), trainer.workers,
@@ -201,9 +201,7 @@ def _epoch_seconds(
     return float(np.mean([r.seconds for r in results])) if results else None
 
 
-def _gain(
-    space: Space, options: Options, trainer: Trainer, on_pilot: Callable[[Result], None]
-) -> float | None:
+def _gain(space: Space, options: Options, trainer: Trainer) -> float | None:
     """Return the share of the loss that twice the epochs take away, on the first fold; None if there was no time."""
     nets = [
         Member(space.base.replace(epochs=epochs), seed_of(options, 0)) for epochs in PILOT_EPOCHS
@@ -211,8 +209,6 @@ def _gain(
     ended = {i: r for i, r in trainer.run(enumerate(nets)) if r.epochs == PILOT_EPOCHS[i]}
     if len(ended) < len(nets):
         return None
-    for result in ended.values():
-        on_pilot(result)
     few, more = (float(min(ended[i].curves["valid_loss"])) for i in range(len(nets)))
     return 1 - more / few if few > 0 else None
 

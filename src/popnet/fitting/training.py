@@ -105,8 +105,8 @@ class Training:
         """Train members until they or the time are over, predicting each one's held-out rows as it ends."""
         began = self.clock.elapsed()
         folds = len(self.table.folds)
-        imports = threading.Timer(IMPORTS_AFTER, _import_early)
-        imports.start()
+        planned = threading.Event()
+        threading.Thread(target=_import_early, args=(planned,), name="imports").start()
         if self.journal is None:
             plan, known = self._plan(), {}
         else:
@@ -114,8 +114,7 @@ class Training:
             known = {recipe_id: m.recipe for (recipe_id, _), m in self.journal.members().items()}
         self.check = plan.check
         self.trainer.specialised = plan.space.fixes(*ONE_KIND)  # a run that goes on has not planned
-        imports.cancel()
-        threading.Thread(target=_import_early, name="imports").start()
+        planned.set()
         self.candidates.views = self.options.tta or (2 if plan.space.base.reflection else 1)
         name = self.options.strategy(images=self.table.encoder.image is not None)
         strategy = strategies.make(
@@ -183,7 +182,7 @@ class Training:
             self._add(i, self.results[i])
 
     def _of_pilots(self) -> None:
-        """Take the nets that the fit was planned by, where there is nothing else.
+        """Take the nets that timed an epoch, where there is nothing else.
 
         The linear model of more than a few rows predicts worse, and would be trained when the time is over.
         """
@@ -236,8 +235,12 @@ class Training:
         self.tell(Progress("training", done, total, budget.finite(left), best, metric))
 
 
-def _import_early() -> None:
-    """Import what the end of a fit needs: it takes seconds, in which no core need be idle while nets train."""
+def _import_early(planned: threading.Event) -> None:
+    """Import what the end of a fit needs: it takes seconds, in which no core need be idle while nets train.
+
+    It begins when the fit is planned, or `IMPORTS_AFTER` seconds after it began to be.
+    """
+    planned.wait(IMPORTS_AFTER)
     for name in ("sklearn.linear_model", "scipy.stats", "optuna.importance"):
         importlib.import_module(name)
 

@@ -120,9 +120,8 @@ def make(
         count = None if most is None else first + starts((most - first) * folds, folds)
         drawn = map(last, itertools.islice(DRAWS["random"](space, seed), count))
         size, finalists = bracket(trainings, folds, last(space.base).epochs)
-        if (
-            size == 1 and not first
-        ):  # there is time for one recipe, which has nobody to race against
+        # Where there is time for one recipe, it has nobody to race against.
+        if size == 1 and not first:
             return Straight(drawn, folds)
         return Halving(drawn, folds, size, finalists, first)
     if name in DRAWS:
