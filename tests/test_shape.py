@@ -137,3 +137,5 @@ def test_piecewise_embedding_needs_quantiles():
     data = Dataset.from_arrays(np.zeros((4, 2)), np.array([0, 1, 0, 1]), "classification")
     with pytest.raises(RecipeError, match="needs the quantiles of the columns"):
         Shape.of(Recipe(numeric_embedding="piecewise"), data)
+    with pytest.raises(RecipeError, match="needs the quantiles of the columns"):
+        Shape.of(Recipe(numeric_embedding="periodic", embedding_quantiles=True), data)

@@ -325,6 +325,11 @@ class Recipe(BaseModel):
     """Decades over which each frequency's own scale is spread, log-uniformly, to either side of ``embedding_scale``:
     columns differ in how fine their structure is. Default 1; 0 gives all the same scale, as in the paper."""
 
+    embedding_quantiles: bool = False
+    """Whether periodic embeddings are of a value's place among the training values, as a quantile of the normal
+    distribution, instead of the value: dense regions, as towns among coordinates, get as many periods as wide empty
+    ones. Default false. Gorishniy et al. 2021, arXiv:2106.11959 (quantile transformation of the inputs)."""
+
     structure_fields: ClassVar[tuple[str, ...]] = (
         "kind", "depth", "width", "stages", "patch", "batch_size", "maxout_pieces", "numeric_embedding",
         "embedding_size", "norm_position",
@@ -405,6 +410,7 @@ NEEDS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "embedding_size": {"numeric_embedding": ("periodic", "piecewise")},
     "embedding_scale": {"numeric_embedding": ("periodic",)},
     "embedding_spread": {"numeric_embedding": ("periodic",)},
+    "embedding_quantiles": {"numeric_embedding": ("periodic",)},
     "weight_decay": {"optimizer": ("sgd", "adamw", "rmsprop", "muon")},
     "momentum": {"optimizer": ("sgd",)},
     "nesterov": {"optimizer": ("sgd",)},

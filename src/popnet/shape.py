@@ -85,7 +85,7 @@ class Shape:
 
         Raises:
             RecipeError: a convolutional net for a table, without layers, or whose stages leave nothing of an image; or
-                a piecewise-linear embedding of columns whose quantiles are not known.
+                an embedding by quantiles of columns whose quantiles are not known.
         """
         convolutional = recipe.kind != "mlp"
         if convolutional:
@@ -101,6 +101,10 @@ class Shape:
                     "give knots to Features, or use 'periodic'."
                 )
             bounds = bins.bounds(knots, recipe.embedding_size)
+        elif embedding == "periodic" and recipe.embedding_quantiles and knots is None:
+            raise RecipeError(
+                "embedding_quantiles needs the quantiles of the columns, which these arrays lack; give knots to Features."
+            )
         return cls(
             kind=recipe.kind,
             depth=recipe.depth,
@@ -201,6 +205,7 @@ class Numbers(NamedTuple):
     warmup: Array
     step_factor: Array
     steps: Array
+    embedding_quantiles: Array
 
     @classmethod
     def of(cls, recipe: Recipe) -> Numbers:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from scipy import stats
 
 from popnet import bins
 from popnet.nn import embeddings
@@ -38,6 +39,29 @@ def test_periodic_features_stand_by_column():
     w, b = rng.standard_normal((2, 3, 4)).astype(np.float32)
     expected = [[np.cos(2 * np.pi * (x[i, f] * w[f] + b[f])) for f in range(3)] for i in range(5)]
     np.testing.assert_allclose(periodic(x, w, b), np.reshape(expected, (5, 12)), atol=1e-5)
+
+
+def test_quantiles_of_training_values_are_normal():
+    rng = np.random.default_rng(0)
+    values = rng.exponential(size=(20_000, 2)).astype(np.float32)
+    values[:, 1] = 3 * values[:, 1] - 7
+    knots = np.quantile(values, np.linspace(0, 1, 49), axis=0).T.astype(np.float32)
+    found = np.asarray(embeddings.quantiles(values, knots))
+    true = stats.norm.ppf(stats.expon.cdf(values[:, 0].astype(np.float64)))
+    middle = np.abs(true) < 2
+    np.testing.assert_allclose(found[middle, 0], true[middle], atol=0.05)
+    far = embeddings.quantiles(np.array([[-1e6, 1e6]], np.float32), knots)
+    np.testing.assert_allclose(far, stats.norm.ppf([[0.005, 0.995]]), rtol=1e-4)
+
+
+def test_quantiles_of_repeated_values_are_in_the_middle_of_them():
+    knots = np.array([[0, 0, 0, 1, 2], [4, 4, 4, 4, 4]], np.float32)
+    x = np.array([[0, 5], [0.5, 4], [1, 3], [1.5, 4]], np.float32)
+    found = np.asarray(embeddings.quantiles(x, knots))
+    # Two of four bins are at 0.
+    np.testing.assert_allclose(found[:, 0], stats.norm.ppf([0.25, 0.625, 0.75, 0.875]), rtol=1e-5)
+    np.testing.assert_array_equal(found[:, 1], x[:, 1])
+    np.testing.assert_array_equal(embeddings.quantiles(x, np.zeros((2, 0), np.float32)), x)
 
 
 def test_piecewise_features_pass_through_the_bins_of_each_column():

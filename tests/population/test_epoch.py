@@ -47,6 +47,7 @@ TERMS = [
 ]
 OTHER_SHAPES = [
     BASE.replace(numeric_embedding="periodic", embedding_size=4, input_noise=0.1, mixup=0.3),
+    BASE.replace(numeric_embedding="periodic", embedding_size=4, embedding_quantiles=True),
     BASE.replace(numeric_embedding="piecewise", embedding_size=5, input_noise=0.1),
     BASE.replace(depth=0, l1=1e-2),
 ]

@@ -34,6 +34,7 @@ CHOICES = {
     "label_smoothing": {0.0, 0.05},
     "mixup": {0.0, 0.2},
     "embedding_spread": {0.5, 1.0},
+    "embedding_quantiles": {False, True},
 }
 
 
@@ -65,7 +66,7 @@ def test_draws_are_valid_recipes_within_their_ranges(seed, numeric, rows):
                 value = getattr(recipe, name) / factors.get(name, 1)
                 assert low <= value <= high, name
         for name, choices in CHOICES.items():
-            if name != "embedding_spread" or recipe.numeric_embedding != "none":
+            if not name.startswith("embedding") or recipe.numeric_embedding != "none":
                 assert getattr(recipe, name) in choices, name
         searched = {*RANGES, *CHOICES, "depth", "width", "numeric_embedding", "embedding_size"}
         kept = set(Recipe.model_fields) - searched

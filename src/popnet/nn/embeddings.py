@@ -6,12 +6,17 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.scipy.special import ndtri
 
 from popnet.bins import Bounds
 from popnet.types import Array
 
 ONE_HOT_LEVELS = 24
 """Columns with at most this many levels are one-hot; those with more have learned vectors."""
+
+
+OUTERMOST = 0.005
+"""How near to 0 or 1 the place of a value among the training values can be: 2.6 standard deviations."""
 
 
 def embedding_size(levels: int) -> int:
@@ -75,6 +80,30 @@ def periodic(x: Array, frequency: Array, phase: Array) -> Array:
     """
     angle = x[:, :, None] * frequency + phase
     return cos2pi(angle).reshape(x.shape[0], -1)
+
+
+def quantiles(x: Array, knots: Array) -> Array:
+    """Return each value's place among the training values, as a quantile of the normal distribution.
+
+    Between two knots places rise in proportion; they stay `OUTERMOST` off both ends. A column without bins (of equal
+    knots, or of none) is returned as it is.
+
+    Args:
+        x: ``(N, F)``.
+        knots: ``(F, K)``, ascending.
+
+    Returns:
+        ``(N, F)``.
+    """
+    if knots.shape[1] < 2:
+        return x
+    low, width = knots[:, :-1], jnp.diff(knots, axis=1)
+    above = x[:, :, None] - low
+    # Equal knots are a value that occurs often; half of its rows are taken to lie below it.
+    passed = jnp.where(width > 0, above / jnp.where(width > 0, width, 1), (jnp.sign(above) + 1) / 2)
+    place = jnp.clip(passed, 0, 1).mean(-1)
+    normal = ndtri(jnp.clip(place, OUTERMOST, 1 - OUTERMOST))
+    return jnp.where(knots[:, -1] > knots[:, 0], normal, x)
 
 
 def piecewise(x: Array, knots: Array, bounds: tuple[Bounds, ...]) -> Array:

@@ -6,6 +6,7 @@ places (``block.py``). Nothing here knows of members: ``population/program.py`` 
 
 from __future__ import annotations
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -81,12 +82,15 @@ def init(recipe: Recipe, shape: Shape, seed: int) -> tuple[Tree, Tree]:
     return parameters, running
 
 
-def _dense(parameters: Tree, shape: Shape, x: Columns) -> Array:
+def _dense(parameters: Tree, shape: Shape, n: Numbers, x: Columns) -> Array:
     """Put a batch's columns side by side as the first layer's inputs, ``(N, input_size)``."""
     parts = [x.numeric] if shape.n_numeric else []
     if shape.frequencies:
         p = parameters["periodic"]
-        parts.append(embeddings.periodic(x.numeric, p["frequency"], p["phase"]))
+        values = jax.lax.cond(
+            n.embedding_quantiles, embeddings.quantiles, lambda x, _: x, x.numeric, x.knots
+        )
+        parts.append(embeddings.periodic(values, p["frequency"], p["phase"]))
     if bins.count(shape.bounds):
         parts.append(embeddings.piecewise(x.numeric, x.knots, shape.bounds))
     if shape.n_flags:
@@ -127,7 +131,7 @@ def train(
         Outputs ``(N, O)`` and the batch's statistics, a tree like ``running``.
     """
     x = x._replace(numeric=rows.noise(x.numeric, keys.fold(key, keys.NOISE), n.input_noise))
-    h = rows.mix(_dense(parameters, shape, x), pairs)
+    h = rows.mix(_dense(parameters, shape, n, x), pairs)
     return train_dense(parameters, shape, n, h, share, key, seen)
 
 
@@ -148,7 +152,7 @@ def train_dense(
 
 def evaluate(parameters: Tree, running: Tree, shape: Shape, n: Numbers, x: Columns) -> Array:
     """Pass rows through the net at evaluation: no dropout, no noise, running statistics. Returns ``(N, O)``."""
-    return evaluate_dense(parameters, running, shape, n, _dense(parameters, shape, x))
+    return evaluate_dense(parameters, running, shape, n, _dense(parameters, shape, n, x))
 
 
 def evaluate_dense(parameters: Tree, running: Tree, shape: Shape, n: Numbers, h: Array) -> Array:

@@ -14,6 +14,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from scipy import stats
 
 from popnet import keys
 from popnet.dataset import Dataset, Features
@@ -136,7 +137,7 @@ def differentiate(
 
     # Forward, noting how to come back.
     dropout_key = _fold(key, keys.DROPOUT)
-    h, back_dense = dense(parameters, shape, data, batch, noise)
+    h, back_dense = dense(parameters, recipe, shape, data, batch, noise)
     h, back_mix = mix(h, share)
     h, back_input = dropout(h, dropout_key, recipe.input_dropout)
     layers, statistics = [], []
@@ -226,7 +227,7 @@ def cross_entropy(logits: Array, target: Array) -> Array:
 
 
 def dense(
-    parameters: Tree, shape: Shape, data: Dataset, rows: Array, noise: Array | float
+    parameters: Tree, recipe: Recipe, shape: Shape, data: Dataset, rows: Array, noise: Array | float
 ) -> tuple[Array, Back]:
     """Return the first layer's inputs ``(N, D)``: numbers, periodic or piecewise, flags, codes."""
     assert isinstance(data.features, Features)  # it is the plain loop of tables
@@ -237,7 +238,11 @@ def dense(
     angle = np.zeros((len(x), shape.n_numeric, 0))  # (N, F, k)
     if shape.frequencies:
         p = parameters["periodic"]
-        angle = 2 * np.pi * (x[:, :, None] * p["frequency"] + p["phase"])
+        embedded_values = x
+        if recipe.embedding_quantiles:
+            assert data.features.knots is not None
+            embedded_values = normal_quantiles(x, np.asarray(data.features.knots, np.float64))
+        angle = 2 * np.pi * (embedded_values[:, :, None] * p["frequency"] + p["phase"])
         parts.append(np.cos(angle).reshape(len(x), -1))
     for f, bounds in enumerate(shape.bounds):
         assert data.features.knots is not None
@@ -254,7 +259,7 @@ def dense(
         if shape.frequencies:
             d_angle = pieces[1].reshape(angle.shape) * -np.sin(angle) * 2 * np.pi
             out["periodic"] = {
-                "frequency": (d_angle * x[:, :, None]).sum(0),
+                "frequency": (d_angle * embedded_values[:, :, None]).sum(0),
                 "phase": d_angle.sum(0),
             }
         if embedded:
@@ -266,6 +271,30 @@ def dense(
         return out
 
     return np.concatenate(parts, axis=1), back
+
+
+def normal_quantiles(x: Array, knots: Array) -> Array:
+    """Return the quantile of the normal distribution of each value's place between its column's knots."""
+    out = x.copy()
+    for f, column in enumerate(knots):
+        if column[0] == column[-1]:
+            continue
+        places = np.linspace(0, 1, len(column))
+        values, counts = np.unique(column, return_counts=True)
+        last = np.searchsorted(column, values, side="right") - 1
+        first = last - counts + 1
+        # What lies at a value of several knots is in the middle of them, what lies beside it before or after all.
+        for i, v in enumerate(x[:, f]):
+            k = np.searchsorted(values, v)
+            if k < len(values) and values[k] == v:
+                place = (places[first[k]] + places[last[k]]) / 2
+            elif k == 0 or k == len(values):
+                place = float(k > 0)
+            else:
+                part = (v - values[k - 1]) / (values[k] - values[k - 1])
+                place = places[last[k - 1]] + part * (places[first[k]] - places[last[k - 1]])
+            out[i, f] = stats.norm.ppf(np.clip(place, embeddings.OUTERMOST, 1 - embeddings.OUTERMOST))
+    return out
 
 
 def mixup_share(key: Array, alpha: float) -> float:
@@ -491,7 +520,7 @@ def evaluate(
     parameters: Tree, running: Tree, shape: Shape, recipe: Recipe, data: Dataset, rows: Array
 ) -> Array:
     """Return outputs ``(N, O)`` at evaluation: running statistics, no dropout, no noise."""
-    h, _ = dense(parameters, shape, data, rows, 0.0)
+    h, _ = dense(parameters, recipe, shape, data, rows, 0.0)
     before, after = norms(recipe)
 
     def normalized(kind: str, x: Array, p: Tree, s: Statistics) -> Array:

@@ -103,7 +103,10 @@ def table_space(
     for changes in map(sized, portfolio.STRUCTURES):
         if changes is not None:
             structures.setdefault(base.replace(**changes), changes)
-    space = Space(base, _dimensions(rate, decay), tuple(structures.values())[:shapes], axes)
+    dimensions = _dimensions(rate, decay)
+    if embedded == 0:
+        dimensions = tuple(d for d in dimensions if d.field != "embedding_quantiles")
+    space = Space(base, dimensions, tuple(structures.values())[:shapes], axes)
     tried = tuple(
         scaled(changes)
         for changes in filter(None, map(sized, portfolio.PORTFOLIO))
@@ -160,6 +163,7 @@ def _dimensions(rate: float, decay: float) -> tuple[Dimension, ...]:
         Dimension("mixup", Choice((0.0, 0.0, 0.0, 0.0, 0.2)), source="Zhang et al. 2018"),
         Dimension("embedding_scale", Log(0.03, 3.0), source="Gorishniy et al. 2022; Holzmueller et al. 2024"),
         Dimension("embedding_spread", Choice((0.5, 1.0)), source="measured; 0 is Gorishniy et al. 2022"),
+        Dimension("embedding_quantiles", Choice((False, True)), source="Gorishniy et al. 2021"),
     )  # fmt: skip
 
 
