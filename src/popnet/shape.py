@@ -103,7 +103,8 @@ class Shape:
             bounds = bins.bounds(knots, recipe.embedding_size)
         elif embedding == "periodic" and recipe.embedding_quantiles and knots is None:
             raise RecipeError(
-                "embedding_quantiles needs the quantiles of the columns, which these arrays lack; give knots to Features."
+                "embedding_quantiles needs the quantiles of the columns, which these arrays lack; give knots to "
+                "Features."
             )
         return cls(
             kind=recipe.kind,

@@ -43,7 +43,9 @@ NUMBERS = [
 SHAPES = [
     BASE.replace(activation="maxout", maxout_pieces=3, dropout=0.1),
     BASE.replace(numeric_embedding="periodic", embedding_size=4, input_noise=0.1, mixup=0.2),
-    BASE.replace(numeric_embedding="periodic", embedding_size=4, embedding_quantiles=True, mixup=0.2),
+    BASE.replace(
+        numeric_embedding="periodic", embedding_size=4, embedding_quantiles=True, mixup=0.2
+    ),
     BASE.replace(numeric_embedding="piecewise", embedding_size=5, input_noise=0.1),
     BASE.replace(depth=0, l1=1e-3),
     BASE.replace(optimizer="muon", learning_rate=0.02, weight_decay=0.3),

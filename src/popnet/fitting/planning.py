@@ -46,7 +46,7 @@ FEW_ROWS_SECONDS, SEARCH_SECONDS, PORTFOLIO_SECONDS = 20.0, 45.0, 90.0
 """Time limits below which they are not: with few rows; with more, where nets train for longer; and where known recipes
 are tried first on these, which leaves little time for others."""
 
-SHAPES_SECONDS = (25.0, 90.0)
+SHAPES_SECONDS = (25.0, 45.0)
 """Time limits from which a table's nets have two and three structures, each compiled by its own."""
 
 SHAPES_BYTES = 1e9

@@ -236,13 +236,13 @@ def dense(
     one_hot, embedded = embeddings.split_levels(shape.levels)
     parts = [x]
     angle = np.zeros((len(x), shape.n_numeric, 0))  # (N, F, k)
+    values = x
     if shape.frequencies:
         p = parameters["periodic"]
-        embedded_values = x
         if recipe.embedding_quantiles:
             assert data.features.knots is not None
-            embedded_values = normal_quantiles(x, np.asarray(data.features.knots, np.float64))
-        angle = 2 * np.pi * (embedded_values[:, :, None] * p["frequency"] + p["phase"])
+            values = normal_quantiles(x, np.asarray(data.features.knots, np.float64))
+        angle = 2 * np.pi * (values[:, :, None] * p["frequency"] + p["phase"])
         parts.append(np.cos(angle).reshape(len(x), -1))
     for f, bounds in enumerate(shape.bounds):
         assert data.features.knots is not None
@@ -259,7 +259,7 @@ def dense(
         if shape.frequencies:
             d_angle = pieces[1].reshape(angle.shape) * -np.sin(angle) * 2 * np.pi
             out["periodic"] = {
-                "frequency": (d_angle * embedded_values[:, :, None]).sum(0),
+                "frequency": (d_angle * values[:, :, None]).sum(0),
                 "phase": d_angle.sum(0),
             }
         if embedded:
@@ -293,7 +293,9 @@ def normal_quantiles(x: Array, knots: Array) -> Array:
             else:
                 part = (v - values[k - 1]) / (values[k] - values[k - 1])
                 place = places[last[k - 1]] + part * (places[first[k]] - places[last[k - 1]])
-            out[i, f] = stats.norm.ppf(np.clip(place, embeddings.OUTERMOST, 1 - embeddings.OUTERMOST))
+            out[i, f] = stats.norm.ppf(
+                np.clip(place, embeddings.OUTERMOST, 1 - embeddings.OUTERMOST)
+            )
     return out
 
 

@@ -111,12 +111,17 @@ def make(
     check(name)
     if name in ("portfolio", "halving"):
         from popnet.tuning.racing import Halving, bracket, has_room, heat, starts
+        from popnet.tuning.scouting import Scouting, scouts
 
         time, first = trainings if most is None else most * folds, 0
         if name == "portfolio":
             first = heat(time, folds, len(space.known()))
         if first and not has_room(time, folds, first):
-            return Straight(map(last, itertools.islice(DRAWS["random"](space, seed), most)), folds)
+            recipes = map(last, itertools.islice(DRAWS["random"](space, seed), most))
+            compared = 0
+            if most is None and trainings is not None:
+                compared = scouts(trainings, len(space.known()))
+            return Scouting(recipes, folds, compared) if compared else Straight(recipes, folds)
         count = None if most is None else first + starts((most - first) * folds, folds)
         drawn = map(last, itertools.islice(DRAWS["random"](space, seed), count))
         size, finalists = bracket(trainings, folds, last(space.base).epochs)

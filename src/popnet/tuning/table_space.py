@@ -62,6 +62,11 @@ def table_space(
     optimizer = given.get("optimizer", "adamw" if rows < FEW else "muon")
     rate, decay = scales(optimizer)
     factors = {"learning_rate": rate, "weight_decay": decay}
+    first: Changes = {
+        **portfolio.BASE,
+        **(portfolio.FEW_ROWS if rows < FEW else {}),
+        **(portfolio.MUON if optimizer == "muon" else {}),
+    }
     sizes = _embedding_sizes(numeric, numeric if embedded is None else embedded, rows)
 
     def sized(changes: Changes) -> Changes | None:
@@ -71,19 +76,19 @@ def table_space(
             return None
         if kind == "none":
             return changes
+        if embedded == 0:  # no column has bins that its quantiles could be taken of
+            changes = {f: v for f, v in changes.items() if f != "embedding_quantiles"}
         return {**changes, "embedding_size": sizes[kind]} if kind in sizes else None
 
     def scaled(changes: Changes) -> Changes:
         """Return changes with the optimizer's rate and decay, which the portfolio gives for AdamW."""
-        own = {f: changes.get(f, portfolio.BASE[f]) * factor for f, factor in factors.items()}
+        own = {f: changes.get(f, first[f]) * factor for f, factor in factors.items()}
         return {**changes, **own}
 
-    wanted = given.get("numeric_embedding", portfolio.BASE["numeric_embedding"])
+    wanted = given.get("numeric_embedding", first["numeric_embedding"])
     kind = next((k for k in (wanted, *sizes) if k in sizes), "none")
     values: dict[str, Any] = {
-        **scaled(portfolio.BASE),
-        **(portfolio.FEW_ROWS if rows < FEW else {}),
-        **(portfolio.MUON if optimizer == "muon" else {}),
+        **scaled(first),
         "width": 64 if rows < FEWEST else 128,
         "batch_size": _batch_size(rows, BATCHES.get(optimizer, 60)),
         "numeric_embedding": kind,
@@ -100,7 +105,7 @@ def table_space(
     }  # fmt: skip
     base = Recipe(**values)
     structures: dict[Recipe, Changes] = {}
-    for changes in map(sized, portfolio.STRUCTURES):
+    for changes in map(sized, portfolio.structures(optimizer)):
         if changes is not None:
             structures.setdefault(base.replace(**changes), changes)
     dimensions = _dimensions(rate, decay)
@@ -109,7 +114,7 @@ def table_space(
     space = Space(base, dimensions, tuple(structures.values())[:shapes], axes)
     tried = tuple(
         scaled(changes)
-        for changes in filter(None, map(sized, portfolio.PORTFOLIO))
+        for changes in filter(None, map(sized, portfolio.of(optimizer)))
         if space.shape_of(space.recipe(changes)) is not None
     )  # fmt: skip
     return replace(space, portfolio=tried).without(frozenset(given))

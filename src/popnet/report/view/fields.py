@@ -13,7 +13,13 @@ STRENGTHS = (*GEOMETRY, *COLOUR, "erasing", "cutmix")
 CONVOLUTIONAL = tuple(f for f, needs in NEEDS.items() if "kind" in needs)
 IMAGES = ("kind", *CONVOLUTIONAL, *STRENGTHS, "elastic_sigma", "fill")
 """Fields that say nothing about a net of a table."""
-TABLES = ("numeric_embedding", "embedding_size", "embedding_scale", "embedding_spread", "embedding_quantiles")
+TABLES = (
+    "numeric_embedding",
+    "embedding_size",
+    "embedding_scale",
+    "embedding_spread",
+    "embedding_quantiles",
+)
 """Fields that say nothing about a net of images."""
 
 
