@@ -149,16 +149,22 @@ def test_muon_is_torchs(shape):
         matrix.grad = torch.tensor(g[2:-2].reshape(shape))
         rule.step()
         wanted = before - matrix.detach().numpy()
-        # torch iterates in bfloat16, whose numbers have two to three digits.
-        np.testing.assert_allclose(
-            found[2:-2].reshape(shape), wanted, atol=0.08 * np.abs(wanted).max()
-        )
+        # torch has other polynomials, in bfloat16: the same singular vectors, and other values near one.
+        parts = [
+            np.linalg.svd(u, full_matrices=False) for u in (found[2:-2].reshape(shape), wanted)
+        ]
+        ours, torchs = (left @ right for left, _, right in parts)
+        np.testing.assert_allclose(ours, torchs, atol=0.08)
+        ratio = np.linalg.norm(parts[0][1]) / np.linalg.norm(parts[1][1])
+        assert 0.6 < ratio < 1.95  # a single singular value is 1.27 here, 0.70 there
         np.testing.assert_array_equal(np.delete(found, np.s_[2:-2]), np.delete(others, np.s_[2:-2]))
 
 
 def test_muons_first_step_is_optaxs():
     g = np.random.default_rng(2).standard_normal((7, 12)).astype(np.float32)
-    rule = optax.contrib.scale_by_muon(beta=0.9)
+    rule = optax.contrib.scale_by_muon(
+        ns_coeffs=optim.NEWTON_SCHULZ, ns_steps=len(optim.NEWTON_SCHULZ), beta=0.9
+    )
     wanted, _ = rule.update(g, rule.init(g))
     n = Numbers.of(Recipe(optimizer="muon", beta1=0.9))
     found, _ = muon(g.reshape(-1), optim.init(g.size), n, (Matrix(0, 7, 12),))
@@ -175,8 +181,8 @@ def test_an_orthogonal_matrix_keeps_directions_and_loses_sizes(seed, size):
     matrix = (10**size * (left * rng.uniform(0.2, 1, 4)) @ right).astype(np.float32)
     found = np.asarray(optim.orthogonal(matrix))
     values = np.linalg.svd(found, compute_uv=False)
-    assert values.min() > 0.65
-    assert values.max() < 1.25
+    assert values.min() > 0.72
+    assert values.max() < 1.28
     np.testing.assert_allclose(
         left.T @ found @ right.T, np.diag(np.diag(left.T @ found @ right.T)), atol=0.02
     )

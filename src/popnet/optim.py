@@ -22,8 +22,10 @@ from popnet.types import Array
 MUON_RMS = 0.2
 """Root of the mean square of Muon's steps: that of usual steps of AdamW (Liu et al. 2025, section 2.2)."""
 
-NEWTON_SCHULZ, NEWTON_SCHULZ_STEPS = (3.4445, -4.7750, 2.0315), 5
-"""Coefficients of the iteration that makes a matrix nearly orthogonal, and how often it is done: Jordan et al. 2024."""
+NEWTON_SCHULZ = ((8.0934, -23.6204, 17.4462), (3.6366, -2.7219, 0.5365), (2.6613, -1.9772, 0.4526))
+"""Coefficients (of x, x^3, x^5) of the iterations that make a matrix nearly orthogonal: each brings singular values as
+near to one as it can (Amsel et al. 2025, arXiv:2505.16932), from 0.01 to 1 at first. Three of them reach what five with
+the same coefficients do (Jordan et al. 2024), and make small nets' steps 12 to 25 % shorter."""
 
 
 class OptimizerState(NamedTuple):
@@ -107,19 +109,19 @@ def _with_orthogonal(direction: Array, momentum: Array, matrices: Sequence[Matri
 def orthogonal(matrix: Array) -> Array:
     """Return nearly the orthogonal matrix that is nearest to a matrix, ``(rows, columns)``.
 
-    Its singular values are brought to between 0.7 and 1.2 by a few products (those that are far below the largest, to
-    less), which is enough for Muon (Jordan et al. 2024).
+    Singular values of at least a hundredth of its norm are brought to between 0.73 and 1.27 by a few products (smaller
+    ones to less), which is enough for Muon (Jordan et al. 2024).
     """
     tall = matrix.shape[0] > matrix.shape[1]
     x = matrix.T if tall else matrix
     x = x / (jnp.sqrt(jnp.sum(x * x)) + 1e-8)
-    a, b, c = NEWTON_SCHULZ
 
-    def nearer(_: Array, x: Array) -> Array:
+    def nearer(x: Array, coefficients: Array) -> tuple[Array, None]:
+        a, b, c = coefficients
         gram = x @ x.T
-        return a * x + (b * gram + c * (gram @ gram)) @ x
+        return a * x + (b * gram + c * (gram @ gram)) @ x, None
 
-    x = jax.lax.fori_loop(0, NEWTON_SCHULZ_STEPS, nearer, x)
+    x, _ = jax.lax.scan(nearer, x, np.array(NEWTON_SCHULZ, np.float32))
     return x.T if tall else x
 
 

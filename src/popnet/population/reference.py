@@ -16,7 +16,7 @@ import jax
 import numpy as np
 from scipy import stats
 
-from popnet import keys
+from popnet import keys, optim
 from popnet.dataset import Dataset, Features
 from popnet.nn import embeddings, net
 from popnet.nn.norm import Statistics
@@ -456,12 +456,12 @@ def optimize(
 
 
 def orthogonal_step(momentum: Array) -> Array:
-    """Return Muon's direction: every singular value of the momentum through the polynomial, five times."""
+    """Return Muon's direction: every singular value of the momentum through three polynomials."""
     matrix = momentum.reshape(-1, momentum.shape[-1])
     left, values, right = np.linalg.svd(matrix, full_matrices=False)
     values = values / (np.sqrt((values**2).sum()) + 1e-8)
-    for _ in range(5):
-        values = 3.4445 * values - 4.7750 * values**3 + 2.0315 * values**5
+    for a, b, c in optim.NEWTON_SCHULZ:
+        values = a * values + b * values**3 + c * values**5
     scale = 0.2 * np.sqrt(max(matrix.shape))
     return (scale * (left * values) @ right).reshape(momentum.shape)
 

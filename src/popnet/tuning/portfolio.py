@@ -55,11 +55,11 @@ two camps: bins follow sharp edges (california, adult, phoneme), slow periods sm
 WITH_MUON: tuple[Changes, ...] = (
     _QUANTILES,
     _RELU,
-    _PERIODIC,
+    {**_QUANTILES, "weight_decay": 0.5},
     {"weight_decay": 0.5},
+    _PERIODIC,
     {**_QUANTILES, "embedding_scale": 0.3},
     {"learning_rate": 2e-3},
-    {**_QUANTILES, "weight_decay": 0.5},
     {**_PERIODIC, "weight_decay": 0.5},
     {"dropout": 0.2},
     {**_PERIODIC, "embedding_scale": 0.3},
