@@ -246,7 +246,7 @@ def popnet(
         # The log-loss of the test rows is what all are compared by, so the ensemble is chosen for it.
         ended = fit(
             paths[0], target, model, "--time-limit", f"{limit:g}s", "--search", search, "--seed", str(seed),
-            "--metric", "log_loss",
+            "--metric", "log_loss", "--test-size", "0",
         )  # fmt: skip
         scored = subprocess.run(
             [sys.executable, "-m", "popnet", "evaluate", str(model), str(paths[1]), "--json"],

@@ -34,10 +34,11 @@ def data() -> Dataset:
     [
         (None, None, 20_000, 3, True),
         (90.0, None, 20_000, 3, True),
-        (60.0, None, 20_000, 2, False),  # known recipes first leave no time for others
-        (60.0, None, 500, 2, True),
-        (60.0, "random", 20_000, 2, True),  # who asks for a search gets one
-        (45.0, "random", 20_000, 2, True),
+        (60.0, None, 20_000, 3, False),  # known recipes first leave no time for others
+        (60.0, None, 500, 3, True),
+        (60.0, "random", 20_000, 3, True),  # who asks for a search gets one
+        (45.0, "random", 20_000, 3, True),
+        (44.0, None, 20_000, 2, False),
         (44.0, "random", 20_000, 2, False),
         (24.0, None, 20_000, 1, False),
         (20.0, None, 500, 1, True),

@@ -61,14 +61,14 @@ def test_finishing_needs_no_time_kept_without_a_limit():
 
 
 def test_epochs_fill_the_time_of_all_workers():
-    """8 recipes x 5 folds = 40 members; 2 workers x 100 s / 40 = 5 s a member; at 0.1 s an epoch: 50."""
-    assert budget.affordable(200, 24, 0.1, 100.0, 2, 5, None) == (50, 40)
+    """5 recipes x 5 folds = 25 members; 2 workers x 100 s / 25 = 8 s a member; at 0.1 s an epoch: 80."""
+    assert budget.affordable(200, 24, 0.1, 100.0, 2, 5, None) == (80, 25)
     assert budget.affordable(30, 24, 0.1, 100.0, 2, 5, None).epochs == 30
     assert budget.affordable(200, 24, 0.1, 100.0, 2, 5, 10).epochs == 200  # 10 members: 20 s each
 
 
 def test_rather_few_recipes_than_epochs_that_are_not_enough():
-    """2 workers x 20 s at 0.1 s an epoch: 400 epochs, 80 for each of 5 folds; 3 recipes of 24 fit in, not 8."""
+    """2 workers x 20 s at 0.1 s an epoch: 400 epochs, 80 for each of 5 folds; 3 recipes of 24 fit in, not 5."""
     assert budget.affordable(200, 24, 0.1, 20.0, 2, 5, None) == (26, 400 / 26)
     # Not even one: its five members have eight epochs each, and a race starts with it alone.
     assert budget.affordable(200, 24, 0.1, 2.0, 2, 5, None) == (8, 5)
