@@ -225,6 +225,8 @@ def another(name: str):
 @pytest.mark.parametrize("name", sorted(set(FIELDS) - {"kind"}))
 def test_each_field_is_structure_or_number_or_initial_and_has_an_effect(name):
     data = Dataset.from_arrays(np.zeros((3, 2)), np.arange(3), "multiclass")
+    knots = np.tile(np.arange(5, dtype=np.float32), (2, 1))
+    data = replace(data, features=replace(data.features, knots=knots))
     # Settings under which no field is idle.
     base = Recipe(activation="maxout" if name == "maxout_pieces" else "relu")
     if name in ("stages", "patch"):
