@@ -16,6 +16,7 @@ import sys
 import time
 from pathlib import Path
 
+from benchmarks.study import CLEAR
 from benchmarks.table import conditions, markdown
 from benchmarks.tables import known, load
 
@@ -59,7 +60,7 @@ def losses(name: str, rows: int, pairs: int) -> dict[str, str]:
             if (e.level + " ").startswith(change.replace("=", " ") + " "):
                 worse = (-100 * v / e.base_error for v in (e.gain.mean, e.gain.high, e.gain.low))
                 text = "{:+.1f} ({:+.1f} to {:+.1f})".format(*worse)
-                found[change] = f"**{text}**" if e.said in ("helps", "harms") else text
+                found[change] = f"**{text}**" if e.said in CLEAR else text
     return found
 
 

@@ -11,7 +11,8 @@ rows held out, the best trial's best epoch kept). Each has its number of trials;
 ``--peers keras-tuner`` also KerasTuner's Hyperband, whose trials are its own, where it is installed
 (`benchmarks.peers_keras`). popnet is ``popnet fit`` with each strategy under time limits. All are fresh processes;
 start-up, imports, reading and compiling count (popnet's programs are on disk after the first run of a table, which is
-its longest). Every system gets the same training rows; the test rows are looked at once, at the end.
+its longest). Every system gets the same training rows (popnet holds none of
+them out for a score of its own); the test rows are looked at once, at the end.
 
 ``--grid`` asks whether random search is better than grid search at equal numbers of trials (Bergstra and Bengio 2012):
 `popnet.search` on samples of a table's rows, a repetition a sample and a seed, each winner trained on the whole sample

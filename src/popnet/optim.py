@@ -24,8 +24,8 @@ MUON_RMS = 0.2
 
 NEWTON_SCHULZ = ((8.0934, -23.6204, 17.4462), (3.6366, -2.7219, 0.5365), (2.6613, -1.9772, 0.4526))
 """Coefficients (of x, x^3, x^5) of the iterations that make a matrix nearly orthogonal: each brings singular values as
-near to one as it can (Amsel et al. 2025, arXiv:2505.16932), from 0.01 to 1 at first. Three of them reach what five with
-the same coefficients do (Jordan et al. 2024), and make small nets' steps 12 to 25 % shorter."""
+near to one as it can (Amsel et al. 2025, arXiv:2505.16932), from 0.01 to 1 at first. Three of them reach what five of
+one kind do (Jordan et al. 2024), and make small nets' steps 12 to 25 % shorter."""
 
 
 class OptimizerState(NamedTuple):

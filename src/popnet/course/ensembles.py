@@ -182,4 +182,4 @@ def _predictions(bench: Bench, results: list[Result]) -> np.ndarray:
 
 
 def _rank(result: Result) -> tuple[bool, float]:
-    return not result.usable or result.status == "diverged", result.best_score
+    return result.failed, result.best_score

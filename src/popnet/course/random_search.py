@@ -11,7 +11,6 @@ from popnet.course.base import Outcome, Part
 from popnet.course.bench import Bench, seeded
 from popnet.course.evidence import alone, crossed, gains, mean_band, points
 from popnet.course.nets import PLAIN
-from popnet.population.members import Result
 from popnet.recipe import Recipe
 from popnet.report.document import Line, Lines, Table
 from popnet.report.words import fixed
@@ -77,7 +76,7 @@ def random_search(bench: Bench) -> Outcome:
     each = sum(counts) + counts[-1]
     for k, group in enumerate(g[s * each : (s + 1) * each] for g in results for s in range(SEEDS)):
         parts = np.split(np.arange(each), np.cumsum(counts))
-        scores = np.array([_score(r) for r in group])
+        scores = np.array([r.score for r in group])
         for c, trials in enumerate(counts):
             found = searched(scores[parts[c]], trials)
             by_grid[k, c] = bench.errors([group[parts[c][i]] for i in found]).mean(0)
@@ -120,7 +119,3 @@ def random_search(bench: Bench) -> Outcome:
         (Lines(lines, "trials", f"test error, % ({bench.unit})", log_x=True),),
         Table(("search", *(f"{n} trials" for n in counts)), rows),
     )  # fmt: skip
-
-
-def _score(result: Result) -> float:
-    return result.best_score if result.usable and result.status != "diverged" else np.inf

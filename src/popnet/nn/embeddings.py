@@ -14,7 +14,6 @@ from popnet.types import Array
 ONE_HOT_LEVELS = 24
 """Columns with at most this many levels are one-hot; those with more have learned vectors."""
 
-
 OUTERMOST = 0.005
 """How near to 0 or 1 the place of a value among the training values can be: 2.6 standard deviations."""
 

@@ -148,9 +148,7 @@ class Halving:
         """Note a run's validation score: of its best epoch so far."""
         if result.status != "paused":
             self._ended.add((run.recipe_id, run.fold))
-        self._scores[run.recipe_id, run.fold] = (
-            result.best_score if result.usable and result.status != "diverged" else math.inf
-        )
+        self._scores[run.recipe_id, run.fold] = result.score
 
     def dropped(self) -> set[int]:
         """Return the recipes that have left the race."""

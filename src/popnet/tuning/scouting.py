@@ -44,13 +44,13 @@ class Scouting:
 
     def __init__(self, recipes: Iterable[Recipe], folds: int, count: int) -> None:
         self._recipes, self._folds, self._count = enumerate(recipes), folds, count
-        self._losses: dict[int, float] = {}
+        self._scores: dict[int, float] = {}
 
     def batches(self) -> Iterator[Iterable[Run]]:
         """Yield the nets that are compared, then all others."""
         compared = list(itertools.islice(self._recipes, self._count))
         yield [Run(i, recipe, 0) for i, recipe in compared]
-        order = sorted(compared, key=lambda pair: (self._losses.get(pair[0], math.inf), pair[0]))
+        order = sorted(compared, key=lambda pair: (self._scores.get(pair[0], math.inf), pair[0]))
         yield itertools.chain(
             (Run(i, r, fold) for i, r in order for fold in range(1, self._folds)),
             (Run(i, r, fold) for i, r in self._recipes for fold in range(self._folds)),
@@ -58,8 +58,8 @@ class Scouting:
 
     def tell(self, run: Run, result: Result) -> None:
         """Note the validation score of a net that is compared."""
-        if run.fold == 0 and result.usable and result.status != "diverged":
-            self._losses[run.recipe_id] = result.best_score
+        if run.fold == 0:
+            self._scores[run.recipe_id] = result.score
 
     def dropped(self) -> set[int]:
         """Return none."""

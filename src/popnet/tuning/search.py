@@ -242,8 +242,7 @@ def _losses(running: Running, folds: int, unit: float) -> dict[int, np.ndarray]:
     for i, result in running.results.items():
         row = losses.setdefault(running.runs[i].recipe_id, np.full(folds, np.nan))
         if result.status in ("finished", "stopped", "diverged"):
-            failed = result.status == "diverged" or not result.usable
-            row[result.member.fold] = np.inf if failed else unit * _loss(result)
+            row[result.member.fold] = np.inf if result.failed else unit * _loss(result)
     return losses
 
 

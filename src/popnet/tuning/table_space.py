@@ -76,8 +76,6 @@ def table_space(
             return None
         if kind == "none":
             return changes
-        if embedded == 0:  # no column has bins that its quantiles could be taken of
-            changes = {f: v for f, v in changes.items() if f != "embedding_quantiles"}
         return {**changes, "embedding_size": sizes[kind]} if kind in sizes else None
 
     def scaled(changes: Changes) -> Changes:
@@ -108,16 +106,15 @@ def table_space(
     for changes in map(sized, portfolio.structures(optimizer)):
         if changes is not None:
             structures.setdefault(base.replace(**changes), changes)
-    dimensions = _dimensions(rate, decay)
-    if embedded == 0:
-        dimensions = tuple(d for d in dimensions if d.field != "embedding_quantiles")
-    space = Space(base, dimensions, tuple(structures.values())[:shapes], axes)
+    space = Space(base, _dimensions(rate, decay), tuple(structures.values())[:shapes], axes)
     tried = tuple(
         scaled(changes)
         for changes in filter(None, map(sized, portfolio.of(optimizer)))
         if space.shape_of(space.recipe(changes)) is not None
     )  # fmt: skip
-    return replace(space, portfolio=tried).without(frozenset(given))
+    # Where no column has bins, there is nothing that quantiles could be taken of.
+    idle = {"embedding_quantiles"} if embedded == 0 else set()
+    return replace(space, portfolio=tried).without(frozenset(given) | idle)
 
 
 def scales(optimizer: str) -> tuple[float, float]:

@@ -64,9 +64,8 @@ class Trials:
 
     def tell(self, run: Run, result: Result) -> None:
         """Note a run's score; a recipe whose folds are all through is told to the sampler."""
-        score = result.best_score if result.usable and result.status != "diverged" else math.inf
         scores = self._scores.setdefault(run.recipe_id, {})
-        scores[run.fold] = score
+        scores[run.fold] = result.score
         trial = self._asked.get(run.recipe_id)
         if trial is None or len(scores) < self._folds:
             return

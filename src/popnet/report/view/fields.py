@@ -13,13 +13,7 @@ STRENGTHS = (*GEOMETRY, *COLOUR, "erasing", "cutmix")
 CONVOLUTIONAL = tuple(f for f, needs in NEEDS.items() if "kind" in needs)
 IMAGES = ("kind", *CONVOLUTIONAL, *STRENGTHS, "elastic_sigma", "fill")
 """Fields that say nothing about a net of a table."""
-TABLES = (
-    "numeric_embedding",
-    "embedding_size",
-    "embedding_scale",
-    "embedding_spread",
-    "embedding_quantiles",
-)
+TABLES = ("numeric_embedding", *(f for f, needs in NEEDS.items() if "numeric_embedding" in needs))
 """Fields that say nothing about a net of images."""
 
 
