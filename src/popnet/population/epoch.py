@@ -207,8 +207,8 @@ def train_epoch(
         done = optimizer.count.astype(jnp.float32)  # counts this step already
         rate = optim.rate((done - 1) / total_steps, n)
         parameters = optim.step(parameters, direction, net.penalised(shape), rate, n.decay)
-        # The average follows faster in the first steps, so that it forgets the initial weights.
-        memory = jnp.minimum(n.ema, done / (done + 9))
+        # The average's memory is a twentieth of the steps so far at most, so that it forgets the initial weights.
+        memory = jnp.minimum(n.ema, done / (done + 20))
         average = memory * average + (1 - memory) * parameters
         # Statistics of the same stretch of training as the weights that they are evaluated with.
         momentum = jnp.minimum(n.norm_momentum, 1 - memory)

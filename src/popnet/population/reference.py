@@ -78,7 +78,7 @@ def train_member(
             done += 1
             direction, first, second = optimize(gradient, first, second, recipe, done)
             parameters = step(parameters, direction, rate, recipe.decay)
-            memory = min(recipe.ema, done / (done + 9))
+            memory = min(recipe.ema, done / (done + 20))
             average = jax.tree.map(lambda a, p, m=memory: m * a + (1 - m) * p, average, parameters)
             share = min(recipe.norm_momentum, 1 - memory)
             running = follow(running, statistics, len(batch), share)
