@@ -207,8 +207,8 @@ def test_a_race_follows_only_if_there_is_time_for_a_whole_one():
 
 def test_without_time_for_a_race_known_recipes_are_compared_or_simply_trained():
     space = table_space(4, 1000)
-    kinds = [type(make("portfolio", space, 0, 5, trainings=t)) for t in (30.0, 200.0, 5.0)]
-    assert kinds == [Scouting, Halving, Straight]
+    kinds = [type(make("portfolio", space, 0, 5, trainings=t)) for t in (30.0, 200.0, 7.0, 5.0)]
+    assert kinds == [Scouting, Halving, Scouting, Straight]
     assert isinstance(make("halving", space, 0, 5, trainings=30.0), Halving)
     # One recipe has nobody to race against, and its folds need not wait for each other.
     assert isinstance(make("halving", space, 0, 5, trainings=5.0), Straight)

@@ -18,6 +18,7 @@ from popnet.ensemble import softmax
 from popnet.options import Options
 from popnet.report import studied
 from popnet.studying import study
+from popnet.tuning.table_space import table_space, with_optimizer
 from popnet.twins import factors
 from popnet.twins.design import design
 from popnet.twins.effects import Interval, holm, interval
@@ -292,18 +293,28 @@ def test_the_bases_own_value_is_no_level():
 
 
 def test_another_optimizer_comes_with_the_rate_that_suits_it() -> None:
-    base = Recipe(optimizer="muon", learning_rate=0.06, weight_decay=1.0)
+    base = Recipe(optimizer="muon", learning_rate=0.06, weight_decay=0.2)
     factor = factors.parse("optimizer=muon,adamw,adam,sgd", base, True, None)
     assert factor.base == "muon"
     assert [level.fields["optimizer"] for level in factor.levels] == ["adamw", "adam", "sgd"]
     adamw, adam, sgd = (base.replace(**level.fields) for level in factor.levels)
     assert adamw.learning_rate == adam.learning_rate == pytest.approx(0.01)
-    assert (adamw.weight_decay, adam.decay) == (0.5, 0.0)
+    assert (adamw.weight_decay, adam.decay) == (pytest.approx(0.5), 0.0)
     assert sgd.learning_rate == pytest.approx(0.25)
     assert factor.levels[0].label == "optimizer adamw at 0.01"
     # There and back again is the same recipe.
     back = factors.parse("optimizer=muon", adamw, True, None).levels[0].fields
     assert adamw.replace(**back).learning_rate == pytest.approx(0.06)
+    assert adamw.replace(**back).weight_decay == pytest.approx(0.2)
+
+
+def test_the_default_recipe_with_another_optimizer_has_that_ones_default_decay() -> None:
+    muon, adamw = (table_space(4, 6000, Recipe(optimizer=o)).base for o in ("muon", "adamw"))
+    assert muon.weight_decay != adamw.weight_decay
+    for base, other in ((muon, adamw), (adamw, muon)):
+        changed = base.replace(**with_optimizer(base, other.optimizer))
+        assert changed.weight_decay == pytest.approx(other.weight_decay)
+        assert changed.learning_rate == pytest.approx(other.learning_rate)
 
 
 def test_the_classic_factors_all_change_the_recipe():

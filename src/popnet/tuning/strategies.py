@@ -115,13 +115,16 @@ def make(
 
         time, first = trainings if most is None else most * folds, 0
         if name == "portfolio":
-            first = heat(time, folds, len(space.known()))
-        if first and not has_room(time, folds, first):
-            recipes = map(last, itertools.islice(DRAWS["random"](space, seed), most))
-            compared = 0
-            if most is None and trainings is not None:
-                compared = scouts(trainings, len(space.known()))
-            return Scouting(recipes, folds, compared) if compared else Straight(recipes, folds)
+            tried_first = len(space.known())
+            first = heat(time, folds, tried_first)
+            if not (first and has_room(time, folds, first)):
+                recipes = map(last, itertools.islice(DRAWS["random"](space, seed), most))
+                limited = most is None and trainings is not None
+                compared = scouts(trainings, tried_first) if limited else 0
+                if compared:
+                    return Scouting(recipes, folds, compared)
+                if first:
+                    return Straight(recipes, folds)
         count = None if most is None else first + starts((most - first) * folds, folds)
         drawn = map(last, itertools.islice(DRAWS["random"](space, seed), count))
         size, finalists = bracket(trainings, folds, last(space.base).epochs)

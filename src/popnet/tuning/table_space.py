@@ -123,13 +123,23 @@ def scales(optimizer: str) -> tuple[float, float]:
 
 
 def with_optimizer(recipe: Recipe, optimizer: str) -> Changes:
-    """Return the changes that give a recipe another optimizer, with the learning rate and the decay that suit it."""
-    (rate, decay), (own_rate, own_decay) = scales(optimizer), scales(recipe.optimizer)
+    """Return the changes that give a recipe another optimizer, with the learning rate and the decay that suit it.
+
+    Both are to the other optimizer's default as they were to the own one's.
+    """
+    (rate, decay), (own_rate, own_decay) = _usual(optimizer), _usual(recipe.optimizer)
     return {
         "optimizer": optimizer,
         "learning_rate": recipe.learning_rate * rate / own_rate,
         "weight_decay": 0.0 if optimizer == "adam" else recipe.weight_decay * decay / own_decay,
     }
+
+
+def _usual(optimizer: str) -> tuple[float, float]:
+    """Return the learning rate and the weight decay of the recipe that is tried first with an optimizer."""
+    first = {**portfolio.BASE, **(portfolio.MUON if optimizer == "muon" else {})}
+    rate, decay = scales(optimizer)
+    return first["learning_rate"] * rate, first["weight_decay"] * decay
 
 
 def _embedding_sizes(numeric: int, embedded: int, rows: int) -> dict[str, int]:
