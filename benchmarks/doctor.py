@@ -35,7 +35,10 @@ FAULTS: dict[str, dict[str, Any]] = {
     "dead_units": {"activation": "relu", "norm": "none", "learning_rate": 0.03, "depth": 4, "width": 64},
     "rate_too_small": {"learning_rate": 1e-6},
     "batch_too_small": {"batch_size": 2, "epochs": 20},
-    "over_fitting": {"width": 512, "dropout": 0.0, "weight_decay": 0.0, "ema": 0.0, "epochs": 200, "patience": 200},
+    "over_fitting": {
+        "width": 256, "numeric_embedding": "periodic", "embedding_scale": 3.0, "dropout": 0.0, "weight_decay": 0.0,
+        "ema": 0.0, "epochs": 30, "patience": 30,
+    },
     "under_fitting": {"depth": 0, "numeric_embedding": "none"},
     "internal_covariate_shift": {"norm": "none", "activation": "elu", "depth": 4, "learning_rate": 0.02},
     "dropout_and_norm": {"dropout": 0.95, "depth": 3},
@@ -43,9 +46,6 @@ FAULTS: dict[str, dict[str, Any]] = {
     "too_few_epochs": {"epochs": 2, "learning_rate": 1e-3},
 }  # fmt: skip
 """One change of the default net for each rule."""
-
-ROWS = {"over_fitting": 300}
-"""Rows of the table that a fault needs."""
 
 HEALTHY = "phoneme,adult,bank,letter,churn,california,diamonds,abalone,cpu_act,wine_quality"
 
@@ -84,9 +84,8 @@ def main() -> None:
         frame = pd.concat(load(table))
         for fault in args.faults.split(","):
             for seed in range(args.seeds):
-                rows = ROWS.get(fault, args.rows)
                 found, seconds = examined(
-                    frame, table.target, FAULTS[fault], rows, seed, not args.no_prove
+                    frame, table.target, FAULTS[fault], args.rows, seed, not args.no_prove
                 )
                 first = found[0].rule if found else ""
                 proof = next((f.proof for f in found if f.rule == fault and f.proof), None)

@@ -184,10 +184,10 @@ RULES: tuple[Rule, ...] = (
         2.0,
         "Prechelt 1998: validation error that rises while the training error falls",
         "The net learns its training rows by heart; what it learns of them does not hold for others.",
-        "use dropout 0.3 and decay 0.1, and a net of half the width",
+        "use dropout 0.5 and decay 0.5, and a net of half the width",
         lambda r: {
-            "dropout": max(r.dropout, 0.3),
-            "weight_decay": max(r.weight_decay, 0.1),
+            "dropout": max(r.dropout, 0.5),
+            "weight_decay": max(r.weight_decay, 0.5),
             "width": max(8, r.width // 2),
         },
         checks.over_fitting,
