@@ -119,8 +119,9 @@ def make(
             first = heat(time, folds, tried_first)
             if not (first and has_room(time, folds, first)):
                 recipes = map(last, itertools.islice(DRAWS["random"](space, seed), most))
-                limited = most is None and trainings is not None
-                compared = scouts(trainings, tried_first) if limited else 0
+                compared = 0
+                if most is None and trainings is not None:
+                    compared = scouts(trainings, tried_first)
                 if compared:
                     return Scouting(recipes, folds, compared)
                 if first:
