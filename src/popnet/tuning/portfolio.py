@@ -69,6 +69,16 @@ WITH_MUON: tuple[Changes, ...] = (
 are worth 5 % of RMSE on california, no embedding 15 % of log-loss on letter, and both lose as much elsewhere."""
 
 
+def first(optimizer: str, few: bool = False) -> Changes:
+    """Return the recipe that is tried first with an optimizer, learning rate and decay as for AdamW.
+
+    Args:
+        optimizer: its.
+        few: whether there are few rows.
+    """
+    return {**BASE, **(FEW_ROWS if few else {}), **(MUON if optimizer == "muon" else {})}
+
+
 def of(optimizer: str) -> tuple[Changes, ...]:
     """Return the recipes for an optimizer, learning rates and decays as for AdamW."""
     return WITH_MUON if optimizer == "muon" else WITH_ADAMW

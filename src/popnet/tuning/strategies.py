@@ -119,10 +119,8 @@ def make(
             first = heat(time, folds, tried_first)
             if not (first and has_room(time, folds, first)):
                 recipes = map(last, itertools.islice(DRAWS["random"](space, seed), most))
-                compared = 0
-                if most is None and trainings is not None:
-                    compared = scouts(trainings, tried_first)
-                if compared:
+                limit = trainings if most is None else None
+                if limit is not None and (compared := scouts(limit, tried_first)):
                     return Scouting(recipes, folds, compared)
                 if first:
                     return Straight(recipes, folds)

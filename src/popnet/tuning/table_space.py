@@ -62,11 +62,7 @@ def table_space(
     optimizer = given.get("optimizer", "adamw" if rows < FEW else "muon")
     rate, decay = scales(optimizer)
     factors = {"learning_rate": rate, "weight_decay": decay}
-    first: Changes = {
-        **portfolio.BASE,
-        **(portfolio.FEW_ROWS if rows < FEW else {}),
-        **(portfolio.MUON if optimizer == "muon" else {}),
-    }
+    first = portfolio.first(optimizer, few=rows < FEW)
     sizes = _embedding_sizes(numeric, numeric if embedded is None else embedded, rows)
 
     def sized(changes: Changes) -> Changes | None:
@@ -137,8 +133,7 @@ def with_optimizer(recipe: Recipe, optimizer: str) -> Changes:
 
 def _usual(optimizer: str) -> tuple[float, float]:
     """Return the learning rate and the weight decay of the recipe that is tried first with an optimizer."""
-    first = {**portfolio.BASE, **(portfolio.MUON if optimizer == "muon" else {})}
-    rate, decay = scales(optimizer)
+    first, (rate, decay) = portfolio.first(optimizer), scales(optimizer)
     return first["learning_rate"] * rate, first["weight_decay"] * decay
 
 
