@@ -11,9 +11,10 @@ split 80/20 by the seed, stratified by class. Columns that only name a row, or h
 and a moment becomes year, month, day, weekday and hour.
 
 Each result is a file of its own, of a table, a system, a seed, a limit and a version of that system (popnet's has a
-digest of its sources); what is there is not measured again, so a run may be stopped at any moment and continued. A
-system that fails is noted with its error; ``--retry`` measures those again. Time is that of the whole process, from
-its start to its end; popnet's predicting is a process after that, and not counted.
+digest of its sources); what is there is not measured again, so a run may be stopped at any moment and continued;
+`benchmarks.kept` takes results to another machine. A system that fails is noted with its error; ``--retry`` measures
+those again. Time is that of the whole process, from its start to its end; popnet's predicting is a process after that,
+and not counted.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ import numpy as np
 import pandas as pd
 from sklearn import metrics as sk
 
+from benchmarks.kept import keep, kept
 from benchmarks.peers_trees import Job
 from benchmarks.standings import BOOSTERS, Found, Result, main_metric, mean, report, shown
 from benchmarks.table import cores
@@ -253,22 +255,6 @@ def measure(case: Case, python: str, most: float) -> Result:
             return {**found, "error": str(error)}
         except Exception as error:  # of an answer that is not as it should be
             return {**found, "error": f"{type(error).__name__}: {error}".splitlines()[0]}
-
-
-def keep(path: Path, result: Result) -> None:
-    """Write a result as a whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_suffix(".new")
-    new.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    new.rename(path)
-
-
-def kept(path: Path, retry: bool = False) -> Result | None:
-    """Return a result that was written; None if there is none, or a failure that is to be tried again."""
-    if not path.exists():
-        return None
-    found = json.loads(path.read_text(encoding="utf-8"))
-    return None if retry and "error" in found else found
 
 
 def once(

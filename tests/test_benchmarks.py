@@ -44,3 +44,19 @@ def test_the_time_to_match_is_that_of_the_first_run_as_good(
         ["phoneme", "better", "0.0500", "1.0", "not in 20 s (0.1000)", ""],
         ["phoneme", "broken", "failed", "", "", ""],
     ]
+
+
+def test_kept_results_go_to_another_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(ROOT))
+    kept = importlib.import_module("benchmarks.kept")
+    here, there, file = tmp_path / "here", tmp_path / "there", tmp_path / "results.jsonl"
+    kept.keep(here / "adult" / "a.json", {"system": "lightgbm", "accuracy": 0.87})
+    kept.keep(here / "bank" / "b.json", {"system": "popnet", "accuracy": 0.91})
+    assert kept.pack(here, file, ["lightgbm"]) == 1
+    kept.keep(there / "adult" / "c.json", {"system": "popnet", "accuracy": 0.9})
+    assert kept.unpack(file, there) == 1
+    assert kept.unpack(file, there) == 0  # what is there stays
+    assert kept.kept(there / "adult" / "a.json") == {"system": "lightgbm", "accuracy": 0.87}
+    assert kept.kept(there / "bank" / "b.json") is None
