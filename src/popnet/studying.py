@@ -113,7 +113,7 @@ def study(
     """Train twins that differ in one factor each, and say what each factor does.
 
     Twins have the same seed, initial weights (where their shapes agree), batches and rows. A pair is a fold of a
-    repeated ten-fold cross-validation; differences are compared on rows that neither training nor early stopping saw.
+    repeated five-fold cross-validation; differences are compared on rows that neither training nor early stopping saw.
     Intervals are Student's over the pairs, with what rows add that are tested again (`popnet.twins.shared`); p-values
     are Holm's (1979) over all comparisons.
 

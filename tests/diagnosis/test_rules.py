@@ -66,7 +66,7 @@ def test_a_healthy_net_is_left_in_peace():
 
 
 def test_labels_that_say_nothing_are_told_from_a_bad_net():
-    data = dataset()
+    data = dataset(1500)
     noise = np.random.default_rng(1).integers(0, 2, len(data)).astype(np.int32)
     random = Dataset(data.features, noise, "classification", 2)
     still = HEALTHY.replace(weight_decay=0.9, dropout=0.9)

@@ -86,7 +86,7 @@ def record(found: Found) -> dict[str, Any]:
     """Return a study's results as plain JSON."""
     return {
         "metric": found.metric, "detect": found.detect, "pairs": found.pairs, "asked": found.asked,
-        "nets": found.nets, "rows_trained": {f"{s:g}": n for s, n in found.rows.items()},
+        "nets": found.nets, "base_nets": found.replicates, "rows_trained": {f"{s:g}": n for s, n in found.rows.items()},
         "test_rows": found.test_rows, "repeats": round(found.repeats, 3), "base": found.base.model_dump(),
         "base_error": {f"{s:g}": _interval(i) for s, i in found.base_error.items()},
         "effects": [_effect(e) for e in found.effects],
@@ -142,13 +142,19 @@ def document(
 ) -> Document:
     """Return the page of a study."""
     base_error = found.base_error[1.0]
+    luck = (
+        f" The base has {found.replicates} nets in each pair, with other seeds; what an effect owes to the luck of the "
+        "twin's seed is taken off by regression on their mean (control variates, Lavenberg and Welch 1981)."
+        if found.replicates > 1
+        else ""
+    )
     lead = (
         f"{found.pairs} pairs of twins for each of {len(found.effects)} levels, {found.nets:,} nets, on {rows:,} rows. "
         f"Twins have the same seed, initial weights, batches and rows, and differ in one factor. The base has "
         f"{unit.write(base_error.mean)}.",
         "Differences are measured on rows that neither training nor early stopping saw, a fold of a repeated "
-        f"cross-validation for each pair. {INTERVALS} A verdict also stands after correction for all comparisons (Holm "
-        f"1979). Effects below {unit.write(found.detect)} are taken not to matter.",
+        f"cross-validation for each pair.{luck} {INTERVALS} A verdict also stands after correction for all comparisons "
+        f"(Holm 1979). Effects below {unit.write(found.detect)} are taken not to matter.",
         *notes,
     )
     sections = [

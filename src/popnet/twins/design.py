@@ -15,8 +15,9 @@ import numpy as np
 from popnet import keys
 from popnet.data import rows as splits
 
-FOLDS, TIME_FOLDS = 10, 5
-"""Of a cross-validation; it is repeated with other folds if there are more pairs."""
+FOLDS = 5
+"""Of a cross-validation; it is repeated with other folds if there are more pairs. Half of a pair's variance and more
+comes from which rows happen to be its test rows, so that few large folds show more than many small ones."""
 
 FEWEST_TEST = 10
 """Rows that a pair is compared on; small tables get fewer folds."""
@@ -56,9 +57,8 @@ def design(rows: np.ndarray, pairs: int, seed: int, order: Mapping[str, Any]) ->
         order: ``stratify``, ``groups`` and ``time`` of all rows, as `popnet.data.rows.folds` takes them.
     """
     found: list[Pair] = []
-    timed = order.get("time") is not None
     most = splits.most_folds(rows, order.get("groups"), order.get("time"))
-    k = int(np.clip(len(rows) // FEWEST_TEST, 2, min(TIME_FOLDS if timed else FOLDS, max(most, 2))))
+    k = int(np.clip(len(rows) // FEWEST_TEST, 2, min(FOLDS, max(most, 2))))
     repeat = 0
     while len(found) < pairs:
         repeat_seed = int(keys.key(seed, "repeat", repeat))

@@ -8,6 +8,7 @@ import numpy as np
 from scipy import stats
 
 from popnet import keys
+from popnet.twins.control import spread_of
 from popnet.types import Array
 
 Verdict = Literal["helps", "harms", "nothing measurable"]
@@ -70,12 +71,18 @@ class Interval(NamedTuple):
 
 
 def interval(
-    values: Array, overlap: float = 0.0, common: float = 0.0, level: float = 0.95
+    values: Array,
+    overlap: float = 0.0,
+    common: float = 0.0,
+    level: float = 0.95,
+    *,
+    fitted: int = 0,
+    lean: float = 0.0,
 ) -> Interval:
     """Return the t-interval of the mean of paired differences.
 
-    The variance of the mean is taken as ``s^2 (1/J + overlap) + common``. Without the last two it is Student's, of
-    independent differences; pairs that share rows vary less than their mean does.
+    The variance of the mean is taken as ``s^2 (1/J + overlap + lean) + common``. Without the last three it is
+    Student's, of independent differences; pairs that share rows vary less than their mean does.
 
     Args:
         values: ``(J,)``, at least two.
@@ -83,14 +90,16 @@ def interval(
             `popnet.twins.shared.Shared.overlap`, of training rows `popnet.course.data.Material.overlap`.
         common: what shared rows add by their own measurements, see `popnet.twins.shared.Shared.again` and ``common``.
         level: of the interval.
+        fitted, lean: of differences that something was taken off, see `popnet.twins.control.Measured`.
     """
     values = np.asarray(values, float)
     pairs, mean = len(values), float(values.mean())
-    error = float(np.sqrt(values.var(ddof=1) * (1 / pairs + overlap) + common))
+    free = pairs - 1 - fitted
+    error = float(np.sqrt(spread_of(values, fitted) * (1 / pairs + overlap + lean) + common))
     if error == 0:
         return Interval(mean, mean, mean, 0.0, float(mean == 0))
-    t = float(stats.t.ppf((1 + level) / 2, pairs - 1))
-    p = float(2 * stats.t.sf(abs(mean) / error, pairs - 1))
+    t = float(stats.t.ppf((1 + level) / 2, free))
+    p = float(2 * stats.t.sf(abs(mean) / error, free))
     return Interval(mean, mean - t * error, mean + t * error, error, p)
 
 

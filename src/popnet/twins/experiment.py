@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import combinations
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from popnet.population.predict import Net, predict
 from popnet.population.program import Arrays
 from popnet.population.train import Trainer
 from popnet.recipe import Recipe
+from popnet.twins.control import Measured, controlled, replicates
 from popnet.twins.design import Pair
 from popnet.twins.effects import Interval, holm, interval
 from popnet.twins.factors import Factor, Level
@@ -98,18 +99,6 @@ class Outcome:
     rows: Mapping[str, np.ndarray] = field(default_factory=dict, repr=False)
 
 
-class Measured(NamedTuple):
-    """A difference of cells.
-
-    Attributes:
-        values: ``(J,)``, of each whole pair.
-        rows: ``(T,)``, of each test row of each whole pair; None of what is no mean over rows.
-    """
-
-    values: np.ndarray
-    rows: np.ndarray | None
-
-
 class Experiment:
     """Trains the cells of a design, pair after pair, and compares them.
 
@@ -161,6 +150,10 @@ class Experiment:
             for level in (BASE, *(x for _, x in self.levels))
         ]
         cells += [Cell.of(a, b) for a, b in self.couples]
+        # Nets of an ensemble are the base's with other seeds, too.
+        seeds = max((len(x.seeds) for _, x in self.levels), default=1)
+        self.replicates = max(seeds, replicates(len(self.levels)))
+        cells += [c for s in self.shares for c in self._bases(s)]
         self.cells = list(dict.fromkeys(cells))
         folds = [(p.subset(s), p.valid) for p in self.design for s in self.shares]
         self._trainer = Trainer(Arrays(data, data, folds), deadline, workers, stop, memory)
@@ -290,6 +283,24 @@ class Experiment:
             rows = np.concatenate([np.stack([o.rows[what] for o in p], 1) @ weights for p in pairs])
         return Measured(values @ weights, rows)
 
+    def _bases(self, share: float) -> list[Cell]:
+        """Return the base with its own seed and with others."""
+        return [Cell(seeds=(i,), share=share) for i in range(self.replicates)]
+
+    def _base(self, share: float = 1.0, what: str = "loss") -> Measured:
+        """Return what the base has, the mean of its nets."""
+        bases = self._bases(share)
+        return self.measured(*((1 / len(bases), c) for c in bases), what=what)
+
+    def contrast(self, *terms: Term, share: float = 1.0, what: str = "loss") -> Measured:
+        """Return a difference of cells as `measured`, without what it owes to the luck of the base's own seed."""
+        found = self.measured(*terms, what=what)
+        own, *others = self._bases(share)
+        if not others:
+            return found
+        control = self.measured((1, own), *((-1 / len(others), c) for c in others), what=what)
+        return controlled(found, control)
+
     def detect(self, asked: float | None) -> float:
         """Return the smallest effect that matters: as asked, or by the base's error."""
         if asked is not None:
@@ -298,7 +309,7 @@ class Experiment:
 
     def base_loss(self) -> float:
         """Return the base's mean error over whole pairs."""
-        return float(np.mean([self.outcomes[k, Cell()].loss for k in self.done()]))
+        return float(self._base().values.mean())
 
     def plan(self, detect: float, pairs: int | None = None) -> Plan:
         """Return the pairs that are enough for an effect of that size, of every level, by those that are whole.
@@ -317,11 +328,11 @@ class Experiment:
         shared = self.shared(done)
         sizes, spreads = [], []
         for _, level in self.levels:
-            gain = self.measured(*_gain(Cell.of(level), Cell()))
+            gain = self.contrast(*_gain(Cell.of(level), Cell()))
             assert gain.rows is not None
             ends = _interval(gain, shared)
             sizes.append(max(detect, ends.low, -ends.high))
-            spreads.append(Spread.of(gain.rows, shared))
+            spreads.append(Spread.of(gain.rows, shared, gain.fitted))
         lacking = [s.rows_needed(x, self.comparisons) for x, s in zip(sizes, spreads, strict=True)]
         rows = max((n for n in lacking if n > self._rows), default=0)
         if pairs is None:
@@ -372,10 +383,11 @@ class Experiment:
         first = self.design[done[0]]
         comparisons = [(f, x, s) for s in self.shares for f, x in self.levels]
         gains = [
-            self.measured(*_gain(Cell.of(x, share=s), Cell(share=s))) for _, x, s in comparisons
+            self.contrast(*_gain(Cell.of(x, share=s), Cell(share=s)), share=s)
+            for _, x, s in comparisons
         ]
         extras = [
-            self.measured((-1, Cell()), (1, Cell.of(a)), (1, Cell.of(b)), (-1, Cell.of(a, b)))
+            self.contrast((-1, Cell()), (1, Cell.of(a)), (1, Cell.of(b)), (-1, Cell.of(a, b)))
             for a, b in self.couples
         ]
         intervals = [_interval(m, shared) for m in (*gains, *extras)]
@@ -387,18 +399,19 @@ class Experiment:
             cell, base = Cell.of(level, share=s), Cell(share=s)
             mine, bases = ([self.outcomes[k, c] for k in done] for c in (cell, base))
             assert gain.rows is not None
-            spread = Spread.of(gain.rows, shared)
+            spread = Spread.of(gain.rows, shared, gain.fitted)
+            without = float(self._base(s).values.mean())
             said = verdict(found, float(p), detect, spread.floor(self._rows))
             needs = spread.rows_needed(detect, self.comparisons)
             change = {
-                what: _interval(self.measured((1, cell), (-1, base), what=what), shared)
+                what: _interval(self.contrast((1, cell), (-1, base), share=s, what=what), shared)
                 for what in ("wrong", "gap", "calibration")
             }
             effects.append(
                 Effect(
                     factor.name, factor.base, level.label, s, found, float(p),
                     said,
-                    float(np.mean([o.loss for o in mine])), float(np.mean([o.loss for o in bases])),
+                    without - found.mean, without,
                     change["wrong"], change["gap"], change["calibration"],
                     float(np.median([o.seconds / max(b.seconds, 1e-9) for o, b in zip(mine, bases, strict=True)])),
                     sum(o.diverged for o in mine), len(done), gain.values,
@@ -408,7 +421,7 @@ class Experiment:
         interactions = [
             Interaction(
                 a.label, b.label, extra, float(p),
-                float(self.measured(*_gain(Cell.of(a, b), Cell())).values.mean()),
+                float(self.contrast(*_gain(Cell.of(a, b), Cell())).values.mean()),
             )
             for (a, b), extra, p in zip(
                 self.couples, intervals[len(gains) :], corrected[len(gains) :], strict=True
@@ -417,9 +430,9 @@ class Experiment:
         return Found(
             self.base, self.metric, detect, len(done), asked,
             [e for e in effects if e.share == 1], [e for e in effects if e.share != 1], interactions,
-            {s: _interval(self.measured((1, Cell(share=s))), shared) for s in self.shares},
+            {s: _interval(self._base(s), shared) for s in self.shares},
             {s: len(first.subset(s)) for s in self.shares}, len(first.test), shared.repeats,
-            sum(o.seconds for o in self.outcomes.values()), self.nets,
+            sum(o.seconds for o in self.outcomes.values()), self.nets, self.replicates,
         )  # fmt: skip
 
 
@@ -431,8 +444,10 @@ def _gain(cell: Cell, base: Cell) -> tuple[Term, Term]:
 def _interval(found: Measured, shared: Shared) -> Interval:
     """Return the interval of a difference, by its rows if it has any."""
     if found.rows is None:
-        return interval(found.values, overlap=shared.overlap)
-    return interval(found.values, common=shared.again(found.rows))
+        return interval(found.values, overlap=shared.overlap, fitted=found.fitted, lean=found.lean)
+    return interval(
+        found.values, common=shared.again(found.rows), fitted=found.fitted, lean=found.lean
+    )
 
 
 def _every(plan: dict[Cell, list[Member]]) -> list[Member]:

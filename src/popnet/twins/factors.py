@@ -14,6 +14,9 @@ from popnet.twins.augmentation import transformations
 
 MOST_LEVELS = 12
 
+ANOTHER = 1000
+"""Seed of the level that does nothing else: none of an ensemble's or of the base's other nets."""
+
 
 @dataclass(frozen=True)
 class Level:
@@ -22,7 +25,7 @@ class Level:
     Attributes:
         label: for people, as ``dropout 0.5``.
         fields: of the recipe that it changes.
-        seeds: which nets of the twin's seed are trained, and averaged: ``(0,)`` is the base's own; ``(1,)`` another;
+        seeds: which nets of the twin's seed are trained, and averaged: ``(0,)`` is the base's own; ``(1000,)`` another;
             ``(0, 1, 2)`` an ensemble of three.
     """
 
@@ -119,7 +122,7 @@ def named(name: str, base: Recipe) -> Factor:
                 Level("mean of 4 nets", seeds=(0, 1, 2, 3)),
             ),
         )
-    return Factor("seed", "this seed", (Level("another seed", seeds=(1,)),))
+    return Factor("seed", "this seed", (Level("another seed", seeds=(ANOTHER,)),))
 
 
 def parse(text: str, base: Recipe, classification: bool, image: tuple[int, int, int] | None) -> Factor:  # fmt: skip

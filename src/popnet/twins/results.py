@@ -21,7 +21,7 @@ class Effect:
         gain: reduction of the error; positive is better with the level.
         p: corrected for all comparisons of the study.
         said: the verdict.
-        error: mean error with the level; ``base_error`` without.
+        error: mean error with the level, ``base_error`` without, the mean of the base's nets; they differ by the gain.
         wrong: mean change of the share of wrong classes; NaN of a regression.
         gap: mean change of test minus training error; negative over-fits less.
         calibration: mean change of the expected calibration error; NaN of a regression.
@@ -81,6 +81,7 @@ class Found:
         repeats: how often a row is tested, see `popnet.twins.shared.Shared`.
         seconds: of training, all nets.
         nets: trained.
+        replicates: nets of the base in a pair, see `popnet.twins.control`.
     """
 
     base: Recipe
@@ -97,3 +98,4 @@ class Found:
     repeats: float
     seconds: float
     nets: int
+    replicates: int

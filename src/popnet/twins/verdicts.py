@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from scipy import stats
 
+from popnet.twins.control import spread_of
 from popnet.twins.effects import Interval
 from popnet.twins.shared import PARTS, Shared
 from popnet.types import Array
@@ -78,7 +79,7 @@ class Spread(NamedTuple):
     least: float
 
     @classmethod
-    def of(cls, values: Array, shared: Shared) -> Spread:
+    def of(cls, values: Array, shared: Shared, fitted: int = 0) -> Spread:
         """Return the spread of some pairs.
 
         A few pairs may happen to agree; their variance is no less than what the rows of a pair make it, which many
@@ -87,9 +88,10 @@ class Spread(NamedTuple):
         Args:
             values: ``(T,)``, the difference of each test.
             shared: rows that at least two pairs are compared on.
+            fitted: of the values, see `popnet.twins.control.Measured`.
         """
         parts = [p.astype(float) for p in np.split(np.asarray(values), shared.ends[:-1])]
-        between = np.var([p.mean() for p in parts], ddof=1)
+        between = spread_of([p.mean() for p in parts], fitted)
         within = np.mean([p.var(ddof=1) / len(p) if len(p) > 1 else 0.0 for p in parts])
         own = shared.own(values)
         return cls(float(max(between, within)), own, shared.own(values, doubt=2.0))
