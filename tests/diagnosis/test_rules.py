@@ -74,6 +74,16 @@ def test_labels_that_say_nothing_are_told_from_a_bad_net():
     assert "loss_stays" not in [f.rule.name for f in fired(still)]
 
 
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw", "rmsprop", "muon"])
+@pytest.mark.parametrize("kind", ["mlp", "residual"])
+@pytest.mark.parametrize("rule", rules.RULES, ids=lambda r: r.name)
+def test_a_remedy_suits_every_recipe(rule, kind, optimizer):
+    recipe = Recipe(optimizer=optimizer, kind=kind)
+    changed = recipe.replace(**rule.fields(recipe))
+    if rule.name == "over_fitting":
+        assert changed.decay > recipe.decay
+
+
 def test_chance_is_the_entropy_of_the_classes_or_the_variance():
     target = np.array([0, 0, 0, 1], np.int32)
     features = Dataset.from_arrays(np.zeros((4, 1)), target, "binary").features

@@ -49,6 +49,12 @@ def _usual_rate(recipe: Recipe) -> float:
     return {"sgd": 0.05, "muon": 0.02}.get(recipe.optimizer, 2e-3)
 
 
+def _decayed(recipe: Recipe) -> dict[str, Any]:
+    """Return fields of a strong decoupled decay; nets of images have a tenth of the others' from the start."""
+    decay = {"weight_decay": max(recipe.decay, 0.5 if recipe.kind == "mlp" else 0.2)}
+    return {"optimizer": "adamw", **decay} if recipe.optimizer == "adam" else decay
+
+
 RULES: tuple[Rule, ...] = (
     Rule(
         "exploding_gradient",
@@ -184,10 +190,10 @@ RULES: tuple[Rule, ...] = (
         2.0,
         "Prechelt 1998: validation error that rises while the training error falls",
         "The net learns its training rows by heart; what it learns of them does not hold for others.",
-        "use dropout 0.5 and decay 0.5, and a net of half the width",
+        "use dropout 0.5 and a strong weight decay, and a net of half the width",
         lambda r: {
             "dropout": max(r.dropout, 0.5),
-            "weight_decay": max(r.weight_decay, 0.5),
+            **_decayed(r),
             "width": max(8, r.width // 2),
         },
         checks.over_fitting,
