@@ -197,10 +197,14 @@ def scores(true: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
     }
 
 
+COVERAGE = 0.9
+"""Of the intervals that popnet gives with predicted numbers."""
+
+
 def predict_by_popnet(
     job: Job, python: str, folder: Path, most: float
-) -> tuple[np.ndarray, Result]:
-    """Return popnet's predictions of the test rows, and what its fit took and trained."""
+) -> tuple[np.ndarray, Result, np.ndarray | None]:
+    """Return popnet's predictions of the test rows, what the fit took, and of numbers intervals ``(N, 2)``."""
     command, model = [python, "-m", "popnet"], str(folder / "model")
     said, seconds, memory = run(
         [*command, "fit", str(folder / "train.csv"), "--target", job.target, "--time-limit", f"{job.limit:g}s",
@@ -209,12 +213,13 @@ def predict_by_popnet(
     fit = json.loads(said)
     facts = {"seconds": seconds, "MB": memory, "members": fit["members"], "warnings": fit["warnings"]}  # fmt: skip
     out = folder / "predictions.csv"
-    proba = [] if job.labels is None else ["--proba"]
-    run([*command, "predict", model, str(folder / "test.csv"), "-o", str(out), *proba], most)
+    more = ["--interval", f"{COVERAGE}"] if job.labels is None else ["--proba"]
+    run([*command, "predict", model, str(folder / "test.csv"), "-o", str(out), *more], most)
     found = pd.read_csv(out)
     if job.labels is None:
-        return found[job.target].to_numpy(float), facts
-    return found[[f"probability_{c}" for c in job.labels]].to_numpy(float), facts
+        bounds = found[[f"{job.target}_low", f"{job.target}_high"]].to_numpy(float)
+        return found[job.target].to_numpy(float), facts, bounds
+    return found[[f"probability_{c}" for c in job.labels]].to_numpy(float), facts, None
 
 
 def measure(case: Case, python: str, most: float) -> Result:
@@ -238,9 +243,10 @@ def measure(case: Case, python: str, most: float) -> Result:
             case.seed, case.limit, time.time(), cores(),
         )  # fmt: skip
         job.write(folder)
+        bounds = None
         try:
             if case.system == "popnet":
-                predicted, facts = predict_by_popnet(job, python, folder, most)
+                predicted, facts, bounds = predict_by_popnet(job, python, folder, most)
             else:
                 _, seconds, memory = run([python, "-m", SYSTEMS[case.system], str(folder)], most)
                 facts = {"seconds": seconds, "MB": memory}
@@ -250,6 +256,9 @@ def measure(case: Case, python: str, most: float) -> Result:
                 true = np.asarray(pd.Categorical(true, categories=labels).codes, int)
                 if true.min() < 0:
                     raise FailedError("test rows have a class that training rows lack")
+            if bounds is not None:
+                held = (bounds[:, 0] <= true) & (true <= bounds[:, 1])
+                facts["coverage"] = float(held.mean())
             return {**found, **scores(true, predicted), **facts}
         except FailedError as error:
             return {**found, "error": str(error)}

@@ -12,7 +12,7 @@ from benchmarks.tables import KNOWN, Table
 
 BOOSTERS = ("lightgbm", "xgboost", "catboost")
 CLASS_COLUMNS = ("accuracy", "log_loss", "roc_auc", "balanced_accuracy", "ece")
-NUMBER_COLUMNS = ("rmse", "mae", "r2")
+NUMBER_COLUMNS = ("rmse", "mae", "r2", "coverage")
 
 Result = dict[str, Any]
 """What was measured once, as it is kept."""
