@@ -60,3 +60,23 @@ def test_kept_results_go_to_another_machine(
     assert kept.unpack(file, there) == 0  # what is there stays
     assert kept.kept(there / "adult" / "a.json") == {"system": "lightgbm", "accuracy": 0.87}
     assert kept.kept(there / "bank" / "b.json") is None
+
+
+def test_published_scores_are_read_and_placed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(ROOT))
+    published = importlib.import_module("benchmarks.published")
+    folder = tmp_path / "collections" / "reference_tables"
+    folder.mkdir(parents=True)
+    (folder / "cls_bin.md").write_text(
+        "| Dataset | svm | tabpfn | mlp |\n| --- | --- | --- | --- |\n"
+        "| bank_of_others | 0.1+0.0 | 0.1+0.0 | 0.1+0.0 |\n| bank | *0.90+0.01* | nan+nan | **0.92+0.01** |\n"
+    )
+    found = published.published("bank", tmp_path)
+    assert found == {"svm": 0.90, "mlp": 0.92}
+    assert published.line("bank", [0.90, 0.93], found, True)[1:3] == [
+        "0.9150 (0.9000 to 0.9300)",
+        "2 of 3",
+    ]
+    assert published.line("bank", [0.90], found, False)[2] == "1 of 3"
