@@ -155,7 +155,7 @@ def document(
         "Differences are measured on rows that neither training nor early stopping saw, a fold of a repeated "
         f"cross-validation for each pair.{luck} {INTERVALS} A verdict also stands after correction for all comparisons "
         f"(Holm 1979). Effects below {unit.write(found.detect)} are taken not to matter.",
-        *notes,
+        *(f"{words.capital(n)}." for n in notes),
     )
     sections = [
         _factor(name, list(effects), found, unit)
@@ -165,13 +165,13 @@ def document(
         sections.append(_interactions(found, unit))
     overview = Table(
         (
-            "factor", "level", "instead of", f"change, {unit.short}", "95 % interval", "wrong classes", "over-fitting",
-            "time", "verdict",
+            "factor", "level", "instead of", "verdict", f"change, {unit.short}", "95 % interval", "wrong classes",
+            "over-fitting", "time",
         ),
         tuple(
             (
-                e.factor, e.level, e.base, unit.number(-e.gain.mean, True), unit.range(e.gain, -1),
-                _wrong(e), unit.number(e.gap.mean, True), f"x {e.time:.2f}", e.said,
+                e.factor, e.level, e.base, e.said, unit.number(-e.gain.mean, True), unit.range(e.gain, -1),
+                _wrong(e), unit.number(e.gap.mean, True), f"x {e.time:.2f}",
             )
             for e in found.effects
         ),
