@@ -287,10 +287,10 @@ class Experiment:
         """Return the base with its own seed and with others."""
         return [Cell(seeds=(i,), share=share) for i in range(self.replicates)]
 
-    def _base(self, share: float = 1.0, what: str = "loss") -> Measured:
-        """Return what the base has, the mean of its nets."""
+    def _base(self, share: float = 1.0) -> Measured:
+        """Return the base's error, the mean of its nets'."""
         bases = self._bases(share)
-        return self.measured(*((1 / len(bases), c) for c in bases), what=what)
+        return self.measured(*((1 / len(bases), c) for c in bases))
 
     def contrast(self, *terms: Term, share: float = 1.0, what: str = "loss") -> Measured:
         """Return a difference of cells as `measured`, without what it owes to the luck of the base's own seed."""
@@ -432,7 +432,7 @@ class Experiment:
             [e for e in effects if e.share == 1], [e for e in effects if e.share != 1], interactions,
             {s: _interval(self._base(s), shared) for s in self.shares},
             {s: len(first.subset(s)) for s in self.shares}, len(first.test), shared.repeats,
-            sum(o.seconds for o in self.outcomes.values()), self.nets, self.replicates,
+            self.nets, self.replicates,
         )  # fmt: skip
 
 

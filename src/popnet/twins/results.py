@@ -79,7 +79,6 @@ class Found:
         rows: training rows of a pair at each share.
         test_rows: of a pair.
         repeats: how often a row is tested, see `popnet.twins.shared.Shared`.
-        seconds: of training, all nets.
         nets: trained.
         replicates: nets of the base in a pair, see `popnet.twins.control`.
     """
@@ -96,6 +95,5 @@ class Found:
     rows: dict[float, int]
     test_rows: int
     repeats: float
-    seconds: float
     nets: int
     replicates: int
