@@ -36,13 +36,12 @@ FAULTS: dict[str, dict[str, Any]] = {
     "rate_too_small": {"learning_rate": 1e-6},
     "batch_too_small": {"batch_size": 2, "epochs": 20},
     "over_fitting": {
-        "width": 256, "numeric_embedding": "periodic", "embedding_scale": 3.0, "dropout": 0.0, "weight_decay": 0.0,
-        "ema": 0.0, "epochs": 30, "patience": 30,
+        "width": 256, "dropout": 0.0, "weight_decay": 0.0, "ema": 0.0, "epochs": 60, "patience": 60, "monitor": "error",
     },
     "under_fitting": {"depth": 0, "numeric_embedding": "none"},
     "internal_covariate_shift": {"norm": "none", "activation": "elu", "depth": 4, "learning_rate": 0.02},
     "dropout_and_norm": {"dropout": 0.95, "depth": 3},
-    "impatient": {"patience": 1, "ema": 0.0, "learning_rate": 0.01, "schedule": "constant"},
+    "impatient": {"patience": 1, "ema": 0.0, "optimizer": "sgd", "learning_rate": 0.2, "schedule": "constant"},
     "too_few_epochs": {"epochs": 2, "learning_rate": 1e-3},
 }  # fmt: skip
 """One change of the default net for each rule."""

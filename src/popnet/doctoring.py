@@ -44,7 +44,7 @@ DATA_RULES = (
 )  # fmt: skip
 """Titles of the rules about data."""
 
-PAIRS = 8
+PAIRS = 10
 """Pairs of twins of a proof."""
 
 LABEL_FOLDS, LABEL_EPOCHS = 5, 30
