@@ -38,14 +38,13 @@ import numpy as np
 import pandas as pd
 from sklearn import metrics as sk
 
-from benchmarks.kept import keep, kept
+from benchmarks.kept import FOLDER, HOME, keep, kept
 from benchmarks.peers_trees import Job
 from benchmarks.standings import BOOSTERS, Found, Result, main_metric, mean, report, shown
 from benchmarks.table import cores
 from benchmarks.tables import KNOWN, Table, known, load
 from popnet.metrics import METRICS
 
-HOME = Path(__file__).resolve().parents[1]
 STANDARD = (
     "phoneme,adult,bank,california,wine_quality,churn,credit_g,letter,cpu_act,default_credit,ames_housing,otto"
 )  # fmt: skip
@@ -320,7 +319,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--first-seed", type=int, default=0, help="measure and report from it on")
     parser.add_argument("--limit", type=float, default=60.0, help="seconds")
-    parser.add_argument("--folder", type=Path, default=HOME / ".benchmarks" / "accuracy")
+    parser.add_argument("--folder", type=Path, default=FOLDER)
     parser.add_argument("--report", action="store_true", help="only print what was measured")
     parser.add_argument("--retry", action="store_true", help="measure what failed once more")
     parser.add_argument(

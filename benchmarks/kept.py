@@ -14,10 +14,12 @@ import argparse
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+
+from benchmarks.standings import Result
 
 HOME = Path(__file__).resolve().parents[1]
-Result = dict[str, Any]
+FOLDER = HOME / ".benchmarks" / "accuracy"
+"""Of the results of `benchmarks.accuracy`, unless another is named."""
 
 
 def keep(path: Path, result: Result) -> None:
@@ -71,7 +73,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", choices=("pack", "unpack"))
     parser.add_argument("file", type=Path)
-    parser.add_argument("--folder", type=Path, default=HOME / ".benchmarks" / "accuracy")
+    parser.add_argument("--folder", type=Path, default=FOLDER)
     parser.add_argument("--systems", default="", help="to pack; all if left out")
     args = parser.parse_args()
     if args.what == "pack":

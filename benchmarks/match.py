@@ -15,7 +15,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks.accuracy import HOME, LIMITED, STANDARD, SYSTEMS, Case, once, present, pythons
+from benchmarks.accuracy import LIMITED, STANDARD, SYSTEMS, Case, once, present, pythons
+from benchmarks.kept import FOLDER
 from benchmarks.standings import Result, shown
 from benchmarks.table import conditions, markdown
 from benchmarks.tables import Table, known
@@ -60,7 +61,7 @@ def main() -> None:
     parser.add_argument("--systems", default="catboost,lightgbm")
     parser.add_argument("--limits", default="5,10,20,40,60", help="popnet's, in seconds")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--folder", type=Path, default=HOME / ".benchmarks" / "accuracy")
+    parser.add_argument("--folder", type=Path, default=FOLDER)
     parser.add_argument(
         "--most", type=float, default=3600.0, help="seconds after which a fit is killed"
     )

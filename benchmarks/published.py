@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks.accuracy import HOME, Case, once, version
+from benchmarks.accuracy import Case, once, version
+from benchmarks.kept import FOLDER
 from benchmarks.standings import main_metric, shown
 from benchmarks.table import conditions, markdown
 from benchmarks.tables import folder as data_folder
@@ -70,7 +71,7 @@ def main() -> None:
     parser.add_argument("--limit", type=float, default=60.0, help="seconds")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--tables", default=",".join(SOURCES))
-    parser.add_argument("--folder", type=Path, default=HOME / ".benchmarks" / "accuracy")
+    parser.add_argument("--folder", type=Path, default=FOLDER)
     parser.add_argument("--markdown", type=Path)
     args = parser.parse_args()
     own, lines = version("popnet", sys.executable), []

@@ -33,8 +33,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks.accuracy import HOME, load_average, version
-from benchmarks.kept import keep, kept
+from benchmarks.accuracy import load_average, version
+from benchmarks.kept import HOME, keep, kept
 from benchmarks.standings import Result, disturbed, mean
 from benchmarks.table import conditions, markdown
 from benchmarks.tables import folder as tables_folder

@@ -35,7 +35,7 @@ PILOT = 4
 """Pairs after which the number of pairs is planned."""
 
 FEWEST_PAIRS, FEWEST_PLANNED, MOST_PAIRS = 3, 10, 100
-"""Pairs that anything can be said of, and that are planned: at least one cross-validation of a table."""
+"""Pairs that anything can be said of, and that are planned: at least two cross-validations of a table."""
 
 MOST_NETS, MANY_PAIRS = 1200, 40
 """Nets beyond which no more than so many pairs are planned: a study of many levels takes long enough with these."""
@@ -381,6 +381,7 @@ class Experiment:
             )
         shared = self.shared(done)
         first = self.design[done[0]]
+        base_error = {s: _interval(self._base(s), shared) for s in self.shares}
         comparisons = [(f, x, s) for s in self.shares for f, x in self.levels]
         gains = [
             self.contrast(*_gain(Cell.of(x, share=s), Cell(share=s)), share=s)
@@ -400,7 +401,6 @@ class Experiment:
             mine, bases = ([self.outcomes[k, c] for k in done] for c in (cell, base))
             assert gain.rows is not None
             spread = Spread.of(gain.rows, shared, gain.fitted)
-            without = float(self._base(s).values.mean())
             said = verdict(found, float(p), detect, spread.floor(self._rows))
             needs = spread.rows_needed(detect, self.comparisons)
             change = {
@@ -411,7 +411,7 @@ class Experiment:
                 Effect(
                     factor.name, factor.base, level.label, s, found, float(p),
                     said,
-                    without - found.mean, without,
+                    base_error[s].mean - found.mean, base_error[s].mean,
                     change["wrong"], change["gap"], change["calibration"],
                     float(np.median([o.seconds / max(b.seconds, 1e-9) for o, b in zip(mine, bases, strict=True)])),
                     sum(o.diverged for o in mine), len(done), gain.values,
@@ -430,7 +430,7 @@ class Experiment:
         return Found(
             self.base, self.metric, detect, len(done), asked,
             [e for e in effects if e.share == 1], [e for e in effects if e.share != 1], interactions,
-            {s: _interval(self._base(s), shared) for s in self.shares},
+            base_error,
             {s: len(first.subset(s)) for s in self.shares}, len(first.test), shared.repeats,
             self.nets, self.replicates,
         )  # fmt: skip
