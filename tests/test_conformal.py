@@ -155,3 +155,21 @@ def test_coverage_and_width_as_they_are_reported():
     assert heavy == {"coverage_90": 0.5, "width_90": 2.5}
     both = conformal.coverage_and_width(*(np.tile(v, 2) for v in (true, low, high)))
     assert both == {"coverage_90": 0.75}  # widths of two units have no mean
+
+
+def test_the_mean_of_folds_that_differ_has_narrower_intervals_which_hold_what_they_promise():
+    rng = np.random.default_rng(0)
+    folds, rows = (0, 1, 2, 3, 4), 20_000
+    noise, apart = 1.0, 0.7  # of the target, and of each fold's predictions about what is true
+    true = noise * rng.standard_normal((2 * rows, 1))
+    outputs = apart * rng.standard_normal((5, 2 * rows, 1))
+    seen, new = slice(rows), slice(rows, None)
+    mine = np.arange(rows) % 5
+    held_out, spread = outputs[mine, np.arange(rows)], np.zeros((rows, 1))
+    found = conformal.calibrate(true[seen], held_out, spread, folds)
+    assert found is not None
+    low, high = found.bounds(outputs[:, new], np.full(5, 0.2), 0.9)
+    one_fold = 2 * 1.645 * np.hypot(noise, apart)
+    mean_of_folds = 2 * 1.645 * np.hypot(noise, apart / np.sqrt(5))
+    assert mean_of_folds < (high - low).mean() < 0.96 * one_fold
+    assert 0.9 < ((low <= true[new]) & (true[new] <= high)).mean() < 0.94

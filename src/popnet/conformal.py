@@ -4,8 +4,8 @@ Of each fold's held-out rows the errors of that fold's nets are known. Each erro
 for rows like it (locally weighted conformal prediction, Lei et al. 2018): where predictions are so large, and where the
 nets disagree so much. A new row's interval reaches from its prediction, which all folds share in as in CV+ (Barber et
 al. 2021), as far as the wanted share of these errors, times the usual size for that row; below and above on their own,
-because targets are often skewed. On rows that no choice saw, intervals of 90 % held 89 to 91 % of the rows of abalone,
-california, cpu_act and wine_quality, and as many where they are narrow as where they are wide.
+because targets are often skewed. The mean of all folds errs less than the one fold of a held-out row, by how much the
+folds differ (Krogh and Vedelsby 1995), so intervals are a little narrower where they do (`SHARED`).
 """
 
 from __future__ import annotations
@@ -22,6 +22,12 @@ from popnet.types import Array
 
 REPORTED = 0.9
 """Coverage of the intervals that reports judge."""
+
+SHARED = 0.5
+"""Share of the variance between folds that their mean is taken to have less than one fold. It would be all of it, but
+held-out errors are too small as well, because the nets and their weights were chosen by them. In 42 fits of 11 small
+sets intervals of 50, 80, 90 and 95 % held 50.3, 80.8, 90.2 and 95.2 % of new rows, a set's 90 % being 1.1 points off on
+average; with none of it 51.4, 81.7, 91.0 and 95.7 % (1.5), with all 49.6, 80.1, 89.5 and 94.7 % (1.2)."""
 
 MOST_ERRORS = 10_000
 """Errors that are kept; of more, as many quantiles."""
@@ -104,6 +110,9 @@ class Conformal:
             ],
             1,
         )
+        between = np.einsum("k,knt->nt", shares, (centres - centre) ** 2)
+        usual_square = size**2 * (self.errors.astype(np.float64) ** 2).mean(0)
+        size = size / np.sqrt(1 + SHARED * between / (usual_square + LEAST**2))
         return (
             centre + self.errors[count - 1 - rank] * size,
             centre + self.errors[rank] * size,
