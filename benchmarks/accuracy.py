@@ -13,8 +13,8 @@ and a moment becomes year, month, day, weekday and hour.
 Each result is a file of its own, of a table, a system, a seed, a limit and a version of that system (popnet's has a
 digest of its sources); what is there is not measured again, so a run may be stopped at any moment and continued;
 `benchmarks.kept` takes results to another machine. A system that fails is noted with its error; ``--retry`` measures
-those again. Time is that of the whole process, from its start to its end; popnet's predicting is a process after that,
-and not counted.
+those again. Time is that of the whole process, from its start to its end, and popnet compiles its programs anew each
+time; its predicting is a process after that, and not counted.
 """
 
 from __future__ import annotations
@@ -82,13 +82,13 @@ class FailedError(Exception):
     """A process failed; the text is one line."""
 
 
-def run(command: Sequence[str], most: float) -> tuple[str, float, float]:
-    """Run a process; return what it printed, wall seconds, and its peak memory in MB.
+def run(command: Sequence[str], most: float, **more: str) -> tuple[str, float, float]:
+    """Run a process, with ``more`` in its environment; return what it printed, wall seconds, and its peak memory in MB.
 
     Raises:
         FailedError: it did not end well, or not within ``most`` seconds; it is killed then, with its children.
     """
-    environment = {**os.environ, "PYTHONPATH": str(HOME)}
+    environment = {**os.environ, "PYTHONPATH": str(HOME), **more}
     began = time.perf_counter()
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as errors:
         process = subprocess.Popen(
@@ -208,6 +208,7 @@ def predict_by_popnet(
     said, seconds, memory = run(
         [*command, "fit", str(folder / "train.csv"), "--target", job.target, "--time-limit", f"{job.limit:g}s",
          "--test-size", "0", "--seed", str(job.seed), "--out", model, "--json"], most,
+        POPNET_CACHE=str(folder / "programs"),
     )  # fmt: skip
     fit = json.loads(said)
     facts = {"seconds": seconds, "MB": memory, "members": fit["members"], "warnings": fit["warnings"]}  # fmt: skip
