@@ -299,9 +299,10 @@ class Classifier(ClassifierMixin, _Estimator):
         return self._encoded(X)
 
     def predict(self, X: Any) -> np.ndarray:
-        """Return labels ``(n_samples,)``."""
-        favourites = self.predict_proba(X).argmax(1)
-        return self.classes_[favourites]
+        """Return labels ``(n_samples,)``: the most probable ones, or with a ``metric`` of balanced accuracy or F1 those
+        that suit it (see `popnet.decisions`)."""
+        scores = self.predict_proba(X)
+        return self.classes_[self.model_.decided(scores).argmax(1)]
 
 
 class Regressor(RegressorMixin, _Estimator):

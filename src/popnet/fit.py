@@ -13,6 +13,7 @@ import numpy as np
 
 from popnet import metrics
 from popnet._version import __version__
+from popnet.decisions import sentence
 from popnet.errors import InputError
 from popnet.fitting import choosing
 from popnet.fitting.candidates import Candidates
@@ -174,9 +175,16 @@ def relabelled(fitted: Fitted, labels: Sequence[Any]) -> Fitted:
     schema = model.schema.model_copy(update={"target": target})
     encoder = model.encoder.model_copy(update={"target": target})
     facts = {**fitted.facts, "target": {**fitted.facts["target"], "classes": list(labels)}}
-    known = len(model.schema.describe())
-    facts["notes"] = [*schema.describe(), *fitted.facts["notes"][known:]]
-    return replace(fitted, model=replace(model, schema=schema, encoder=encoder), facts=facts)
+    renamed = replace(model, schema=schema, encoder=encoder)
+    facts["notes"] = [*_described(renamed), *fitted.facts["notes"][len(_described(model)) :]]
+    return replace(fitted, model=renamed, facts=facts)
+
+
+def _described(model: Model) -> list[str]:
+    """Return what there is to be said about a model's table, and about its decisions."""
+    decision = model.decision
+    how = [] if decision is None else [sentence(decision, model.metric, model.classes)]
+    return [*model.schema.describe(), *how]
 
 
 def _finish(training: Training, reading: float, source: str, command: str) -> Fitted:
@@ -197,6 +205,7 @@ def _finish(training: Training, reading: float, source: str, command: str) -> Fi
     model = Model(
         table.schema, table.encoder, chosen.nets, chosen.weights, chosen.method, metric.name,
         views=candidates.views, conformal=choosing.calibrated(candidates, chosen.nets, chosen.weights),
+        decision=choosing.decision(candidates, chosen),
     )  # fmt: skip
     scored = Scoring(model, candidates, chosen.gain, training.finish, options.seed).facts()
     seconds = {
@@ -220,7 +229,7 @@ def _finish(training: Training, reading: float, source: str, command: str) -> Fi
         seconds=seconds, warnings=[*chosen.warnings, *_warnings(training, scored)], command=command,
         options=options, augmentation=training.check, importance=_importance(training),
     )  # fmt: skip
-    facts["notes"] = [*table.schema.describe(), *table.notes]
+    facts["notes"] = [*_described(model), *table.notes]
     return Fitted(model, facts, results, trainer.interrupted)
 
 

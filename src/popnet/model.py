@@ -29,6 +29,7 @@ from popnet.data.encode import Encoder
 from popnet.data.images.pictures import TEST, Pictures
 from popnet.data.schema import Schema
 from popnet.dataset import Features, Images
+from popnet.decisions import Decision, sentence
 from popnet.errors import InputError, ModelError
 from popnet.nn.net import init
 from popnet.population.predict import Net, predict
@@ -69,6 +70,7 @@ class Model:
         facts: scores, baselines and how it was made, as in ``model.json``.
         views: of each image that a prediction is the mean of, see `popnet.population.predict.predict`.
         conformal: what intervals are made from; None for classes, and where there were no held-out errors.
+        decision: how classes are taken; None for the most probable one.
     """
 
     schema: Schema
@@ -80,6 +82,7 @@ class Model:
     facts: Mapping[str, Any] = field(default_factory=dict)
     views: int = 1
     conformal: Conformal | None = None
+    decision: Decision | None = None
 
     @property
     def is_classifier(self) -> bool:
@@ -137,6 +140,10 @@ class Model:
             outputs = predict(self.nets, features, rows, views=self.views)
             yield rows, outputs if self.is_classifier else self.encoder.within_range(outputs)
 
+    def decided(self, scores: Array) -> Array:
+        """Return what the class that is predicted is the largest of, ``(N, O)``, of scores likewise."""
+        return scores if self.decision is None else self.decision(scores)
+
     def with_views(self, views: int | None) -> Model:
         """Return the model with another number of views; None leaves it.
 
@@ -193,7 +200,7 @@ class Model:
         else:
             scores, *ends = self.bounds(features, interval)
         if self.is_classifier:
-            labels = np.array(self.classes, dtype=object)[scores.argmax(1)]
+            labels = np.array(self.classes, dtype=object)[self.decided(scores).argmax(1)]
             columns = [pl.Series(names[0], labels.tolist())]
             if proba:
                 columns += [
@@ -313,7 +320,8 @@ class Model:
             weights: ``(N,)`` row weights.
         """
         y, scores = self.encoder.in_units(true, found[0])
-        values = metrics.all_of(self.encoder.target.task, y, scores, weights)
+        decided = self.decided(scores) if self.is_classifier else None
+        values = metrics.all_of(self.encoder.target.task, y, scores, weights, decided)
         if len(found) > 1:
             low, high = map(self.encoder.decode_target, found[1:])
             values |= coverage_and_width(y, low, high, weights)
@@ -339,6 +347,7 @@ class Model:
             "metric": self.metric,
             "views": self.views,
             "intervals": None if self.conformal is None else self.conformal.to_json(),
+            "decision": None if self.decision is None else self.decision.to_json(),
             "nets": nets,
             "facts": dict(self.facts),
             "weights_sha256": hashlib.sha256(data).hexdigest(),
@@ -422,6 +431,9 @@ class Model:
             conformal = Conformal.from_json(conformal, tensors[ERRORS])
             if (len(conformal.folds), len(conformal.sizes)) != (len(nets), encoder.n_outputs):
                 raise ValueError("its intervals are of other nets or targets")
+        decision = content.get("decision")
+        if decision is not None:
+            decision = Decision.from_json(decision, len(encoder.target.classes))
         return cls(
             schema=Schema.model_validate_json(json.dumps(content["schema"])),
             encoder=encoder,
@@ -432,6 +444,7 @@ class Model:
             facts=content["facts"],
             views=int(content.get("views", 1)),
             conformal=conformal,
+            decision=decision,
         )
 
 
@@ -550,6 +563,8 @@ def describe(model: Model) -> list[str]:
         )
         for name, values in facts["baselines"].items():
             lines.append(f"           {name} model: {number(values[facts['metric']])}")
+    if model.decision is not None:
+        lines.append(f"decides    {sentence(model.decision, model.metric, model.classes)}")
     lines.append(f"ensemble   {len(model.nets)} nets, {model.method}")
     shares: dict[Recipe, float] = {}
     for net, weight in zip(model.nets, model.weights, strict=True):

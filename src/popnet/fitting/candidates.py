@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from popnet import ensemble
+from popnet.decisions import decided
 from popnet.metrics import Metric
 from popnet.population.predict import Net, predict
 from popnet.prepare.prepared import Prepared
@@ -80,13 +81,16 @@ class Candidates:
         scores = self._scores(outputs)
         candidate.predictions[self.place[rows]] = scores
         weights = None if data.weights is None else np.asarray(data.weights)[rows]
-        self.member_scores[member] = self.metric(
-            *self.table.encoder.in_units(data.target[rows], scores), weights
-        )
+        true, predicted = self.table.encoder.in_units(data.target[rows], scores)
+        self.member_scores[member] = self.score(true, predicted, weights)
         if self.is_complete(candidate):
-            self.scores[recipe_id] = self.metric(
+            self.scores[recipe_id] = self.score(
                 *self.truth(candidate.predictions), self.pool_weights()
             )
+
+    def score(self, true: Array, predicted: Array, weights: Array | None) -> float:
+        """Return the metric of predictions as they are meant: classes are taken as it suits the metric."""
+        return self.metric(true, decided(self.metric, predicted, weights), weights)
 
     def is_complete(self, candidate: Candidate) -> bool:
         """Return whether a candidate is through with all folds."""

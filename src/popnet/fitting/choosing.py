@@ -1,4 +1,4 @@
-"""Which candidates make the model, with what weights, and what its intervals are made from."""
+"""Which candidates make the model, with what weights; what its intervals are made from, and its decisions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from popnet import baselines, conformal, ensemble, keys
+from popnet import baselines, conformal, decisions, ensemble, keys
 from popnet.fitting.candidates import PILOT_ID, Candidate, Candidates
 from popnet.options import Options
 from popnet.population.members import Result
@@ -148,7 +148,7 @@ def _selected(
         places = candidates.place[candidates.table.folds[0].valid]
         true, units, on = true[places], units[:, places], "the rows that the first fold holds out"
         row_weights = None if row_weights is None else row_weights[places]
-    alone = [metric(true, p, row_weights) for p in units]
+    alone = [candidates.score(true, p, row_weights) for p in units]
     if method == "greedy":
         rows = _selection_rows(len(true), options.seed)
         selection = ensemble.greedy(
@@ -157,7 +157,8 @@ def _selected(
         )  # fmt: skip
     else:
         selection = ensemble.equal(len(entrants))
-    together = metric(true, ensemble.combine(units, selection.weights, method), row_weights)
+    combined = ensemble.combine(units, selection.weights, method)
+    together = candidates.score(true, combined, row_weights)
     pick = max if metric.greater_is_better else min
     gain = {
         "method": method, "score": together, "best_member": pick(alone),
@@ -210,18 +211,49 @@ def calibrated(
     candidates: Candidates, nets: Sequence[Net], weights: np.ndarray
 ) -> conformal.Conformal | None:
     """Return what intervals are made from: errors on the rows that each net's fold holds out; None for classes."""
-    data, place = candidates.table.data, candidates.place
-    homes = {id(n): (c, k) for c in candidates.by_id.values() for k, n in c.nets.items()}
-    if data.task == "classification" or any(id(net) not in homes for net in nets):
-        return None  # not a candidate: the linear model of all rows
-    own = [homes[id(net)] for net in nets]
-    centre, spread = np.full((2, len(candidates.rows), data.n_outputs), np.nan)
-    for fold in {fold for _, fold in own}:
-        places = place[candidates.table.folds[fold].valid]
-        mine = [i for i, (_, k) in enumerate(own) if k == fold]
-        outputs = np.stack([own[i][0].predictions[places] for i in mine])
+    data = candidates.table.data
+    folds = _folds(candidates, nets)
+    if data.task == "classification" or folds is None:
+        return None
+    centre, spread = _held_out(candidates, nets, weights, folds)
+    return conformal.calibrate(
+        data.target[candidates.rows], centre, spread, folds, candidates.pool_weights()
+    )
+
+
+def decision(candidates: Candidates, chosen: Chosen) -> decisions.Decision | None:
+    """Return the rule that suits the metric best, by probabilities of held-out rows; None: the most probable class."""
+    folds = _folds(candidates, chosen.nets)
+    if candidates.metric.name not in decisions.RULES or chosen.method == "vote" or folds is None:
+        return None
+    predicted, _ = _held_out(candidates, chosen.nets, chosen.weights, folds)
+    there, weights = np.isfinite(predicted).all(1), candidates.pool_weights()
+    return decisions.suited(
+        candidates.metric, predicted[there], None if weights is None else weights[there]
+    )
+
+
+def _homes(candidates: Candidates) -> dict[int, tuple[Candidate, int]]:
+    """Return the candidate and the fold of each net."""
+    return {id(n): (c, k) for c in candidates.by_id.values() for k, n in c.nets.items()}
+
+
+def _folds(candidates: Candidates, nets: Sequence[Net]) -> list[int] | None:
+    """Return the fold of each net; None if one is no candidate, as the linear model of all rows."""
+    homes = _homes(candidates)
+    return None if any(id(n) not in homes for n in nets) else [homes[id(n)][1] for n in nets]
+
+
+def _held_out(
+    candidates: Candidates, nets: Sequence[Net], weights: np.ndarray, folds: Sequence[int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean of those nets that did not train on a row, and their deviation, ``(P, O)``; NaN without any."""
+    homes = _homes(candidates)
+    centre, spread = np.full((2, len(candidates.rows), candidates.table.data.n_outputs), np.nan)
+    for fold in set(folds):
+        places = candidates.place[candidates.table.folds[fold].valid]
+        mine = [i for i, k in enumerate(folds) if k == fold]
+        outputs = np.stack([homes[id(nets[i])][0].predictions[places] for i in mine])
         _, means, spreads = conformal.by_fold(outputs, weights[mine], [fold] * len(mine))
         centre[places], spread[places] = means[0], spreads[0]
-    return conformal.calibrate(
-        data.target[candidates.rows], centre, spread, [k for _, k in own], candidates.pool_weights()
-    )
+    return centre, spread

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from popnet import baselines, ensemble, intervals, keys, metrics
+from popnet.decisions import decided
 from popnet.fitting.candidates import Candidates
 from popnet.model import Model
 from popnet.population.predict import Net
@@ -63,7 +64,10 @@ class Scoring:
             name: self.table.encoder.in_units(target, s)[1] for name, s in self._baselines().items()
         }
         values = self.model.judge(target, found, w)
-        others = {name: metrics.all_of(task, true, p, w) for name, p in base.items()}
+        meant = {name: decided(metric, p, w) for name, p in base.items()}
+        others = {name: metrics.all_of(task, true, p, w, meant[name]) for name, p in base.items()}
+        if self.model.is_classifier and metric.decides:
+            predicted, base = self.model.decided(predicted), meant
         bounds, gains = self._intervals(true, predicted, base)
         return {
             "task": task, "metric": metric.name, "score": values[metric.name],

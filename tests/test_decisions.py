@@ -1,0 +1,134 @@
+"""Decisions: against every rule there is, closed forms, and what a fit does with a rare class."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.datasets import make_classification
+from sklearn.metrics import balanced_accuracy_score, f1_score
+
+from popnet import Classifier, Recipe
+from popnet.decisions import Decision, decided, sentence, suited
+from popnet.metrics import METRICS
+from popnet.model import Model
+
+F1, BALANCED = METRICS["f1"], METRICS["balanced_accuracy"]
+
+
+def drawn(seed: int, rows: int, classes: int) -> np.ndarray:
+    """Return probabilities ``(rows, classes)`` of classes of which the later ones are rare."""
+    rng = np.random.default_rng(seed)
+    return rng.dirichlet(3.0 ** -np.arange(classes), rows)
+
+
+@settings(deadline=None)
+@given(st.integers(0, 999), st.integers(1, 12))
+def test_no_threshold_has_a_better_expected_f1(seed, rows):
+    p = drawn(seed, rows, 2)
+
+    def expected(taken: np.ndarray) -> float:
+        return 2 * (taken @ p[:, 1]) / (taken.sum() + p[:, 1].sum())
+
+    rule = suited(F1, p)
+    assert rule is not None
+    best = max(expected(p[:, 1] >= t) for t in p[:, 1])
+    assert expected(rule(p).argmax(1)) == pytest.approx(best, abs=1e-4)
+    assert rule.threshold == pytest.approx(best / 2, abs=1e-4)  # Lipton et al. 2014
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_of_three_classes_hardly_a_decision_has_a_better_expected_f1(seed):
+    p = drawn(seed, 7, 3)
+
+    def expected(taken: np.ndarray) -> float:
+        right = [p[taken == c, c].sum() for c in range(3)]
+        return float(np.mean(2 * np.array(right) / (p.sum(0) + np.bincount(taken, minlength=3))))
+
+    best = max(expected(np.array(t)) for t in itertools.product(range(3), repeat=7))
+    rule = suited(F1, p)
+    assert rule is not None
+    assert expected(rule(p).argmax(1)) > best - 0.02
+
+
+def test_balanced_accuracy_takes_what_is_likelier_than_usual():
+    p = np.array(
+        [[0.9, 0.1], [0.8, 0.2], [0.97, 0.03], [0.93, 0.07]]
+    )  # the second class has 0.1 of all
+    rule = suited(BALANCED, p)
+    assert rule is not None
+    assert rule.threshold == pytest.approx(0.1)
+    np.testing.assert_array_equal(rule(p).argmax(1)[1:], [1, 0, 0])
+
+
+def test_labels_that_follow_the_probabilities_are_served_better_by_the_rule():
+    p = drawn(0, 20_000, 4)
+    rng = np.random.default_rng(1)
+    true = (rng.random((len(p), 1)) < p.cumsum(1)).argmax(1)
+    for metric in (F1, BALANCED):
+        assert metric(true, decided(metric, p)) > metric(true, p) + 0.02
+
+
+def test_rows_of_weight_count_like_repeated_ones():
+    p, weights = drawn(2, 50, 3), np.random.default_rng(0).integers(0, 4, 50)
+    for metric in (F1, BALANCED):
+        heavy, often = suited(metric, p, weights), suited(metric, np.repeat(p, weights, 0))
+        assert heavy is not None
+        assert often is not None
+        np.testing.assert_allclose(heavy.gains, often.gains, rtol=1e-9)
+        np.testing.assert_allclose(heavy.costs, often.costs, rtol=1e-9)
+
+
+def test_other_metrics_take_the_most_probable_class():
+    p = drawn(0, 9, 2)
+    for name in ("accuracy", "log_loss", "roc_auc", "average_precision"):
+        assert suited(METRICS[name], p) is None
+        assert decided(METRICS[name], p) is p
+    assert suited(F1, p, np.zeros(9)) is None
+
+
+def test_what_is_said_and_kept_of_a_rule():
+    rule = Decision((0.0, 1.0), (0.0, 0.25))
+    assert rule.threshold == 0.25
+    assert (
+        sentence(rule, "f1", ["no", "yes"])
+        == "yes is predicted from a probability of 0.25 on, which suits f1"
+    )
+    several = Decision((1.0, 5.0, 2.0), (0.0, 0.0, 0.0))
+    assert "up to 5 times as large (b)" in sentence(several, "balanced_accuracy", "abc")
+    assert Decision.from_json(rule.to_json(), 2) == rule
+    with pytest.raises(ValueError, match="3 classes"):
+        Decision.from_json(several.to_json(), 2)
+
+
+def test_a_fit_for_balanced_accuracy_finds_the_rare_class(tmp_path):
+    X, y = make_classification(
+        1200, 6, n_informative=4, weights=[0.92], flip_y=0.03, class_sep=0.4, random_state=0
+    )
+    labels = np.array(["often", "rare"])[y]
+    recipe = Recipe(depth=1, width=16, epochs=20, batch_size=64)
+    scores = {}
+    for metric in ("accuracy", "balanced_accuracy"):
+        net = Classifier(members=4, folds=2, recipe=recipe, metric=metric, test_size=0.2)
+        net.fit(X[:800], labels[:800])
+        scores[metric] = balanced_accuracy_score(labels[800:], net.predict(X[800:]))
+    assert scores["balanced_accuracy"] > scores["accuracy"] + 0.04
+    model = net.model_
+    assert model.decision is not None
+    assert model.decision.threshold is not None
+    assert model.decision.threshold < 0.3
+    assert any(note.startswith("rare is predicted from") for note in net.facts_["notes"])
+    # What is saved decides alike, and what it says of itself is what its predictions score.
+    again = Model.load(net.save(tmp_path / "model"))
+    assert again.decision == model.decision
+    frame = pl.DataFrame({f"x{i}": X[800:, i] for i in range(6)})
+    said = again.predict_frame(frame)["target"].to_numpy()
+    np.testing.assert_array_equal(said, net.predict(X[800:]))
+    _, values = again.evaluate(iter([frame.with_columns(target=pl.Series(labels[800:]))]))
+    assert values["balanced_accuracy"] == pytest.approx(scores["balanced_accuracy"])
+    assert values["f1"] == pytest.approx(f1_score(labels[800:], said, pos_label="rare"))
+    assert values["accuracy"] == pytest.approx(np.mean(said == labels[800:]))
