@@ -424,6 +424,21 @@ def test_predict_refuses_intervals(fitted, interval, said):
     assert fitted.files() == before
 
 
+@pytest.mark.parametrize(
+    ("levels", "said"),
+    [
+        ("0.1,0.9", "Intervals are for regression; this model predicts classes."),
+        ("0.1,90", "a quantile must be between 0 and 1, as 0.9; got 90."),
+        ("0.1,,0.9", "--quantile takes a number"),
+    ],
+)
+def test_predict_refuses_quantiles(fitted, levels, said):
+    before = fitted.files()
+    words = ("predict", "model", "table.csv", "-o", "p.csv", "--quantile", levels)
+    fitted.refuses(fitted(*words), said)
+    assert fitted.files() == before
+
+
 def test_predict_says_what_is_new_and_goes_on(fitted):
     new = frame().with_columns(
         colour=pl.Series(["violet", *frame()["colour"].to_list()[1:]]), extra=pl.lit(1)

@@ -25,7 +25,10 @@ MANY = ",".join(map(str, range(1, 400)))
 OF_CLASSES = {
     "accuracy", "balanced_accuracy", "f1", "log_loss", "roc_auc", "average_precision", "ece",
 }  # fmt: skip
-OF_NUMBERS, OF_INTERVALS = {"rmse", "mae", "rmsle", "r2"}, {"coverage_90", "width_90"}
+OF_NUMBERS, OF_INTERVALS = (
+    {"rmse", "mae", "rmsle", "r2"},
+    {"coverage_90", "width_90", "pinball_5", "pinball_95"},
+)
 CLASSES, NUMBERS = ("bought", "classes"), ("price", "numbers")
 
 
@@ -216,6 +219,25 @@ def test_intervals_stand_beside_the_predictions(run):
     inside = make_table()["price"].is_between(wide["price_low"], wide["price_high"])
     out, _ = run("evaluate", "numbers", "table.csv", "--json")
     assert json.loads(out)["metrics"]["coverage_90"] == pytest.approx(inside.mean())
+
+
+def test_quantiles_stand_beside_the_predictions_and_are_the_ends_of_intervals(run):
+    out, _ = run(
+        "predict", "numbers", "table.csv", "-q", "--quantile", "5%,0.5,0.95", "--interval", "0.9"
+    )
+    found = pl.read_csv(io.StringIO(out))
+    assert found.columns == [
+        "price", "price_low", "price_high", "price_q5", "price_q50", "price_q95",
+    ]  # fmt: skip
+    assert found["price_q5"].equals(found["price_low"].alias("price_q5"))
+    assert found["price_q95"].equals(found["price_high"].alias("price_q95"))
+    assert (found["price_q5"] < found["price_q50"]).all()
+    assert (found["price_q50"] < found["price_q95"]).all()
+    said, err = run("predict", "numbers", "table.csv", "-q", "--quantile", "0.5,0.5", fails=2)
+    assert said == ""
+    assert "a quantile is asked for twice" in err
+    _, err = run("predict", "numbers", "table.csv", "-q", "--quantile", "0.0001", fails=2)
+    assert "too few for a quantile of 0.0001; ask for one between" in err
 
 
 def test_evaluated_accuracy_is_that_of_the_predictions(run):

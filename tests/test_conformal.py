@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.metrics import mean_pinball_loss
 
 from popnet import conformal
 from popnet.errors import InputError
@@ -146,13 +147,30 @@ def test_what_is_stored_is_what_was_learned():
             conformal.Conformal.from_json(found.to_json(), errors)
 
 
+@pytest.mark.parametrize("skewed", [False, True])
+def test_as_many_true_values_as_promised_are_below_a_quantile(skewed):
+    rng = np.random.default_rng(3)
+    found = learned(draw(rng, 4000, skewed))
+    true, outputs, _ = draw(rng, 20_000, skewed)
+    levels = (0.02, 0.1, 0.3, 0.5, 0.8, 0.99)
+    values = found.quantiles(outputs, EQUAL, levels)
+    assert values.shape == (6, 20_000, 1)
+    assert (np.diff(values, axis=0) >= 0).all()
+    np.testing.assert_allclose((true < values).mean((1, 2)), levels, atol=0.02)
+    with pytest.raises(InputError, match="between 0 and 1"):
+        found.quantiles(outputs, EQUAL, (1.0,))
+
+
 def test_coverage_and_width_as_they_are_reported():
     true = np.array([[1.0], [2.0], [3.0], [4.0]])
     low = np.array([[0.0], [3.0], [2.0], [4.0]])
     high = np.array([[2.0], [4.0], [6.0], [4.0]])
-    assert conformal.coverage_and_width(true, low, high) == {"coverage_90": 0.75, "width_90": 1.75}
-    heavy = conformal.coverage_and_width(true, low, high, np.array([0.0, 1.0, 1.0, 0.0]))
-    assert heavy == {"coverage_90": 0.5, "width_90": 2.5}
+    for weights, inside, width in ((None, 0.75, 1.75), (np.array([0.0, 1.0, 1.0, 0.0]), 0.5, 2.5)):
+        assert conformal.coverage_and_width(true, low, high, weights) == pytest.approx({
+            "coverage_90": inside, "width_90": width,
+            "pinball_5": mean_pinball_loss(true, low, alpha=0.05, sample_weight=weights),
+            "pinball_95": mean_pinball_loss(true, high, alpha=0.95, sample_weight=weights),
+        })  # fmt: skip
     both = conformal.coverage_and_width(*(np.tile(v, 2) for v in (true, low, high)))
     assert both == {"coverage_90": 0.75}  # widths of two units have no mean
 

@@ -175,6 +175,11 @@ def test_intervals_hold_most_of_new_values(targets: int) -> None:
     assert (narrow > low).all()
     with pytest.raises(InputError, match="between 0 and 1"):
         model.predict_interval(X, coverage=1)
+    quantiles = model.predict_quantiles(X[300:], levels=(0.05, 0.5, 0.95))
+    assert quantiles.shape == (*low.shape, 3)
+    np.testing.assert_array_equal(quantiles[..., 0], low)
+    np.testing.assert_array_equal(quantiles[..., 2], high)
+    assert 0.3 < np.mean(y[300:] < quantiles[..., 1]) < 0.7
 
 
 # --- images ---------------------------------------------------------------------------------------

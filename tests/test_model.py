@@ -168,7 +168,7 @@ def test_a_model_of_an_older_popnet_predicts_but_has_no_intervals(model, folder)
 def test_a_target_called_as_anothers_interval_is_refused():
     table = make_table().rename({"other": "score_low"}).drop("bought")
     found = fit(table, ["score", "score_low"], OPTIONS).model
-    with pytest.raises(InputError, match="One target has the name of another's interval"):
+    with pytest.raises(InputError, match="a target has the name of another's interval"):
         found.predict_frame(table, interval=0.5)
 
 

@@ -505,8 +505,10 @@ def _target(given: list[str] | None) -> str | list[str] | None:
 
 def _share(option: str, text: str | None) -> float | None:
     """Read a share: ``0.5%`` or ``0.005``."""
-    if text is None:
-        return None
+    return None if text is None else _number(option, text)
+
+
+def _number(option: str, text: str) -> float:
     number, percent = text.strip().removesuffix("%"), text.strip().endswith("%")
     try:
         return float(number) / (100 if percent else 1)
@@ -556,6 +558,7 @@ def predict(
     out: Annotated[Path | None, typer.Option("--out", "-o", help="File to write: .csv, .csv.gz, .parquet or .jsonl. [default: stdout, CSV]")] = None,
     proba: Annotated[bool, typer.Option("--proba", help="Also a column of probabilities for each class.")] = False,
     interval: Annotated[str | None, typer.Option(metavar="COVERAGE", help="Also columns TARGET_low and TARGET_high, for example 0.9: between them are the true values of 90 % of new rows.")] = None,
+    quantile: Annotated[str | None, typer.Option(metavar="LEVELS", help="Also a column for each quantile, for example 0.1,0.5,0.9: TARGET_q10, which the true values of 10 % of new rows are below, and so on.")] = None,
     tta: Annotated[int | None, typer.Option(min=1, help="Views of each image that a prediction is the mean of. [default: as fitted]")] = None,
     strict: Strict = False,
     quiet: Quiet = False,
@@ -570,9 +573,10 @@ def predict(
     if out is not None and out.resolve().parent == model.resolve():
         raise InputError(f"--out {out} lies in the model's folder; give another place.")
     coverage = _share("--interval", interval)
+    levels = [] if quantile is None else [_number("--quantile", q) for q in quantile.split(",")]
     loaded = Model.load(model).with_views(tta)
-    if coverage is not None:
-        loaded.intervals(coverage)
+    if coverage is not None or levels:
+        loaded.intervals(coverage, levels)
     notes: list[str] = []
     if loaded.encoder.image is not None:
         from popnet.progress import Progress, Watcher
@@ -584,10 +588,12 @@ def predict(
                 on_progress=lambda d, n: watch(Progress("reading images", d, n)),
             )
         notes = pictures.notes
-        batches = iter([loaded.predict_pictures(pictures, proba=proba, interval=coverage)])
+        batches = iter([
+            loaded.predict_pictures(pictures, proba=proba, interval=coverage, quantiles=levels)
+        ])  # fmt: skip
     else:
         batches = loaded.predict_batches(
-            read_batches(table), proba=proba, interval=coverage, report=notes
+            read_batches(table), proba=proba, interval=coverage, quantiles=levels, report=notes
         )
     rows = write_batches(batches, out)
     if not quiet:

@@ -1,4 +1,4 @@
-"""Prediction intervals of a regression ensemble, from the errors of its nets on rows that they did not train on.
+"""Prediction intervals and quantiles of a regression ensemble, from its nets' errors on rows they did not train on.
 
 Of each fold's held-out rows the errors of that fold's nets are known. Each error is divided by the size that is usual
 for rows like it (locally weighted conformal prediction, Lei et al. 2018): where predictions are so large, and where the
@@ -100,7 +100,21 @@ class Conformal:
         Raises:
             InputError: no such coverage, or one for which the held-out rows are too few.
         """
-        count, rank = len(self.errors), self.rank(coverage)
+        self.rank(coverage)
+        low, high = self.quantiles(outputs, weights, ((1 - coverage) / 2, (1 + coverage) / 2))
+        return low, high
+
+    def quantiles(self, outputs: Array, weights: Array, levels: Sequence[float]) -> np.ndarray:
+        """Return values that the true value of a new row is below with given probabilities, ``(len(levels), N, T)``.
+
+        Args:
+            outputs, weights: see `bounds`.
+            levels: the probabilities, between 0 and 1.
+
+        Raises:
+            InputError: no such level, or one for which the held-out rows are too few.
+        """
+        places = [self.place(level) for level in levels]
         shares, centres, spreads = by_fold(outputs, weights, self.folds)
         centre = np.einsum("k,knt->nt", shares, centres)
         size = np.stack(
@@ -113,10 +127,7 @@ class Conformal:
         between = np.einsum("k,knt->nt", shares, (centres - centre) ** 2)
         usual_square = size**2 * (self.errors.astype(np.float64) ** 2).mean(0)
         size = size / np.sqrt(1 + SHARED * between / (usual_square + LEAST**2))
-        return (
-            centre + self.errors[count - 1 - rank] * size,
-            centre + self.errors[rank] * size,
-        )
+        return np.stack([centre + self.errors[place] * size for place in places])
 
     def gives(self, coverage: float) -> bool:
         """Return whether there are errors enough for intervals of a coverage."""
@@ -137,6 +148,22 @@ class Conformal:
                 "less, or fit more rows."
             )
         return rank
+
+    def place(self, level: float) -> int:
+        """Return the place of a quantile's error among the ascending ones.
+
+        Raises:
+            InputError: no such level, or one for which the held-out rows are too few.
+        """
+        check_level(level)
+        upper, count = max(level, 1 - level), len(self.errors)
+        place = self._rank(2 * upper - 1)
+        if place >= count:
+            raise InputError(
+                f"{count:,} held-out rows are too few for a quantile of {level:g}; ask for one between "
+                f"{1 / (count + 1):.2g} and {count / (count + 1):.5g}, or fit more rows."
+            )
+        return place if level >= 0.5 else count - 1 - place
 
     def _rank(self, coverage: float) -> int:
         return math.ceil((len(self.errors) + 1) * (1 + coverage) / 2 - 1e-9) - 1
@@ -172,6 +199,16 @@ def check_coverage(coverage: float) -> None:
         raise InputError(
             f"an interval's coverage must be between 0 and 1, as 0.9; got {coverage:g}."
         )
+
+
+def check_level(level: float) -> None:
+    """Refuse what is no level of a quantile.
+
+    Raises:
+        InputError: it is not between 0 and 1.
+    """
+    if not 0 < level < 1:
+        raise InputError(f"a quantile must be between 0 and 1, as 0.9; got {level:g}.")
 
 
 def by_fold(
@@ -271,7 +308,8 @@ def _ordered(errors: Array, weights: Array | None) -> np.ndarray:
 def coverage_and_width(
     true: Array, low: Array, high: Array, weights: Array | None = None
 ) -> dict[str, float]:
-    """Return the share of rows whose true value lies within intervals of `REPORTED` coverage, and their mean width.
+    """Return the share of rows whose true value lies within intervals of `REPORTED` coverage, their mean width, and the
+    pinball loss of their ends (Koenker and Bassett 1978), which are quantiles.
 
     Args:
         true, low, high: ``(N, T)`` in the target's units; of several targets, which differ in them, only the mean share
@@ -285,4 +323,8 @@ def coverage_and_width(
     found = {f"coverage_{percent}": float(w @ inside / total)}
     if true.shape[1] == 1:
         found[f"width_{percent}"] = float(w @ (high - low)[:, 0] / total)
+        for level, end in (((1 - REPORTED) / 2, low), ((1 + REPORTED) / 2, high)):
+            above = (true - end)[:, 0]
+            loss = np.where(above > 0, level * above, (level - 1) * above)
+            found[f"pinball_{100 * level:g}"] = float(w @ loss / total)
     return found

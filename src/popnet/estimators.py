@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
@@ -335,6 +335,17 @@ class Regressor(RegressorMixin, _Estimator):
         """Return predictions ``(n_samples,)``, or ``(n_samples, n_targets)``."""
         scores = self._encoded(X)
         values = self.model_.encoder.decode_target(scores)
+        return values[:, 0] if self._single else values
+
+    def predict_quantiles(self, X: Any, levels: Sequence[float] = (0.1, 0.5, 0.9)) -> np.ndarray:
+        """Return values that the true values of new rows are below as often as ``levels`` say.
+
+        Their shape is ``(n_samples, n_levels)``, or ``(n_samples, n_targets, n_levels)``; see `popnet.conformal`.
+        """
+        check_is_fitted(self, "model_")
+        self.model_.intervals(None, levels)
+        _, *found = self.model_.bounds(self._features(X), None, levels)
+        values = np.stack([self.model_.encoder.decode_target(v) for v in found], 2)
         return values[:, 0] if self._single else values
 
     def predict_interval(self, X: Any, coverage: float = 0.9) -> tuple[np.ndarray, np.ndarray]:

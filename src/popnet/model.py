@@ -10,7 +10,7 @@ import hashlib
 import json
 import shutil
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, get_args
@@ -24,7 +24,7 @@ from safetensors.numpy import save as save_tensors
 
 from popnet import ensemble, metrics, strict_json
 from popnet._version import __version__
-from popnet.conformal import REPORTED, Conformal, check_coverage, coverage_and_width
+from popnet.conformal import REPORTED, Conformal, check_coverage, check_level, coverage_and_width
 from popnet.data.encode import Encoder
 from popnet.data.images.pictures import TEST, Pictures
 from popnet.data.schema import Schema
@@ -103,26 +103,41 @@ class Model:
             out[rows] = ensemble.combine(outputs, self.weights, self.method)
         return out
 
-    def bounds(self, features: Features | Images, coverage: float) -> np.ndarray:
-        """Return standardised predictions of encoded rows, and the low and high ends of their intervals, ``(3, N, T)``.
+    def bounds(
+        self, features: Features | Images, coverage: float | None, levels: Sequence[float] = ()
+    ) -> np.ndarray:
+        """Return standardised predictions of encoded rows, the low and high ends of their intervals, and quantiles.
+
+        Args:
+            features: N rows.
+            coverage: of the intervals; None for none.
+            levels: of the quantiles.
+
+        Returns:
+            ``(1 or 3, and len(levels), N, T)``.
 
         Raises:
-            InputError: the model has no intervals, or none of this coverage (see `Conformal.bounds`).
+            InputError: the model has no intervals, or none of this coverage or level (see `popnet.conformal`).
         """
-        conformal = self.intervals(coverage)
-        out = np.empty((3, len(features), self.nets[0].shape.n_outputs))
+        conformal = self.intervals(coverage, levels)
+        ends = () if coverage is None else ((1 - coverage) / 2, (1 + coverage) / 2)
+        every = (*ends, *levels)
+        out = np.empty((1 + len(every), len(features), self.nets[0].shape.n_outputs))
         for rows, outputs in self._outputs(features):
             out[0, rows] = ensemble.combine(outputs, self.weights, self.method)
-            out[1:, rows] = conformal.bounds(outputs, self.weights, coverage)
+            out[1:, rows] = conformal.quantiles(outputs, self.weights, every)
         return out
 
-    def intervals(self, coverage: float) -> Conformal:
-        """Return what intervals of a coverage are made from.
+    def intervals(self, coverage: float | None, levels: Sequence[float] = ()) -> Conformal:
+        """Return what intervals of a coverage, and quantiles, are made from.
 
         Raises:
-            InputError: the model has no intervals, or none of this coverage.
+            InputError: the model has no intervals, or none of this coverage or level.
         """
-        check_coverage(coverage)
+        if coverage is not None:
+            check_coverage(coverage)
+        for level in levels:
+            check_level(level)
         if self.is_classifier:
             raise InputError("Intervals are for regression; this model predicts classes.")
         if self.conformal is None:
@@ -130,7 +145,10 @@ class Model:
                 "The model has no held-out errors to make intervals from: an older popnet fitted it, or no net was "
                 "trained in its time; fit it again."
             )
-        self.conformal.rank(coverage)
+        if coverage is not None:
+            self.conformal.rank(coverage)
+        for level in levels:
+            self.conformal.place(level)
         return self.conformal
 
     def _outputs(self, features: Features | Images) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -162,6 +180,7 @@ class Model:
         *,
         proba: bool = False,
         interval: float | None = None,
+        quantiles: Sequence[float] = (),
         report: list[str] | None = None,
         first_row: int = 1,
     ) -> pl.DataFrame:
@@ -172,33 +191,38 @@ class Model:
             proba: also give a column ``probability_<class>`` for each class.
             interval: coverage of intervals, as 0.9: also give columns ``<target>_low`` and ``<target>_high``, between
                 which the true values of that share of new rows lie (see `popnet.conformal`).
+            quantiles: levels, as 0.9: also give a column ``<target>_q90`` each, which true values are below so often.
             report: receives what was noticed (columns ignored, levels not seen in training).
             first_row: number of the frame's first row, for messages.
 
         Returns:
-            A column named like each target, and the probabilities or intervals.
+            A column named like each target, and the probabilities, intervals or quantiles.
 
         Raises:
             InputError: a column is missing, a value cannot be taken as its column's kind, or the model has no such
-                probabilities or intervals.
+                probabilities, intervals or quantiles.
         """
         if self.encoder.image is not None:
             raise InputError(
                 "the model takes images, not a table; give a folder or files of images."
             )
-        if interval is not None:
-            self.intervals(interval)  # before the rows are read
+        if interval is not None or quantiles:
+            self.intervals(interval, quantiles)  # before the rows are read
         features = self.encoder.transform(frame, report=report, first_row=first_row)
-        return pl.DataFrame(self._columns(features, proba, interval))
+        return pl.DataFrame(self._columns(features, proba, interval, quantiles))
 
     def _columns(
-        self, features: Features | Images, proba: bool, interval: float | None
+        self,
+        features: Features | Images,
+        proba: bool,
+        interval: float | None,
+        quantiles: Sequence[float],
     ) -> list[pl.Series]:
         names = self.encoder.target.names
-        if interval is None:
-            scores, *ends = (self.scores(features),)
+        if interval is None and not quantiles:
+            scores, *more = (self.scores(features),)
         else:
-            scores, *ends = self.bounds(features, interval)
+            scores, *more = self.bounds(features, interval, quantiles)
         if self.is_classifier:
             labels = np.array(self.classes, dtype=object)[self.decided(scores).argmax(1)]
             columns = [pl.Series(names[0], labels.tolist())]
@@ -211,35 +235,43 @@ class Model:
                 raise InputError(
                     "Probabilities are for classification; this model predicts numbers."
                 )
-            values = [self.encoder.decode_target(v) for v in (scores, *ends)]
+            values = [self.encoder.decode_target(v) for v in (scores, *more)]
+            ends = ["", *(() if interval is None else ("_low", "_high"))]
+            ends += [f"_q{100 * level:g}" for level in quantiles]
             columns = [
                 pl.Series(f"{name}{end}", v[:, k])
                 for k, name in enumerate(names)
-                for v, end in zip(values, ("", "_low", "_high"), strict=False)
+                for v, end in zip(values, ends, strict=True)
             ]
             if len({c.name for c in columns}) < len(columns):
                 raise InputError(
-                    "One target has the name of another's interval, so two columns would be called alike; rename "
-                    "it and fit again."
+                    "Two columns would be called alike: a quantile is asked for twice, or a target has the name of "
+                    "another's interval; then rename it and fit again."
                 )
         return columns
 
     def predict_pictures(
-        self, pictures: Pictures, *, proba: bool = False, interval: float | None = None
+        self,
+        pictures: Pictures,
+        *,
+        proba: bool = False,
+        interval: float | None = None,
+        quantiles: Sequence[float] = (),
     ) -> pl.DataFrame:
         """Predict images that were read in the model's format (`popnet.data.images.format.ImageFormat.read`).
 
         Args:
             pictures: the images.
-            proba, interval: see `predict_frame`.
+            proba, interval, quantiles: see `predict_frame`.
 
         Returns:
             A column ``image`` with the files' names (or numbers from 1), one named like the target, and the
-            probabilities or intervals.
+            probabilities, intervals or quantiles.
         """
         assert self.encoder.image is not None
         names = pictures.names or list(range(1, len(pictures.pixels) + 1))
-        columns = self._columns(self.encoder.image.images(pictures.pixels), proba, interval)
+        images = self.encoder.image.images(pictures.pixels)
+        columns = self._columns(images, proba, interval, quantiles)
         taken = {c.name for c in columns}
         return pl.DataFrame(
             [pl.Series("image" if "image" not in taken else "file", names), *columns]
@@ -270,14 +302,15 @@ class Model:
         *,
         proba: bool = False,
         interval: float | None = None,
+        quantiles: Sequence[float] = (),
         report: list[str] | None = None,
     ) -> Iterator[pl.DataFrame]:
         """Predict a table batch by batch, for tables larger than memory; see `predict_frame`."""
         row = 1
         for batch in batches:
             yield self.predict_frame(
-                batch, proba=proba, interval=interval, report=report, first_row=row
-            )
+                batch, proba=proba, interval=interval, quantiles=quantiles, report=report, first_row=row,
+            )  # fmt: skip
             row += batch.height
 
     def evaluate(self, batches: Iterator[pl.DataFrame]) -> tuple[int, dict[str, float]]:

@@ -105,6 +105,12 @@ METRICS = {
     "width_90": MetricWords(
         "width of 90 % intervals", "their mean width in the target's unit", None, POSITIVE
     ),
+    "pinball_5": MetricWords(
+        "pinball loss at 5 %", "of the low ends of 90 % intervals, as a quantile", False, POSITIVE
+    ),
+    "pinball_95": MetricWords(
+        "pinball loss at 95 %", "of the high ends of 90 % intervals, as a quantile", False, POSITIVE
+    ),
 }
 
 STATUSES = {
