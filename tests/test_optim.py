@@ -207,7 +207,7 @@ def test_clipping_nothing_gives_nothing():
 # --- schedules -----------------------------------------------------------------------------------
 
 TIMES = np.linspace(0, 1, 1001, dtype=np.float32)
-rates = jax.jit(jax.vmap(optim.rate, (0, None)))
+rates = jax.jit(jax.vmap(lambda t, n: optim.rates(t, n).learning, (0, None)))
 
 
 def course(**fields) -> np.ndarray:
@@ -221,7 +221,7 @@ def course(**fields) -> np.ndarray:
 def test_rates_are_the_closed_forms(schedule, warmup):
     recipe = Recipe(schedule=schedule, warmup=warmup, steps=3, step_factor=0.5, learning_rate=1)
     got = course(schedule=schedule, warmup=warmup, steps=3, step_factor=0.5)
-    expected = np.array([reference.learning_rate(recipe, t) for t in np.float64(TIMES)])
+    expected = np.array([reference.course(recipe, schedule, t) for t in np.float64(TIMES)])
     if schedule == "step":  # at the edges of steps the rounding of the time decides
         inside = np.abs(TIMES * 4 - np.round(TIMES * 4)) > 1e-3
         got, expected = got[inside], expected[inside]
@@ -251,6 +251,25 @@ def test_rates_stay_between_zero_and_the_peak_and_reach_it(schedule):
     rate = course(schedule=schedule)
     assert rate.min() >= 0
     assert 0.999 < rate.max() <= 1 + 1e-6
+
+
+@pytest.mark.parametrize("schedule", choices("schedule"))
+def test_decay_and_dropout_have_courses_of_their_own(schedule):
+    recipe = Recipe(
+        schedule="constant", decay_schedule=schedule, dropout_schedule="cosine", learning_rate=0.5,
+        weight_decay=0.3,
+    )  # fmt: skip
+    found = jax.jit(jax.vmap(optim.rates, (0, None)))(TIMES, Numbers.of(recipe))
+    np.testing.assert_allclose(found.learning, 0.5)
+    np.testing.assert_allclose(found.decay, 0.3 * course(schedule=schedule), atol=1e-6)
+    np.testing.assert_allclose(found.dropout, course(schedule="cosine"), atol=1e-6)
+
+
+def test_flat_cosine_is_flat_for_half_of_the_time_and_ends_at_zero():
+    rate = course(schedule="flat_cosine")
+    np.testing.assert_array_equal(rate[TIMES <= 0.5], 1)
+    assert rate[750] == pytest.approx(0.5, abs=1e-5)
+    assert rate[-1] == pytest.approx(0, abs=1e-6)
 
 
 def test_coslog_falls_to_zero_after_each_of_four_lengthening_cycles():

@@ -232,6 +232,10 @@ def test_each_field_is_structure_or_number_or_initial_and_has_an_effect(name):
     if name in ("stages", "patch"):
         data = replace(data, features=Images.measured(np.zeros((3, 40, 40, 1), np.uint8)))
         base = base.replace(kind="conv")
+    if name == "input_scale":
+        base = base.replace(
+            input_scale=6.0
+        )  # from 0 on there are scales to be learned: another program
     base = base.replace(numeric_embedding="none" if name == "numeric_embedding" else "periodic")
     changed = base.replace(**{name: another(name)})
     shapes = Shape.of(base, data), Shape.of(changed, data)
@@ -250,7 +254,12 @@ def test_structure_is_marked_at_the_declaration():
     assert tuple(marked) == Recipe.structure_fields
 
 
-@pytest.mark.parametrize("field", ["activation", "norm", "optimizer", "schedule", "init", "fill"])
+@pytest.mark.parametrize(
+    "field",
+    [
+        "activation", "norm", "optimizer", "schedule", "dropout_schedule", "decay_schedule", "init", "fill",
+    ],
+)  # fmt: skip
 def test_choices_are_those_of_the_field(field):
     assert choices(field) == get_args(FIELDS[field].annotation)
 

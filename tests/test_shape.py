@@ -39,6 +39,8 @@ def test_shape_says_what_arrays_are_large_as(data):
         activation=None,
         after=False,
         muon=False,
+        heads=1,
+        scaled=False,
         frequencies=5,
         bounds=(),
         n_numeric=3,

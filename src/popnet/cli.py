@@ -143,7 +143,7 @@ def fit(
     search: Annotated[str | None, typer.Option(help="How recipes are chosen: portfolio (known ones, then a race), halving (a race), random, sobol, grid, tpe, or optuna:SAMPLER. [default: portfolio; random with --members and for images]")] = None,
     storage: Annotated[str | None, typer.Option(help="Optuna storage that keeps the study of tpe or a sampler, as sqlite:///study.db.")] = None,
     folds: Annotated[int | None, typer.Option(help="Cross-validation folds; 1 holds out a fifth. [default: by rows]")] = None,
-    metric: Annotated[str | None, typer.Option(help="What the ensemble is chosen for. [default: accuracy, rmse, or r2 of several targets]")] = None,
+    metric: Annotated[str | None, typer.Option(help="What the ensemble is chosen for, and with f1 or balanced_accuracy from which probability on a class is predicted. [default: accuracy, rmse, or r2 of several targets]")] = None,
     ensemble: Annotated[Ensemble, typer.Option(help="How members are combined.")] = Ensemble.greedy,
     task: TaskOption = None,
     recipe: Annotated[Path | None, typer.Option(help="TOML or JSON file: fields in it are kept, the others searched.")] = None,

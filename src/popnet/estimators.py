@@ -231,7 +231,8 @@ class Classifier(ClassifierMixin, _Estimator):
     ensemble : {"greedy", "average", "vote"}, default="greedy"
         How members are combined.
     metric : str, default=None
-        What the ensemble is chosen for; None: ``"accuracy"`` (``"rmse"`` for `Regressor`).
+        What the ensemble is chosen for, and with ``"f1"`` or ``"balanced_accuracy"`` how classes are decided; None:
+        ``"accuracy"`` (``"rmse"`` for `Regressor`).
     recipe : popnet.Recipe, default=None
         Fields that were set are kept in every net; the others are searched. None: all are.
     space : dict, default=None

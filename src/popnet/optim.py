@@ -130,12 +130,20 @@ def step(parameters: Array, direction: Array, decayed: Array, rate: Array, decay
     return parameters - rate * (direction + decay * decayed * parameters)
 
 
-def rate(progress: Array, n: Numbers) -> Array:
-    """Return the learning rate.
+class Rates(NamedTuple):
+    """What a step is taken with, scalars: the learning rate, the weight decay, and shares of the dropouts."""
+
+    learning: Array
+    decay: Array
+    dropout: Array
+
+
+def rates(progress: Array, n: Numbers) -> Rates:
+    """Return the rates of a step.
 
     Args:
-        progress: scalar in [0, 1], share of the schedule that is behind.
-        n: the recipe's numbers; ``n.schedule`` chooses the course.
+        progress: scalar in [0, 1], share of the schedules that is behind.
+        n: the recipe's numbers; ``n.schedule`` and the other two choose the courses.
     """
     t = progress
     cosine = 0.5 * (1 + jnp.cos(np.pi * t))
@@ -150,5 +158,11 @@ def rate(progress: Array, n: Numbers) -> Array:
         # Smith and Topin 2019 with cosine arms: from a 25th of the peak up to it and down to nearly 0.
         jnp.where(t < n.warmup, 0.04 + 0.96 * 0.5 * (1 - jnp.cos(np.pi * t / rising)), falling),
         n.step_factor ** jnp.floor(t * (n.steps + 1).astype(jnp.float32)),
+        0.5 * (1 + jnp.cos(np.pi * jnp.maximum(2 * t - 1, 0.0))),
     ]  # the order is that of `recipe.choices("schedule")`
-    return n.learning_rate * jnp.stack(courses)[n.schedule]
+    course = jnp.stack(courses)
+    return Rates(
+        n.learning_rate * course[n.schedule],
+        n.decay * course[n.decay_schedule],
+        course[n.dropout_schedule],
+    )

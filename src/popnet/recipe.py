@@ -31,7 +31,9 @@ Activation = Literal[
 ]
 Norm = Literal["none", "batch", "layer"]
 Optimizer = Literal["sgd", "adam", "adamw", "rmsprop", "muon"]
-Schedule = Literal["constant", "cosine", "warmup_cosine", "coslog", "one_cycle", "step"]
+Schedule = Literal[
+    "constant", "cosine", "warmup_cosine", "coslog", "one_cycle", "step", "flat_cosine",
+]  # fmt: skip
 Initializer = Literal[
     "he_normal", "he_uniform", "xavier_normal", "xavier_uniform", "lecun_normal", "lecun_uniform",
     "orthogonal",
@@ -105,6 +107,11 @@ class Recipe(BaseModel):
     """Features per continuous column: frequencies, or most bins (only with ``numeric_embedding``). Default 8, usual
     range 8 to 48. Gorishniy et al. 2022, arXiv:2203.05556."""
 
+    heads: Annotated[int, Field(ge=1, le=256), Structure] = 1
+    """Nets in one that share all weights but a scaling of the first layer's inputs and the output layer, of an
+    ``mlp``; each learns for itself, and their mean predicts. A step takes as many times as long. Default 1, usual range
+    4 to 32. Gorishniy et al. 2024, arXiv:2410.24210 (TabM-mini); Wen et al. 2020, arXiv:2002.06715 (BatchEnsemble)."""
+
     # --- activation -----------------------------------------------------------------------------------
     activation: Activation = "relu"
     """Non-linearity of the hidden units. Default ``relu``. ``maxout`` has weights of another shape: its own program.
@@ -154,6 +161,14 @@ class Recipe(BaseModel):
 
     input_dropout: Rate = 0.0
     """Dropout of the first layer's inputs. Default 0, usual range 0 to 0.2. Srivastava et al. 2014."""
+
+    dropout_schedule: Schedule = "constant"
+    """Course of both dropouts over ``epochs``, as ``schedule`` is that of the learning rate. Default ``constant``.
+    Holzmueller et al. 2024, arXiv:2407.04491 (``flat_cosine``)."""
+
+    decay_schedule: Schedule = "constant"
+    """Course of ``weight_decay`` over ``epochs``, beside that of the learning rate that it is multiplied by.
+    Default ``constant``. Holzmueller et al. 2024, arXiv:2407.04491 (``flat_cosine``)."""
 
     label_smoothing: Rate = 0.0
     """Share of the target probability spread evenly over all classes (classification). Default 0, usual range 0 to
@@ -297,7 +312,8 @@ class Recipe(BaseModel):
     schedule: Schedule = "cosine"
     """Course of the learning rate over ``epochs``: ``constant``; ``cosine`` to 0 (Loshchilov and Hutter 2017,
     arXiv:1608.03983); ``warmup_cosine``; ``coslog`` (four cycles that lengthen, Holzmueller et al. 2024);
-    ``one_cycle`` (Smith and Topin 2019, arXiv:1708.07120); ``step``. Default ``cosine``."""
+    ``one_cycle`` (Smith and Topin 2019, arXiv:1708.07120); ``step``; ``flat_cosine`` (flat for half of the time, then a
+    cosine to 0, Holzmueller et al. 2024). Default ``cosine``."""
 
     warmup: Annotated[float, Field(ge=0, le=0.9)] = 0.1
     """Share of training over which ``warmup_cosine`` and ``one_cycle`` rise to the peak. Default 0.1, usual range 0.02
@@ -317,6 +333,11 @@ class Recipe(BaseModel):
     init_scale: Positive = 1.0
     """Factor on all initial layer weights, to study bad initialisation. Default 1, usual range 0.01 to 10."""
 
+    input_scale: NonNegative = 0.0
+    """Learning rate of a learned scale of each of the first layer's inputs, of an ``mlp``, relative to the other
+    weights': inputs that matter grow. 0: there is no such scale. Default 0, usual value 6. Holzmueller et al. 2024,
+    arXiv:2407.04491."""
+
     embedding_scale: Positive = 1.0
     """Standard deviation of the initial frequencies of periodic embeddings, in periods per unit of the scaled column.
     Default 1, usual range 0.01 to 10. Gorishniy et al. 2022, arXiv:2203.05556."""
@@ -332,7 +353,7 @@ class Recipe(BaseModel):
 
     structure_fields: ClassVar[tuple[str, ...]] = (
         "kind", "depth", "width", "stages", "patch", "batch_size", "maxout_pieces", "numeric_embedding",
-        "embedding_size", "norm_position",
+        "embedding_size", "heads", "norm_position",
     )  # fmt: skip
 
     def __init__(self, **values: Any) -> None:
@@ -416,6 +437,9 @@ NEEDS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "nesterov": {"optimizer": ("sgd",)},
     "beta1": {"optimizer": ("adam", "adamw", "muon")},
     "beta2": {"optimizer": ("adam", "adamw", "rmsprop", "muon")},
+    "heads": {"kind": ("mlp",)},
+    "input_scale": {"kind": ("mlp",)},
+    "decay_schedule": {"optimizer": ("sgd", "adamw", "rmsprop", "muon")},
     "warmup": {"schedule": ("warmup_cosine", "one_cycle")},
     "step_factor": {"schedule": ("step",)},
     "steps": {"schedule": ("step",)},
@@ -429,7 +453,7 @@ def choices(field: str) -> tuple[str, ...]:
     """Return the allowed values of a recipe's choice field, in the order of their numbers in a program."""
     annotation = {
         "activation": Activation, "norm": Norm, "optimizer": Optimizer, "schedule": Schedule,
-        "init": Initializer, "fill": Fill,
+        "dropout_schedule": Schedule, "decay_schedule": Schedule, "init": Initializer, "fill": Fill,
     }[field]  # fmt: skip
     return get_args(annotation)
 

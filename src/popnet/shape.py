@@ -38,6 +38,8 @@ class Shape:
             a sixth of its compilation to leave that open.
         muon: whether the steps of the hidden layers' weights are made orthogonal, instead of a choice of the other
             optimizers by number: it takes as long as the rest of a step.
+        heads: nets that share their weights (see `popnet.nn.heads`); 1 of convolutional nets.
+        scaled: whether the first layer's inputs have learned scales.
         frequencies: periodic features per continuous column; 0 without embedding.
         bounds: knots that bound the bins of each continuous column; empty without piecewise-linear embedding.
         n_numeric: F, continuous columns.
@@ -59,6 +61,8 @@ class Shape:
     activation: int | None
     after: bool
     muon: bool
+    heads: int
+    scaled: bool
     frequencies: int
     bounds: tuple[Bounds, ...]
     n_numeric: int
@@ -118,6 +122,8 @@ class Shape:
             pieces=recipe.maxout_pieces if recipe.activation == "maxout" and recipe.depth else 1,
             after=recipe.norm_position == "after" and recipe.norm != "none" and recipe.depth > 0,
             muon=recipe.optimizer == "muon" and recipe.depth > 0,
+            heads=1 if convolutional else recipe.heads,
+            scaled=recipe.input_scale > 0 and not convolutional,
             frequencies=recipe.embedding_size if embedding == "periodic" else 0,
             bounds=bounds,
             n_numeric=n_numeric,
@@ -153,6 +159,10 @@ class Shape:
         return replace(self, norm=choices("norm").index(recipe.norm), activation=_place(recipe))
 
 
+CHOICES = ("norm", "optimizer", "schedule", "dropout_schedule", "decay_schedule", "fill")
+"""Fields whose number is a place in a table."""
+
+
 class Numbers(NamedTuple):
     """The part of a recipe that travels into a program as scalars (choices as int32 places in their tables)."""
 
@@ -167,6 +177,8 @@ class Numbers(NamedTuple):
     decay: Array
     dropout: Array
     input_dropout: Array
+    dropout_schedule: Array
+    decay_schedule: Array
     label_smoothing: Array
     mixup: Array
     cutmix: Array
@@ -207,18 +219,16 @@ class Numbers(NamedTuple):
     step_factor: Array
     steps: Array
     embedding_quantiles: Array
+    input_scale: Array
 
     @classmethod
     def of(cls, recipe: Recipe) -> Numbers:
         """Return a recipe's numbers as NumPy scalars (float32, int32, or bool)."""
         special = {
             "activation": _place(recipe),
-            "norm": choices("norm").index(recipe.norm),
             "decay": recipe.decay,
             "monitor_error": recipe.monitor == "error",
-            "optimizer": choices("optimizer").index(recipe.optimizer),
-            "schedule": choices("schedule").index(recipe.schedule),
-            "fill": choices("fill").index(recipe.fill),
+            **{f: choices(f).index(getattr(recipe, f)) for f in CHOICES},
         }
         values = {f: special[f] if f in special else getattr(recipe, f) for f in cls._fields}
         return cls(**{f: _scalar(v) for f, v in values.items()})

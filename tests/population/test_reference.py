@@ -32,6 +32,8 @@ NUMBERS = [
     BASE.replace(l2=1e-2, monitor="error"),
     BASE.replace(dropout=0.4),
     BASE.replace(input_dropout=0.2, dropout=0.1, norm="layer"),
+    BASE.replace(dropout=0.4, input_dropout=0.1, dropout_schedule="flat_cosine"),
+    BASE.replace(weight_decay=0.3, decay_schedule="cosine", schedule="flat_cosine"),
     BASE.replace(mixup=0.4),
     BASE.replace(input_noise=0.3),
     BASE.replace(ema=0.9),
@@ -49,12 +51,16 @@ SHAPES = [
     BASE.replace(numeric_embedding="piecewise", embedding_size=5, input_noise=0.1),
     BASE.replace(depth=0, l1=1e-3),
     BASE.replace(optimizer="muon", learning_rate=0.02, weight_decay=0.3),
+    BASE.replace(heads=3, dropout=0.2, input_dropout=0.1, mixup=0.2, class_balance=0.5),
+    BASE.replace(heads=2, depth=1, norm="layer", optimizer="muon", learning_rate=0.02),
+    BASE.replace(input_scale=6.0, numeric_embedding="periodic", embedding_size=4, mixup=0.2),
     BASE.replace(optimizer="muon", depth=0),
 ]
 REGRESSION = [
     BASE,
     BASE.replace(mixup=0.4, dropout=0.2, monitor="error"),
     BASE.replace(norm="layer", activation="silu", ema=0.8, input_noise=0.1),
+    BASE.replace(heads=3, dropout=0.1, input_scale=6.0),
 ]
 
 

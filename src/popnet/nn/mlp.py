@@ -12,7 +12,7 @@ import numpy as np
 
 from popnet import bins, keys
 from popnet.augment import rows
-from popnet.nn import block, embeddings, initializers, layers
+from popnet.nn import block, embeddings, heads, initializers, layers
 from popnet.nn.dropout import dropout
 from popnet.nn.inputs import Columns
 from popnet.recipe import Recipe
@@ -58,11 +58,13 @@ def init(recipe: Recipe, shape: Shape, seed: int) -> tuple[Tree, Tree]:
         fan_in = width
     parameters: dict[str, Tree] = {
         "hidden": hidden,
-        "output": {
-            "w": initializers.layer(recipe, seed, "output", fan_in, shape.n_outputs),
-            "b": np.zeros(shape.n_outputs, np.float32),
-        },
+        "output": _output(recipe, shape, seed, fan_in),
     }
+    if shape.heads > 1:
+        signs = keys.generator(seed, "heads").choice([-1, 1], (shape.heads, input_size(shape)))
+        parameters["adapters"] = signs.astype(np.float32)
+    if shape.scaled:  # less 1: steps of the rate of all weights are then multiplied
+        parameters["scale"] = np.zeros(input_size(shape), np.float32)
     if shape.frequencies:
         rng = keys.generator(seed, "embedding", "periodic")
         size = (shape.n_numeric, shape.frequencies)
@@ -80,6 +82,14 @@ def init(recipe: Recipe, shape: Shape, seed: int) -> tuple[Tree, Tree]:
     if tables:
         parameters["tables"] = tables
     return parameters, running
+
+
+def _output(recipe: Recipe, shape: Shape, seed: int, fan_in: int) -> Tree:
+    """Draw the output layer, or that of each head."""
+    names = ["output", *(f"output{k}" for k in range(1, shape.heads))]
+    w = [initializers.layer(recipe, seed, name, fan_in, shape.n_outputs) for name in names]
+    b = np.zeros((shape.heads, shape.n_outputs), np.float32)
+    return {"w": w[0], "b": b[0]} if shape.heads == 1 else {"w": np.stack(w), "b": b}
 
 
 def _dense(parameters: Tree, shape: Shape, n: Numbers, x: Columns) -> Array:
@@ -128,7 +138,7 @@ def train(
         seen: list that each hidden layer's values are added to, for probes.
 
     Returns:
-        Outputs ``(N, O)`` and the batch's statistics, a tree like ``running``.
+        Outputs ``(N, O)``, or of K heads ``(K * N, O)``, and the batch's statistics, a tree like ``running``.
     """
     x = x._replace(numeric=rows.noise(x.numeric, keys.fold(key, keys.NOISE), n.input_noise))
     h = rows.mix(_dense(parameters, shape, n, x), pairs)
@@ -140,6 +150,8 @@ def train_dense(
     seen: list[block.Seen] | None = None,
 ) -> tuple[Array, Tree]:  # fmt: skip
     """Pass a batch through the layers in training mode, from the first layer's inputs ``(N, input_size)`` on."""
+    h = _first(parameters, shape, n, h)
+    share = heads.repeated(share, shape.heads) / shape.heads
     h = dropout(h, keys.fold(key, keys.DROPOUT), n.input_dropout)
     statistics = []
     for i, p in enumerate(parameters["hidden"]):
@@ -147,7 +159,16 @@ def train_dense(
         h, found = block.train(p, shape, n, layers.linear(h, p["w"]), share, key_i, seen)
         statistics.append(found)
     output = parameters["output"]
+    if shape.heads > 1:
+        return heads.outputs(h, output["w"], output["b"]), statistics
     return layers.linear(h, output["w"]) + output["b"], statistics
+
+
+def _first(parameters: Tree, shape: Shape, n: Numbers, h: Array) -> Array:
+    """Return the first layer's inputs ``(N, input_size)`` with their learned scales, for each head."""
+    if shape.scaled:
+        h = h * (1 + n.input_scale * parameters["scale"])
+    return h if shape.heads == 1 else heads.spread(h, parameters["adapters"])
 
 
 def evaluate(parameters: Tree, running: Tree, shape: Shape, n: Numbers, x: Columns) -> Array:
@@ -157,6 +178,11 @@ def evaluate(parameters: Tree, running: Tree, shape: Shape, n: Numbers, x: Colum
 
 def evaluate_dense(parameters: Tree, running: Tree, shape: Shape, n: Numbers, h: Array) -> Array:
     """Pass rows through the layers at evaluation, from the first layer's inputs ``(N, input_size)`` on."""
+    h = _first(parameters, shape, n, h)
     for p, r in zip(parameters["hidden"], running, strict=True):
         h = block.evaluate(p, r, shape, n, h @ p["w"])
-    return h @ parameters["output"]["w"] + parameters["output"]["b"]
+    output = parameters["output"]
+    if shape.heads > 1:
+        each = heads.outputs(h, output["w"], output["b"])
+        return heads.mean(each, shape.heads, shape.task)
+    return h @ output["w"] + output["b"]

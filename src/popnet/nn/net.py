@@ -74,14 +74,15 @@ def weights(parameters: Tree) -> list[Array]:
 def values(shape: Shape) -> int:
     """Return how many numbers one row has on its way through training, roughly: inputs, and twelve a unit."""
     if shape.kind == "mlp":
-        return 2 * mlp.input_size(shape) + 12 * shape.depth * shape.width * shape.pieces
+        inside = (1 + shape.heads) * mlp.input_size(shape)
+        return inside + 12 * shape.heads * shape.depth * shape.width * shape.pieces
     return sum(size * (12 * d * shape.pieces + 9 * c) for size, c, d in convnet.sizes(shape))
 
 
 def multiply_adds(shape: Shape) -> int:
     """Return the multiplications of one row's evaluation."""
     if shape.kind == "mlp":
-        return layouts(shape)[0].size
+        return shape.heads * layouts(shape)[0].size
     return sum(size * 9 * c * d * shape.pieces for size, c, d in convnet.sizes(shape))
 
 
@@ -108,7 +109,7 @@ def train(
         seen: list that each hidden layer's values are added to, for probes.
 
     Returns:
-        Outputs ``(N, O)`` and the batch's statistics, a tree like ``running``.
+        Outputs ``(N, O)``, or of K heads ``(K * N, O)``, and the batch's statistics, a tree like ``running``.
     """
     if isinstance(x, Columns):
         return mlp.train(parameters, shape, n, x, share, pairs, key, seen)

@@ -14,7 +14,7 @@ import numpy as np
 
 from popnet import keys, losses, optim, penalties
 from popnet.augment import rows as row_augment
-from popnet.nn import net, norm
+from popnet.nn import heads, net, norm
 from popnet.nn.inputs import Inputs, Pixels
 from popnet.population import augmented, members, stopping
 from popnet.recipe import Recipe
@@ -139,15 +139,16 @@ def batch_loss(
         x = batch.inputs
         pairs = row_augment.pairs(keys.fold(key, keys.MIXUP), n.mixup, count, shape.batch_size)
     outputs, statistics = net.train(parameters, shape, n, x, share, pairs, key)
-    weight = share * batch.weight
+    weight, of_rows = share * batch.weight, losses.squared_error
     if shape.task == "regression":
-        per_row = losses.squared_error(outputs, row_augment.mix(batch.target, pairs))
+        target = row_augment.mix(batch.target, pairs)
     else:
         classes = losses.one_hot(jax.lax.optimization_barrier(batch.target), shape.n_outputs)
         weight = weight * (classes @ class_weight**n.class_balance)
         target = losses.smooth(row_augment.mix(classes, pairs), n.label_smoothing)
-        per_row = losses.cross_entropy(outputs, target)
-    return weight @ per_row, statistics
+        of_rows = losses.cross_entropy
+    weight, target = (heads.repeated(x, shape.heads) for x in (weight, target))
+    return weight @ of_rows(outputs, target) / shape.heads, statistics
 
 
 class Objective(NamedTuple):
@@ -179,6 +180,13 @@ def objective(
     return Objective(layout.join(gradient) + pull, loss, penalty, running_layout.join(statistics))
 
 
+def dropping(n: Numbers, rates: optim.Rates) -> Numbers:
+    """Return a recipe's numbers with the dropouts of a step."""
+    return n._replace(
+        dropout=n.dropout * rates.dropout, input_dropout=n.input_dropout * rates.dropout
+    )
+
+
 def train_epoch(
     state: State, shape: Shape, n: Numbers, rows: Rows, folds: Folds, fold: Array, steps: Array
 ) -> tuple[State, Array, Array, Array]:
@@ -198,15 +206,17 @@ def train_epoch(
         ].get(mode="promise_in_bounds")
         rows_in_batch = count.astype(jnp.float32)
         share = jnp.where(place < count, 1 / rows_in_batch, 0.0)
+        rates = optim.rates(optimizer.count.astype(jnp.float32) / total_steps, n)
         found = objective(
-            parameters, shape, n, take(rows, index), share, class_weight, keys.fold(key, i + 16)
-        )
+            parameters, shape, dropping(n, rates), take(rows, index), share, class_weight, keys.fold(key, i + 16),
+        )  # fmt: skip
         direction, optimizer = optim.direction(
             optim.clip(found.gradient, n.gradient_clip), optimizer, n, net.muon_matrices(shape)
         )
         done = optimizer.count.astype(jnp.float32)  # counts this step already
-        rate = optim.rate((done - 1) / total_steps, n)
-        parameters = optim.step(parameters, direction, net.penalised(shape), rate, n.decay)
+        parameters = optim.step(
+            parameters, direction, net.penalised(shape), rates.learning, rates.decay
+        )
         # The average's memory is a twentieth of the steps so far at most, so that it forgets the initial weights.
         memory = jnp.minimum(n.ema, done / (done + 20))
         average = memory * average + (1 - memory) * parameters
@@ -218,7 +228,7 @@ def train_epoch(
         part = rows_in_batch / n_train.astype(jnp.float32)
         return (
             parameters, average, running, optimizer,
-            loss + part * found.loss, penalty + part * found.penalty, rate,
+            loss + part * found.loss, penalty + part * found.penalty, rates.learning,
         )  # fmt: skip
 
     zero = jnp.float32(0)

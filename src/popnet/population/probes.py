@@ -17,12 +17,12 @@ import numpy as np
 
 from popnet import keys, losses, optim, penalties
 from popnet.augment.rows import Pairs
-from popnet.nn import net
+from popnet.nn import heads, net
 from popnet.nn.activations import ACTIVATIONS
 from popnet.nn.block import Seen
 from popnet.nn.inputs import Pixels
 from popnet.nn.norm import BATCH
-from popnet.population.epoch import Folds, Rows, State, objective, take
+from popnet.population.epoch import Folds, Rows, State, dropping, objective, take
 from popnet.population.members import Probes
 from popnet.shape import Numbers, Shape
 from popnet.types import Array
@@ -143,6 +143,8 @@ def probe(
     place = jax.lax.iota(jnp.int32, shape.batch_size)
     shares = jnp.where(place < count, 1 / count.astype(jnp.float32), 0.0)
 
+    total = steps.astype(jnp.float32) * n.epochs.astype(jnp.float32)
+    rates = optim.rates(state.optimizer.count.astype(jnp.float32) / total, n)
     penalty = jax.grad(penalties.penalty)(state.parameters, net.penalised(shape), n.l1, n.l2)
     began = 997 * state.epoch  # batches are others each time
 
@@ -150,8 +152,8 @@ def probe(
         batch = rows((began + number * count + jnp.minimum(place, count - 1)) % n_train)
         step_key = keys.fold(keys.fold(key, state.epoch), 16 + number)
         found = objective(
-            state.parameters, shape, n, batch, shares, folds.class_weight[fold], step_key
-        )
+            state.parameters, shape, dropping(n, rates), batch, shares, folds.class_weight[fold], step_key,
+        )  # fmt: skip
         return found.gradient - penalty
 
     first, second = gradient(0), gradient(1)
@@ -165,7 +167,7 @@ def probe(
     return Probed(
         _units(seen),
         jnp.stack(values) if values else jnp.zeros((0, len(LAYER_VALUES))),
-        _weights(state, first, penalty, shape, n, steps),
+        _weights(state, first, penalty, shape, n, rates),
         jnp.stack([loss, error, jnp.sqrt(first @ first), noise]),
     )
 
@@ -182,6 +184,7 @@ def _forward(
 
 
 def _losses(outputs: Array, rows: Rows, shape: Shape) -> tuple[Array, Array]:
+    outputs = heads.mean(outputs, shape.heads, shape.task)
     if shape.task == "regression":
         loss = losses.squared_error(outputs, rows.target)
     else:
@@ -238,19 +241,17 @@ def _layer(seen: Seen, running: dict, shape: Shape, n: Numbers) -> Array:
 
 
 def _weights(
-    state: State, gradient: Array, penalty: Array, shape: Shape, n: Numbers, steps: Array
+    state: State, gradient: Array, penalty: Array, shape: Shape, n: Numbers, rates: optim.Rates
 ) -> Array:
     """Return norms of the gradient and of the weights, and what one step would change: ``(3, L + 1)``."""
     layout = net.layouts(shape)[0]
-    direction, optimizer = optim.direction(
+    direction, _ = optim.direction(
         optim.clip(gradient + penalty, n.gradient_clip),
         state.optimizer,
         n,
         net.muon_matrices(shape),
     )
-    total = steps.astype(jnp.float32) * n.epochs.astype(jnp.float32)
-    rate = optim.rate((optimizer.count.astype(jnp.float32) - 1) / total, n)
-    new = optim.step(state.parameters, direction, net.penalised(shape), rate, n.decay)
+    new = optim.step(state.parameters, direction, net.penalised(shape), rates.learning, rates.decay)
 
     def norms(vector: Array) -> Array:
         weights = net.weights(layout.split(vector))

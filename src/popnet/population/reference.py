@@ -69,15 +69,21 @@ def train_member(
         mean_loss = mean_penalty = rate = 0.0
         for i, places in enumerate(np.array_split(order, steps)):
             batch = train_rows[places]
+            t = done / (steps * recipe.epochs)
+            drop = course(recipe, recipe.dropout_schedule, t)
+            now = recipe.replace(
+                dropout=recipe.dropout * drop, input_dropout=recipe.input_dropout * drop
+            )
             loss, gradient, statistics = differentiate(
-                parameters, shape, recipe, train, batch, balance, _fold(epoch_key, i + 16)
+                parameters, shape, now, train, batch, balance, _fold(epoch_key, i + 16)
             )
             penalty, pull = penalise(parameters, recipe)
             gradient = clip(jax.tree.map(np.add, gradient, pull), recipe.gradient_clip)
-            rate = learning_rate(recipe, done / (steps * recipe.epochs))
+            rate = recipe.learning_rate * course(recipe, recipe.schedule, t)
+            decay = recipe.decay * course(recipe, recipe.decay_schedule, t)
             done += 1
             direction, first, second = optimize(gradient, first, second, recipe, done)
-            parameters = step(parameters, direction, rate, recipe.decay)
+            parameters = step(parameters, direction, rate, decay)
             memory = min(recipe.ema, done / (done + 20))
             average = jax.tree.map(lambda a, p, m=memory: m * a + (1 - m) * p, average, parameters)
             share = min(recipe.norm_momentum, 1 - memory)
@@ -139,7 +145,9 @@ def differentiate(
     dropout_key = _fold(key, keys.DROPOUT)
     h, back_dense = dense(parameters, recipe, shape, data, batch, noise)
     h, back_mix = mix(h, share)
-    h, back_input = dropout(h, dropout_key, recipe.input_dropout)
+    h, back_scale = scale(h, parameters, recipe)
+    h, back_heads = spread(h, parameters)
+    h, back_input = dropout(h, dropout_key, recipe.input_dropout, shape)
     layers, statistics = [], []
     before, after = norms(recipe)
     for i, p in enumerate(parameters["hidden"]):
@@ -147,26 +155,29 @@ def differentiate(
         h, back_before, s_before = normalize(before, h, p["before"], recipe.norm_epsilon)
         h, back_activation = activate(h, shape, recipe, p["slope"])
         h, back_after, s_after = normalize(after, h, p["after"], recipe.norm_epsilon)
-        h, back_dropout = dropout(h, _fold(dropout_key, i + 1), recipe.dropout)
+        h, back_dropout = dropout(h, _fold(dropout_key, i + 1), recipe.dropout, shape)
         layers.append((back_linear, back_before, back_activation, back_after, back_dropout))
         statistics.append({"before": s_before, "after": s_after})
-    outputs, back_output = linear(h, parameters["output"]["w"], parameters["output"]["b"])
+    outputs, back_output = of_heads(h, parameters["output"]["w"], parameters["output"]["b"])
 
     # The loss of each row, and its gradient by the outputs.
     weight = np.ones(size) if data.weights is None else np.asarray(data.weights, np.float64)[batch]
     target = np.asarray(data.target)[batch]
     if shape.task == "regression":
         target, _ = mix(np.asarray(target, np.float64), share)
+        target = np.tile(target, (shape.heads, 1))
         rows = ((outputs - target) ** 2).mean(1)
         g = 2 * (outputs - target) / outputs.shape[1]
     else:
         weight = weight * balance[target]
         target, _ = mix(np.eye(shape.n_outputs)[target], share)
         target = (1 - recipe.label_smoothing) * target + recipe.label_smoothing / shape.n_outputs
+        target = np.tile(target, (shape.heads, 1))
         rows = cross_entropy(outputs, target)
         g = softmax(outputs) - target
-    loss = (weight * rows).sum() / size
-    g = g * weight[:, None] / size
+    weight = np.tile(weight, shape.heads)
+    loss = (weight * rows).sum() / len(rows)
+    g = g * weight[:, None] / len(rows)
 
     # Backward.
     g, d_output = back_output(g)
@@ -178,8 +189,10 @@ def differentiate(
         g, d_before = back_before(g)
         g, d_linear = back_linear(g)
         d_hidden.append({**d_linear, "before": d_before, "after": d_after, "slope": d_slope})
-    d_inputs = back_dense(back_mix(back_input(g)))
-    return loss, {"hidden": d_hidden[::-1], "output": d_output, **d_inputs}, statistics
+    g, d_heads = back_heads(back_input(g))
+    g, d_scale = back_scale(g)
+    d_first = {**back_dense(back_mix(g)), **d_heads, **d_scale}
+    return loss, {"hidden": d_hidden[::-1], "output": d_output, **d_first}, statistics
 
 
 def penalise(parameters: Tree, recipe: Recipe) -> tuple[float, Tree]:
@@ -318,9 +331,50 @@ def mix(x: Array, share: float) -> tuple[Array, Back]:
     return mixed(x), mixed
 
 
-def dropout(x: Array, key: Array, rate: float) -> tuple[Array, Back]:
-    """Set elements to 0 with probability ``rate`` and scale the others up."""
-    factor = np.asarray(_keep(key, shape=x.shape, rate=rate)) / (1 - rate)
+def scale(x: Array, parameters: Tree, recipe: Recipe) -> tuple[Array, Back]:
+    """Multiply inputs by ``1 + input_scale * s``, if there are scales s."""
+    if "scale" not in parameters:
+        return x, lambda g: (g, {})
+    factor = 1 + recipe.input_scale * parameters["scale"]
+    return x * factor, lambda g: (g * factor, {"scale": recipe.input_scale * (g * x).sum(0)})
+
+
+def spread(x: Array, parameters: Tree) -> tuple[Array, Back]:
+    """Put rows under each other once for each head, times its adapter, if there are several."""
+    if "adapters" not in parameters:
+        return x, lambda g: (g, {})
+    adapters = parameters["adapters"]
+
+    def back(g: Array) -> tuple[Array, dict[str, Array]]:
+        each = np.split(g, len(adapters))
+        d_adapters = np.stack([(part * x).sum(0) for part in each])
+        return sum(a * part for a, part in zip(adapters, each, strict=True)), {"adapters": d_adapters}  # type: ignore[return-value]  # fmt: skip
+
+    return np.concatenate([a * x for a in adapters]), back
+
+
+def of_heads(h: Array, w: Array, b: Array) -> tuple[Array, Back]:
+    """Return each head's rows through its own output layer; of one head, `linear`."""
+    if w.ndim == 2:
+        return linear(h, w, b)
+    each = [linear(*parts) for parts in zip(np.split(h, len(w)), w, b, strict=True)]
+
+    def back(g: Array) -> tuple[Array, dict[str, Array]]:
+        found = [way(part) for (_, way), part in zip(each, np.split(g, len(w)), strict=True)]
+        stacked = {name: np.stack([d[name] for _, d in found]) for name in ("w", "b")}
+        return np.concatenate([back for back, _ in found]), stacked
+
+    return np.concatenate([outputs for outputs, _ in each]), back
+
+
+def dropout(x: Array, key: Array, rate: float, shape: Shape) -> tuple[Array, Back]:
+    """Set elements to 0 with probability ``rate`` and scale the others up.
+
+    The engine's batches are filled up to the same length, those of each head: only what is drawn for real rows counts.
+    """
+    drawn = _keep(key, shape=(shape.heads * shape.batch_size, x.shape[1]), rate=rate)
+    each = np.asarray(drawn).reshape(shape.heads, shape.batch_size, -1)
+    factor = each[:, : len(x) // shape.heads].reshape(x.shape) / (1 - rate)
     return x * factor, lambda g: g * factor
 
 
@@ -475,24 +529,25 @@ def step(parameters: Tree, direction: Tree, rate: float, decay: float) -> Tree:
     )
 
 
-def learning_rate(recipe: Recipe, t: float) -> float:
-    """Return the learning rate when a share t of the training is behind."""
+def course(recipe: Recipe, schedule: str, t: float) -> float:
+    """Return what a schedule multiplies a rate by when a share t of the training is behind."""
     w = recipe.warmup
     falling = 0.5 * (1 + np.cos(np.pi * (t - w) / (1 - w)))
-    match recipe.schedule:
-        case "constant":
-            course = 1.0
+    match schedule:
         case "cosine":
-            course = 0.5 * (1 + np.cos(np.pi * t))
+            return 0.5 * (1 + np.cos(np.pi * t))
         case "warmup_cosine":
-            course = t / w if t < w else falling
+            return t / w if t < w else falling
         case "coslog":
-            course = 0.5 * (1 - np.cos(2 * np.pi * np.log2(1 + 15 * t)))
+            return 0.5 * (1 - np.cos(2 * np.pi * np.log2(1 + 15 * t)))
         case "one_cycle":
-            course = 0.04 + 0.96 * 0.5 * (1 - np.cos(np.pi * t / w)) if t < w else falling
+            return 0.04 + 0.96 * 0.5 * (1 - np.cos(np.pi * t / w)) if t < w else falling
         case "step":
-            course = recipe.step_factor ** np.floor(t * (recipe.steps + 1) + 1e-6)
-    return recipe.learning_rate * float(course)
+            return recipe.step_factor ** np.floor(t * (recipe.steps + 1) + 1e-6)
+        case "flat_cosine":
+            return 1.0 if t < 0.5 else 0.5 * (1 + np.cos(2 * np.pi * (t - 0.5)))
+        case _:
+            return 1.0
 
 
 def follow(
@@ -523,6 +578,8 @@ def evaluate(
 ) -> Array:
     """Return outputs ``(N, O)`` at evaluation: running statistics, no dropout, no noise."""
     h, _ = dense(parameters, recipe, shape, data, rows, 0.0)
+    h, _ = scale(h, parameters, recipe)
+    h, _ = spread(h, parameters)
     before, after = norms(recipe)
 
     def normalized(kind: str, x: Array, p: Tree, s: Statistics) -> Array:
@@ -534,7 +591,13 @@ def evaluate(
         h = normalized(before, h @ p["w"] + p["b"], p["before"], r["before"])
         h, _ = activate(h, shape, recipe, p["slope"])
         h = normalized(after, h, p["after"], r["after"])
-    return h @ parameters["output"]["w"] + parameters["output"]["b"]
+    outputs, _ = of_heads(h, parameters["output"]["w"], parameters["output"]["b"])
+    if shape.heads == 1:
+        return outputs
+    each = np.array(np.split(outputs, shape.heads))
+    if shape.task == "regression":
+        return each.mean(0)
+    return np.log(np.mean([softmax(logits) for logits in each], 0))
 
 
 def score(
