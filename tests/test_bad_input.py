@@ -410,7 +410,7 @@ def test_predict_refuses_the_table(fitted, case, out):
 @pytest.mark.parametrize(
     ("interval", "said"),
     [
-        ("0.9", "Intervals are for regression; this model predicts classes."),
+        ("0.9", "Intervals and quantiles are for regression; this model predicts classes."),
         ("0", "between 0 and 1, as 0.9; got 0."),
         ("90", "between 0 and 1, as 0.9; got 90."),
         ("nan", "between 0 and 1"),
@@ -427,7 +427,7 @@ def test_predict_refuses_intervals(fitted, interval, said):
 @pytest.mark.parametrize(
     ("levels", "said"),
     [
-        ("0.1,0.9", "Intervals are for regression; this model predicts classes."),
+        ("0.1,0.9", "Intervals and quantiles are for regression; this model predicts classes."),
         ("0.1,90", "a quantile must be between 0 and 1, as 0.9; got 90."),
         ("0.1,,0.9", "--quantile takes a number"),
     ],

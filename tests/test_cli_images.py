@@ -120,7 +120,9 @@ def test_a_model_of_images_takes_no_table(run, model, tmp_path):
     assert "image" in err
     assert "Traceback" not in err
     _, err = run("predict", model, "digits", "--interval", 0.9, fails=2)
-    assert err == "popnet: Intervals are for regression; this model predicts classes.\n"
+    assert (
+        err == "popnet: Intervals and quantiles are for regression; this model predicts classes.\n"
+    )
 
 
 def test_augment_draws_a_sheet_and_trains_twins(run, tmp_path, monkeypatch):

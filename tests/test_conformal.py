@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -159,6 +161,16 @@ def test_as_many_true_values_as_promised_are_below_a_quantile(skewed):
     np.testing.assert_allclose((true < values).mean((1, 2)), levels, atol=0.02)
     with pytest.raises(InputError, match="between 0 and 1"):
         found.quantiles(outputs, EQUAL, (1.0,))
+
+
+@settings(deadline=None)
+@given(st.integers(2, 5000))
+def test_the_quantiles_that_a_refusal_offers_can_be_had(rows):
+    found = learned(draw(np.random.default_rng(0), rows))
+    with pytest.raises(InputError, match="too few for a quantile") as refusal:
+        found.place(1e-9)
+    low, high = re.findall(r"between (\S+) and (\S+),", str(refusal.value))[0]
+    assert (found.place(float(low)), found.place(float(high))) == (0, rows - 1)
 
 
 def test_coverage_and_width_as_they_are_reported():

@@ -13,7 +13,7 @@ from sklearn.datasets import make_classification
 from sklearn.metrics import balanced_accuracy_score, f1_score
 
 from popnet import Classifier, Recipe
-from popnet.decisions import Decision, decided, sentence, suited
+from popnet.decisions import Decision, decided, proven, sentence, suited
 from popnet.metrics import METRICS
 from popnet.model import Model
 
@@ -70,7 +70,7 @@ def test_labels_that_follow_the_probabilities_are_served_better_by_the_rule():
     rng = np.random.default_rng(1)
     true = (rng.random((len(p), 1)) < p.cumsum(1)).argmax(1)
     for metric in (F1, BALANCED):
-        assert metric(true, decided(metric, p)) > metric(true, p) + 0.02
+        assert metric(true, decided(metric, true, p)) > metric(true, p) + 0.02
 
 
 def test_rows_of_weight_count_like_repeated_ones():
@@ -87,8 +87,30 @@ def test_other_metrics_take_the_most_probable_class():
     p = drawn(0, 9, 2)
     for name in ("accuracy", "log_loss", "roc_auc", "average_precision"):
         assert suited(METRICS[name], p) is None
-        assert decided(METRICS[name], p) is p
+        assert decided(METRICS[name], np.zeros(9, int), p) is p
     assert suited(F1, p, np.zeros(9)) is None
+
+
+def test_a_rule_that_probabilities_mislead_is_not_taken():
+    """As those of nets that weigh rare classes more: the most probable class is the best one already."""
+    p = drawn(0, 20_000, 2)
+    true = (np.random.default_rng(1).random(len(p)) < p[:, 1]).astype(int)
+    tilted = p / p.mean(0)
+    tilted /= tilted.sum(1, keepdims=True)
+    assert proven(BALANCED, true, p) == suited(BALANCED, p)
+    rule = suited(BALANCED, tilted)
+    assert rule is not None
+    assert BALANCED(true, rule(tilted)) < BALANCED(true, tilted) - 0.001
+    assert proven(BALANCED, true, tilted) is None
+    assert decided(BALANCED, true, tilted) is tilted
+
+
+def test_rows_without_probabilities_say_nothing():
+    p = drawn(0, 40, 3)
+    holed = np.concatenate([p, np.full((5, 3), np.nan)])
+    for metric in (F1, BALANCED):
+        assert suited(metric, holed) == suited(metric, p)
+        assert suited(metric, holed[40:]) is None
 
 
 def test_what_is_said_and_kept_of_a_rule():
@@ -99,7 +121,7 @@ def test_what_is_said_and_kept_of_a_rule():
         == "yes is predicted from a probability of 0.25 on, which suits f1"
     )
     several = Decision((1.0, 5.0, 2.0), (0.0, 0.0, 0.0))
-    assert "up to 5 times as large (b)" in sentence(several, "balanced_accuracy", "abc")
+    assert "b the soonest, which suits f1" in sentence(several, "f1", "abc")
     assert Decision.from_json(rule.to_json(), 2) == rule
     with pytest.raises(ValueError, match="3 classes"):
         Decision.from_json(several.to_json(), 2)
@@ -132,3 +154,20 @@ def test_a_fit_for_balanced_accuracy_finds_the_rare_class(tmp_path):
     assert values["balanced_accuracy"] == pytest.approx(scores["balanced_accuracy"])
     assert values["f1"] == pytest.approx(f1_score(labels[800:], said, pos_label="rare"))
     assert values["accuracy"] == pytest.approx(np.mean(said == labels[800:]))
+
+
+@pytest.mark.parametrize(("method", "by_rule"), [("greedy", True), ("vote", False)])
+def test_of_several_classes_the_rare_ones_are_taken_sooner_but_by_no_vote(method, by_rule):
+    X, y = make_classification(
+        1500, 6, n_informative=4, n_classes=3, n_clusters_per_class=1, weights=[0.85, 0.1], class_sep=0.5,
+        flip_y=0.05, random_state=1,
+    )  # fmt: skip
+    recipe = Recipe(depth=1, width=16, epochs=20, batch_size=64)
+    net = Classifier(members=4, folds=2, recipe=recipe, metric="balanced_accuracy", ensemble=method)
+    net.fit(X[:1000], y[:1000])
+    p, said = net.predict_proba(X[1000:]), net.predict(X[1000:])
+    assert (net.model_.decision is not None) == by_rule
+    rare = (said > 0).mean() - (p.argmax(1) > 0).mean()
+    assert rare > 0.02 if by_rule else rare == 0
+    facts = net.facts_
+    assert facts["score"] == pytest.approx(facts["metrics"]["balanced_accuracy"])

@@ -134,7 +134,7 @@ def test_predictions_have_the_targets_names_and_probabilities_sum_to_one(model):
 def test_intervals_of_what_was_loaded_are_those_of_what_was_saved(model, folder):
     loaded = Model.load(folder)
     if model.is_classifier:
-        with pytest.raises(InputError, match="Intervals are for regression"):
+        with pytest.raises(InputError, match="Intervals and quantiles are for regression"):
             loaded.predict_frame(UNSEEN, interval=0.9)
         return
     found = loaded.predict_frame(UNSEEN, interval=0.9)

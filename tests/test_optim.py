@@ -253,7 +253,7 @@ def test_rates_stay_between_zero_and_the_peak_and_reach_it(schedule):
     assert 0.999 < rate.max() <= 1 + 1e-6
 
 
-@pytest.mark.parametrize("schedule", choices("schedule"))
+@pytest.mark.parametrize("schedule", choices("decay_schedule"))
 def test_decay_and_dropout_have_courses_of_their_own(schedule):
     recipe = Recipe(
         schedule="constant", decay_schedule=schedule, dropout_schedule="cosine", learning_rate=0.5,

@@ -131,7 +131,7 @@ class Conformal:
 
     def gives(self, coverage: float) -> bool:
         """Return whether there are errors enough for intervals of a coverage."""
-        return self._rank(coverage) < len(self.errors)
+        return self._place((1 + coverage) / 2) < len(self.errors)
 
     def rank(self, coverage: float) -> int:
         """Return the place of the upper end's error among the ascending ones; the lower end's is as far from the first.
@@ -140,7 +140,7 @@ class Conformal:
             InputError: no such coverage, or one for which the held-out rows are too few.
         """
         check_coverage(coverage)
-        rank, count = self._rank(coverage), len(self.errors)
+        rank, count = self._place((1 + coverage) / 2), len(self.errors)
         if rank >= count:
             most = math.floor(1000 * (1 - 2 / (count + 1))) / 10
             raise InputError(
@@ -156,17 +156,18 @@ class Conformal:
             InputError: no such level, or one for which the held-out rows are too few.
         """
         check_level(level)
-        upper, count = max(level, 1 - level), len(self.errors)
-        place = self._rank(2 * upper - 1)
+        count, place = len(self.errors), self._place(max(level, 1 - level))
         if place >= count:
+            unit = 10.0 ** (math.floor(-math.log10(count + 1)) - 1)
+            least = math.ceil(1 / (count + 1) / unit) * unit
             raise InputError(
-                f"{count:,} held-out rows are too few for a quantile of {level:g}; ask for one between "
-                f"{1 / (count + 1):.2g} and {count / (count + 1):.5g}, or fit more rows."
+                f"{count:,} held-out rows are too few for a quantile of {level:g}; ask for one between {least:g} and "
+                f"{1 - least:.10g}, or fit more rows."
             )
         return place if level >= 0.5 else count - 1 - place
 
-    def _rank(self, coverage: float) -> int:
-        return math.ceil((len(self.errors) + 1) * (1 + coverage) / 2 - 1e-9) - 1
+    def _place(self, upper: float) -> int:
+        return math.ceil((len(self.errors) + 1) * upper - 1e-9) - 1
 
     def to_json(self) -> dict[str, Any]:
         """Return all but the errors as plain JSON."""

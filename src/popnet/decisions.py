@@ -81,15 +81,37 @@ def suited(metric: Metric, probabilities: Array, weights: Array | None = None) -
         return None
     p = np.asarray(probabilities, np.float64)
     w = np.ones(len(p)) if weights is None else np.asarray(weights, np.float64)
+    there = np.isfinite(p).all(1)
+    p, w = p[there], w[there]
     if not w.sum() > 0:
         return None
     gains, costs = find(p, w / w.sum())
     return Decision(tuple(gains.tolist()), tuple(costs.tolist()))
 
 
-def decided(metric: Metric, predicted: Array, weights: Array | None = None) -> Array:
-    """Return predictions as a metric is to judge them: those of a metric of decisions by the rule that suits it."""
+def proven(
+    metric: Metric, true: Array, predicted: Array, weights: Array | None = None
+) -> Decision | None:
+    """Return the rule that suits a metric, if it does better than the most probable class on rows with labels.
+
+    It does not where probabilities are not right, as those of nets that were trained with weighted classes.
+
+    Args:
+        metric: any.
+        true: ``(N,)`` class numbers, or targets.
+        predicted: ``(N, O)``, as the metric takes it.
+        weights: ``(N,)`` row weights.
+    """
     rule = suited(metric, predicted, weights)
+    if rule is None:
+        return None
+    plain, by_rule = (metric(true, p, weights) for p in (predicted, rule(predicted)))
+    return rule if metric.loss_of(by_rule) < metric.loss_of(plain) else None
+
+
+def decided(metric: Metric, true: Array, predicted: Array, weights: Array | None = None) -> Array:
+    """Return predictions as a metric is to judge them: by the rule that suits it, if it is `proven`."""
+    rule = proven(metric, true, predicted, weights)
     return predicted if rule is None else rule(predicted)
 
 
@@ -110,27 +132,22 @@ def _f1(p: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         right, taken = np.cumsum((w * p[:, 1])[order]), np.cumsum(w[order])
         best = float((2 * right / (taken + total[1] + RAREST)).max())
         return np.array([0.0, 1.0]), np.array([0.0, best / 2])
-    found, best = None, -np.inf
-    for start in (p, p / np.maximum(total, RAREST)):
-        taken = start.argmax(1)
-        before = np.full_like(taken, -1)
+    classes = p.shape[1]
+    rule = found = np.ones(classes), np.zeros(classes)
+    best = -np.inf
+    for start in (rule, (1 / np.maximum(total, RAREST), rule[1])):
+        rule = start
         for _ in range(MOST_ROUNDS):
-            if np.array_equal(taken, before):
+            taken = (p * rule[0] - rule[1]).argmax(1)
+            size = total + np.bincount(taken, w, classes) + RAREST
+            right = np.bincount(taken, w * p[np.arange(len(p)), taken], classes)
+            if (expected := float((2 * right / size).mean())) > best:
+                found, best = rule, expected
+            after = 2 / size, 2 * right / size**2
+            if np.array_equal(after, rule):
                 break
-            size = total + np.bincount(taken, w, p.shape[1]) + RAREST
-            right = np.bincount(taken, w * p[np.arange(len(p)), taken], p.shape[1])
-            gains, costs = 2 / size, 2 * right / size**2
-            before, taken = taken, (p * gains - costs).argmax(1)
-            if (score := _expected_f1(p, w, taken)) > best:
-                found, best = (gains, costs), score
-    assert found is not None
+            rule = after
     return found
-
-
-def _expected_f1(p: np.ndarray, w: np.ndarray, taken: Array) -> float:
-    """Return the mean over classes of the F1 that is expected if rows have these probabilities."""
-    right = np.bincount(taken, w * p[np.arange(len(p)), taken], p.shape[1])
-    return float((2 * right / (w @ p + np.bincount(taken, w, p.shape[1]) + RAREST)).mean())
 
 
 Rule = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
@@ -142,10 +159,9 @@ RULES: Mapping[str, Rule] = {"balanced_accuracy": _balanced_accuracy, "f1": _f1}
 def sentence(decision: Decision, metric: str, classes: Sequence[Any]) -> str:
     """Return a rule in a sentence."""
     if (threshold := decision.threshold) is not None:
-        return f"{classes[1]} is predicted from a probability of {threshold:.2g} on, which suits {metric}"
-    rare = int(np.argmax(decision.gains))
-    times = max(decision.gains) / max(min(decision.gains), 1e-12)
+        return f"{classes[1]} is predicted from a probability of {threshold:.3g} on, which suits {metric}"
+    sooner = classes[int(np.argmax(decision.gains))]
     return (
-        f"a class is predicted by its probability times a gain, up to {times:.2g} times as large "
-        f"({classes[rare]}), which suits {metric}"
+        f"rare classes are predicted from less than the largest probability on, {sooner} the soonest, which suits "
+        f"{metric}"
     )

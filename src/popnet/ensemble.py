@@ -98,7 +98,7 @@ def greedy(
         pick = min(tied, key=lambda m: _smooth_loss(true, (total + predictions[m]) / step, weights))
         chosen = chosen + np.eye(count)[pick]
         total = total + predictions[pick]
-        path.append(metric(true, decided(metric, total / step, weights), weights))
+        path.append(metric(true, decided(metric, true, total / step, weights), weights))
         if step == 1 or losses[pick] < best - 1e-12:
             best, best_chosen, waited = losses[pick], chosen, 0
         else:

@@ -344,6 +344,9 @@ class Regressor(RegressorMixin, _Estimator):
         Their shape is ``(n_samples, n_levels)``, or ``(n_samples, n_targets, n_levels)``; see `popnet.conformal`.
         """
         check_is_fitted(self, "model_")
+        levels = tuple(levels)
+        if not levels:
+            raise InputError("levels must name at least one quantile, as 0.5.")
         self.model_.intervals(None, levels)
         _, *found = self.model_.bounds(self._features(X), None, levels)
         values = np.stack([self.model_.encoder.decode_target(v) for v in found], 2)

@@ -93,7 +93,7 @@ def fit(
     if journal is not None:
         journal.same(_identity(table, options))
 
-    candidates = Candidates(table, metric, options.tta or 1)
+    candidates = Candidates(table, metric, options.tta or 1, by_rule=options.ensemble != "vote")
     training = Training(
         candidates, options, clock, memory, tell, stop or threading.Event(), journal
     )
@@ -104,7 +104,10 @@ def fit(
     done, left = len(training.results), budget.finite(clock.left())
     tell(Progress("finishing", done=done, left=left, metric=metric.name))
     called = source if isinstance(source, str) else type(source).__name__
-    return _finish(training, reading, called, command)
+    fitted = _finish(training, reading, called, command)
+    for note in _decides(fitted.model):
+        tell(Progress("finishing", done=done, metric=metric.name, note=note))
+    return fitted
 
 
 def _identity(table: Prepared, options: Options) -> dict[str, Any]:
@@ -182,9 +185,12 @@ def relabelled(fitted: Fitted, labels: Sequence[Any]) -> Fitted:
 
 def _described(model: Model) -> list[str]:
     """Return what there is to be said about a model's table, and about its decisions."""
+    return [*model.schema.describe(), *_decides(model)]
+
+
+def _decides(model: Model) -> list[str]:
     decision = model.decision
-    how = [] if decision is None else [sentence(decision, model.metric, model.classes)]
-    return [*model.schema.describe(), *how]
+    return [] if decision is None else [sentence(decision, model.metric, model.classes)]
 
 
 def _finish(training: Training, reading: float, source: str, command: str) -> Fitted:

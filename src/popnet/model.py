@@ -139,7 +139,9 @@ class Model:
         for level in levels:
             check_level(level)
         if self.is_classifier:
-            raise InputError("Intervals are for regression; this model predicts classes.")
+            raise InputError(
+                "Intervals and quantiles are for regression; this model predicts classes."
+            )
         if self.conformal is None:
             raise InputError(
                 "The model has no held-out errors to make intervals from: an older popnet fitted it, or no net was "
@@ -206,7 +208,7 @@ class Model:
             raise InputError(
                 "the model takes images, not a table; give a folder or files of images."
             )
-        if interval is not None or quantiles:
+        if interval is not None or len(quantiles):
             self.intervals(interval, quantiles)  # before the rows are read
         features = self.encoder.transform(frame, report=report, first_row=first_row)
         return pl.DataFrame(self._columns(features, proba, interval, quantiles))
@@ -219,7 +221,7 @@ class Model:
         quantiles: Sequence[float],
     ) -> list[pl.Series]:
         names = self.encoder.target.names
-        if interval is None and not quantiles:
+        if interval is None and not len(quantiles):
             scores, *more = (self.scores(features),)
         else:
             scores, *more = self.bounds(features, interval, quantiles)

@@ -34,6 +34,7 @@ Optimizer = Literal["sgd", "adam", "adamw", "rmsprop", "muon"]
 Schedule = Literal[
     "constant", "cosine", "warmup_cosine", "coslog", "one_cycle", "step", "flat_cosine",
 ]  # fmt: skip
+Course = Literal["constant", "cosine", "coslog", "flat_cosine"]
 Initializer = Literal[
     "he_normal", "he_uniform", "xavier_normal", "xavier_uniform", "lecun_normal", "lecun_uniform",
     "orthogonal",
@@ -162,11 +163,11 @@ class Recipe(BaseModel):
     input_dropout: Rate = 0.0
     """Dropout of the first layer's inputs. Default 0, usual range 0 to 0.2. Srivastava et al. 2014."""
 
-    dropout_schedule: Schedule = "constant"
+    dropout_schedule: Course = "constant"
     """Course of both dropouts over ``epochs``, as ``schedule`` is that of the learning rate. Default ``constant``.
     Holzmueller et al. 2024, arXiv:2407.04491 (``flat_cosine``)."""
 
-    decay_schedule: Schedule = "constant"
+    decay_schedule: Course = "constant"
     """Course of ``weight_decay`` over ``epochs``, beside that of the learning rate that it is multiplied by.
     Default ``constant``. Holzmueller et al. 2024, arXiv:2407.04491 (``flat_cosine``)."""
 
@@ -335,8 +336,8 @@ class Recipe(BaseModel):
 
     input_scale: NonNegative = 0.0
     """Learning rate of a learned scale of each of the first layer's inputs, of an ``mlp``, relative to the other
-    weights': inputs that matter grow. 0: there is no such scale. Default 0, usual value 6. Holzmueller et al. 2024,
-    arXiv:2407.04491."""
+    weights' (with SGD its square): inputs that matter grow. 0: there is no such scale. Default 0, usual value 6; a fit
+    of a table takes 6. Holzmueller et al. 2024, arXiv:2407.04491."""
 
     embedding_scale: Positive = 1.0
     """Standard deviation of the initial frequencies of periodic embeddings, in periods per unit of the scaled column.
@@ -453,7 +454,7 @@ def choices(field: str) -> tuple[str, ...]:
     """Return the allowed values of a recipe's choice field, in the order of their numbers in a program."""
     annotation = {
         "activation": Activation, "norm": Norm, "optimizer": Optimizer, "schedule": Schedule,
-        "dropout_schedule": Schedule, "decay_schedule": Schedule, "init": Initializer, "fill": Fill,
+        "dropout_schedule": Course, "decay_schedule": Course, "init": Initializer, "fill": Fill,
     }[field]  # fmt: skip
     return get_args(annotation)
 

@@ -159,8 +159,11 @@ class Shape:
         return replace(self, norm=choices("norm").index(recipe.norm), activation=_place(recipe))
 
 
-CHOICES = ("norm", "optimizer", "schedule", "dropout_schedule", "decay_schedule", "fill")
-"""Fields whose number is a place in a table."""
+CHOICES = {
+    "norm": "norm", "optimizer": "optimizer", "schedule": "schedule", "dropout_schedule": "schedule",
+    "decay_schedule": "schedule", "fill": "fill",
+}  # fmt: skip
+"""Fields whose number is a place in a table, and the field whose choices are the table."""
 
 
 class Numbers(NamedTuple):
@@ -228,7 +231,7 @@ class Numbers(NamedTuple):
             "activation": _place(recipe),
             "decay": recipe.decay,
             "monitor_error": recipe.monitor == "error",
-            **{f: choices(f).index(getattr(recipe, f)) for f in CHOICES},
+            **{f: choices(of).index(getattr(recipe, f)) for f, of in CHOICES.items()},
         }
         values = {f: special[f] if f in special else getattr(recipe, f) for f in cls._fields}
         return cls(**{f: _scalar(v) for f, v in values.items()})

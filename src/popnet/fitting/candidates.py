@@ -43,6 +43,7 @@ class Candidates:
         table: the data and its folds.
         metric: what candidates are compared by.
         views: of each image that a prediction is the mean of.
+        by_rule: whether classes are taken as it suits the metric (`popnet.decisions`), not by a vote.
 
     Attributes:
         by_id: candidates by the number of their recipe.
@@ -52,8 +53,10 @@ class Candidates:
         member_scores: the metric on the rows that a member's fold holds out, by the member's number.
     """
 
-    def __init__(self, table: Prepared, metric: Metric, views: int = 1) -> None:
-        self.table, self.metric, self.views = table, metric, views
+    def __init__(
+        self, table: Prepared, metric: Metric, views: int = 1, by_rule: bool = True
+    ) -> None:
+        self.table, self.metric, self.views, self.by_rule = table, metric, views, by_rule
         self.by_id: dict[int, Candidate] = {}
         self.rows = np.unique(np.concatenate([f.valid for f in table.folds]))
         self.place = np.full(len(table.data), -1)
@@ -90,7 +93,9 @@ class Candidates:
 
     def score(self, true: Array, predicted: Array, weights: Array | None) -> float:
         """Return the metric of predictions as they are meant: classes are taken as it suits the metric."""
-        return self.metric(true, decided(self.metric, predicted, weights), weights)
+        if self.by_rule:
+            predicted = decided(self.metric, true, predicted, weights)
+        return self.metric(true, predicted, weights)
 
     def is_complete(self, candidate: Candidate) -> bool:
         """Return whether a candidate is through with all folds."""

@@ -12,7 +12,7 @@ from popnet import baselines, conformal, decisions, ensemble, keys
 from popnet.fitting.candidates import PILOT_ID, Candidate, Candidates
 from popnet.options import Options
 from popnet.population.members import Result
-from popnet.population.predict import Net
+from popnet.population.predict import Net, predict
 from popnet.tuning.budget import Finish
 from popnet.tuning.winner import selection_bias
 
@@ -211,49 +211,64 @@ def calibrated(
     candidates: Candidates, nets: Sequence[Net], weights: np.ndarray
 ) -> conformal.Conformal | None:
     """Return what intervals are made from: errors on the rows that each net's fold holds out; None for classes."""
-    data = candidates.table.data
-    folds = _folds(candidates, nets)
-    if data.task == "classification" or folds is None:
+    data, homes = candidates.table.data, _homes(candidates, nets)
+    if data.task == "classification" or homes is None:
         return None
-    centre, spread = _held_out(candidates, nets, weights, folds)
+    centre, spread = _held_out(candidates, homes, weights)
     return conformal.calibrate(
-        data.target[candidates.rows], centre, spread, folds, candidates.pool_weights()
+        data.target[candidates.rows],
+        centre,
+        spread,
+        [fold for _, fold in homes],
+        candidates.pool_weights(),
     )
 
 
 def decision(candidates: Candidates, chosen: Chosen) -> decisions.Decision | None:
-    """Return the rule that suits the metric best, by probabilities of held-out rows; None: the most probable class."""
-    folds = _folds(candidates, chosen.nets)
-    if candidates.metric.name not in decisions.RULES or chosen.method == "vote" or folds is None:
+    """Return how classes are taken as it suits the metric, by held-out probabilities; None: the most probable one.
+
+    Of the linear model of all rows there are none: those of training rows, which it fits no better than others.
+    """
+    metric, table = candidates.metric, candidates.table
+    if metric.name not in decisions.RULES or not candidates.by_rule:
         return None
-    predicted, _ = _held_out(candidates, chosen.nets, chosen.weights, folds)
-    there, weights = np.isfinite(predicted).all(1), candidates.pool_weights()
-    return decisions.suited(
-        candidates.metric, predicted[there], None if weights is None else weights[there]
-    )
+    homes = _homes(candidates, chosen.nets)
+    if homes is None:
+        rows = table.train[:MOST_SELECTION_ROWS]
+        outputs = ensemble.softmax(predict(chosen.nets, table.data.features, rows))
+        predicted = ensemble.combine(outputs, chosen.weights)
+    else:
+        rows = candidates.rows
+        predicted, _ = _held_out(candidates, homes, chosen.weights)
+    there = np.isfinite(predicted).all(1)
+    weights = table.data.weights
+    return decisions.proven(
+        metric, table.data.target[rows[there]], predicted[there],
+        None if weights is None else np.asarray(weights)[rows[there]],
+    )  # fmt: skip
 
 
-def _homes(candidates: Candidates) -> dict[int, tuple[Candidate, int]]:
-    """Return the candidate and the fold of each net."""
-    return {id(n): (c, k) for c in candidates.by_id.values() for k, n in c.nets.items()}
-
-
-def _folds(candidates: Candidates, nets: Sequence[Net]) -> list[int] | None:
-    """Return the fold of each net; None if one is no candidate, as the linear model of all rows."""
-    homes = _homes(candidates)
-    return None if any(id(n) not in homes for n in nets) else [homes[id(n)][1] for n in nets]
+def _homes(candidates: Candidates, nets: Sequence[Net]) -> list[tuple[Candidate, int]] | None:
+    """Return the candidate and the fold of each net; None if one is no candidate, as the linear model of all rows."""
+    homes = {id(n): (c, k) for c in candidates.by_id.values() for k, n in c.nets.items()}
+    return None if any(id(n) not in homes for n in nets) else [homes[id(n)] for n in nets]
 
 
 def _held_out(
-    candidates: Candidates, nets: Sequence[Net], weights: np.ndarray, folds: Sequence[int]
+    candidates: Candidates, homes: Sequence[tuple[Candidate, int]], weights: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the mean of those nets that did not train on a row, and their deviation, ``(P, O)``; NaN without any."""
-    homes = _homes(candidates)
+    """Return the mean of those nets that did not train on a row, and their deviation, ``(P, O)``; NaN without any.
+
+    Args:
+        candidates: all.
+        homes: candidate and fold of each net.
+        weights: of each net.
+    """
     centre, spread = np.full((2, len(candidates.rows), candidates.table.data.n_outputs), np.nan)
-    for fold in set(folds):
+    for fold in {fold for _, fold in homes}:
         places = candidates.place[candidates.table.folds[fold].valid]
-        mine = [i for i, k in enumerate(folds) if k == fold]
-        outputs = np.stack([homes[id(nets[i])][0].predictions[places] for i in mine])
+        mine = [i for i, (_, k) in enumerate(homes) if k == fold]
+        outputs = np.stack([homes[i][0].predictions[places] for i in mine])
         _, means, spreads = conformal.by_fold(outputs, weights[mine], [fold] * len(mine))
         centre[places], spread[places] = means[0], spreads[0]
     return centre, spread

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from popnet import baselines, ensemble, intervals, keys, metrics
-from popnet.decisions import decided
+from popnet.decisions import RULES, decided, proven
 from popnet.fitting.candidates import Candidates
+from popnet.fitting.choosing import MOST_SELECTION_ROWS
 from popnet.model import Model
 from popnet.population.predict import Net
 from popnet.tuning.budget import Finish
@@ -60,14 +61,15 @@ class Scoring:
         metric, rows, w = self.candidates.metric, self.rows, self.weights
         found = self._found()
         true, predicted = self.table.encoder.in_units(target, found[0])
-        base = {
-            name: self.table.encoder.in_units(target, s)[1] for name, s in self._baselines().items()
-        }
+        scores, meant = (
+            {n: self.table.encoder.in_units(target, s)[1] for n, s in some.items()}
+            for some in self._baselines()
+        )
         values = self.model.judge(target, found, w)
-        meant = {name: decided(metric, p, w) for name, p in base.items()}
-        others = {name: metrics.all_of(task, true, p, w, meant[name]) for name, p in base.items()}
-        if self.model.is_classifier and metric.decides:
-            predicted, base = self.model.decided(predicted), meant
+        others = {n: metrics.all_of(task, true, p, w, meant[n]) for n, p in scores.items()}
+        base = meant if metric.decides else scores
+        if metric.decides:
+            predicted = self.model.decided(predicted)
         bounds, gains = self._intervals(true, predicted, base)
         return {
             "task": task, "metric": metric.name, "score": values[metric.name],
@@ -91,8 +93,11 @@ class Scoring:
             return self.model.judged(features.take(self.rows))
         return self.model.scores(features.take(self.rows))[None]
 
-    def _baselines(self) -> dict[str, np.ndarray]:
-        """Return the constant and the linear model's scores on the rows, out of fold as the ensemble's or not."""
+    def _baselines(self) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """Return the constant and the linear model's scores on the rows, and what classes they take by them.
+
+        Out of fold, as the ensemble's, or not.
+        """
         table, data, seed = self.table, self.table.data, self.seed
         makers: dict[str, Callable[[Array], Net]] = {
             "constant": lambda train: baselines.constant(data, train)
@@ -110,16 +115,32 @@ class Scoring:
             one = Model(model.schema, model.encoder, (net,), np.ones(1), "average", model.metric)
             return one.scores(data.features.take(rows))
 
-        found = {}
+        def meant(net: Net, train: Array, predicted: np.ndarray) -> np.ndarray:
+            metric = self.candidates.metric
+            if metric.name not in RULES or not self.candidates.by_rule:
+                return predicted
+            known = train[:MOST_SELECTION_ROWS]
+            w = None if data.weights is None else np.asarray(data.weights)[known]
+            rule = proven(metric, data.target[known], scores(net, known), w)
+            return predicted if rule is None else rule(predicted)
+
+        found, taken = {}, {}
+        every = [(f.train, f.valid) for f in table.folds] if self.out_of_fold else None
         for name, make in makers.items():
-            if not self.out_of_fold:
-                found[name] = scores(make(table.train), self.rows)
-                continue
-            out = np.empty((len(self.rows), data.n_outputs))
-            for fold in table.folds:
-                out[self.candidates.place[fold.valid]] = scores(make(fold.train), fold.valid)
-            found[name] = out
-        return found if known is None else {**found, "linear": known.predictions.astype(float)}
+            found[name], taken[name] = np.empty((2, len(self.rows), data.n_outputs))
+            for train, rows in every or [(table.train, self.rows)]:
+                net = make(train)
+                places = self.candidates.place[rows] if every else slice(None)
+                found[name][places] = scores(net, rows)
+                taken[name][places] = meant(net, train, found[name][places])
+        if known is not None:
+            linear = found["linear"] = known.predictions.astype(float)
+            true, w = data.target[self.rows], self.weights
+            by_rule = self.candidates.by_rule
+            taken["linear"] = (
+                decided(self.candidates.metric, true, linear, w) if by_rule else linear
+            )
+        return found, taken
 
     def _intervals(
         self, true: Array, predicted: Array, base: Mapping[str, np.ndarray]

@@ -82,7 +82,9 @@ def values(shape: Shape) -> int:
 def multiply_adds(shape: Shape) -> int:
     """Return the multiplications of one row's evaluation."""
     if shape.kind == "mlp":
-        return shape.heads * layouts(shape)[0].size
+        layout = layouts(shape)[0]
+        hidden = sum(w.size for w in weights(layout.split(np.arange(layout.size)))[:-1])
+        return layout.size + (shape.heads - 1) * hidden
     return sum(size * 9 * c * d * shape.pieces for size, c, d in convnet.sizes(shape))
 
 

@@ -223,7 +223,7 @@ def train_epoch(
         # Statistics of the same stretch of training as the weights that they are evaluated with.
         momentum = jnp.minimum(n.norm_momentum, 1 - memory)
         running = norm.update_running(
-            running, found.statistics, net.variances(shape), rows_in_batch, momentum
+            running, found.statistics, net.variances(shape), shape.heads * rows_in_batch, momentum
         )
         part = rows_in_batch / n_train.astype(jnp.float32)
         return (

@@ -87,7 +87,7 @@ def train_member(
             memory = min(recipe.ema, done / (done + 20))
             average = jax.tree.map(lambda a, p, m=memory: m * a + (1 - m) * p, average, parameters)
             share = min(recipe.norm_momentum, 1 - memory)
-            running = follow(running, statistics, len(batch), share)
+            running = follow(running, statistics, shape.heads * len(batch), share)
             mean_loss += loss * len(batch) / n
             mean_penalty += penalty * len(batch) / n
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from popnet.report import words
 from popnet.report.facts import Facts, Recipe
-from popnet.report.view.fields import CONVOLUTIONAL, foreign, idle
+from popnet.report.view.fields import foreign, idle, of_a_kind
 from popnet.report.view.ranking import LEAST_SHARE, linear_share, recipes_by_score
 from popnet.report.view.scores import Scores
 from popnet.report.words import is_number
@@ -98,7 +98,7 @@ def varying_fields(recipes: Sequence[Recipe]) -> list[str]:
 
 def field_value(field: str, recipe: Mapping[str, Any]) -> Any:
     """Return a setting as it is shown: None where the kind of net has no such thing. A strength of 0 is shown."""
-    return None if field in CONVOLUTIONAL and idle(field, recipe) else recipe.get(field)
+    return None if of_a_kind(field) and idle(field, recipe) else recipe.get(field)
 
 
 def value_key(value: Any) -> str:

@@ -10,7 +10,9 @@ from popnet.report.facts import Facts
 
 STRENGTHS = (*GEOMETRY, *COLOUR, "erasing", "cutmix")
 """Transformations of images; 0 is off."""
-CONVOLUTIONAL = tuple(f for f, needs in NEEDS.items() if "kind" in needs)
+CONVOLUTIONAL = tuple(
+    f for f, needs in NEEDS.items() if "kind" in needs and "mlp" not in needs["kind"]
+)
 IMAGES = ("kind", *CONVOLUTIONAL, *STRENGTHS, "elastic_sigma", "fill")
 """Fields that say nothing about a net of a table."""
 TABLES = ("numeric_embedding", *(f for f, needs in NEEDS.items() if "numeric_embedding" in needs))
@@ -27,9 +29,14 @@ def foreign(facts: Facts) -> frozenset[str]:
     return frozenset(TABLES if of_images(facts) else IMAGES)
 
 
+def of_a_kind(field: str) -> bool:
+    """Say whether a field is of some kinds of nets alone."""
+    return "kind" in NEEDS.get(field, {})
+
+
 def idle(field: str, recipe: Mapping[str, Any]) -> bool:
     """Say whether a field has no effect in a recipe, as stages of a net that has none, and a strength of 0."""
-    if field in CONVOLUTIONAL:
+    if of_a_kind(field):
         return recipe.get("kind", "mlp") not in NEEDS[field]["kind"]
     if field in STRENGTHS:
         return recipe.get(field) == 0
