@@ -17,7 +17,7 @@ from popnet.errors import InputError
 from popnet.fit import Options, fit
 from popnet.model import FORMAT, _digest, check_output, describe, write_folder
 
-RECIPE = Recipe(depth=1, width=8, batch_size=32, epochs=3, norm="batch")
+RECIPE = Recipe(depth=1, width=8, batch_size=32, epochs=3, norm="batch", heads=2, input_scale=6.0)
 OPTIONS = Options(members=4, folds=2, recipe=RECIPE)
 
 

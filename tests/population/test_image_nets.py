@@ -82,10 +82,12 @@ def test_members_side_by_side_are_those_alone(population, digits, parts, monkeyp
         np.testing.assert_allclose(b.curves["loss"], a.curves["loss"], rtol=1e-3, atol=1e-3)
 
 
-def test_it_learns(digits, parts):
-    recipe = BASE.replace(
-        kind="residual", depth=2, width=8, epochs=25, batch_size=16, learning_rate=1e-2, dropout=0.0
-    )
+@pytest.mark.parametrize(
+    "fields",
+    [{"kind": "residual", "depth": 2, "width": 8}, {"kind": "mlp", "width": 32, "heads": 3}],
+)
+def test_it_learns(digits, parts, fields):
+    recipe = BASE.replace(**fields, epochs=25, batch_size=16, learning_rate=1e-2, dropout=0.0)
     result = train_population(digits, recipes=[recipe], folds=parts[:1])[0]
     net = Net(recipe, result.shape, result.parameters, result.running)
     rows = parts[0][1]

@@ -16,6 +16,7 @@ MIXED = [
     BASE.replace(epochs=8, patience=2, min_delta=0.05, mixup=0.3, input_noise=0.1),
     BASE.replace(epochs=2, l1=1e-3, optimizer="rmsprop", schedule="one_cycle"),
     BASE.replace(optimizer="sgd", learning_rate=1e30, norm="none"),
+    BASE.replace(heads=2, input_scale=6.0),
 ]
 
 

@@ -68,6 +68,30 @@ def test_layers_are_as_a_forward_pass_of_all_rows_finds_them(activation):
     assert result.probes.net["error"][-1] == pytest.approx((logits.argmax(1) != target).mean())
 
 
+def test_heads_are_seen_together_and_their_mean_is_the_net():
+    data = table()
+    recipe = Recipe(
+        depth=1, width=16, batch_size=64, epochs=1, heads=3, input_scale=6.0, norm="none", dropout=0, learning_rate=0.05
+    )  # fmt: skip
+    result = train(data, recipe)
+    assert result.probes is not None
+    p = jax.tree.map(lambda x: np.asarray(x, float), result.parameters)
+    x = np.asarray(data.features.numeric[:ROWS], float) * (1 + 6 * p["scale"])
+    z = [(a * x) @ p["hidden"][0]["w"] + p["hidden"][0]["b"] for a in p["adapters"]]
+    every = np.concatenate(z)
+    found = {name: values[-1, 0] for name, values in result.probes.layers.items()}
+    assert found["mean"] == pytest.approx(np.abs(every.mean(0)).mean(), rel=1e-3)
+    assert found["spread"] == pytest.approx(every.std(0).mean(), rel=1e-3)
+    chances = []
+    for own, w, b in zip(z, p["output"]["w"], p["output"]["b"], strict=True):
+        e = np.exp(np.maximum(own, 0) @ w + b)
+        chances.append(e / e.sum(1, keepdims=True))
+    mean, target = np.mean(chances, 0), data.target[:ROWS]
+    loss = -np.log(mean[np.arange(ROWS), target]).mean()
+    assert result.probes.net["loss"][-1] == pytest.approx(loss, rel=1e-3)
+    assert result.probes.net["error"][-1] == pytest.approx((mean.argmax(1) != target).mean())
+
+
 def test_gradient_and_update_of_a_linear_model_are_the_closed_form():
     # All rows are the same, so every batch has the gradient of one row and there is no noise.
     X = np.tile(np.array([[1.0, -2.0, 0.5]], np.float32), (ROWS + 64, 1))

@@ -385,7 +385,8 @@ def imbalance(frame: pl.DataFrame, schema: Schema, train: Array) -> Finding | No
             "A net may do well by all but ignoring a rare class; its accuracy then says little."
         ),
         remedy=Remedy(
-            "Weigh rare classes more in the loss, and compare by balanced accuracy.",
+            "Weigh rare classes more in the loss, and compare by balanced accuracy; or leave the loss, and fit with "
+            "--metric balanced_accuracy or f1, which predicts them sooner.",
             {"class_balance": balance},
         ),
     )
