@@ -1,7 +1,7 @@
 """What each part of the default recipe brings: twins without it, on several real tables.
 
     python -m benchmarks.recipe_parts [--tables california,wine_quality,letter] [--rows 6000] [--pairs 6]
-        [--parts heads=4,input_scale=6] [--markdown FILE]
+        [--parts heads=4,input_scale=0] [--markdown FILE]
 
 `popnet.study` of the default net with one part changed at a time, on rows of a table's training part (the other
 benchmarks' test rows are not looked at). What is shown is by how many percent the loss of a single net is greater
@@ -36,7 +36,7 @@ PARTS = {
     "weight_decay=1": "five times the weight decay",
     "decay_schedule=flat_cosine": "decay flat, then a cosine",
     "dropout=0.2": "dropout of 0.2",
-    "input_scale=6": "learned scales of the inputs",
+    "input_scale=0": "no learned scales of the inputs",
     "beta2=0.95": "beta2 of 0.95",
     "heads=4": "four heads on shared weights (TabM)",
     "depth=1": "one layer instead of three",

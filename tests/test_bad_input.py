@@ -408,33 +408,21 @@ def test_predict_refuses_the_table(fitted, case, out):
 
 
 @pytest.mark.parametrize(
-    ("interval", "said"),
+    ("option", "value", "said"),
     [
-        ("0.9", "Intervals and quantiles are for regression; this model predicts classes."),
-        ("0", "between 0 and 1, as 0.9; got 0."),
-        ("90", "between 0 and 1, as 0.9; got 90."),
-        ("nan", "between 0 and 1"),
-        ("wide", "--interval takes a number"),
+        ("--interval", "0.9", "Intervals and quantiles are for regression; this model predicts classes."),
+        ("--interval", "0", "between 0 and 1, as 0.9; got 0."),
+        ("--interval", "90", "between 0 and 1, as 0.9; got 90."),
+        ("--interval", "nan", "between 0 and 1"),
+        ("--interval", "wide", "--interval takes a number"),
+        ("--quantile", "0.1,0.9", "Intervals and quantiles are for regression; this model predicts classes."),
+        ("--quantile", "0.1,90", "a quantile must be between 0 and 1, as 0.9; got 90."),
+        ("--quantile", "0.1,,0.9", "--quantile takes a number"),
     ],
-)
-def test_predict_refuses_intervals(fitted, interval, said):
+)  # fmt: skip
+def test_predict_refuses_intervals_and_quantiles(fitted, option, value, said):
     before = fitted.files()
-    words = ("predict", "model", "table.csv", "-o", "p.csv", "--interval", interval)
-    fitted.refuses(fitted(*words), said)
-    assert fitted.files() == before
-
-
-@pytest.mark.parametrize(
-    ("levels", "said"),
-    [
-        ("0.1,0.9", "Intervals and quantiles are for regression; this model predicts classes."),
-        ("0.1,90", "a quantile must be between 0 and 1, as 0.9; got 90."),
-        ("0.1,,0.9", "--quantile takes a number"),
-    ],
-)
-def test_predict_refuses_quantiles(fitted, levels, said):
-    before = fitted.files()
-    words = ("predict", "model", "table.csv", "-o", "p.csv", "--quantile", levels)
+    words = ("predict", "model", "table.csv", "-o", "p.csv", option, value)
     fitted.refuses(fitted(*words), said)
     assert fitted.files() == before
 

@@ -504,11 +504,12 @@ def _target(given: list[str] | None) -> str | list[str] | None:
 
 
 def _share(option: str, text: str | None) -> float | None:
-    """Read a share: ``0.5%`` or ``0.005``."""
+    """Read a share that may not be given."""
     return None if text is None else _number(option, text)
 
 
 def _number(option: str, text: str) -> float:
+    """Read a share: ``0.5%`` or ``0.005``."""
     number, percent = text.strip().removesuffix("%"), text.strip().endswith("%")
     try:
         return float(number) / (100 if percent else 1)

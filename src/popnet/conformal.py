@@ -87,28 +87,12 @@ class Conformal:
     sizes: tuple[Size, ...]
     errors: np.ndarray
 
-    def bounds(
-        self, outputs: Array, weights: Array, coverage: float
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return the ends ``(N, T)`` of intervals that hold the true value of a new row with probability ``coverage``.
-
-        Args:
-            outputs: ``(M, N, T)`` of the ensemble's nets.
-            weights: ``(M,)`` of the nets, sum 1.
-            coverage: between 0 and 1; of each target by itself.
-
-        Raises:
-            InputError: no such coverage, or one for which the held-out rows are too few.
-        """
-        self.rank(coverage)
-        low, high = self.quantiles(outputs, weights, ((1 - coverage) / 2, (1 + coverage) / 2))
-        return low, high
-
     def quantiles(self, outputs: Array, weights: Array, levels: Sequence[float]) -> np.ndarray:
         """Return values that the true value of a new row is below with given probabilities, ``(len(levels), N, T)``.
 
         Args:
-            outputs, weights: see `bounds`.
+            outputs: ``(M, N, T)`` of the ensemble's nets.
+            weights: ``(M,)`` of the nets, sum 1.
             levels: the probabilities, between 0 and 1.
 
         Raises:
@@ -200,6 +184,11 @@ def check_coverage(coverage: float) -> None:
         raise InputError(
             f"an interval's coverage must be between 0 and 1, as 0.9; got {coverage:g}."
         )
+
+
+def ends(coverage: float) -> tuple[float, float]:
+    """Return the levels of the quantiles that an interval of a coverage lies between."""
+    return (1 - coverage) / 2, (1 + coverage) / 2
 
 
 def check_level(level: float) -> None:
@@ -324,7 +313,7 @@ def coverage_and_width(
     found = {f"coverage_{percent}": float(w @ inside / total)}
     if true.shape[1] == 1:
         found[f"width_{percent}"] = float(w @ (high - low)[:, 0] / total)
-        for level, end in (((1 - REPORTED) / 2, low), ((1 + REPORTED) / 2, high)):
+        for level, end in zip(ends(REPORTED), (low, high), strict=True):
             above = (true - end)[:, 0]
             loss = np.where(above > 0, level * above, (level - 1) * above)
             found[f"pinball_{100 * level:g}"] = float(w @ loss / total)

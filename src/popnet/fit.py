@@ -93,7 +93,7 @@ def fit(
     if journal is not None:
         journal.same(_identity(table, options))
 
-    candidates = Candidates(table, metric, options.tta or 1, by_rule=options.ensemble != "vote")
+    candidates = Candidates(table, metric, options.tta or 1, votes=options.ensemble == "vote")
     training = Training(
         candidates, options, clock, memory, tell, stop or threading.Event(), journal
     )

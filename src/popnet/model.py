@@ -24,7 +24,14 @@ from safetensors.numpy import save as save_tensors
 
 from popnet import ensemble, metrics, strict_json
 from popnet._version import __version__
-from popnet.conformal import REPORTED, Conformal, check_coverage, check_level, coverage_and_width
+from popnet.conformal import (
+    REPORTED,
+    Conformal,
+    check_coverage,
+    check_level,
+    coverage_and_width,
+    ends,
+)
 from popnet.data.encode import Encoder
 from popnet.data.images.pictures import TEST, Pictures
 from popnet.data.schema import Schema
@@ -120,8 +127,7 @@ class Model:
             InputError: the model has no intervals, or none of this coverage or level (see `popnet.conformal`).
         """
         conformal = self.intervals(coverage, levels)
-        ends = () if coverage is None else ((1 - coverage) / 2, (1 + coverage) / 2)
-        every = (*ends, *levels)
+        every = (*(() if coverage is None else ends(coverage)), *levels)
         out = np.empty((1 + len(every), len(features), self.nets[0].shape.n_outputs))
         for rows, outputs in self._outputs(features):
             out[0, rows] = ensemble.combine(outputs, self.weights, self.method)
@@ -238,12 +244,12 @@ class Model:
                     "Probabilities are for classification; this model predicts numbers."
                 )
             values = [self.encoder.decode_target(v) for v in (scores, *more)]
-            ends = ["", *(() if interval is None else ("_low", "_high"))]
-            ends += [f"_q{100 * level:g}" for level in quantiles]
+            endings = ["", *(() if interval is None else ("_low", "_high"))]
+            endings += [f"_q{100 * level:g}" for level in quantiles]
             columns = [
                 pl.Series(f"{name}{end}", v[:, k])
                 for k, name in enumerate(names)
-                for v, end in zip(values, ends, strict=True)
+                for v, end in zip(values, endings, strict=True)
             ]
             if len({c.name for c in columns}) < len(columns):
                 raise InputError(

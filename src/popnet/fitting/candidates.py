@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from popnet import ensemble
-from popnet.decisions import decided
+from popnet.decisions import RULES, decided
 from popnet.metrics import Metric
 from popnet.population.predict import Net, predict
 from popnet.prepare.prepared import Prepared
@@ -43,9 +43,10 @@ class Candidates:
         table: the data and its folds.
         metric: what candidates are compared by.
         views: of each image that a prediction is the mean of.
-        by_rule: whether classes are taken as it suits the metric (`popnet.decisions`), not by a vote.
+        votes: whether members vote, so that no class is taken as it suits the metric.
 
     Attributes:
+        by_rule: whether classes are taken as it suits the metric (`popnet.decisions`).
         by_id: candidates by the number of their recipe.
         rows: the pool: ``(P,)`` numbers of the rows that some fold holds out.
         place: ``(N,)``, where a row stands in the pool; -1 for the others.
@@ -54,9 +55,10 @@ class Candidates:
     """
 
     def __init__(
-        self, table: Prepared, metric: Metric, views: int = 1, by_rule: bool = True
+        self, table: Prepared, metric: Metric, views: int = 1, votes: bool = False
     ) -> None:
-        self.table, self.metric, self.views, self.by_rule = table, metric, views, by_rule
+        self.table, self.metric, self.views = table, metric, views
+        self.by_rule = metric.name in RULES and not votes
         self.by_id: dict[int, Candidate] = {}
         self.rows = np.unique(np.concatenate([f.valid for f in table.folds]))
         self.place = np.full(len(table.data), -1)

@@ -230,7 +230,7 @@ def decision(candidates: Candidates, chosen: Chosen) -> decisions.Decision | Non
     Of the linear model of all rows there are none: those of training rows, which it fits no better than others.
     """
     metric, table = candidates.metric, candidates.table
-    if metric.name not in decisions.RULES or not candidates.by_rule:
+    if not candidates.by_rule:
         return None
     homes = _homes(candidates, chosen.nets)
     if homes is None:

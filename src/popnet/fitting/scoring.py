@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from popnet import baselines, ensemble, intervals, keys, metrics
-from popnet.decisions import RULES, decided, proven
+from popnet.decisions import decided, proven
 from popnet.fitting.candidates import Candidates
 from popnet.fitting.choosing import MOST_SELECTION_ROWS
 from popnet.model import Model
@@ -116,12 +116,11 @@ class Scoring:
             return one.scores(data.features.take(rows))
 
         def meant(net: Net, train: Array, predicted: np.ndarray) -> np.ndarray:
-            metric = self.candidates.metric
-            if metric.name not in RULES or not self.candidates.by_rule:
+            if not self.candidates.by_rule:
                 return predicted
             known = train[:MOST_SELECTION_ROWS]
             w = None if data.weights is None else np.asarray(data.weights)[known]
-            rule = proven(metric, data.target[known], scores(net, known), w)
+            rule = proven(self.candidates.metric, data.target[known], scores(net, known), w)
             return predicted if rule is None else rule(predicted)
 
         found, taken = {}, {}

@@ -180,6 +180,12 @@ def objective(
     return Objective(layout.join(gradient) + pull, loss, penalty, running_layout.join(statistics))
 
 
+def rates_of_step(done: Array, n: Numbers, steps: Array) -> optim.Rates:
+    """Return the rates of a member's next step, after ``done`` of them, with ``steps`` to an epoch."""
+    total = steps.astype(jnp.float32) * n.epochs.astype(jnp.float32)
+    return optim.rates(done.astype(jnp.float32) / total, n)
+
+
 def dropping(n: Numbers, rates: optim.Rates) -> Numbers:
     """Return a recipe's numbers with the dropouts of a step."""
     return n._replace(
@@ -196,7 +202,6 @@ def train_epoch(
     order = keys.permute(keys.fold(key, keys.SHUFFLE), n_train, folds.train.shape[1])
     class_weight = folds.class_weight[fold]
     place = jax.lax.iota(jnp.int32, shape.batch_size)
-    total_steps = steps.astype(jnp.float32) * n.epochs.astype(jnp.float32)
 
     def body(i: Array, carry: tuple) -> tuple:
         parameters, average, running, optimizer, loss, penalty, _ = carry
@@ -206,7 +211,7 @@ def train_epoch(
         ].get(mode="promise_in_bounds")
         rows_in_batch = count.astype(jnp.float32)
         share = jnp.where(place < count, 1 / rows_in_batch, 0.0)
-        rates = optim.rates(optimizer.count.astype(jnp.float32) / total_steps, n)
+        rates = rates_of_step(optimizer.count, n, steps)
         found = objective(
             parameters, shape, dropping(n, rates), take(rows, index), share, class_weight, keys.fold(key, i + 16),
         )  # fmt: skip

@@ -22,7 +22,7 @@ from popnet.nn.activations import ACTIVATIONS
 from popnet.nn.block import Seen
 from popnet.nn.inputs import Pixels
 from popnet.nn.norm import BATCH
-from popnet.population.epoch import Folds, Rows, State, dropping, objective, take
+from popnet.population.epoch import Folds, Rows, State, dropping, objective, rates_of_step, take
 from popnet.population.members import Probes
 from popnet.shape import Numbers, Shape
 from popnet.types import Array
@@ -143,8 +143,7 @@ def probe(
     place = jax.lax.iota(jnp.int32, shape.batch_size)
     shares = jnp.where(place < count, 1 / count.astype(jnp.float32), 0.0)
 
-    total = steps.astype(jnp.float32) * n.epochs.astype(jnp.float32)
-    rates = optim.rates(state.optimizer.count.astype(jnp.float32) / total, n)
+    rates = rates_of_step(state.optimizer.count, n, steps)
     penalty = jax.grad(penalties.penalty)(state.parameters, net.penalised(shape), n.l1, n.l2)
     began = 997 * state.epoch  # batches are others each time
 
