@@ -141,6 +141,7 @@ def fit(
     memory_limit: MemoryLimit = None,
     members: Annotated[int | None, typer.Option(help="Nets to train, whole recipes of a net a fold. [default: 40, or what the time allows]")] = None,
     search: Annotated[str | None, typer.Option(help="How recipes are chosen: portfolio (known ones, then a race), halving (a race), random, sobol, grid, tpe, or optuna:SAMPLER. [default: portfolio; random with --members and for images]")] = None,
+    search_patience: Annotated[int | None, typer.Option(help="End the search when so many recipes have not made the ensemble better; without --members and --time-limit nothing else ends it.")] = None,
     storage: Annotated[str | None, typer.Option(help="Optuna storage that keeps the study of tpe or a sampler, as sqlite:///study.db.")] = None,
     folds: Annotated[int | None, typer.Option(help="Cross-validation folds; 1 holds out a fifth. [default: by rows]")] = None,
     metric: Annotated[str | None, typer.Option(help="What the ensemble is chosen for, and with f1 or balanced_accuracy from which probability on a class is predicted. [default: accuracy, rmse, or r2 of several targets]")] = None,
@@ -187,7 +188,7 @@ def fit(
 
     options = _options(
         task, time_limit, memory_limit, drop, image_size, folds=folds, members=members, search=search,
-        storage=storage, ensemble=ensemble.value, metric=metric, recipe=own.recipe(recipe, fix or ()),
+        search_patience=search_patience, storage=storage, ensemble=ensemble.value, metric=metric, recipe=own.recipe(recipe, fix or ()),
         ranges=own.merged(space, set_ or ()), test_size=test_size, weight=weight, group=group, time=time_column,
         strict=strict, augment=augment.value, tta=tta, seed=seed, workers=workers, engine=engine,
     )  # fmt: skip

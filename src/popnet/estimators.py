@@ -50,6 +50,7 @@ class _Estimator(BaseEstimator):
         members: int | None = None,
         folds: int | None = None,
         search: str | None = None,
+        search_patience: int | None = None,
         ensemble: str = "greedy",
         metric: str | None = None,
         recipe: Recipe | None = None,
@@ -65,6 +66,7 @@ class _Estimator(BaseEstimator):
         self.members = members
         self.folds = folds
         self.search = search
+        self.search_patience = search_patience
         self.ensemble = ensemble
         self.metric = metric
         self.recipe = recipe
@@ -152,7 +154,7 @@ class _Estimator(BaseEstimator):
             memory = bytes_of(memory)
         options = Options(
             task=task, time_limit=limit, memory_limit=memory, members=self.members, folds=self.folds,
-            search=self.search,
+            search=self.search, search_patience=self.search_patience,
             ensemble=self.ensemble, metric=self.metric, recipe=self.recipe, test_size=self.test_size,
             ranges=own.dimensions(self.space or {}),
             weight=WEIGHT if sample_weight is not None else None, seed=self.seed, workers=self.workers,
@@ -228,6 +230,9 @@ class Classifier(ClassifierMixin, _Estimator):
     search : {"portfolio", "random", "sobol", "grid", "halving", "tpe"} or "optuna:SAMPLER", default=None
         How recipes are chosen. None: known ones first, then a race, ``"portfolio"``; at random with ``members`` and for
         images.
+    search_patience : int, default=None
+        Recipes that may fail to make the ensemble better before the search ends; without ``members`` and
+        ``time_limit`` nothing else ends it. None: no such end.
     ensemble : {"greedy", "average", "vote"}, default="greedy"
         How members are combined.
     metric : str, default=None

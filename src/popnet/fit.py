@@ -105,7 +105,7 @@ def fit(
     tell(Progress("finishing", done=done, left=left, metric=metric.name))
     called = source if isinstance(source, str) else type(source).__name__
     fitted = _finish(training, reading, called, command)
-    for note in _decides(fitted.model):
+    for note in [*_settled(training), *_decides(fitted.model)]:
         tell(Progress("finishing", done=done, metric=metric.name, note=note))
     return fitted
 
@@ -235,8 +235,19 @@ def _finish(training: Training, reading: float, source: str, command: str) -> Fi
         seconds=seconds, warnings=[*chosen.warnings, *_warnings(training, scored)], command=command,
         options=options, augmentation=training.check, importance=_importance(training),
     )  # fmt: skip
-    facts["notes"] = [*_described(model), *table.notes]
+    facts["notes"] = [*_described(model), *table.notes, *_settled(training)]
     return Fitted(model, facts, results, trainer.interrupted)
+
+
+def _settled(training: Training) -> list[str]:
+    """Return a sentence if the search ended by itself."""
+    settling = training.settling
+    if settling is None or settling.last is None:
+        return []
+    return [
+        f"the search ended by itself: the last {training.options.search_patience} of "
+        f"{len(settling.losses)} recipes had not made the ensemble better"
+    ]
 
 
 def _warnings(training: Training, scored: dict[str, Any]) -> list[str]:

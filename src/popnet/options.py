@@ -28,6 +28,8 @@ class Options:
         folds: of the cross-validation; None chooses by the number of rows; 1 holds out a fifth.
         search: ``portfolio``, ``random``, ``sobol``, ``grid``, ``halving``, ``tpe``, or ``optuna:`` and the name of a
             sampler; None for ``portfolio`` of tables, and for ``random`` where members are counted and for images.
+        search_patience: recipes that may fail to make the ensemble better (by a thousandth of its held-out loss) before
+            the search ends; None for no such end. Without ``members`` and ``time_limit`` it is the only one.
         storage: URL of an Optuna storage, in which the study of ``tpe`` and other samplers is kept; None for none.
         ranges: of fields that are searched otherwise than by default; see `popnet.tuning.own`. A grid is of them alone.
         ensemble: ``greedy``, ``average`` or ``vote``.
@@ -57,6 +59,7 @@ class Options:
     members: int | None = None
     folds: int | None = None
     search: str | None = None
+    search_patience: int | None = None
     storage: str | None = None
     ranges: Sequence[Dimension] = ()
     ensemble: str = "greedy"
@@ -83,10 +86,10 @@ class Options:
             raise InputError(f"The time limit must be above 0 seconds; got {self.time_limit:g}.")
         if self.memory_limit is not None and not self.memory_limit > 0:
             raise InputError("The memory limit must be above 0.")
-        for name, least in (("members", 1), ("folds", 1), ("workers", 1), ("tta", 1)):
+        for name in ("members", "folds", "workers", "tta", "search_patience"):
             value = getattr(self, name)
-            if value is not None and value < least:
-                raise InputError(f"{name} must be at least {least}; got {value}.")
+            if value is not None and value < 1:
+                raise InputError(f"{name} must be at least 1; got {value}.")
         if self.search is not None:
             check_search(self.search)
         check_engine(self.engine)

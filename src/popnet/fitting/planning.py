@@ -132,7 +132,7 @@ def plan_table(
     trainer.specialised = space.fixes(*ONE_KIND)
     shape = Shape.of(space.base, prepared.data)  # refuses a recipe that is not for tables
     grid = _Grid.of(space, options, folds)
-    if members is None and limit is None and grid is None:
+    if members is None and limit is None and grid is None and options.search_patience is None:
         members = budget.DEFAULT_MEMBERS
     recipes = None if members is None else -(-members // folds)
     if grid is not None:
@@ -304,7 +304,8 @@ def plan_images(
     if grid is not None:
         members = grid.recipes * folds
     if options.time_limit is None:
-        wanted = -(-(members or IMAGE_MEMBERS) // folds)
+        endless = options.search_patience is not None and not members
+        wanted = None if endless else -(-(members or IMAGE_MEMBERS) // folds)
         base = space(IMAGE_WIDTH)
         if grid is not None:
             tell_grid(IMAGE_WIDTH, base.base.epochs, time_of(IMAGE_WIDTH))

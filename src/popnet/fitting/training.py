@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import threading
 from collections.abc import Callable
@@ -13,6 +14,7 @@ import numpy as np
 from popnet import baselines
 from popnet.fitting.candidates import PILOT_ID, Candidates
 from popnet.fitting.planning import ONE_KIND, Plan, pilot_fold, plan_images, plan_table, seed_of
+from popnet.fitting.settling import Settling
 from popnet.memory import Memory
 from popnet.options import Options
 from popnet.population import engines
@@ -73,6 +75,7 @@ class Training:
         results: by member's number; in the order of the recipes when training has ended.
         runs: likewise, what the strategy asked for.
         seconds: that training took.
+        settling: whether the ensemble still improves, if that is to end the search.
         check: what was found about transformations of images, see `popnet.fitting.planning.Plan`.
     """
 
@@ -99,6 +102,7 @@ class Training:
         self.runs: dict[int, Run] = {}
         self.seconds = 0.0
         self._pilots: list[Result] = []
+        self.settling: Settling | None = None
         self.check: dict[str, Any] | None = None
 
     def train(self) -> None:
@@ -126,12 +130,22 @@ class Training:
         total = None if plan.recipes is None or racing else plan.recipes * folds
         running = Running(strategy, self.trainer, lambda run: self._member(run, plan), self.journal)
         self.results, self.runs = running.results, running.runs
-        for i, result in running.train():
-            if result.status != "paused" and result.usable and not self._too_late():
-                self._add(i, result)
-            self._report(total, began)
+        patience, settling = self.options.search_patience, None
+        if patience is not None:
+            settling = self.settling = Settling(self.candidates, patience, self.options.seed)
+        with contextlib.closing(running.train()) as training:
+            for i, result in training:
+                if result.status != "paused" and result.usable and not self._too_late():
+                    self._add(i, result)
+                self._report(total, began)
+                if settling is None or result.status == "paused":
+                    continue
+                if settling.note(self.runs[i].recipe_id, strategy.dropped()):
+                    break
         running.finish()
         self.results, self.runs = running.results, running.runs
+        if settling is not None and settling.last is not None:
+            self._forget_later(settling)
         if not self.candidates.by_id:
             self._unfinished()
         if not self.candidates.by_id and max(len(f.train) for f in self.table.folds) >= FEW:
@@ -189,6 +203,13 @@ class Training:
         for k, result in enumerate(r for r in self._pilots if r.usable):
             net = Net.of(result)
             self.candidates.add(PILOT_ID - k, result.member.fold, -1, net)
+
+    def _forget_later(self, settling: Settling) -> None:
+        """Let go of what was trained beyond the recipe at which the ensemble settled: who came so far is chance."""
+        settling.forget_later()
+        last = settling.last or 0
+        self.results = {i: r for i, r in self.results.items() if self.runs[i].recipe_id <= last}
+        self.runs = {i: self.runs[i] for i in self.results}
 
     def _let_go(self) -> None:
         """Forget the worst recipe's weights and predictions if there are very many recipes, or memory is short."""

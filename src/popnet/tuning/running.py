@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from popnet.population.members import Leg, Member, Result
@@ -40,8 +40,11 @@ class Running:
     def __post_init__(self) -> None:
         self._before = {} if self.journal is None else self.journal.members()
 
-    def train(self) -> Iterator[tuple[int, Result]]:
-        """Train until the strategy or the time is at its end; yield members' numbers and results, also pauses."""
+    def train(self) -> Generator[tuple[int, Result], None, None]:
+        """Train until the strategy or the time is at its end; yield members' numbers and results, also pauses.
+
+        Closing the generator ends the training, too.
+        """
         for batch in self.strategy.batches():
             told = False
             legs = self._legs(batch)
