@@ -64,13 +64,13 @@ def test_equal_weights():
     np.testing.assert_allclose(ensemble.equal(4).weights, 0.25)
 
 
-def plain_greedy(predictions, true, metric, steps):
+def plain_greedy(predictions, true, metric, steps, weights=None):
     """Caruana's selection by its definition: every step tries every member."""
     chosen: list[int] = []
     best, best_chosen = np.inf, []
     for _ in range(steps):
         losses = [
-            metric.loss(true, np.mean([predictions[i] for i in [*chosen, m]], axis=0))
+            metric.loss(true, np.mean([predictions[i] for i in [*chosen, m]], axis=0), weights)
             for m in range(len(predictions))
         ]
         chosen.append(int(np.argmin(losses)))
@@ -80,12 +80,14 @@ def plain_greedy(predictions, true, metric, steps):
 
 
 @pytest.mark.parametrize("seed", range(4))
-@pytest.mark.parametrize("name", ["log_loss", "rmse", "mae"])
-def test_greedy_selection_is_its_definition(name, seed):
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("name", ["log_loss", "rmse", "mae", "r2"])
+def test_greedy_selection_is_its_definition(name, weighted, seed):
     make = classifiers if name == "log_loss" else regressors
     predictions, true = make(seed, 5)
-    found = ensemble.greedy(predictions, true, METRICS[name], steps=12, patience=12)
-    expected = plain_greedy(predictions, true, METRICS[name], 12)
+    weights = np.random.default_rng(seed).exponential(size=ROWS) if weighted else None
+    found = ensemble.greedy(predictions, true, METRICS[name], weights, steps=12, patience=12)
+    expected = plain_greedy(predictions, true, METRICS[name], 12, weights)
     np.testing.assert_allclose(found.weights, expected)
 
 

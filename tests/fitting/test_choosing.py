@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from popnet import baselines
+from popnet import baselines, ensemble
 from popnet.fit import prepare
 from popnet.fitting import choosing
 from popnet.fitting.candidates import PILOT_ID, Candidates
@@ -134,3 +134,89 @@ def test_nets_that_timed_an_epoch_are_the_last_resort(table: Prepared) -> None:
     assert alone.weights.tolist() == [0.5, 0.5]
     assert not alone.member_weight  # they are no members of the population
     assert "no recipe was through" in found([PILOT_ID, 0]).warnings[0]
+
+
+# --- best and last epochs --------------------------------------------------------------------------
+
+
+def of_two_stages(table: Prepared, best: tuple[int, ...], last: tuple[int | None, ...]) -> Any:
+    """Choose among recipes whose nets do not know a column at their best epoch, and another one at their last.
+
+    Returns the choice, and the share of the weight that nets of last epochs have.
+    """
+    without = {c: _without(table, c) for c in (0, 1)}
+    candidates = Candidates(table, METRICS["rmse"])
+    results: dict[int, Any] = {}
+    late = set()
+    for i, (first, then) in enumerate(zip(best, last, strict=True)):
+        for fold in range(5):
+            rows = table.folds[fold].train
+            net = baselines.linear(without[first], rows, 0)
+            other = None if then is None else baselines.linear(without[then], rows, 0)
+            member = len(results)
+            results[member] = SimpleNamespace(status="finished")
+            candidates.add(i, fold, member, net, other)
+            late.add(id(other))
+    found = choosing.choose(
+        candidates, results, Options(), Finish(Clock(0.0, None), 0.0), interrupted=False
+    )
+    share = sum(w for n, w in zip(found.nets, found.weights, strict=True) if id(n) in late)
+    return found, share, candidates
+
+
+def test_last_epochs_complete_best_ones(table: Prepared) -> None:
+    """Neither column alone is worth anything beside both: each stage has about half of the weight."""
+    found, share, _ = of_two_stages(table, (0,), (1,))
+    assert 0.3 < share < 0.7
+    assert len(found.nets) == 10
+    assert found.gain["late"] == pytest.approx(share)
+    assert sum(found.member_weight.values()) == pytest.approx(1)
+    assert set(found.member_weight) == set(
+        range(5)
+    )  # each member has the weight of both of its nets
+
+
+def test_last_epochs_that_are_as_good_have_all_the_weight(table: Prepared) -> None:
+    _, share, _ = of_two_stages(table, (0, 1), (1, 0))
+    assert share == pytest.approx(1)
+
+
+def test_a_last_epoch_that_is_the_best_one_is_one_net(table: Prepared) -> None:
+    found, share, candidates = of_two_stages(table, (0, 1), (None, None))
+    assert share == 0
+    assert not candidates.late
+    assert len(found.nets) == 10
+
+
+def test_recipes_whose_last_epochs_are_their_best_in_some_folds_only(table: Prepared) -> None:
+    candidates = Candidates(table, METRICS["rmse"])
+    without = {c: _without(table, c) for c in (0, 1)}
+    nets = {}
+    for fold in range(5):
+        net, other = (baselines.linear(without[c], table.folds[fold].train, 0) for c in (0, 1))
+        nets[fold] = net, other if fold in (2, 3) else None
+        candidates.add(0, fold, fold, *nets[fold])
+    late = candidates.late[0]
+    assert [late.nets[k] is (nets[k][1] or nets[k][0]) for k in range(5)] == [True] * 5
+    assert np.isfinite(late.predictions).all()
+    same = [candidates.place[table.folds[k].valid] for k in (0, 1, 4)]
+    own = candidates.by_id[0].predictions
+    for places in same:
+        np.testing.assert_array_equal(late.predictions[places], own[places])
+    assert (late.predictions != own).any()
+    candidates.drop_worst()
+    assert not candidates.late
+
+
+def test_ensemble_of_last_epochs_far_worse_has_no_share_of_its_own() -> None:
+    rng = np.random.default_rng(0)
+    true = rng.standard_normal((500, 1))
+    good, bad = (true + s * rng.standard_normal((3, 500, 1)) for s in (0.3, 3.0))
+    units, finish = np.concatenate([good, bad]), Finish(Clock(0.0, None), 0.0)
+    found = choosing._greedy(units, 3, true, METRICS["rmse"], None, finish)
+    alone = ensemble.greedy(units, true, METRICS["rmse"])
+    np.testing.assert_allclose(found.weights, alone.weights)
+    near = np.concatenate([good, good + 0.01 * rng.standard_normal((3, 500, 1))])
+    mixed = choosing._greedy(near, 3, true, METRICS["rmse"], None, finish)
+    assert mixed.weights.sum() == pytest.approx(1)
+    assert mixed.weights[3:].sum() > 0.9

@@ -12,7 +12,7 @@ import pytest
 
 from popnet import Dataset, InputError, Member, Recipe, train_population
 from popnet.dataset import Features
-from popnet.population import predict, program, train
+from popnet.population import checkpoint, predict, program, train
 from popnet.population.members import Leg
 
 BASE = Recipe(depth=2, width=8, batch_size=32, epochs=4, dropout=0.2)
@@ -395,3 +395,42 @@ def test_a_leg_up_to_the_last_epoch_is_a_whole_training(table, folds):
     assert {r.status for r in results.values()} == {"finished"}
     assert_same(results[0], results[1])
     assert_same(results[0], results[2])
+
+
+# --- the last epoch ------------------------------------------------------------------------------
+
+
+def valid_loss(net: predict.Net, table: Dataset, rows: np.ndarray) -> float:
+    """Return the weighted log-loss of a fold's held-out rows."""
+    logits = predict.predict([net], table.features, rows)[0].astype(float)
+    log_p = logits - np.log(np.exp(logits).sum(1, keepdims=True))
+    each = -log_p[np.arange(len(rows)), np.asarray(table.target)[rows]]
+    return float(np.average(each, weights=np.asarray(table.weights)[rows]))
+
+
+def test_results_keep_the_weights_of_the_last_epoch_where_it_was_not_the_best(table, folds):
+    over_fitting = BASE.replace(epochs=12, patience=3, learning_rate=0.02, width=32)
+    learning = BASE.replace(epochs=2)
+    population = train_population(table, recipes=[over_fitting, learning], folds=folds, workers=1)
+    stages = set()
+    for r in population:
+        at_last, rows = predict.Net.at_last(r), folds[r.member.fold][1]
+        stages.add(at_last is None)
+        assert (at_last is None) == (r.best_epoch == r.epochs)
+        if at_last is not None:
+            curve = r.curves["valid_loss"]
+            assert valid_loss(at_last, table, rows) == pytest.approx(curve[-1], rel=1e-4)
+            best = valid_loss(predict.Net.of(r), table, rows)
+            assert best == pytest.approx(curve[r.best_epoch - 1], rel=1e-4)
+            assert best < curve[-1]
+    assert stages == {True, False}
+
+
+def test_checkpoints_keep_both_stages(table, folds):
+    recipe = BASE.replace(epochs=12, patience=3, learning_rate=0.02, width=32)
+    for r in train_population(table, recipes=[recipe, BASE], folds=folds, workers=1):
+        found = checkpoint.unpack(*checkpoint.pack(r), r.member, table)
+        assert_same(found, r)
+        assert (found.last is None) == (r.last is None)
+        if r.last is not None:
+            jax.tree.map(np.testing.assert_array_equal, found.last, r.last)

@@ -35,6 +35,11 @@ class Candidate:
     nets: dict[int, Net] = field(default_factory=dict)
     ids: dict[int, int] = field(default_factory=dict)
 
+    def take(self, fold: int, member: int, net: Net, places: Array, scores: Array) -> None:
+        """Take a fold's net in, and its predictions of the pool's rows at ``places``."""
+        self.nets[fold], self.ids[fold] = net, member
+        self.predictions[places] = scores
+
 
 class Candidates:
     """All candidates of a fit. They come in member by member.
@@ -47,7 +52,8 @@ class Candidates:
 
     Attributes:
         by_rule: whether classes are taken as it suits the metric (`popnet.decisions`).
-        by_id: candidates by the number of their recipe.
+        by_id: candidates by the number of their recipe: nets of their best epochs.
+        late: the same recipes with the nets of their last epochs, where one of them is not its best one.
         rows: the pool: ``(P,)`` numbers of the rows that some fold holds out.
         place: ``(N,)``, where a row stands in the pool; -1 for the others.
         scores: the metric on the pool, of the recipes that are through with all folds.
@@ -60,13 +66,16 @@ class Candidates:
         self.table, self.metric, self.views = table, metric, views
         self.by_rule = metric.name in RULES and not votes
         self.by_id: dict[int, Candidate] = {}
+        self.late: dict[int, Candidate] = {}
         self.rows = np.unique(np.concatenate([f.valid for f in table.folds]))
         self.place = np.full(len(table.data), -1)
         self.place[self.rows] = np.arange(len(self.rows))
         self.scores: dict[int, float] = {}
         self.member_scores: dict[int, float] = {}
 
-    def add(self, recipe_id: int, fold: int, member: int, net: Net) -> None:
+    def add(
+        self, recipe_id: int, fold: int, member: int, net: Net, last: Net | None = None
+    ) -> None:
         """Take a trained net in, and predict what its fold holds out.
 
         Args:
@@ -74,17 +83,24 @@ class Candidates:
             fold: its.
             member: its number in the population, -1 if it is none of them.
             net: itself.
+            last: as it was after its last epoch, if that was not its best.
         """
         data, rows = self.table.data, self.table.folds[fold].valid
-        outputs = predict([net], data.features, rows, views=self.views)[0]
-        candidate = self.by_id.get(recipe_id)
-        if candidate is None:
-            empty = np.full((len(self.rows), outputs.shape[1]), np.nan, np.float32)
-            candidate = self.by_id[recipe_id] = Candidate(recipe_id, empty)
-        candidate.nets[fold] = net
-        candidate.ids[fold] = member
-        scores = self._scores(outputs)
-        candidate.predictions[self.place[rows]] = scores
+        kept = [net] if last is None else [net, last]
+        scores = self._scores(predict(kept, data.features, rows, views=self.views))
+        if last is not None and recipe_id not in self.late:
+            # Until now the recipe's last epochs were its best ones.
+            so_far = self.by_id.get(recipe_id) or self._empty(recipe_id)
+            self.late[recipe_id] = Candidate(
+                recipe_id, so_far.predictions.copy(), dict(so_far.nets), dict(so_far.ids)
+            )
+        if recipe_id not in self.by_id:
+            self.by_id[recipe_id] = self._empty(recipe_id)
+        candidate = self.by_id[recipe_id]
+        candidate.take(fold, member, net, self.place[rows], scores[0])
+        if recipe_id in self.late:
+            self.late[recipe_id].take(fold, member, kept[-1], self.place[rows], scores[-1])
+        scores = scores[0]
         weights = None if data.weights is None else np.asarray(data.weights)[rows]
         true, predicted = self.table.encoder.in_units(data.target[rows], scores)
         self.member_scores[member] = self.score(true, predicted, weights)
@@ -119,13 +135,17 @@ class Candidates:
     def drop_worst(self) -> Candidate:
         """Forget the worst of the candidates with a score; returns it."""
         worst = min if self.metric.greater_is_better else max
-        return self.by_id.pop(worst(self.scored(), key=lambda c: (self.scores[c], c)))
+        recipe_id = worst(self.scored(), key=lambda c: (self.scores[c], c))
+        self.late.pop(recipe_id, None)
+        return self.by_id.pop(recipe_id)
 
     def renumber(self, place: Mapping[int, int]) -> None:
         """Give members new numbers, and put candidates into the order of their recipes."""
         self.member_scores = {place[i]: v for i, v in self.member_scores.items() if i in place}
-        self.by_id = {c: self.by_id[c] for c in sorted(self.by_id)}
-        for candidate in self.by_id.values():
+        self.by_id, self.late = (
+            {c: found[c] for c in sorted(found)} for found in (self.by_id, self.late)
+        )
+        for candidate in [*self.by_id.values(), *self.late.values()]:
             candidate.ids = {fold: place.get(i, i) for fold, i in sorted(candidate.ids.items())}
 
     def truth(self, predictions: Array) -> tuple[np.ndarray, np.ndarray]:
@@ -136,6 +156,10 @@ class Candidates:
         """Return the pool's row weights, None if there are none."""
         weights = self.table.data.weights
         return None if weights is None else np.asarray(weights)[self.rows]
+
+    def _empty(self, recipe_id: int) -> Candidate:
+        shape = len(self.rows), self.table.data.n_outputs
+        return Candidate(recipe_id, np.full(shape, np.nan, np.float32))
 
     def _scores(self, outputs: Array) -> np.ndarray:
         if self.table.data.task == "classification":

@@ -1,7 +1,15 @@
-"""Which candidates make the model, with what weights; what its intervals are made from, and its decisions."""
+"""Which candidates make the model, with what weights; what its intervals are made from, and its decisions.
+
+A recipe may join with the nets of its best epochs and with those of its last ones. Nets that trained on after their
+best epoch are worse alone and differ more, and an ensemble forgives what its members do not have in common (Krogh and
+Vedelsby 1995). How much it forgives held-out rows tell only in part: each is predicted by the nets of one fold, a new
+row by those of all. So, beside the ensemble that these rows choose from both (`ensemble.greedy`), one of the last
+epochs alone has a share, the less the more it is worse on them (`FORGIVEN`).
+"""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -10,11 +18,13 @@ import numpy as np
 
 from popnet import baselines, conformal, decisions, ensemble, keys
 from popnet.fitting.candidates import PILOT_ID, Candidate, Candidates
+from popnet.metrics import Metric
 from popnet.options import Options
 from popnet.population.members import Result
 from popnet.population.predict import Net, predict
 from popnet.tuning.budget import Finish
 from popnet.tuning.winner import selection_bias
+from popnet.types import Array
 
 MOST_SELECTION_ROWS = 20_000
 """Rows that greedy selection looks at."""
@@ -22,6 +32,14 @@ MOST_SELECTION_ROWS = 20_000
 ENOUGH_COMPLETE, FEWEST_FOLD_ROWS = 8, 1000
 """With fewer recipes than this that are through with all folds, those that are through with the first one may join the
 ensemble, if it holds out so many rows: then all are judged by these."""
+
+
+FORGIVEN = 0.12
+"""By this share more of the log-loss, or mean squared error, of held-out rows an ensemble of last epochs has no weight.
+On a quarter of the training rows that no choice had seen, in 24 fits of 25 s, the mixture had 2.3 % less of it than
+ensembles of best epochs, on average (wine_quality 9, phoneme 6, california 2, cpu_act and letter 1; churn, bank and
+ames_housing within .2; credit_g with short patience +1.8); what held-out rows choose from both had 1.9 % less, last
+epochs alone .2 (from -9 on wine_quality to +14 on credit_g)."""
 
 
 class Chosen(NamedTuple):
@@ -104,6 +122,28 @@ def _of_some_folds(
     )  # fmt: skip
 
 
+class _Entrants(NamedTuple):
+    """Who may join an ensemble.
+
+    Attributes:
+        best: recipes with the nets of their best epochs.
+        late: those of them whose last epochs are others, with the nets of these.
+    """
+
+    best: list[Candidate]
+    late: list[Candidate]
+
+    @classmethod
+    def of(cls, best: list[Candidate], candidates: Candidates) -> _Entrants:
+        """Return the entrants, given those with the nets of their best epochs, maybe not of all folds."""
+        late = []
+        for c in best:
+            other = candidates.late.get(c.recipe_id)
+            if other is not None and any(other.nets[k] is not n for k, n in c.nets.items()):
+                late.append(replace(other, nets={k: other.nets[k] for k in c.nets}, ids=c.ids))
+        return cls(best, late)
+
+
 def _beside(
     complete: Sequence[Candidate], candidates: Candidates, results: Mapping[int, Result]
 ) -> list[Candidate]:
@@ -142,31 +182,36 @@ def _selected(
     metric = candidates.metric
     true, _ = candidates.truth(complete[0].predictions)
     row_weights = candidates.pool_weights()
-    entrants, on = [*complete, *beside], "out-of-fold predictions"
-    units = np.stack([candidates.truth(c.predictions)[1] for c in entrants])
+    entrants, on = _Entrants.of([*complete, *beside], candidates), "out-of-fold predictions"
+    if method != "greedy":
+        entrants = entrants._replace(late=[])
+    every = [*entrants.best, *entrants.late]
+    units = np.stack([candidates.truth(c.predictions)[1] for c in every])
     if beside:
         places = candidates.place[candidates.table.folds[0].valid]
         true, units, on = true[places], units[:, places], "the rows that the first fold holds out"
         row_weights = None if row_weights is None else row_weights[places]
-    alone = [candidates.score(true, p, row_weights) for p in units]
+    best = len(entrants.best)
+    alone = [candidates.score(true, p, row_weights) for p in units[:best]]
     if method == "greedy":
         rows = _selection_rows(len(true), options.seed)
-        selection = ensemble.greedy(
-            units[:, rows], true[rows], metric, None if row_weights is None else row_weights[rows],
-            deadline=finish.moment(0.6),
+        selection = _greedy(
+            units[:, rows], best, true[rows], metric,
+            None if row_weights is None else row_weights[rows], finish,
         )  # fmt: skip
     else:
-        selection = ensemble.equal(len(entrants))
+        selection = ensemble.equal(len(every))
     combined = ensemble.combine(units, selection.weights, method)
     together = candidates.score(true, combined, row_weights)
     pick = max if metric.greater_is_better else min
     gain = {
         "method": method, "score": together, "best_member": pick(alone),
         "mean_member": float(np.mean(alone)), "on": on, "path": selection.path,
+        "late": float(selection.weights[best:].sum()),
         "best_corrected": None if beside else _corrected(complete, alone, candidates),
     }  # fmt: skip
-    nets, weights, member_weight = [], [], {}
-    for candidate, weight in zip(entrants, selection.weights, strict=True):
+    nets, member_weight = {}, Counter()
+    for candidate, weight in zip(every, selection.weights, strict=True):
         if weight <= 0:
             continue
         kept = sorted(candidate.nets.items())
@@ -174,13 +219,41 @@ def _selected(
             kept = kept[-1:]  # the others know the oldest rows only
         # Each net has its recipe's weight, so that a recipe that is through with more folds counts more.
         for fold, net in kept:
-            nets.append(net)
-            weights.append(weight)
+            # The same net, where a fold's last epoch is its best one.
+            nets[id(net)] = net, nets.get(id(net), (net, 0.0))[1] + weight
             if candidate.ids[fold] >= 0:
-                member_weight[candidate.ids[fold]] = weight
-    total = float(np.sum(weights))
-    shares = {i: w / total for i, w in member_weight.items()}
-    return Chosen(tuple(nets), np.array(weights) / total, method, gain, shares)
+                member_weight[candidate.ids[fold]] += weight
+    weights = np.array([w for _, w in nets.values()])
+    total = weights.sum()
+    shares = {i: float(w / total) for i, w in member_weight.items()}
+    return Chosen(tuple(n for n, _ in nets.values()), weights / total, method, gain, shares)
+
+
+def _greedy(
+    units: np.ndarray, best: int, true: Array, metric: Metric, weights: Array | None, finish: Finish
+) -> ensemble.Selection:
+    """Return the weights of a mixture: of what greedy selection takes of all, and of the last epochs alone.
+
+    Args:
+        units: ``(M, N, O)`` predictions as metrics take them.
+        best: number of the first of them that are of best epochs; the others are of last ones.
+        true: ``(N,)`` or ``(N, O)``.
+        metric: to choose for.
+        weights: ``(N,)`` of the rows, or None.
+        finish: the time for it.
+    """
+    chosen = ensemble.greedy(units, true, metric, weights, deadline=finish.moment(0.6))
+    if best == len(units):
+        return chosen
+    late = ensemble.greedy(units[best:], true, metric, weights, deadline=finish.moment(0.5))
+    own = np.concatenate([np.zeros(best), late.weights])
+    loss, of_late = (
+        ensemble.smooth_loss(true, ensemble.combine(units, w), weights)
+        for w in (chosen.weights, own)
+    )
+    worse = (of_late - loss) / max(loss, 1e-12)
+    share = float(np.clip(1 - worse / FORGIVEN, 0, 1))
+    return ensemble.Selection((1 - share) * chosen.weights + share * own, chosen.path)
 
 
 def _selection_rows(n: int, seed: int) -> np.ndarray:
@@ -250,7 +323,8 @@ def decision(candidates: Candidates, chosen: Chosen) -> decisions.Decision | Non
 
 def _homes(candidates: Candidates, nets: Sequence[Net]) -> list[tuple[Candidate, int]] | None:
     """Return the candidate and the fold of each net; None if one is no candidate, as the linear model of all rows."""
-    homes = {id(n): (c, k) for c in candidates.by_id.values() for k, n in c.nets.items()}
+    every = [*candidates.late.values(), *candidates.by_id.values()]
+    homes = {id(n): (c, k) for c in every for k, n in c.nets.items()}
     return None if any(id(n) not in homes for n in nets) else [homes[id(n)] for n in nets]
 
 

@@ -74,7 +74,7 @@ class Settling:
     def forget_later(self) -> None:
         """Let go of the recipes that come after the one at which the ensemble had settled."""
         assert self.last is not None
-        for found in (self._candidates.by_id, self._candidates.scores):
+        for found in (self._candidates.by_id, self._candidates.late, self._candidates.scores):
             for i in [i for i in found if i > self.last]:
                 del found[i]
 

@@ -13,21 +13,22 @@ from popnet.nn import net
 from popnet.population import epoch
 from popnet.population.members import CURVES, Member, Pause, Result
 from popnet.shape import Shape
+from popnet.types import Tree
 
 FIELDS = ("status", "epochs", "best_epoch", "best_score", "seconds")
+BEST, LAST = ("weights", "running"), ("last_weights", "last_running")
+"""Names of the arrays of the best and of the last epoch: weights and running statistics."""
 
 
 def pack(result: Result) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Return a result as plain JSON and arrays, enough for `unpack` together with its member."""
-    trees = result.parameters, result.running
-    weights, running = (
-        layout.join(tree) for layout, tree in zip(net.layouts(result.shape), trees, strict=True)
-    )
-    arrays = {
-        "weights": np.asarray(weights),
-        "running": np.asarray(running),
-        "curves": np.stack([result.curves[name] for name in CURVES], 1),
-    }
+    layouts = net.layouts(result.shape)
+    arrays = {"curves": np.stack([result.curves[name] for name in CURVES], 1)}
+    for names, trees in ((BEST, (result.parameters, result.running)), (LAST, result.last)):
+        if trees is not None:
+            pairs = zip(layouts, trees, strict=True)
+            vectors = (np.asarray(layout.join(tree)) for layout, tree in pairs)
+            arrays |= dict(zip(names, vectors, strict=True))
     if result.pause is not None:
         leaves = jax.tree.leaves(result.pause.state)
         arrays |= {f"state{k}": np.asarray(leaf) for k, leaf in enumerate(leaves)}
@@ -43,11 +44,13 @@ def unpack(
         KeyError, ValueError: they are of another member, or of another version.
     """
     shape = Shape.of(member.recipe, data)
-    vectors = arrays["weights"], arrays["running"]
-    parameters, running = (
-        layout.split(np.array(vector))
-        for layout, vector in zip(net.layouts(shape), vectors, strict=True)
-    )
+
+    def trees(names: tuple[str, str]) -> tuple[Tree, Tree]:
+        pairs = zip(net.layouts(shape), names, strict=True)
+        weights, running = (layout.split(np.array(arrays[name])) for layout, name in pairs)
+        return weights, running
+
+    parameters, running = trees(BEST)
     curves = np.asarray(arrays["curves"])
     pause = None
     if numbers["status"] == "paused":
@@ -60,6 +63,7 @@ def unpack(
         pause = Pause(jax.tree.unflatten(tree, found), curves, float(numbers["seconds"]))
     return Result(
         member, shape, parameters=parameters, running=running, pause=pause,
+        last=trees(LAST) if LAST[0] in arrays else None,
         curves={name: curves[:, i] for i, name in enumerate(CURVES)},
         **{name: numbers[name] for name in FIELDS},
     )  # fmt: skip

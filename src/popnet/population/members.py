@@ -124,6 +124,8 @@ class Result:
         best_score: validation score of that epoch, smaller is better (see ``Recipe.monitor``).
         parameters: weights of the best epoch, a tree of NumPy arrays.
         running: running statistics of that epoch.
+        last: weights and running statistics of the last epoch, where training came to its end (``finished`` or
+            ``stopped``) and that epoch was not the best; else None.
         curves: ``{name: (E,) float32}`` for the names in `CURVES`.
         seconds: time that its training took, compilation apart.
         pause: where it can go on, if it paused.
@@ -140,6 +142,7 @@ class Result:
     running: Tree
     curves: dict[str, Floats] = field(repr=False)
     seconds: float = 0.0
+    last: tuple[Tree, Tree] | None = field(default=None, repr=False)
     pause: Pause | None = field(default=None, repr=False)
     probes: Probes | None = field(default=None, repr=False)
 

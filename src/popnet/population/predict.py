@@ -38,6 +38,13 @@ class Net(NamedTuple):
         """Return a trained member's net."""
         return cls(result.member.recipe, result.shape, result.parameters, result.running)
 
+    @classmethod
+    def at_last(cls, result: Result) -> Net | None:
+        """Return a trained member's net as it was after its last epoch; None if that is `of`, or it has none."""
+        if result.last is None:
+            return None
+        return cls(result.member.recipe, result.shape, *result.last)
+
 
 def predict(
     nets: Sequence[Net],

@@ -24,10 +24,12 @@ from popnet.nn import net
 from popnet.population import epoch, probes, program
 from popnet.population.members import (
     CURVES,
+    FINISHED,
     INTERRUPTED,
     PAUSED,
     RUNNING,
     STATUSES,
+    STOPPED,
     Item,
     Leg,
     Member,
@@ -37,7 +39,7 @@ from popnet.population.members import (
 )
 from popnet.recipe import Recipe
 from popnet.shape import Numbers, Shape
-from popnet.types import Array
+from popnet.types import Array, Tree
 
 CALL_SECONDS = 0.5
 """Aim for the length of one call: how soon a stop or a time limit is heeded."""
@@ -506,23 +508,30 @@ def _paused(job: Job, shape: Shape) -> Result:
 
 
 def _result(job: Job, shape: Shape, status: int) -> Result:
-    best = jax.device_get(job.state.best)
-    parameters, running = (
+    best, epochs = jax.device_get(job.state.best), int(job.state.epoch)
+
+    def trees(vectors: Sequence[Array]) -> tuple[Tree, Tree]:
         # A copy: of members that trained side by side, each would keep the arrays of all.
-        layout.split(np.array(vector))
-        for layout, vector in zip(net.layouts(shape), best.weights, strict=True)
-    )
+        pairs = zip(net.layouts(shape), vectors, strict=True)
+        weights, running = (layout.split(np.array(vector)) for layout, vector in pairs)
+        return weights, running
+
+    parameters, running = trees(best.weights)
+    last = None
+    if status in (FINISHED, STOPPED) and best.epoch < epochs:
+        last = trees(jax.device_get((job.state.average, job.state.running)))
     curves = np.concatenate(job.curves) if job.curves else np.zeros((0, len(CURVES)), np.float32)
     return Result(
         member=job.member,
         shape=shape,
         status=STATUSES[status],
-        epochs=int(job.state.epoch),
+        epochs=epochs,
         best_epoch=int(best.epoch),
         best_score=float(best.score),
         parameters=parameters,
         running=running,
         curves={name: curves[:, i] for i, name in enumerate(CURVES)},
         seconds=job.seconds,
+        last=last,
         probes=probes.collect(list(job.probed), list(job.probed.values())) if job.probed else None,
     )

@@ -71,6 +71,7 @@ class Ensemble(TypedDict):
 
     ``best_member`` and ``mean_member`` are of the candidates: recipes, each scored over all folds, and the linear model
     where it was one. ``best_corrected`` is the best recipe's score less what it owes to being the best of many, about.
+    ``late`` is the share of the weight that nets have as they were after their last epochs, beside their best ones.
     """
 
     method: Literal["greedy", "average", "vote"]
@@ -80,6 +81,7 @@ class Ensemble(TypedDict):
     on: str
     path: NotRequired[list[Score]]
     best_corrected: NotRequired[Score]
+    late: NotRequired[float]
 
 
 class Linear(TypedDict):

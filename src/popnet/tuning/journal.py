@@ -235,6 +235,7 @@ def _earlier(result: Result, epochs: int) -> Result:
     return replace(
         result,
         status="paused",
+        last=None,
         epochs=epochs,
         best_epoch=best + 1,
         best_score=float(scores[best]) if best >= 0 else float("inf"),

@@ -49,6 +49,7 @@ def show(facts: Facts, scores: Scores) -> dict[str, Any] | None:
         "known": over_best is not None,
         "candidate": bool(facts.get("linear")) or linear > 0,
         "linear": words.percent(linear) if linear else "",
+        "late": words.percent(e.get("late")) if e.get("late") else "",
         "inside": words.percent(1 - linear),
         "chosen": len(chosen),
         "recipes": len({m["recipe_id"] for m in chosen}),
