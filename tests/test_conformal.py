@@ -211,3 +211,16 @@ def test_the_mean_of_folds_that_differ_has_narrower_intervals_which_hold_what_th
     mean_of_folds = 2 * 1.645 * np.hypot(noise, apart / np.sqrt(5))
     assert mean_of_folds < (high - low).mean() < 0.96 * one_fold
     assert 0.9 < ((low <= true[new]) & (true[new] <= high)).mean() < 0.94
+
+
+@pytest.mark.parametrize("skewed", [False, True])
+def test_deviations_are_the_root_mean_square_of_errors_for_small_ones_and_large_ones(skewed):
+    rng = np.random.default_rng(1)
+    found = learned(draw(rng, 4000, skewed))
+    true, outputs, size = draw(rng, 20_000, skewed)
+    deviation = found.deviations(outputs, EQUAL)[:, 0]
+    error = true[:, 0] - np.einsum("m,mnt->nt", EQUAL, outputs)[:, 0]
+    for part in np.array_split(np.argsort(size), 4):
+        assert np.sqrt((error[part] ** 2).mean() / (deviation[part] ** 2).mean()) == pytest.approx(
+            1, abs=0.15
+        )

@@ -171,6 +171,11 @@ def test_intervals_hold_most_of_new_values(targets: int) -> None:
     assert 0.8 < np.mean((low <= y[300:]) & (y[300:] <= high)) < 0.98
     found = model.predict(X[300:])
     assert ((low < found) & (found < high)).all()
+    values, apart = model.predict(X[300:], return_std=True)
+    np.testing.assert_allclose(values, model.predict(X[300:]), rtol=1e-6)
+    assert apart.shape == values.shape
+    ratio = np.sqrt(((y[300:] - values) ** 2).mean() / (apart**2).mean())
+    assert 0.6 < ratio < 1.6
     narrow, _ = model.predict_interval(X[300:], coverage=0.5)
     assert (narrow > low).all()
     with pytest.raises(InputError, match="between 0 and 1"):

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self, overload
 
 import numpy as np
 import polars as pl
@@ -337,11 +337,27 @@ class Regressor(RegressorMixin, _Estimator):
         self._single = y.ndim == 1
         return self
 
-    def predict(self, X: Any) -> np.ndarray:
-        """Return predictions ``(n_samples,)``, or ``(n_samples, n_targets)``."""
-        scores = self._encoded(X)
-        values = self.model_.encoder.decode_target(scores)
-        return values[:, 0] if self._single else values
+    @overload
+    def predict(self, X: Any, return_std: Literal[False] = False) -> np.ndarray: ...
+    @overload
+    def predict(self, X: Any, return_std: Literal[True]) -> tuple[np.ndarray, np.ndarray]: ...
+    def predict(
+        self, X: Any, return_std: bool = False
+    ) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
+        """Return predictions ``(n_samples,)``, or ``(n_samples, n_targets)``.
+
+        With ``return_std`` also their standard deviations: the root of the mean square of the errors that are usual for
+        rows like these, by held-out rows (see `popnet.conformal`).
+        """
+        if not return_std:
+            scores = self._encoded(X)
+            values = self.model_.encoder.decode_target(scores)
+            return values[:, 0] if self._single else values
+        check_is_fitted(self, "model_")
+        centre, apart = self.model_.deviations(self._features(X))
+        values = self.model_.encoder.decode_target(centre)
+        apart = apart * np.array([s.std for s in self.model_.encoder.scales])
+        return (values[:, 0], apart[:, 0]) if self._single else (values, apart)
 
     def predict_quantiles(self, X: Any, levels: Sequence[float] = (0.1, 0.5, 0.9)) -> np.ndarray:
         """Return values that the true values of new rows are below as often as ``levels`` say.

@@ -134,6 +134,19 @@ class Model:
             out[1:, rows] = conformal.quantiles(outputs, self.weights, every)
         return out
 
+    def deviations(self, features: Features | Images) -> tuple[np.ndarray, np.ndarray]:
+        """Return standardised predictions of encoded rows and their standard deviations, ``(N, T)`` each.
+
+        Raises:
+            InputError: the model predicts classes, or has no held-out errors.
+        """
+        conformal = self.intervals(None)
+        out = np.empty((2, len(features), self.nets[0].shape.n_outputs))
+        for rows, outputs in self._outputs(features):
+            out[0, rows] = ensemble.combine(outputs, self.weights, self.method)
+            out[1, rows] = conformal.deviations(outputs, self.weights)
+        return out[0], out[1]
+
     def intervals(self, coverage: float | None, levels: Sequence[float] = ()) -> Conformal:
         """Return what intervals of a coverage, and quantiles, are made from.
 

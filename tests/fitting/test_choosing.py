@@ -176,9 +176,9 @@ def test_last_epochs_complete_best_ones(table: Prepared) -> None:
     )  # each member has the weight of both of its nets
 
 
-def test_last_epochs_that_are_as_good_have_all_the_weight(table: Prepared) -> None:
+def test_last_epochs_that_are_as_good_have_their_share_at_least(table: Prepared) -> None:
     _, share, _ = of_two_stages(table, (0, 1), (1, 0))
-    assert share == pytest.approx(1)
+    assert share >= choosing.MOST_LATE - 1e-9
 
 
 def test_a_last_epoch_that_is_the_best_one_is_one_net(table: Prepared) -> None:
@@ -219,4 +219,6 @@ def test_ensemble_of_last_epochs_far_worse_has_no_share_of_its_own() -> None:
     near = np.concatenate([good, good + 0.01 * rng.standard_normal((3, 500, 1))])
     mixed = choosing._greedy(near, 3, true, METRICS["rmse"], None, finish)
     assert mixed.weights.sum() == pytest.approx(1)
-    assert mixed.weights[3:].sum() > 0.9
+    by_rows = ensemble.greedy(near, true, METRICS["rmse"]).weights[3:].sum()
+    expected = choosing.MOST_LATE + (1 - choosing.MOST_LATE) * by_rows
+    assert mixed.weights[3:].sum() == pytest.approx(expected, abs=0.01)

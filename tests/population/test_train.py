@@ -410,7 +410,7 @@ def valid_loss(net: predict.Net, table: Dataset, rows: np.ndarray) -> float:
 
 def test_results_keep_the_weights_of_the_last_epoch_where_it_was_not_the_best(table, folds):
     over_fitting = BASE.replace(epochs=12, patience=3, learning_rate=0.02, width=32)
-    learning = BASE.replace(epochs=2)
+    learning = BASE.replace(epochs=1)
     population = train_population(table, recipes=[over_fitting, learning], folds=folds, workers=1)
     stages = set()
     for r in population:
