@@ -160,7 +160,7 @@ def regression_report(source: Collection, found: dict[str, list[Result]]) -> str
     head = ["set", "splits", "popnet"]
     return "\n\n".join([
         "### RMSE, mean +- standard error over the splits", markdown([*head, *METHODS, "seconds a fit"], errors),
-        "### Negative log-likelihood; popnet's is a Gaussian with one deviation for a whole set",
+        "### Negative log-likelihood; popnet's is a Gaussian with the deviation that it gives for each row",
         markdown([*head, *METHODS[:3], "of each row"], likelihoods),
     ])  # fmt: skip
 

@@ -16,6 +16,7 @@ from popnet import Recipe, memory
 from popnet.data.images.read import read_images
 from popnet.errors import InputError
 from popnet.fit import Fitted, Options, Progress, fit, prepare
+from popnet.fitting import choosing
 from popnet.fitting.candidates import Candidates
 from popnet.population.program import Program
 from popnet.report.gather import population_parquet
@@ -288,6 +289,17 @@ def test_a_stop_after_the_first_results_leaves_a_usable_model():
     assert [p.stage for p in seen][-1] == "finishing"
 
 
+def test_without_a_test_part_the_score_is_the_ensembles_of_held_out_rows(monkeypatch):
+    monkeypatch.setattr(choosing, "FORGIVEN", 1e9)
+    recipe = RECIPE.replace(width=32, epochs=30, learning_rate=0.02)
+    for target in ("bought", "score"):
+        table = TABLE.select(*FEATURES, target)
+        options = replace(OPTIONS, ensemble="greedy", test_size=0.0, recipe=recipe, members=6)
+        found = fit(table, target, options)
+        assert found.facts["ensemble"]["late"] > 0
+        assert found.facts["score"] == pytest.approx(found.facts["ensemble"]["score"])
+
+
 def test_a_stop_before_the_first_result_leaves_the_linear_model():
     stop = threading.Event()
     stop.set()
@@ -301,11 +313,11 @@ def test_a_stop_before_the_first_result_leaves_the_linear_model():
 def test_nets_of_some_folds_are_taken_rather_than_the_linear_model_of_all(monkeypatch):
     add = Candidates.add
 
-    def of_first_fold(self, recipe_id, fold, member, net):
+    def of_first_fold(self, recipe_id, fold, member, net, last=None):
         if (
             recipe_id < 0 or fold == 0
         ):  # as if time had ended before the nets of the other folds did
-            add(self, recipe_id, fold, member, net)
+            add(self, recipe_id, fold, member, net, last)
 
     monkeypatch.setattr(Candidates, "add", of_first_fold)
     found = fit(PEOPLE, "bought", replace(OPTIONS, ensemble="greedy"))

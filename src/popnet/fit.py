@@ -213,7 +213,7 @@ def _finish(training: Training, reading: float, source: str, command: str) -> Fi
         views=candidates.views, conformal=choosing.calibrated(candidates, chosen.nets, chosen.weights),
         decision=choosing.decision(candidates, chosen),
     )  # fmt: skip
-    scored = Scoring(model, candidates, chosen.gain, training.finish, options.seed).facts()
+    scored = Scoring(model, candidates, chosen.held_out, training.finish, options.seed).facts()
     seconds = {
         "total": training.clock.elapsed(), "reading": reading, "compiling": trainer.compile_seconds,
         "training": training.seconds,
@@ -246,7 +246,7 @@ def _settled(training: Training) -> list[str]:
         return []
     return [
         f"the search ended by itself: the last {training.options.search_patience} of "
-        f"{len(settling.losses)} recipes had not made the ensemble better"
+        f"{settling.judged} recipes had not made the ensemble better"
     ]
 
 

@@ -28,8 +28,9 @@ class Options:
         folds: of the cross-validation; None chooses by the number of rows; 1 holds out a fifth.
         search: ``portfolio``, ``random``, ``sobol``, ``grid``, ``halving``, ``tpe``, or ``optuna:`` and the name of a
             sampler; None for ``portfolio`` of tables, and for ``random`` where members are counted and for images.
-        search_patience: recipes that may fail to make the ensemble better (by a thousandth of its held-out loss) before
-            the search ends; None for no such end. Without ``members`` and ``time_limit`` it is the only one.
+        search_patience: recipes that may fail to make the ensemble better (by a thousandth of its held-out log-loss or
+            root mean squared error) before the search ends; None for no such end. Without ``members`` and
+            ``time_limit`` it is the only one.
         storage: URL of an Optuna storage, in which the study of ``tpe`` and other samplers is kept; None for none.
         ranges: of fields that are searched otherwise than by default; see `popnet.tuning.own`. A grid is of them alone.
         ensemble: ``greedy``, ``average`` or ``vote``.

@@ -213,12 +213,26 @@ def test_ensemble_of_last_epochs_far_worse_has_no_share_of_its_own() -> None:
     true = rng.standard_normal((500, 1))
     good, bad = (true + s * rng.standard_normal((3, 500, 1)) for s in (0.3, 3.0))
     units, finish = np.concatenate([good, bad]), Finish(Clock(0.0, None), 0.0)
-    found = choosing._greedy(units, 3, true, METRICS["rmse"], None, finish)
+    found = choosing._greedy(units, 3, true, METRICS["rmse"], None, finish, np.ones(1))
     alone = ensemble.greedy(units, true, METRICS["rmse"])
     np.testing.assert_allclose(found.weights, alone.weights)
     near = np.concatenate([good, good + 0.01 * rng.standard_normal((3, 500, 1))])
-    mixed = choosing._greedy(near, 3, true, METRICS["rmse"], None, finish)
+    mixed = choosing._greedy(near, 3, true, METRICS["rmse"], None, finish, np.ones(1))
     assert mixed.weights.sum() == pytest.approx(1)
     by_rows = ensemble.greedy(near, true, METRICS["rmse"]).weights[3:].sum()
     expected = choosing.MOST_LATE + (1 - choosing.MOST_LATE) * by_rows
     assert mixed.weights[3:].sum() == pytest.approx(expected, abs=0.01)
+
+
+def test_what_the_ensemble_says_of_held_out_rows_is_kept(table: Prepared) -> None:
+    found, _, candidates = of_two_stages(table, (0,), (1,))
+    assert found.held_out is not None
+    score = METRICS["rmse"](*candidates.truth(found.held_out))
+    assert score == pytest.approx(found.gain["score"])
+    expected = np.zeros_like(found.held_out)
+    for fold in table.folds:
+        places = candidates.place[fold.valid]
+        own = [c.predictions[places] for c in (candidates.by_id[0], candidates.late[0])]
+        late = found.gain["late"]
+        expected[places] = (1 - late) * own[0] + late * own[1]
+    np.testing.assert_allclose(found.held_out, expected, rtol=1e-6)

@@ -18,7 +18,6 @@ from popnet.errors import InputError
 from popnet.fit import Fitted, fit
 from popnet.fitting.candidates import Candidate
 from popnet.fitting.settling import LEAST_GAIN, Settling
-from popnet.metrics import METRICS
 from popnet.options import Options
 
 ROWS, FOLDS = 400, 2
@@ -28,44 +27,45 @@ TRUE = np.random.default_rng(0).integers(0, 2, ROWS)
 class Fake:
     """Candidates whose probabilities of the true class are given."""
 
-    def __init__(self, metric: str = "log_loss") -> None:
-        self.metric = METRICS[metric]
+    def __init__(self) -> None:
         self.rows = np.arange(ROWS)
         self.by_id: dict[int, Candidate] = {}
-        self.scores: dict[int, float] = {}
-        self.table = SimpleNamespace(folds=[None] * FOLDS)
+        data = SimpleNamespace(target=TRUE, task="classification")
+        self.table = SimpleNamespace(folds=[None] * FOLDS, data=data)
 
-    def add(self, recipe_id: int, of_true: np.ndarray | float) -> None:
+    def add(self, recipe_id: int, of_true: np.ndarray | float, folds: int = FOLDS) -> None:
         p = np.empty((ROWS, 2))
         p[np.arange(ROWS), TRUE] = of_true
         p[np.arange(ROWS), 1 - TRUE] = 1 - np.asarray(of_true)
-        self.by_id[recipe_id] = Candidate(recipe_id, p, dict.fromkeys(range(FOLDS), Any))
-        self.scores[recipe_id] = 0.0
+        self.by_id[recipe_id] = Candidate(recipe_id, p, dict.fromkeys(range(folds), Any))
 
     def is_complete(self, candidate: Candidate) -> bool:
-        return True
-
-    def truth(self, predictions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return TRUE, predictions
+        return len(candidate.nets) == FOLDS
 
     def pool_weights(self) -> None:
         return None
 
 
+FAILED = -1.0
+"""Quality of a recipe of which a fold failed."""
+
+
 def ended_at(
-    qualities: Sequence[float | None], patience: int, order: Sequence[int] = (), metric: str = "log_loss"
+    qualities: Sequence[float | np.ndarray | None], patience: int, order: Sequence[int] = (), in_order: bool = True
 ) -> tuple[int | None, Settling]:  # fmt: skip
     """Let recipes end, each with a probability of the true class; None is one that a race takes out."""
-    candidates = Fake(metric)
-    settling = Settling(candidates, patience, seed=0)  # pyright: ignore[reportArgumentType]
+    candidates = Fake()
+    settling = Settling(candidates, patience, 0, in_order)  # pyright: ignore[reportArgumentType]
     dropped = {i for i, q in enumerate(qualities) if q is None}
     for i in order or range(len(qualities)):
         quality = qualities[i]
         if quality is not None:
-            candidates.add(i, quality)
+            failed = np.ndim(quality) == 0 and quality == FAILED
+            candidates.add(i, 0.5 if failed else quality, FOLDS - failed)
         for _ in range(1 if quality is None else FOLDS):
             if settling.note(i, dropped):
                 return settling.last, settling
+        candidates.by_id.clear()  # as if memory were short
     return None, settling
 
 
@@ -98,22 +98,28 @@ def test_recipes_that_a_race_takes_out_are_no_failures():
     assert ended_at([0.7, None, 0.7, None, 0.7], patience=2)[0] == 4
 
 
+def test_recipes_that_fail_are_failures():
+    assert ended_at([0.7, FAILED, FAILED], patience=2)[0] == 2
+    assert ended_at([FAILED] * 5, patience=3)[0] == 2
+    assert ended_at([0.6, FAILED, 0.7, FAILED], patience=2)[0] is None
+
+
+def test_out_of_order_recipes_are_looked_at_as_they_come_and_none_is_forgotten():
+    qualities, order = [0.7, 0.7, 0.7, 0.9], (3, 0, 1, 2)
+    last, settling = ended_at(qualities, 2, order, in_order=False)
+    assert last == 1
+    assert settling.losses[0] == pytest.approx(-np.log(0.9), rel=1e-6)
+    assert not any(settling.forgets(i) for i in range(4))
+    last, settling = ended_at(qualities, 2, order)
+    assert [settling.forgets(i) for i in range(4)] == [False, False, False, True]
+
+
 def test_complements_are_gains_though_each_is_no_better_alone():
     rng = np.random.default_rng(1)
     good = np.where(rng.random(ROWS) < 0.5, 0.95, 0.55)
-    mirrored = 1.5 - good
-    found, settling = ended_at([good, mirrored], patience=1)  # pyright: ignore[reportArgumentType]
+    found, settling = ended_at([good, 1.5 - good], patience=1)
     assert found is None
     assert settling.losses[1] < settling.losses[0]
-
-
-def test_a_metric_whose_best_is_one_is_taken_by_what_is_missing_to_it():
-    rng = np.random.default_rng(2)
-    noisy = np.clip(0.7 + 0.3 * rng.standard_normal(ROWS), 0.01, 0.99)
-    better = np.clip(noisy + 0.1, 0.01, 0.99)
-    found, settling = ended_at([noisy, better, better], patience=1, metric="roc_auc")  # pyright: ignore[reportArgumentType]
-    assert found == 2
-    assert 0 < settling.losses[1] < settling.losses[0] < 1
 
 
 # --- whole fits -------------------------------------------------------------------------------------
@@ -147,6 +153,22 @@ def test_fewer_members_end_the_search_first():
     found = fitted(members=2)
     assert len(found.results) == 2
     assert not any("ended by itself" in note for note in found.facts["notes"])
+
+
+def test_a_search_whose_every_net_fails_ends_too():
+    failing = RECIPE.replace(optimizer="sgd", learning_rate=1e30)
+    found = fitted(recipe=failing)
+    assert len(found.results) == 4  # two recipes, two folds
+    assert {r.status for r in found.results} == {"diverged"}
+
+
+@pytest.mark.parametrize("search", ["portfolio", "halving"])
+def test_other_searches_end_alike_for_any_number_of_workers(search: str):
+    free = Recipe(depth=1, width=8, batch_size=32, epochs=4, norm="none")
+    one, two = (fitted(search=search, recipe=free, workers=n) for n in (1, 2))
+    assert [r.member for r in one.results] == [r.member for r in two.results]
+    assert np.array_equal(one.model.weights, two.model.weights)
+    assert any("search ended by itself" in note for note in one.facts["notes"])
 
 
 def test_patience_below_one_is_refused():

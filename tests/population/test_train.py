@@ -428,7 +428,9 @@ def test_results_keep_the_weights_of_the_last_epoch_where_it_was_not_the_best(ta
 
 def test_checkpoints_keep_both_stages(table, folds):
     recipe = BASE.replace(epochs=12, patience=3, learning_rate=0.02, width=32)
-    for r in train_population(table, recipes=[recipe, BASE], folds=folds, workers=1):
+    population = train_population(table, recipes=[recipe, BASE], folds=folds, workers=1)
+    assert any(r.last is not None for r in population)
+    for r in population:
         found = checkpoint.unpack(*checkpoint.pack(r), r.member, table)
         assert_same(found, r)
         assert (found.last is None) == (r.last is None)

@@ -29,9 +29,13 @@ from popnet.tuning.journal import Journal
 from popnet.tuning.table_space import table_space
 
 RECIPE = Recipe(depth=1, width=8, batch_size=32, epochs=4, norm="none")
-OPTIONS = Options(members=8, folds=2, recipe=RECIPE, workers=1, ensemble="average")
-RACE = replace(OPTIONS, search="halving")
-STRATEGIES = {"random": OPTIONS, "halving": RACE, "tpe": replace(OPTIONS, search="tpe")}
+OPTIONS = Options(members=8, folds=2, recipe=RECIPE, workers=1, ensemble="greedy")
+RACE = replace(OPTIONS, search="halving", ensemble="average")
+STRATEGIES = {
+    "random": replace(OPTIONS, ensemble="greedy"),
+    "halving": RACE,
+    "tpe": replace(OPTIONS, search="tpe"),
+}
 
 
 def make_table(rows: int = 120, seed: int = 0) -> pl.DataFrame:
@@ -85,6 +89,7 @@ def assert_same(a: Fitted, b: Fitted) -> None:
     for x, y in zip(a.results, b.results, strict=True):
         assert (x.status, x.epochs, x.best_epoch) == (y.status, y.epochs, y.best_epoch)
         jax.tree.map(np.testing.assert_array_equal, x.parameters, y.parameters)
+        jax.tree.map(np.testing.assert_array_equal, x.last, y.last)
         jax.tree.map(np.testing.assert_array_equal, x.curves, y.curves)
     np.testing.assert_array_equal(a.model.weights, b.model.weights)
     assert a.facts["score"] == b.facts["score"]

@@ -152,6 +152,12 @@ class Candidates:
         """Return the pool's true values, and predictions ``(P, O)`` of it, as metrics take them."""
         return self.table.encoder.in_units(self.table.data.target[self.rows], predictions)
 
+    def unit(self) -> np.ndarray:
+        """Return what a target's standard deviation is in its own unit, ``(O,)``; ones for classes."""
+        if self.table.data.task == "classification":
+            return np.ones(self.table.data.n_outputs)
+        return np.array([s.std for s in self.table.encoder.scales])
+
     def pool_weights(self) -> np.ndarray | None:
         """Return the pool's row weights, None if there are none."""
         weights = self.table.data.weights

@@ -52,6 +52,8 @@ class Chosen(NamedTuple):
         method: how they are combined.
         gain: what the ensemble gained over its members, out of fold; empty where that is not known.
         member_weight: the weight of each member of the population that has one, by its number.
+        held_out: ``(P, O)``, the ensemble's predictions of the pool's rows (see `Candidates`), each by the nets of the
+            fold that holds it out; None where they are not known.
         warnings: what there is to be said about it.
     """
 
@@ -60,6 +62,7 @@ class Chosen(NamedTuple):
     method: ensemble.Method
     gain: dict[str, Any]
     member_weight: dict[int, float]
+    held_out: np.ndarray | None = None
     warnings: tuple[str, ...] = ()
 
 
@@ -96,7 +99,7 @@ def choose(
     most = baselines.MOST_ROWS if finish.has_left(1.0) else baselines.HURRIED_ROWS
     linear = baselines.linear(table.data, table.train, options.seed, most)
     warning = f"{why}; the model is the linear one"
-    return Chosen((linear,), np.ones(1), "average", {}, {}, (warning,))
+    return Chosen((linear,), np.ones(1), "average", {}, {}, warnings=(warning,))
 
 
 def _whole(member: int, results: Mapping[int, Result]) -> bool:
@@ -119,7 +122,7 @@ def _of_some_folds(
         warning = "no net was trained in time; the model has learned for one epoch"
     return Chosen(
         tuple(nets), np.full(len(nets), share), "vote" if options.ensemble == "vote" else "average",
-        {}, {i: share for i in ids if i >= 0}, (warning,),
+        {}, {i: share for i in ids if i >= 0}, warnings=(warning,),
     )  # fmt: skip
 
 
@@ -198,7 +201,7 @@ def _selected(
         rows = _selection_rows(len(true), options.seed)
         selection = _greedy(
             units[:, rows], best, true[rows], metric,
-            None if row_weights is None else row_weights[rows], finish,
+            None if row_weights is None else row_weights[rows], finish, candidates.unit(),
         )  # fmt: skip
     else:
         selection = ensemble.equal(len(every))
@@ -208,7 +211,6 @@ def _selected(
     gain = {
         "method": method, "score": together, "best_member": pick(alone),
         "mean_member": float(np.mean(alone)), "on": on, "path": selection.path,
-        "late": float(selection.weights[best:].sum()),
         "best_corrected": None if beside else _corrected(complete, alone, candidates),
     }  # fmt: skip
     nets, member_weight = {}, Counter()
@@ -227,12 +229,31 @@ def _selected(
     weights = np.array([w for _, w in nets.values()])
     total = weights.sum()
     shares = {i: float(w / total) for i, w in member_weight.items()}
-    return Chosen(tuple(n for n, _ in nets.values()), weights / total, method, gain, shares)
+    of_best = {id(n) for c in entrants.best for n in c.nets.values()}
+    gain["late"] = float(sum(w for i, (_, w) in nets.items() if i not in of_best) / total)
+    return Chosen(
+        tuple(n for n, _ in nets.values()), weights / total, method, gain, shares,
+        _held_out_by(every, selection.weights, method),
+    )  # fmt: skip
+
+
+def _held_out_by(
+    entrants: Sequence[Candidate], weights: np.ndarray, method: ensemble.Method
+) -> np.ndarray | None:
+    """Return what those entrants that predict all of the pool say of it, ``(P, O)``; None if none has weight."""
+    whole = [np.isfinite(c.predictions).all() for c in entrants]
+    shares = np.where(whole, weights, 0.0)
+    if not shares.any():
+        return None
+    used = np.flatnonzero(shares).tolist()
+    predictions = np.stack([entrants[i].predictions for i in used])
+    return ensemble.combine(predictions, shares[used] / shares.sum(), method)
 
 
 def _greedy(
-    units: np.ndarray, best: int, true: Array, metric: Metric, weights: Array | None, finish: Finish
-) -> ensemble.Selection:
+    units: np.ndarray, best: int, true: Array, metric: Metric, weights: Array | None, finish: Finish,
+    unit: Array,
+) -> ensemble.Selection:  # fmt: skip
     """Return the weights of a mixture: of what greedy selection takes of all, and of the last epochs alone.
 
     Args:
@@ -242,14 +263,17 @@ def _greedy(
         metric: to choose for.
         weights: ``(N,)`` of the rows, or None.
         finish: the time for it.
+        unit: ``(O,)`` by which predictions are divided to compare errors of several targets.
     """
     chosen = ensemble.greedy(units, true, metric, weights, deadline=finish.moment(0.6))
-    if best == len(units):
+    if best == len(units) or not finish.has_left(0.5):
         return chosen
     late = ensemble.greedy(units[best:], true, metric, weights, deadline=finish.moment(0.5))
     own = np.concatenate([np.zeros(best), late.weights])
+    if true.ndim > 1:
+        true = true / unit
     loss, of_late = (
-        ensemble.smooth_loss(true, ensemble.combine(units, w), weights)
+        ensemble.smooth_loss(true, ensemble.combine(units, w) / unit, weights)
         for w in (chosen.weights, own)
     )
     worse = (of_late - loss) / max(loss, 1e-12)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from popnet import baselines, ensemble, intervals, keys, metrics
+from popnet import baselines, intervals, keys, metrics
 from popnet.decisions import decided, proven
 from popnet.fitting.candidates import Candidates
 from popnet.fitting.choosing import MOST_SELECTION_ROWS
@@ -29,18 +29,19 @@ class Scoring:
     Args:
         model: to be scored.
         candidates: that it was chosen from.
-        gain: what the ensemble gained, see `popnet.fitting.choosing.Chosen`.
+        held_out: the ensemble's predictions of the pool's rows, see `popnet.fitting.choosing.Chosen`.
         finish: the time for it.
         seed: of random choices.
     """
 
     def __init__(
-        self, model: Model, candidates: Candidates, gain: Mapping[str, Any], finish: Finish, seed: int
+        self, model: Model, candidates: Candidates, held_out: np.ndarray | None, finish: Finish, seed: int
     ) -> None:  # fmt: skip
         self.model, self.candidates, self.finish, self.seed = model, candidates, finish, seed
+        self._held_out = held_out
         self.table = table = candidates.table
         honest = len(table.test) > 0
-        self.out_of_fold = not honest and bool(gain)
+        self.out_of_fold = not honest and held_out is not None
         self.groups = table.test_groups if honest else None
         if honest:
             self.rows, self._where = table.test, "on {rows} rows that no choice saw"
@@ -82,13 +83,8 @@ class Scoring:
         """Return what `Model.judge` takes of the rows."""
         features = self.table.data.features
         if self.out_of_fold:
-            complete = self.candidates.complete()
-            by_net = {
-                id(n): w for n, w in zip(self.model.nets, self.model.weights, strict=True)
-            }  # fmt: skip
-            shares = [sum(by_net.get(id(n), 0.0) for n in c.nets.values()) for c in complete]
-            predictions = np.stack([c.predictions for c in complete])
-            return ensemble.combine(predictions, np.array(shares), self.model.method)[None]
+            assert self._held_out is not None
+            return self._held_out[None]
         if len(self.table.test):
             return self.model.judged(features.take(self.rows))
         return self.model.scores(features.take(self.rows))[None]

@@ -132,15 +132,22 @@ class Training:
         self.results, self.runs = running.results, running.runs
         patience, settling = self.options.search_patience, None
         if patience is not None:
-            settling = self.settling = Settling(self.candidates, patience, self.options.seed)
+            in_order = (
+                self.options.time_limit is None
+            )  # with a limit it depends on the clock anyway
+            settling = Settling(self.candidates, patience, self.options.seed, in_order)
+            self.settling = settling
         with contextlib.closing(running.train()) as training:
             for i, result in training:
-                if result.status != "paused" and result.usable and not self._too_late():
+                late = self._too_late()
+                if result.status != "paused" and result.usable and not late:
                     self._add(i, result)
                 self._report(total, began)
-                if settling is None or result.status == "paused":
-                    continue
-                if settling.note(self.runs[i].recipe_id, strategy.dropped()):
+                whole = result.status not in ("paused", "interrupted")
+                if settling is not None and whole and not late:
+                    settling.note(self.runs[i].recipe_id, strategy.dropped())
+                self._let_go()
+                if settling is not None and settling.last is not None:
                     break
         running.finish()
         self.results, self.runs = running.results, running.runs
@@ -187,7 +194,6 @@ class Training:
         """Make a trained member a candidate, or a part of one."""
         recipe_id, fold = self.runs[member].recipe_id, result.member.fold
         self.candidates.add(recipe_id, fold, member, Net.of(result), Net.at_last(result))
-        self._let_go()
 
     def _unfinished(self) -> None:
         """Take the best of the members that a race has paused, where it ended before any of them."""
@@ -207,8 +213,8 @@ class Training:
     def _forget_later(self, settling: Settling) -> None:
         """Let go of what was trained beyond the recipe at which the ensemble settled: who came so far is chance."""
         settling.forget_later()
-        last = settling.last or 0
-        self.results = {i: r for i, r in self.results.items() if self.runs[i].recipe_id <= last}
+        kept = {i for i in self.results if not settling.forgets(self.runs[i].recipe_id)}
+        self.results = {i: r for i, r in self.results.items() if i in kept}
         self.runs = {i: self.runs[i] for i in self.results}
 
     def _let_go(self) -> None:
