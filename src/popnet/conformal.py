@@ -5,8 +5,8 @@ for rows like it (locally weighted conformal prediction, Lei et al. 2018): where
 nets disagree so much. A new row's interval reaches from its prediction, which all folds share in as in CV+ (Barber et
 al. 2021), as far as the wanted share of these errors, times the usual size for that row; below and above on their own,
 because targets are often skewed. The mean of all folds errs less than the one fold of a held-out row, by how much the
-folds differ (Krogh and Vedelsby 1995), so intervals are a little narrower where they do: in 21 fits of seven tables those
-of 50, 80, 90 and 95 % held 50.4, 80.4, 90.4 and 95.1 % of new rows, without this 51.6, 81.4, 91.1 and 95.7 %.
+folds differ (Krogh and Vedelsby 1995), so intervals are a little narrower where they do: in 21 fits of seven tables
+those of 50, 80, 90 and 95 % held 50.4, 80.4, 90.4 and 95.1 % of new rows, without this 51.6, 81.4, 91.1 and 95.7 %.
 """
 
 from __future__ import annotations
