@@ -35,6 +35,7 @@ TIERS = (
         "penalties",
         "metrics",
         "decisions",
+        "calibration",
         "intervals",
         "conformal",
         "optim",

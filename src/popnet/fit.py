@@ -211,7 +211,7 @@ def _finish(training: Training, reading: float, source: str, command: str) -> Fi
     model = Model(
         table.schema, table.encoder, chosen.nets, chosen.weights, chosen.method, metric.name,
         views=candidates.views, conformal=choosing.calibrated(candidates, chosen.nets, chosen.weights),
-        decision=choosing.decision(candidates, chosen),
+        decision=choosing.decision(candidates, chosen), temperature=chosen.temperature,
     )  # fmt: skip
     scored = Scoring(model, candidates, chosen.held_out, training.finish, options.seed).facts()
     seconds = {

@@ -24,6 +24,7 @@ from safetensors.numpy import save as save_tensors
 
 from popnet import ensemble, metrics, strict_json
 from popnet._version import __version__
+from popnet.calibration import tempered
 from popnet.conformal import (
     REPORTED,
     Conformal,
@@ -78,6 +79,7 @@ class Model:
         views: of each image that a prediction is the mean of, see `popnet.population.predict.predict`.
         conformal: what intervals are made from; None for classes, and where there were no held-out errors.
         decision: how classes are taken; None for the most probable one.
+        temperature: of the probabilities (`popnet.calibration`).
     """
 
     schema: Schema
@@ -90,6 +92,7 @@ class Model:
     views: int = 1
     conformal: Conformal | None = None
     decision: Decision | None = None
+    temperature: float = 1.0
 
     @property
     def is_classifier(self) -> bool:
@@ -108,7 +111,7 @@ class Model:
             if self.is_classifier:
                 outputs = ensemble.softmax(outputs)
             out[rows] = ensemble.combine(outputs, self.weights, self.method)
-        return out
+        return tempered(out, self.temperature) if self.is_classifier else out
 
     def bounds(
         self, features: Features | Images, coverage: float | None, levels: Sequence[float] = ()
@@ -402,6 +405,7 @@ class Model:
             "views": self.views,
             "intervals": None if self.conformal is None else self.conformal.to_json(),
             "decision": None if self.decision is None else self.decision.to_json(),
+            "temperature": self.temperature,
             "nets": nets,
             "facts": dict(self.facts),
             "weights_sha256": hashlib.sha256(data).hexdigest(),
@@ -488,6 +492,9 @@ class Model:
         decision = content.get("decision")
         if decision is not None:
             decision = Decision.from_json(decision, len(encoder.target.classes))
+        temperature = float(content.get("temperature", 1.0))
+        if not 0 < temperature < np.inf:
+            raise ValueError(f"a temperature of {temperature}")
         return cls(
             schema=Schema.model_validate_json(json.dumps(content["schema"])),
             encoder=encoder,
@@ -499,6 +506,7 @@ class Model:
             views=int(content.get("views", 1)),
             conformal=conformal,
             decision=decision,
+            temperature=temperature,
         )
 
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from popnet import baselines, conformal, decisions, ensemble, keys
+from popnet import baselines, calibration, conformal, decisions, ensemble, keys
 from popnet.fitting.candidates import PILOT_ID, Candidate, Candidates
 from popnet.metrics import Metric
 from popnet.options import Options
@@ -54,6 +54,7 @@ class Chosen(NamedTuple):
         member_weight: the weight of each member of the population that has one, by its number.
         held_out: ``(P, O)``, the ensemble's predictions of the pool's rows (see `Candidates`), each by the nets of the
             fold that holds it out; None where they are not known.
+        temperature: of its probabilities (`popnet.calibration`).
         warnings: what there is to be said about it.
     """
 
@@ -63,6 +64,7 @@ class Chosen(NamedTuple):
     gain: dict[str, Any]
     member_weight: dict[int, float]
     held_out: np.ndarray | None = None
+    temperature: float = 1.0
     warnings: tuple[str, ...] = ()
 
 
@@ -205,12 +207,16 @@ def _selected(
         )  # fmt: skip
     else:
         selection = ensemble.equal(len(every))
-    combined = ensemble.combine(units, selection.weights, method)
+    combined, heat = ensemble.combine(units, selection.weights, method), 1.0
+    if candidates.table.data.task == "classification" and method != "vote":
+        heat = calibration.temperature(true, combined, row_weights)
+        combined = calibration.tempered(combined, heat)
     together = candidates.score(true, combined, row_weights)
     pick = max if metric.greater_is_better else min
     gain = {
         "method": method, "score": together, "best_member": pick(alone),
         "mean_member": float(np.mean(alone)), "on": on, "path": selection.path,
+        "temperature": heat,
         "best_corrected": None if beside else _corrected(complete, alone, candidates),
     }  # fmt: skip
     nets, member_weight = {}, Counter()
@@ -233,12 +239,12 @@ def _selected(
     gain["late"] = float(sum(w for i, (_, w) in nets.items() if i not in of_best) / total)
     return Chosen(
         tuple(n for n, _ in nets.values()), weights / total, method, gain, shares,
-        _held_out_by(every, selection.weights, method),
+        _held_out_by(every, selection.weights, method, heat), heat,
     )  # fmt: skip
 
 
 def _held_out_by(
-    entrants: Sequence[Candidate], weights: np.ndarray, method: ensemble.Method
+    entrants: Sequence[Candidate], weights: np.ndarray, method: ensemble.Method, heat: float
 ) -> np.ndarray | None:
     """Return what those entrants that predict all of the pool say of it, ``(P, O)``; None if none has weight."""
     whole = [np.isfinite(c.predictions).all() for c in entrants]
@@ -247,7 +253,8 @@ def _held_out_by(
         return None
     used = np.flatnonzero(shares).tolist()
     predictions = np.stack([entrants[i].predictions for i in used])
-    return ensemble.combine(predictions, shares[used] / shares.sum(), method)
+    found = ensemble.combine(predictions, shares[used] / shares.sum(), method)
+    return found if heat == 1.0 else calibration.tempered(found, heat)
 
 
 def _greedy(
@@ -339,6 +346,7 @@ def decision(candidates: Candidates, chosen: Chosen) -> decisions.Decision | Non
         rows = candidates.rows
         predicted, _ = _held_out(candidates, homes, chosen.weights)
     there = np.isfinite(predicted).all(1)
+    predicted[there] = calibration.tempered(predicted[there], chosen.temperature)
     weights = table.data.weights
     return decisions.proven(
         metric, table.data.target[rows[there]], predicted[there],

@@ -71,7 +71,8 @@ class Ensemble(TypedDict):
 
     ``best_member`` and ``mean_member`` are of the candidates: recipes, each scored over all folds, and the linear model
     where it was one. ``best_corrected`` is the best recipe's score less what it owes to being the best of many, about.
-    ``late`` is the share of the weight that nets have as they were after their last epochs, beside their best ones.
+    ``late`` is the share of the weight that nets have as they were after their last epochs, beside their best ones;
+    ``temperature`` is that of the probabilities (`popnet.calibration`).
     """
 
     method: Literal["greedy", "average", "vote"]
@@ -82,6 +83,7 @@ class Ensemble(TypedDict):
     path: NotRequired[list[Score]]
     best_corrected: NotRequired[Score]
     late: NotRequired[float]
+    temperature: NotRequired[float]
 
 
 class Linear(TypedDict):

@@ -49,6 +49,8 @@ def show(facts: Facts, scores: Scores) -> dict[str, Any] | None:
         "known": over_best is not None,
         "candidate": bool(facts.get("linear")) or linear > 0,
         "linear": words.percent(linear) if linear else "",
+        "cooled": e.get("temperature", 1.0) < 1,
+        "temperature": _temperature(e.get("temperature", 1.0)),
         "late": words.percent(e.get("late")) if e.get("late") else "",
         "inside": words.percent(1 - linear),
         "chosen": len(chosen),
@@ -56,6 +58,10 @@ def show(facts: Facts, scores: Scores) -> dict[str, Any] | None:
         "chart": dot_chart(rows, None, scores),
         "path": _path(e.get("path") or [], e["best_member"], scores),
     }
+
+
+def _temperature(value: float) -> str:
+    return "" if value == 1.0 else words.fixed(value, 2)
 
 
 def _best_name(facts: Facts, scores: Scores, best: object) -> str:
