@@ -16,7 +16,7 @@ from popnet import Recipe, memory
 from popnet.data.images.read import read_images
 from popnet.errors import InputError
 from popnet.fit import Fitted, Options, Progress, fit, prepare
-from popnet.fitting import choosing
+from popnet.fitting import choosing, training
 from popnet.fitting.candidates import Candidates
 from popnet.population.program import Program
 from popnet.report.gather import population_parquet
@@ -298,6 +298,16 @@ def test_without_a_test_part_the_score_is_the_ensembles_of_held_out_rows(monkeyp
         found = fit(table, target, options)
         assert found.facts["ensemble"]["late"] > 0
         assert found.facts["score"] == pytest.approx(found.facts["ensemble"]["score"])
+
+
+def test_an_epoch_of_very_many_rows_is_a_part_of_a_pass(monkeypatch):
+    monkeypatch.setattr(training, "EPOCH_ROWS", 16)
+    notes = []
+    found = fit(PEOPLE, "bought", OPTIONS, on_progress=lambda p: notes.append(p.note))
+    parts = 2  # of 48 training rows a fold, in batches of 32
+    assert {r.member.recipe.epochs for r in found.results} == {parts * RECIPE.epochs}
+    assert {r.epochs for r in found.results} == {parts * RECIPE.epochs}
+    assert any("an epoch is 24 of the 48 training rows" in note for note in notes)
 
 
 def test_a_stop_before_the_first_result_leaves_the_linear_model():

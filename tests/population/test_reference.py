@@ -6,9 +6,10 @@ import jax
 import numpy as np
 import pytest
 
-from popnet import Recipe, train_population
-from popnet.population import predict, reference
+from popnet import Member, Recipe, train_population
+from popnet.population import predict, program, reference, train
 from popnet.recipe import choices
+from popnet.shape import Shape
 
 BASE = Recipe(depth=2, width=8, batch_size=32, epochs=3, dropout=0, learning_rate=5e-3)
 NUMBERS = [
@@ -88,9 +89,9 @@ def regressions(regression, folds):
     return train_population(regression, recipes=REGRESSION, seeds=[11], folds=folds)
 
 
-def check(result, data, folds):
+def check(result, data, folds, epoch_rows=None):
     train_rows, valid_rows = folds[result.member.fold]
-    expected = reference.train_member(result.member, data, data, train_rows, valid_rows)
+    expected = reference.train_member(result.member, data, data, train_rows, valid_rows, epoch_rows)
     for name in ("status", "epochs", "best_epoch"):
         assert getattr(result, name) == getattr(expected, name), name
     for name, curve in expected.curves.items():
@@ -130,6 +131,17 @@ def test_engine_equals_the_plain_loop_in_other_shapes(shapes, table, folds, i, f
 @pytest.mark.parametrize("fold", [0, 1])
 def test_engine_equals_the_plain_loop_for_two_targets(regressions, regression, folds, i, fold):
     check(regressions[2 * i + fold], regression, folds)
+
+
+@pytest.mark.parametrize("epoch_rows", [32, 75])
+def test_parts_of_a_pass_equal_the_plain_loop(table, folds, epoch_rows):
+    recipe = BASE.replace(epochs=7, dropout=0.2)
+    arrays = program.Arrays(table, table, folds, epoch_rows)
+    parts = arrays.parts(0, Shape.of(recipe, table))
+    assert 1 < parts < recipe.epochs
+    trained = dict(train.Trainer(arrays).run(enumerate(Member(recipe, 3, f) for f in (0, 1))))
+    for f in (0, 1):
+        check(trained[f], table, folds, epoch_rows)
 
 
 def test_members_learned_something(population, regressions, shapes):

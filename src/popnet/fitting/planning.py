@@ -84,6 +84,7 @@ class Plan:
         trainings: whole ones that the time has room for, of so many epochs; None without a limit.
         paced: whether members that are begun later get the epochs that the time which is left then has room for.
         check: what was found about transformations of images, as plain JSON; None if nothing was asked.
+        parts: epochs that are a pass over the training rows; more than 1 with very many of them.
     """
 
     space: Space
@@ -92,6 +93,7 @@ class Plan:
     trainings: float | None = None
     paced: bool = False
     check: dict[str, Any] | None = None
+    parts: int = 1
 
     def to_json(self) -> dict[str, Any]:
         """Return the plan as plain JSON; see `from_json`."""
@@ -137,7 +139,11 @@ def plan_table(
     recipes = None if members is None else -(-members // folds)
     if grid is not None:
         recipes = grid.recipes
-    epochs, trainings = space.base.epochs, None
+    parts = trainer.arrays.parts(0, shape)
+    if parts > 1:
+        rows_of = f"{rows // parts:,} of the {rows:,} training rows"
+        tell(Progress("planning", note=f"an epoch is {rows_of}; {parts} of them are a pass"))
+    epochs, trainings = space.base.epochs * parts, None
     timed = grid is not None or limit is not None
     seconds = _epoch_seconds(space, options, trainer, on_pilot) if timed else None
     if seconds is not None and limit is not None:
@@ -152,7 +158,7 @@ def plan_table(
     if grid is not None:
         each = None if seconds is None else epochs * seconds
         tell(Progress("planning", note=grid.words(folds, each, trainer.workers)))
-    return Plan(space, recipes, epochs, trainings)
+    return Plan(space, recipes, epochs, trainings, parts=parts)
 
 
 def planned_space(data: Dataset, rows: int, options: Options, short: bool = False) -> Space:

@@ -50,6 +50,9 @@ end may begin."""
 LEAST_PATIENCE = 5
 """Epochs without a better score, at least, after which a net ends whose patience nobody chose."""
 
+EPOCH_ROWS = 262_144
+"""Of an epoch of a table, at most; see `Arrays`."""
+
 MARGIN = 0.1
 """Memory is short when less than this share of its limit is left."""
 
@@ -92,7 +95,12 @@ class Training:
         pilot = [pilot_fold(table)] if table.encoder.image is not None else []
         self.trainer = engines.make(
             options.engine,
-            Arrays(table.data, table.data, [*table.folds, *pilot]),
+            Arrays(
+                table.data,
+                table.data,
+                [*table.folds, *pilot],
+                EPOCH_ROWS if table.encoder.image is None else None,
+            ),
             deadline=clock.training_deadline(self.finish.seconds),
             workers=options.workers,
             stop=stop,
@@ -283,10 +291,11 @@ def _linear_seconds(table: Prepared, limit: float | None) -> float | None:
 def _planned(recipe: Recipe, plan: Plan) -> Recipe:
     """Return a recipe of the plan's space with the plan's epochs; one that has fewer of its own keeps them."""
     own = recipe.epochs != plan.space.base.epochs
-    return _lasting(recipe, min(plan.epochs, recipe.epochs) if own else plan.epochs)
+    epochs = min(plan.epochs, recipe.epochs * plan.parts) if own else plan.epochs
+    return _lasting(recipe, epochs, plan.parts)
 
 
-def _lasting(recipe: Recipe, epochs: int) -> Recipe:
+def _lasting(recipe: Recipe, epochs: int, parts: int = 1) -> Recipe:
     """Return a recipe for so many epochs; patience that was never to end a training does not end a longer one.
 
     Patience that nobody chose is half of the epochs at most, where the rate only falls: a net that over-fits leaves its
@@ -295,7 +304,7 @@ def _lasting(recipe: Recipe, epochs: int) -> Recipe:
     """
     if "patience" not in recipe.model_fields_set and recipe.schedule == "cosine":
         patience = max(LEAST_PATIENCE, -(-epochs // 2))
-        return recipe.replace(epochs=epochs, patience=min(patience, recipe.patience))
+        return recipe.replace(epochs=epochs, patience=min(patience, parts * recipe.patience))
     if epochs == recipe.epochs:
         return recipe
     endless = recipe.patience >= recipe.epochs

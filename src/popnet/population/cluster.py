@@ -65,7 +65,7 @@ class ClusterTrainer(Trainer):
         self._count = max(1, min(workers or 10**9, gpus or cpus))
         self._options = {"num_gpus": 1} if gpus else {"num_cpus": 1}
         same = arrays.valid is arrays.train
-        data = (arrays.train, None if same else arrays.valid, list(arrays.folds))
+        data = (arrays.train, None if same else arrays.valid, list(arrays.folds), arrays.epoch_rows)
         self._data = self._ray.put(data)
         self._actors: list[Any] = []
         self._deaths = 0
@@ -173,16 +173,19 @@ class ClusterTrainer(Trainer):
         return None if self.deadline is None else self.remaining()
 
 
+Data = tuple[Dataset, Dataset | None, Sequence[tuple[Array, Array]], int | None]
+
+
 class Worker:
     """What an actor is: a trainer of one worker.
 
     Args:
-        data: training rows, validation rows (None for the same) and folds.
+        data: training rows, validation rows (None for the same), folds, and the most rows of an epoch.
     """
 
-    def __init__(self, data: tuple[Dataset, Dataset | None, Sequence[tuple[Array, Array]]]) -> None:
-        train, valid, folds = data
-        self._trainer = Trainer(Arrays(train, valid or train, folds), workers=1)
+    def __init__(self, data: Data) -> None:
+        train, valid, folds, epoch_rows = data
+        self._trainer = Trainer(Arrays(train, valid or train, folds, epoch_rows), workers=1)
 
     def train(
         self, legs: list[Item], seconds: float | None

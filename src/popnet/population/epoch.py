@@ -196,10 +196,16 @@ def dropping(n: Numbers, rates: optim.Rates) -> Numbers:
 def train_epoch(
     state: State, shape: Shape, n: Numbers, rows: Rows, folds: Folds, fold: Array, steps: Array
 ) -> tuple[State, Array, Array, Array]:
-    """Train one epoch. Returns the state, mean loss, mean penalty, and the last learning rate."""
-    n_train = folds.n_train[fold]
+    """Train one epoch. Returns the state, mean loss, mean penalty, and the last learning rate.
+
+    With fewer steps than the rows have batches an epoch is a part of a pass over them, the next epoch the next part.
+    """
+    rows_of_pass, room = folds.n_train[fold], steps * shape.batch_size
+    parts = (rows_of_pass + room - 1) // room
+    first, n_train = batch_bounds(state.epoch % parts, rows_of_pass, parts)
     key = keys.fold(state.key, state.epoch)
-    order = keys.permute(keys.fold(key, keys.SHUFFLE), n_train, folds.train.shape[1])
+    shuffle = keys.fold(keys.fold(state.key, state.epoch // parts), keys.SHUFFLE)
+    order = keys.permute(shuffle, rows_of_pass, folds.train.shape[1])
     class_weight = folds.class_weight[fold]
     place = jax.lax.iota(jnp.int32, shape.batch_size)
 
@@ -207,7 +213,7 @@ def train_epoch(
         parameters, average, running, optimizer, loss, penalty, _ = carry
         start, count = batch_bounds(i, n_train, steps)
         index = folds.train.at[
-            fold, jax.lax.dynamic_slice(order, (start,), (shape.batch_size,))
+            fold, jax.lax.dynamic_slice(order, (first + start,), (shape.batch_size,))
         ].get(mode="promise_in_bounds")
         rows_in_batch = count.astype(jnp.float32)
         share = jnp.where(place < count, 1 / rows_in_batch, 0.0)

@@ -79,11 +79,14 @@ class Arrays:
         train: rows to train on.
         valid: rows to validate on; the same object with cross-validation.
         folds: ``(train, valid)`` row numbers of each fold.
+        epoch_rows: of an epoch at most: with more training rows it is a part of a pass over them, so that even a short
+            training of very many rows is validated and has a whole schedule; None for a pass.
     """
 
     train: Dataset
     valid: Dataset
     folds: Sequence[tuple[Array, Array]]
+    epoch_rows: int | None = None
     _on_device: dict[Any, Any] = field(default_factory=dict, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
@@ -104,7 +107,13 @@ class Arrays:
 
     def steps(self, fold: int, shape: Shape) -> int:
         """Return the number of batches of an epoch."""
-        return -(-len(self.folds[fold][0]) // shape.batch_size)
+        rows = len(self.folds[fold][0])
+        return -(-min(rows, self.epoch_rows or rows) // shape.batch_size)
+
+    def parts(self, fold: int, shape: Shape) -> int:
+        """Return the number of epochs that are a pass over the training rows."""
+        room = self.steps(fold, shape) * shape.batch_size
+        return -(-len(self.folds[fold][0]) // room)
 
     def on(self, device: Device, batch_size: int) -> tuple[epoch.Rows, epoch.Rows, epoch.Folds]:
         """Return training rows, validation rows and folds on a device. Those of a CPU share the host's memory."""

@@ -37,8 +37,9 @@ _uniform = jax.jit(keys.uniform, static_argnames="shape")
 
 
 def train_member(
-    member: Member, train: Dataset, valid: Dataset, train_rows: Array, valid_rows: Array
-) -> Result:
+    member: Member, train: Dataset, valid: Dataset, train_rows: Array, valid_rows: Array,
+    epoch_rows: int | None = None,
+) -> Result:  # fmt: skip
     """Train one member, slowly.
 
     Args:
@@ -47,6 +48,7 @@ def train_member(
         valid: data set with the validation rows.
         train_rows: row numbers into ``train``, n of them.
         valid_rows: row numbers into ``valid``.
+        epoch_rows: of an epoch at most, see `popnet.population.program.Arrays`.
 
     Returns:
         What ``train_population`` returns for the member, in double precision. Running statistics
@@ -57,7 +59,9 @@ def train_member(
     average = parameters
     first = second = jax.tree.map(np.zeros_like, parameters)
     balance = class_weights(train, train_rows) ** recipe.class_balance
-    n, steps = len(train_rows), -(-len(train_rows) // recipe.batch_size)
+    n = len(train_rows)
+    steps = -(-min(n, epoch_rows or n) // recipe.batch_size)
+    parts = -(-n // (steps * recipe.batch_size))
     member_key = keys.key(member.seed, "training")
 
     best = (np.inf, 0, parameters, running)
@@ -65,7 +69,9 @@ def train_member(
     curves: list[list[float]] = []
     for epoch in range(recipe.epochs):
         epoch_key = _fold(member_key, epoch)
-        order = np.asarray(_permute(_fold(epoch_key, keys.SHUFFLE), n, length=n))
+        over, part = divmod(epoch, parts)
+        shuffle = _fold(_fold(member_key, over), keys.SHUFFLE)
+        order = np.array_split(np.asarray(_permute(shuffle, n, length=n)), parts)[part]
         mean_loss = mean_penalty = rate = 0.0
         for i, places in enumerate(np.array_split(order, steps)):
             batch = train_rows[places]
@@ -88,8 +94,8 @@ def train_member(
             average = jax.tree.map(lambda a, p, m=memory: m * a + (1 - m) * p, average, parameters)
             share = min(recipe.norm_momentum, 1 - memory)
             running = follow(running, statistics, shape.heads * len(batch), share)
-            mean_loss += loss * len(batch) / n
-            mean_penalty += penalty * len(batch) / n
+            mean_loss += loss * len(batch) / len(order)
+            mean_penalty += penalty * len(batch) / len(order)
 
         valid_loss, valid_error = score(average, running, shape, recipe, valid, valid_rows)
         curves.append([mean_loss, mean_penalty, valid_loss, valid_error, rate])
