@@ -18,7 +18,7 @@ from popnet.errors import InputError
 from popnet.fitting import choosing
 from popnet.fitting.candidates import Candidates
 from popnet.fitting.scoring import Scoring
-from popnet.fitting.training import Training
+from popnet.fitting.training import EPOCH_ROWS, Training
 from popnet.memory import COMPILING, Memory, used
 from popnet.model import Model
 from popnet.options import DEFAULTS, Options
@@ -129,6 +129,7 @@ def _identity(table: Prepared, options: Options) -> dict[str, Any]:
         "the target": table.schema.target.names,
         "the data": digest.hexdigest(),
         "the ranges": [str(d) for d in options.ranges],
+        "the rows of an epoch": EPOCH_ROWS,
         "the recipe": None if options.recipe is None else options.recipe.model_dump(exclude_unset=True),
         **chosen,
     }  # fmt: skip

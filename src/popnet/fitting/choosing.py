@@ -209,7 +209,10 @@ def _selected(
         selection = ensemble.equal(len(every))
     combined, heat = ensemble.combine(units, selection.weights, method), 1.0
     if candidates.table.data.task == "classification" and method != "vote":
-        heat = calibration.temperature(true, combined, row_weights)
+        some = _selection_rows(len(true), options.seed)
+        heat = calibration.temperature(
+            true[some], combined[some], None if row_weights is None else row_weights[some]
+        )
         combined = calibration.tempered(combined, heat)
     together = candidates.score(true, combined, row_weights)
     pick = max if metric.greater_is_better else min

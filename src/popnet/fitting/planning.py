@@ -31,6 +31,9 @@ from popnet.types import Array
 PILOT_SECONDS = 2.0
 """Epochs shorter than this are timed twice before a run under a time limit is planned."""
 
+MOST_EPOCHS = 1_000_000
+"""Of a recipe."""
+
 LATE_SECONDS = 2.0
 """The first epochs may be so late, of the 5 s by which the end of a short time limit may be."""
 
@@ -143,7 +146,7 @@ def plan_table(
     if parts > 1:
         rows_of = f"{rows // parts:,} of the {rows:,} training rows"
         tell(Progress("planning", note=f"an epoch is {rows_of}; {parts} of them are a pass"))
-    epochs, trainings = space.base.epochs * parts, None
+    epochs, trainings = min(space.base.epochs * parts, MOST_EPOCHS), None
     timed = grid is not None or limit is not None
     seconds = _epoch_seconds(space, options, trainer, on_pilot) if timed else None
     if seconds is not None and limit is not None:

@@ -13,7 +13,15 @@ import numpy as np
 
 from popnet import baselines
 from popnet.fitting.candidates import PILOT_ID, Candidates
-from popnet.fitting.planning import ONE_KIND, Plan, pilot_fold, plan_images, plan_table, seed_of
+from popnet.fitting.planning import (
+    MOST_EPOCHS,
+    ONE_KIND,
+    Plan,
+    pilot_fold,
+    plan_images,
+    plan_table,
+    seed_of,
+)
 from popnet.fitting.settling import Settling
 from popnet.memory import Memory
 from popnet.options import Options
@@ -306,9 +314,12 @@ def _lasting(recipe: Recipe, epochs: int, parts: int = 1) -> Recipe:
     if "patience" not in recipe.model_fields_set and recipe.schedule == "cosine":
         patience = max(LEAST_PATIENCE, -(-epochs // 2))
         return recipe.replace(epochs=epochs, patience=min(patience, parts * recipe.patience))
-    if epochs == recipe.epochs:
+    if epochs == recipe.epochs and parts == 1:
         return recipe
     endless = recipe.patience >= recipe.epochs
     return recipe.replace(
-        epochs=epochs, patience=max(epochs, recipe.patience) if endless else recipe.patience
+        epochs=epochs,
+        patience=max(epochs, recipe.patience)
+        if endless
+        else min(parts * recipe.patience, MOST_EPOCHS),
     )

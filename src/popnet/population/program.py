@@ -8,6 +8,7 @@ several members side by side (``vmap``), as many as fit its memory.
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -108,7 +109,8 @@ class Arrays:
     def steps(self, fold: int, shape: Shape) -> int:
         """Return the number of batches of an epoch."""
         rows = len(self.folds[fold][0])
-        return -(-min(rows, self.epoch_rows or rows) // shape.batch_size)
+        parts = math.ceil(rows / (self.epoch_rows or rows))
+        return math.ceil(math.ceil(rows / parts) / shape.batch_size)
 
     def parts(self, fold: int, shape: Shape) -> int:
         """Return the number of epochs that are a pass over the training rows."""

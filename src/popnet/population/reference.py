@@ -9,6 +9,7 @@ random bits, the order of the rows and the initial weights are the engine's own 
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -60,7 +61,8 @@ def train_member(
     first = second = jax.tree.map(np.zeros_like, parameters)
     balance = class_weights(train, train_rows) ** recipe.class_balance
     n = len(train_rows)
-    steps = -(-min(n, epoch_rows or n) // recipe.batch_size)
+    equal = math.ceil(n / math.ceil(n / (epoch_rows or n)))
+    steps = math.ceil(equal / recipe.batch_size)
     parts = -(-n // (steps * recipe.batch_size))
     member_key = keys.key(member.seed, "training")
 
