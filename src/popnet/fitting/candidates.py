@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from popnet import ensemble
+from popnet import ensemble, keys
 from popnet.decisions import RULES, decided
 from popnet.metrics import Metric
 from popnet.population.predict import Net, predict
@@ -16,6 +16,13 @@ from popnet.types import Array
 
 PILOT_ID = -2
 """Number of the recipe of the first net that timed an epoch; that of the next is one less, and so on."""
+
+
+def some_rows(n: int, most: int, seed: int, purpose: str) -> np.ndarray:
+    """Return the places of all of n rows, or of a sample of very many; each purpose has a sample of its own."""
+    if n <= most:
+        return np.arange(n)
+    return np.sort(keys.generator(seed, purpose).choice(n, most, replace=False))
 
 
 @dataclass

@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from popnet import baselines, calibration, conformal, decisions, ensemble, keys
-from popnet.fitting.candidates import PILOT_ID, Candidate, Candidates
+from popnet import baselines, calibration, conformal, decisions, ensemble
+from popnet.fitting.candidates import PILOT_ID, Candidate, Candidates, some_rows
 from popnet.metrics import Metric
 from popnet.options import Options
 from popnet.population.members import Result
@@ -199,20 +199,17 @@ def _selected(
         row_weights = None if row_weights is None else row_weights[places]
     best = len(entrants.best)
     alone = [candidates.score(true, p, row_weights) for p in units[:best]]
+    rows = some_rows(len(true), MOST_SELECTION_ROWS, options.seed, "selection")
+    some_weights = None if row_weights is None else row_weights[rows]
     if method == "greedy":
-        rows = _selection_rows(len(true), options.seed)
         selection = _greedy(
-            units[:, rows], best, true[rows], metric,
-            None if row_weights is None else row_weights[rows], finish, candidates.unit(),
-        )  # fmt: skip
+            units[:, rows], best, true[rows], metric, some_weights, finish, candidates.unit()
+        )
     else:
         selection = ensemble.equal(len(every))
     combined, heat = ensemble.combine(units, selection.weights, method), 1.0
     if candidates.table.data.task == "classification" and method != "vote":
-        some = _selection_rows(len(true), options.seed)
-        heat = calibration.temperature(
-            true[some], combined[some], None if row_weights is None else row_weights[some]
-        )
+        heat = calibration.temperature(true[rows], combined[rows], some_weights)
         combined = calibration.tempered(combined, heat)
     together = candidates.score(true, combined, row_weights)
     pick = max if metric.greater_is_better else min
@@ -289,13 +286,6 @@ def _greedy(
     worse = (of_late - loss) / max(loss, 1e-12)
     share = MOST_LATE * float(np.clip(1 - worse / FORGIVEN, 0, 1))
     return ensemble.Selection((1 - share) * chosen.weights + share * own, chosen.path)
-
-
-def _selection_rows(n: int, seed: int) -> np.ndarray:
-    """Return the rows that greedy selection looks at: all, or a sample of very many."""
-    if n <= MOST_SELECTION_ROWS:
-        return np.arange(n)
-    return np.sort(keys.generator(seed, "selection").choice(n, MOST_SELECTION_ROWS, replace=False))
 
 
 def _corrected(

@@ -12,8 +12,8 @@ from collections.abc import Set as AbstractSet
 
 import numpy as np
 
-from popnet import ensemble, keys
-from popnet.fitting.candidates import Candidates
+from popnet import ensemble
+from popnet.fitting.candidates import Candidates, some_rows
 from popnet.metrics import METRICS
 
 LEAST_GAIN = 0.001
@@ -47,10 +47,7 @@ class Settling:
         self, candidates: Candidates, patience: int, seed: int, in_order: bool = True
     ) -> None:
         self._candidates, self._patience, self._in_order = candidates, patience, in_order
-        self._rows = np.arange(len(candidates.rows))
-        if len(self._rows) > ROWS:
-            draw = keys.generator(seed, "settling")
-            self._rows = np.sort(draw.choice(self._rows, ROWS, replace=False))
+        self._rows = some_rows(len(candidates.rows), ROWS, seed, "settling")
         self._ended: Counter[int] = Counter()
         self._next = 0
         self._best, self._waited = np.inf, 0

@@ -149,9 +149,8 @@ class Training:
         self.results, self.runs = running.results, running.runs
         patience, settling = self.options.search_patience, None
         if patience is not None:
-            in_order = (
-                self.options.time_limit is None
-            )  # with a limit it depends on the clock anyway
+            # With a time limit who comes so far depends on the clock anyway.
+            in_order = self.options.time_limit is None
             settling = Settling(self.candidates, patience, self.options.seed, in_order)
             self.settling = settling
         with contextlib.closing(running.train()) as training:
@@ -230,9 +229,8 @@ class Training:
     def _forget_later(self, settling: Settling) -> None:
         """Let go of what was trained beyond the recipe at which the ensemble settled: who came so far is chance."""
         settling.forget_later()
-        kept = {i for i in self.results if not settling.forgets(self.runs[i].recipe_id)}
-        self.results = {i: r for i, r in self.results.items() if i in kept}
-        self.runs = {i: self.runs[i] for i in self.results}
+        self.runs = {i: r for i, r in self.runs.items() if not settling.forgets(r.recipe_id)}
+        self.results = {i: self.results[i] for i in self.runs}
 
     def _let_go(self) -> None:
         """Forget the worst recipe's weights and predictions if there are very many recipes, or memory is short."""
