@@ -307,7 +307,10 @@ def test_an_epoch_of_very_many_rows_is_a_part_of_a_pass(monkeypatch):
     parts = 2  # of 48 training rows a fold, in batches of 32
     assert {r.member.recipe.epochs for r in found.results} == {parts * RECIPE.epochs}
     assert {r.epochs for r in found.results} == {parts * RECIPE.epochs}
-    assert any("an epoch is 24 of the 48 training rows" in note for note in notes)
+    said = "an epoch is 24 of the 48 training rows; 2 of them are a pass"
+    assert said in notes
+    assert said in found.facts["notes"]
+    assert found.facts["wanted_epochs"] == parts * RECIPE.epochs
 
 
 def test_a_stop_before_the_first_result_leaves_the_linear_model():

@@ -42,6 +42,8 @@ Initializer = Literal[
 
 Fill = Literal["constant", "edge", "reflect"]
 
+MOST_EPOCHS = 1_000_000
+
 GEOMETRY = (
     "translation", "crop", "rotation", "quarter_turn", "half_turn", "reflection",
     "vertical_reflection", "scaling", "zoomed_crop", "shear", "elastic_alpha",
@@ -265,10 +267,11 @@ class Recipe(BaseModel):
     Default ``constant``."""
 
     # --- stopping -------------------------------------------------------------------------------------
-    epochs: Annotated[int, Field(ge=1, le=1_000_000)] = 100
-    """Passes over the training rows, at most; the schedule's length. Default 100, usual range 20 to 500."""
+    epochs: Annotated[int, Field(ge=1, le=MOST_EPOCHS)] = 100
+    """Passes over the training rows, at most; the schedule's length. Of more than 131,072 rows `fit` makes each pass
+    several epochs, validated one by one. Default 100, usual range 20 to 500."""
 
-    patience: Annotated[int, Field(ge=1, le=1_000_000)] = 16
+    patience: Annotated[int, Field(ge=1, le=MOST_EPOCHS)] = 16
     """Training stops after this many epochs without a better validation score; the best epoch's weights are kept.
     Default 16, usual range 3 to 50. Prechelt 1998."""
 

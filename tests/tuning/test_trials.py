@@ -45,6 +45,16 @@ def recipes(strategy, count: int, loss=lambda r: 1.0) -> list[Recipe]:
     return found
 
 
+def test_recipes_of_an_earlier_part_are_trained_as_they_were():
+    def last(recipe: Recipe) -> Recipe:
+        return recipe.replace(epochs=2 * recipe.epochs)
+
+    space = replace(SPACE, dimensions=(Dimension("epochs", Integer(2, 100)),))
+    before = recipes(Trials(space, seed=0, folds=1, last=last), 4)
+    known = dict(enumerate(before))
+    assert recipes(Trials(space, seed=0, folds=1, last=last, known=known), 6)[:4] == before
+
+
 def test_the_default_is_first_and_the_others_lie_in_the_space():
     strategy = Trials(SPACE, seed=0, folds=1)
     found = recipes(strategy, 40)

@@ -20,7 +20,7 @@ from popnet.population.train import Trainer
 from popnet.prepare.prepared import Prepared
 from popnet.progress import Progress
 from popnet.progress import clock as time_text
-from popnet.recipe import Recipe
+from popnet.recipe import MOST_EPOCHS, Recipe
 from popnet.shape import Shape
 from popnet.tuning import budget
 from popnet.tuning.image_space import WIDTHS, image_space
@@ -30,9 +30,6 @@ from popnet.types import Array
 
 PILOT_SECONDS = 2.0
 """Epochs shorter than this are timed twice before a run under a time limit is planned."""
-
-MOST_EPOCHS = 1_000_000
-"""Of a recipe."""
 
 LATE_SECONDS = 2.0
 """The first epochs may be so late, of the 5 s by which the end of a short time limit may be."""
@@ -103,6 +100,11 @@ class Plan:
         own = {f.name: getattr(self, f.name) for f in fields(self)}
         return {**own, "space": self.space.to_json()}
 
+    @property
+    def wanted_epochs(self) -> int:
+        """Return the epochs that a member has without a time limit."""
+        return min(self.space.base.epochs * self.parts, MOST_EPOCHS)
+
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Plan:
         """Return the plan that `to_json` wrote."""
@@ -130,7 +132,7 @@ def plan_table(
         tell: receives how far it is.
         on_pilot: receives the nets that timed it, which have learned for an epoch.
     """
-    rows, folds = max(len(f.train) for f in prepared.folds), len(prepared.folds)
+    rows, folds = prepared.fold_rows, len(prepared.folds)
     limit, members = options.time_limit, options.members
     short = not trainer.memory.room_for(SHAPES_BYTES)
     space = planned_space(prepared.data, rows, options, short)
@@ -143,10 +145,9 @@ def plan_table(
     if grid is not None:
         recipes = grid.recipes
     parts = trainer.arrays.parts(0, shape)
-    if parts > 1:
-        rows_of = f"{rows // parts:,} of the {rows:,} training rows"
-        tell(Progress("planning", note=f"an epoch is {rows_of}; {parts} of them are a pass"))
-    epochs, trainings = min(space.base.epochs * parts, MOST_EPOCHS), None
+    for note in epochs_note(rows, parts):
+        tell(Progress("planning", note=note))
+    epochs, trainings = Plan(space, recipes, 0, parts=parts).wanted_epochs, None
     timed = grid is not None or limit is not None
     seconds = _epoch_seconds(space, options, trainer, on_pilot) if timed else None
     if seconds is not None and limit is not None:
@@ -162,6 +163,15 @@ def plan_table(
         each = None if seconds is None else epochs * seconds
         tell(Progress("planning", note=grid.words(folds, each, trainer.workers)))
     return Plan(space, recipes, epochs, trainings, parts=parts)
+
+
+def epochs_note(rows: int, parts: int) -> list[str]:
+    """Return a sentence on what an epoch is, where it is no pass over the training rows of a fold."""
+    if parts == 1:
+        return []
+    return [
+        f"an epoch is {rows // parts:,} of the {rows:,} training rows; {parts} of them are a pass"
+    ]
 
 
 def planned_space(data: Dataset, rows: int, options: Options, short: bool = False) -> Space:
@@ -287,7 +297,7 @@ def plan_images(
     """
     images = prepared.data.features
     assert isinstance(images, Images)
-    rows = max(len(f.train) for f in prepared.folds)
+    rows = prepared.fold_rows
     # A recipe that does not fit the images is refused before anything is trained.
     Shape.of(image_space(images.size, rows, IMAGE_WIDTH, {}, options.recipe).base, prepared.data)
     policy, record = _policy(prepared, options, clock, tell, stop, trainer.memory)

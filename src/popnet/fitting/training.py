@@ -7,14 +7,12 @@ import importlib
 import threading
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
 from popnet import baselines
 from popnet.fitting.candidates import PILOT_ID, Candidates
 from popnet.fitting.planning import (
-    MOST_EPOCHS,
     ONE_KIND,
     Plan,
     pilot_fold,
@@ -31,7 +29,7 @@ from popnet.population.predict import Net
 from popnet.population.program import Arrays
 from popnet.prepare.prepared import Prepared
 from popnet.progress import Progress
-from popnet.recipe import Recipe
+from popnet.recipe import MOST_EPOCHS, Recipe
 from popnet.tuning import budget, strategies
 from popnet.tuning.journal import Journal
 from popnet.tuning.racing import Halving
@@ -88,7 +86,7 @@ class Training:
         runs: likewise, what the strategy asked for.
         seconds: that training took.
         settling: whether the ensemble still improves, if that is to end the search.
-        check: what was found about transformations of images, see `popnet.fitting.planning.Plan`.
+        plan: what is trained; None until that is known.
     """
 
     def __init__(
@@ -120,7 +118,7 @@ class Training:
         self.seconds = 0.0
         self._pilots: list[Result] = []
         self.settling: Settling | None = None
-        self.check: dict[str, Any] | None = None
+        self.plan: Plan | None = None
 
     def train(self) -> None:
         """Train members until they or the time are over, predicting each one's held-out rows as it ends."""
@@ -133,7 +131,7 @@ class Training:
         else:
             plan = Plan.from_json(self.journal.plan(lambda: self._plan().to_json()))
             known = {recipe_id: m.recipe for (recipe_id, _), m in self.journal.members().items()}
-        self.check = plan.check
+        self.plan = plan
         self.trainer.specialised = plan.space.fixes(*ONE_KIND)  # a run that goes on has not planned
         planned.set()
         self.candidates.views = self.options.tta or (2 if plan.space.base.reflection else 1)
@@ -171,7 +169,7 @@ class Training:
             self._forget_later(settling)
         if not self.candidates.by_id:
             self._unfinished()
-        if not self.candidates.by_id and max(len(f.train) for f in self.table.folds) >= FEW:
+        if not self.candidates.by_id and self.table.fold_rows >= FEW:
             self._of_pilots()
         self.seconds = self.clock.elapsed() - began
         self._linear_members()

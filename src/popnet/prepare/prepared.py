@@ -41,3 +41,8 @@ class Prepared:
     notes: list[str]
     test_groups: np.ndarray | None
     order: Mapping[str, Any]
+
+    @property
+    def fold_rows(self) -> int:
+        """Return the training rows of the largest fold."""
+        return max(len(f.train) for f in self.folds)

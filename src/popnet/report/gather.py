@@ -14,7 +14,6 @@ from popnet.baselines import LINEAR_ID
 from popnet.metrics import METRICS
 from popnet.model import Model
 from popnet.population.members import Result
-from popnet.recipe import Recipe
 
 
 def gather(
@@ -32,6 +31,7 @@ def gather(
     warnings: Sequence[str],
     command: str,
     options: Any,
+    wanted_epochs: int,
     augmentation: Mapping[str, Any] | None = None,
     importance: Mapping[str, float] | None = None,
 ) -> dict[str, Any]:
@@ -116,7 +116,7 @@ def gather(
         "recipes": recipes,
         "seconds": dict(seconds),
         "time_limit": options.time_limit,
-        "wanted_epochs": (options.recipe or Recipe()).epochs,
+        "wanted_epochs": wanted_epochs,
         "confusion": scored["confusion"],
         "predictions": scored["predictions"],
         "warnings": list(warnings),

@@ -40,7 +40,7 @@ class Trials:
         last: gives a recipe its epochs.
         sampler: name of a class in ``optuna.samplers``.
         storage: URL of a storage; None keeps the study in memory.
-        known: recipes by number, which were asked for in an earlier part of the run.
+        known: recipes by number, as they were trained in an earlier part of the run.
 
     Raises:
         InputError: Optuna has no such sampler or cannot make it, or the storage cannot be opened.
@@ -54,7 +54,7 @@ class Trials:
     ) -> None:  # fmt: skip
         self.space, self._folds, self._most, self._last = space, folds, most, last
         self.study = open_study(storage, _sampler(sampler, int(keys.key(seed, "optuna")) % 2**31))
-        self._known = {**dict(enumerate(space.known())), **known}
+        self._first, self._earlier = dict(enumerate(space.known())), known
         self._asked: dict[int, Any] = {}
         self._scores: dict[int, dict[int, float]] = {}
 
@@ -85,11 +85,12 @@ class Trials:
         for number in itertools.count():
             if number == self._most:
                 return
-            recipe = self._last(self._ask(number))
+            asked = self._ask(number)
+            recipe = self._earlier.get(number) or self._last(asked)
             yield from (Run(number, recipe, fold) for fold in range(self._folds))
 
     def _ask(self, number: int) -> Recipe:
-        if known := self._known.get(number):
+        if known := self._earlier.get(number) or self._first.get(number):
             fixed = parameters(self.space, known)
             if fixed is None:  # the default lies outside of the ranges: it is trained, but no trial
                 return known
