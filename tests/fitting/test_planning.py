@@ -41,8 +41,9 @@ def data() -> Dataset:
         (44.0, None, 20_000, 2, False),
         (44.0, "random", 20_000, 2, False),
         (24.0, None, 20_000, 1, False),
-        (20.0, None, 500, 1, True),
-        (19.0, None, 500, 1, False),
+        (20.0, None, 500, 2, True),
+        (19.0, None, 500, 2, False),
+        (9.0, None, 500, 1, False),
     ],
 )
 def test_kinds_and_structures_that_are_searched(

@@ -134,7 +134,7 @@ def test_rates_are_drawn_on_a_logarithmic_scale():
 
 
 def test_the_grid_is_complete_and_ends():
-    space = default_space(columns(4), 1000, shapes=2)
+    space = default_space(columns(4), 4000, shapes=2)
     recipes = first("grid", space, 0, 10_000)
     assert len(recipes) == len(set(map(str, recipes)))
     points = {str(r) for r in space.grid()}
@@ -148,6 +148,16 @@ def test_no_more_structures_than_asked_for(shapes):
     space = default_space(columns(4), 1000, shapes=shapes)
     found = {(r.width, r.numeric_embedding) for r in first("random", space, 0, 30)}
     assert len(found) == shapes
+
+
+def test_few_rows_have_nets_without_an_embedding_before_periods_and_none_that_is_wider():
+    kinds = {}
+    for rows in (500, 1000, 6000):
+        space = default_space(columns(4), rows, shapes=2)
+        assert {r.width for r in space.known()} == {space.base.width}
+        kinds[rows] = {r.numeric_embedding for r in first("random", space, 0, 30)}
+    few = {"piecewise", "none"}
+    assert kinds == {500: few, 1000: few, 6000: {"piecewise", "periodic"}}
 
 
 def test_the_default_recipe_fits_the_data():

@@ -59,10 +59,11 @@ def table_space(
         embedded: those of them that bins can be made of; default all.
     """
     given = {} if recipe is None else {f: getattr(recipe, f) for f in recipe.model_fields_set}
-    optimizer = given.get("optimizer", "adamw" if rows < FEW else "muon")
+    few = rows < FEW
+    optimizer = given.get("optimizer", "adamw" if few else "muon")
     rate, decay = scales(optimizer)
     factors = {"learning_rate": rate, "weight_decay": decay}
-    first = portfolio.first(optimizer, few=rows < FEW)
+    first = portfolio.first(optimizer, few)
     sizes = _embedding_sizes(numeric, numeric if embedded is None else embedded, rows)
 
     def sized(changes: Changes) -> Changes | None:
@@ -99,13 +100,13 @@ def table_space(
     }  # fmt: skip
     base = Recipe(**values)
     structures: dict[Recipe, Changes] = {}
-    for changes in map(sized, portfolio.structures(optimizer)):
+    for changes in map(sized, portfolio.structures(optimizer, few)):
         if changes is not None:
             structures.setdefault(base.replace(**changes), changes)
     space = Space(base, _dimensions(rate, decay), tuple(structures.values())[:shapes], axes)
     tried = tuple(
         scaled(changes)
-        for changes in filter(None, map(sized, portfolio.of(optimizer)))
+        for changes in filter(None, map(sized, portfolio.of(optimizer, few)))
         if space.shape_of(space.recipe(changes)) is not None
     )  # fmt: skip
     # Where no column has bins, there is nothing that quantiles could be taken of.
