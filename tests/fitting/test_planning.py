@@ -54,6 +54,11 @@ def test_kinds_and_structures_that_are_searched(
     assert space.fixes(*ONE_KIND) != kinds
 
 
+def test_of_few_rows_with_numbers_to_predict_one_structure_is_compiled(data: Dataset) -> None:
+    numbers = replace(data, target=data.target.astype(np.float32), task="regression")
+    assert len(planned_space(numbers, 500, Options(time_limit=24.0)).shapes) == 1
+
+
 def test_short_memory_and_the_users_own_ranges(data: Dataset) -> None:
     assert planned_space(data, 20_000, Options(), short=True).fixes(*ONE_KIND)
     own = Options(time_limit=10.0, ranges=dimensions({"activation": ["relu", "elu"]}))

@@ -150,14 +150,22 @@ def test_no_more_structures_than_asked_for(shapes):
     assert len(found) == shapes
 
 
-def test_few_rows_have_nets_without_an_embedding_before_periods_and_none_that_is_wider():
-    kinds = {}
-    for rows in (500, 1000, 6000):
-        space = default_space(columns(4), rows, shapes=2)
-        assert {r.width for r in space.known()} == {space.base.width}
-        kinds[rows] = {r.numeric_embedding for r in first("random", space, 0, 30)}
-    few = {"piecewise", "none"}
-    assert kinds == {500: few, 1000: few, 6000: {"piecewise", "periodic"}}
+@pytest.mark.parametrize(
+    ("task", "rows", "second"),
+    [
+        ("classification", 500, "none"),
+        ("classification", 1000, "none"),
+        ("classification", 6000, "periodic"),
+        ("regression", 1000, "periodic"),
+    ],
+)
+def test_few_rows_with_classes_have_nets_without_an_embedding_before_periods(task, rows, second):
+    space = default_space(replace(columns(4), task=task), rows, shapes=2)
+    kinds = {r.numeric_embedding for r in first("random", space, 0, 30)}
+    assert kinds == {"piecewise", second}
+    plain = replace(columns(4), task=task)
+    widths = {r.width for r in default_space(plain, rows).known() if r.numeric_embedding == "none"}
+    assert widths == {256 if task == "regression" else space.base.width}
 
 
 def test_the_default_recipe_fits_the_data():
