@@ -118,6 +118,20 @@ def test_fit_tells_people_score_baselines_and_where_the_model_is(run, tmp_path):
         assert words in out
 
 
+def test_a_column_that_looks_like_an_identifier_is_used_if_it_is_to_be_kept(run, tmp_path):
+    table = make_table().with_columns(order_id=pl.Series(np.arange(120)))
+    table.write_csv(tmp_path / "numbered.csv")
+    words = ["fit", tmp_path / "numbered.csv", "-t", "bought", "--drop", "price", *CHEAP, "-q"]
+    for name, keep in (("left_out", []), ("kept", ["--keep", "order_id"])):
+        run(*words, "--members", 2, *keep, "-o", tmp_path / name)
+    left_out, kept = (
+        {c.name: c.used for c in Model.load(tmp_path / name).schema.columns}
+        for name in ("left_out", "kept")
+    )
+    assert not left_out["order_id"]
+    assert kept == {**left_out, "order_id": True}
+
+
 def test_quiet_prints_nothing_and_the_folder_is_named_after_the_table(run):
     words = ["fit", "table.csv", "-t", "bought", "--drop", "price", *CHEAP, "--members", 2]
     assert run(*words, "--quiet") == ("", "")
@@ -261,7 +275,7 @@ def test_recipe_is_checked_and_completed(run):
     out, _ = run("recipe", "recipe.toml")
     assert "depth = 1\n" in out
     assert out.count("\n") == len(Recipe.model_fields)
-    lines = run("recipe")[0].splitlines()[1:]
+    lines = run("recipe")[0].splitlines()[2:]
     assert "\n".join(line.removeprefix("# ") for line in lines) + "\n" == Recipe().to_toml()
     Path("mine.toml").write_text("\n".join(lines).replace("# depth = 3", "depth = 1"))
     assert Recipe.load("mine.toml").model_fields_set == {"depth"}

@@ -128,8 +128,14 @@ TimeColumn = Annotated[
     str | None, typer.Option("--time", help="Column that orders rows: the latest are held out.")
 ]
 Drop = Annotated[list[str] | None, typer.Option(help="Column to leave out (repeatable).")]
+Keep = Annotated[
+    list[str] | None,
+    typer.Option(help="Column to use even if it looks like an identifier, text or a duplicate (repeatable)."),
+]  # fmt: skip
 Seed = Annotated[int, typer.Option(help="Of every random choice.")]
-Workers = Annotated[int | None, typer.Option(help="Threads. [default: one a core]")]
+Workers = Annotated[
+    int | None, typer.Option(help="Threads, or actors of a cluster. [default: one a core]")
+]
 
 
 @app.command()
@@ -139,16 +145,16 @@ def fit(
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Model folder to write. [default: DATA's name + .popnet]")] = None,
     time_limit: Annotated[str | None, typer.Option(help="For example 90s, 5m, 1h; counts from the command's start.")] = None,
     memory_limit: MemoryLimit = None,
-    members: Annotated[int | None, typer.Option(help="Nets to train, whole recipes of a net a fold. [default: 40, or what the time allows]")] = None,
+    members: Annotated[int | None, typer.Option(help="Nets to train, whole recipes of a net a fold. [default: 40, of images 10, or what the time allows]")] = None,
     search: Annotated[str | None, typer.Option(help="How recipes are chosen: portfolio (known ones, then a race), halving (a race), random, sobol, grid, tpe, or optuna:SAMPLER. [default: portfolio; random with --members and for images]")] = None,
     search_patience: Annotated[int | None, typer.Option(help="End the search when so many recipes have not made the ensemble better; without --members and --time-limit nothing else ends it.")] = None,
     storage: Annotated[str | None, typer.Option(help="Optuna storage that keeps the study of tpe or a sampler, as sqlite:///study.db.")] = None,
-    folds: Annotated[int | None, typer.Option(help="Cross-validation folds; 1 holds out a fifth. [default: by rows]")] = None,
-    metric: Annotated[str | None, typer.Option(help="What the ensemble is chosen for, and with f1 or balanced_accuracy from which probability on a class is predicted. [default: accuracy, rmse, or r2 of several targets]")] = None,
-    ensemble: Annotated[Ensemble, typer.Option(help="How members are combined.")] = Ensemble.greedy,
+    folds: Annotated[int | None, typer.Option(help="Cross-validation folds; 1 holds out a fifth, or fewer of very many rows. [default: by rows]")] = None,
+    metric: Annotated[str | None, typer.Option(help="What the ensemble is chosen for: accuracy, balanced_accuracy, f1 (these by log-loss; with the last two a class is predicted from the probability on that suits them), log_loss, roc_auc, average_precision; rmse, mae, rmsle, r2. [default: accuracy, rmse, or r2 of several targets]")] = None,
+    ensemble: Annotated[Ensemble, typer.Option(help="How members are combined: greedy (weights chosen by held-out rows), average, or vote (of classes).")] = Ensemble.greedy,
     task: TaskOption = None,
-    recipe: Annotated[Path | None, typer.Option(help="TOML or JSON file: fields in it are kept, the others searched.")] = None,
-    space: Annotated[Path | None, typer.Option(help="TOML file of ranges to search, in place of the default ones.")] = None,
+    recipe: Annotated[Path | None, typer.Option(help="TOML or JSON file: fields in it are kept in every net, the others chosen or searched.")] = None,
+    space: Annotated[Path | None, typer.Option(help="TOML file of ranges to search, in place of the default ones; known recipes are left out then.")] = None,
     set_: Set = None,
     fix: Fix = None,
     test_size: Annotated[float | None, typer.Option(help="Share of rows for the honest score. [default: by rows]")] = None,
@@ -156,6 +162,7 @@ def fit(
     group: Group = None,
     time_column: TimeColumn = None,
     drop: Drop = None,
+    keep: Keep = None,
     image_size: ImageSize = None,
     strict: Strict = False,
     augment: Annotated[Augment, typer.Option(help="Transformations of images: found by twins, none, or a mild standard set.")] = Augment.auto,
@@ -187,7 +194,7 @@ def fit(
     from popnet.tuning.journal import Journal
 
     options = _options(
-        task, time_limit, memory_limit, drop, image_size, folds=folds, members=members, search=search,
+        task, time_limit, memory_limit, drop, keep, image_size, folds=folds, members=members, search=search,
         search_patience=search_patience, storage=storage, ensemble=ensemble.value, metric=metric, recipe=own.recipe(recipe, fix or ()),
         ranges=own.merged(space, set_ or ()), test_size=test_size, weight=weight, group=group, time=time_column,
         strict=strict, augment=augment.value, tta=tta, seed=seed, workers=workers, engine=engine,
@@ -340,7 +347,7 @@ def augment(
     from popnet.transformations import examine
 
     options = _options(
-        None, time_limit, None, None, image_size, strict=strict, seed=seed, workers=workers
+        None, time_limit, None, None, None, image_size, strict=strict, seed=seed, workers=workers
     )
     with Watcher(quiet) as watch, _stopping() as stop:
         found = examine(folder, target, options, check=check, sheet=out is not None, pairs=pairs, only=only or (), steps=steps, train=train, on_progress=watch, stop=stop)  # fmt: skip
@@ -384,6 +391,7 @@ def study(
     group: Group = None,
     time_column: TimeColumn = None,
     drop: Drop = None,
+    keep: Keep = None,
     image_size: ImageSize = None,
     seed: Seed = 0,
     workers: Workers = None,
@@ -397,7 +405,7 @@ def study(
     from popnet.tuning import own
 
     options = _options(
-        task, time_limit, memory_limit, drop, image_size, recipe=own.recipe(recipe, fix or ()), weight=weight,
+        task, time_limit, memory_limit, drop, keep, image_size, recipe=own.recipe(recipe, fix or ()), weight=weight,
         group=group, time=time_column, seed=seed, workers=workers,
     )  # fmt: skip
     with Watcher(quiet) as watch, _stopping() as stop:
@@ -427,6 +435,7 @@ def doctor(
     group: Group = None,
     time_column: TimeColumn = None,
     drop: Drop = None,
+    keep: Keep = None,
     image_size: ImageSize = None,
     seed: Seed = 0,
     workers: Workers = None,
@@ -440,7 +449,7 @@ def doctor(
     from popnet.tuning import own
 
     options = _options(
-        task, time_limit, memory_limit, drop, image_size, recipe=own.recipe(recipe, fix or ()), weight=weight,
+        task, time_limit, memory_limit, drop, keep, image_size, recipe=own.recipe(recipe, fix or ()), weight=weight,
         group=group, time=time_column, seed=seed, workers=workers,
     )  # fmt: skip
     with Watcher(quiet) as watch, _stopping() as stop:
@@ -464,6 +473,7 @@ def claims(
     group: Group = None,
     time_column: TimeColumn = None,
     drop: Drop = None,
+    keep: Keep = None,
     image_size: ImageSize = None,
     seed: Seed = 0,
     workers: Workers = None,
@@ -476,7 +486,7 @@ def claims(
     from popnet.progress import Watcher
 
     options = _options(
-        task, time_limit, memory_limit, drop, image_size, weight=weight, group=group, time=time_column, seed=seed,
+        task, time_limit, memory_limit, drop, keep, image_size, weight=weight, group=group, time=time_column, seed=seed,
         workers=workers,
     )  # fmt: skip
     with Watcher(quiet) as watch, _stopping() as stop:
@@ -486,7 +496,7 @@ def claims(
 
 def _options(
     task: Task | None, time_limit: str | None, memory_limit: str | None, drop: list[str] | None,
-    image_size: str | None, **others: Any,
+    keep: list[str] | None, image_size: str | None, **others: Any,
 ) -> Options:  # fmt: skip
     """Return options, of which some come as a user writes them and others as they are."""
     from popnet.options import Options
@@ -495,7 +505,7 @@ def _options(
         task=task.value if task else None,
         time_limit=None if time_limit is None else seconds(time_limit),
         memory_limit=None if memory_limit is None else bytes_of(memory_limit),
-        drop=tuple(drop or ()), image_size=_size(image_size), **others,
+        drop=tuple(drop or ()), keep=tuple(keep or ()), image_size=_size(image_size), **others,
     )  # fmt: skip
 
 
@@ -658,6 +668,7 @@ def recipe(
         print(Recipe.load(file).to_toml(), end="")
         return
     print(
+        "# The values are those of Recipe(), which a fit of a table does not start from (see popnet space).\n"
         "# Fields that fit --recipe finds here are kept in every net; it chooses and searches the others."
     )
     for text in Recipe().to_toml().splitlines():

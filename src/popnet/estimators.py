@@ -224,7 +224,7 @@ class Classifier(ClassifierMixin, _Estimator):
     memory_limit : float or str, default=None
         Bytes (or ``"2GB"``) that the process may take, all included. None: 80 % of what is free.
     members : int, default=None
-        Nets to train. None: 40, or as many as the time limit allows.
+        Nets to train. None: 40 (of images 10), or as many as the time limit allows.
     folds : int, default=None
         Cross-validation folds; 1 holds out a fifth. None: by the number of rows.
     search : {"portfolio", "random", "sobol", "grid", "halving", "tpe"} or "optuna:SAMPLER", default=None
@@ -234,12 +234,13 @@ class Classifier(ClassifierMixin, _Estimator):
         Recipes that may fail to make the ensemble better before the search ends; without ``members`` and
         ``time_limit`` nothing else ends it. None: no such end.
     ensemble : {"greedy", "average", "vote"}, default="greedy"
-        How members are combined.
+        How members are combined: weights chosen by held-out rows, all alike, or by votes (of classes).
     metric : str, default=None
         What the ensemble is chosen for, and with ``"f1"`` or ``"balanced_accuracy"`` how classes are decided; None:
-        ``"accuracy"`` (``"rmse"`` for `Regressor`).
+        ``"accuracy"`` (``"rmse"`` for `Regressor`). One of ``popnet.metrics.METRICS``: accuracy, balanced_accuracy, f1,
+        log_loss, roc_auc, average_precision; rmse, mae, rmsle, r2.
     recipe : popnet.Recipe, default=None
-        Fields that were set are kept in every net; the others are searched. None: all are.
+        Fields that were set are kept in every net; the others are chosen by the data or searched.
     space : dict, default=None
         Ranges to search in place of the default ones, by field: ``{"learning_rate": "log:1e-4:1e-1", "activation":
         ["relu", "elu"]}``; see `popnet.tuning.ranges`. A grid is of them alone.

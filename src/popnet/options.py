@@ -16,16 +16,17 @@ AUGMENT = ("auto", "none", "standard")
 
 @dataclass(frozen=True)
 class Options:
-    """What a user can choose about a fit; the command's options have the same names.
+    """What a user can choose about a fit; most of the command's options have the same names.
 
     Attributes:
         task: ``binary``, ``multiclass`` or ``regression``; None detects it from the target.
         time_limit: seconds from the start of the command, all included; None for no limit.
         memory_limit: bytes of this process, all included; None for 80 % of what is free at the start. A limit has
             nothing to say about a cluster's other machines.
-        members: nets to train, rounded up to whole recipes (each is trained on every fold); None for 40, or for as
-            many as the time limit allows.
-        folds: of the cross-validation; None chooses by the number of rows; 1 holds out a fifth.
+        members: nets to train, rounded up to whole recipes (each is trained on every fold); None for 40 (of
+            images 10), for as many as the time limit allows, or for all of a grid.
+        folds: of the cross-validation; None chooses by the number of rows; 1 holds out a fifth, of tables
+            at most 50,000 rows, of images a tenth if that is more than 1,000.
         search: ``portfolio``, ``random``, ``sobol``, ``grid``, ``halving``, ``tpe``, or ``optuna:`` and the name of a
             sampler; None for ``portfolio`` of tables, and for ``random`` where members are counted and for images.
         search_patience: recipes that may fail to make the ensemble better (by a thousandth of its held-out log-loss or
@@ -33,9 +34,10 @@ class Options:
             ``time_limit`` it is the only one.
         storage: URL of an Optuna storage, in which the study of ``tpe`` and other samplers is kept; None for none.
         ranges: of fields that are searched otherwise than by default; see `popnet.tuning.own`. A grid is of them alone.
-        ensemble: ``greedy``, ``average`` or ``vote``.
-        metric: that the ensemble is chosen for; None for ``accuracy``, ``rmse``, or ``r2`` of several targets.
-        recipe: its fields that were set are kept in every net; those left out are searched. None searches all.
+        ensemble: ``greedy`` (weights chosen by held-out rows), ``average``, or ``vote`` (of classes).
+        metric: that the ensemble is chosen for, see `popnet.metrics.METRICS`; None for ``accuracy``, ``rmse``, or
+            ``r2`` of several targets.
+        recipe: its fields that were set are kept in every net; the others are chosen by the data or searched.
         test_size: share of rows held out for the honest score; None chooses by the number of rows, 0 holds out none.
         weight: column of row weights.
         group: column whose equal values are never split between parts.

@@ -46,9 +46,8 @@ FEW_ROWS_SECONDS, SEARCH_SECONDS, PORTFOLIO_SECONDS = 20.0, 45.0, 90.0
 """Time limits below which they are not: with few rows; with more, where nets train for longer; and where known recipes
 are tried first on these, which leaves little time for others."""
 
-SHAPES_SECONDS, FEW_CLASSIFIED_SHAPES_SECONDS = (25.0, 45.0), (10.0, 45.0)
-"""Time limits from which a table's nets have two and three structures, each compiled by its own; of few rows with
-classes."""
+SHAPES_SECONDS = (25.0, 45.0)
+"""Time limits from which a table's nets have two and three structures, each compiled by its own."""
 
 SHAPES_BYTES = 1e9
 """With less memory left than this, all nets of a table have one shape: each shape has programs of its own."""
@@ -185,9 +184,7 @@ def planned_space(data: Dataset, rows: int, options: Options, short: bool = Fals
         short: whether memory is short.
     """
     seconds = np.inf if options.time_limit is None else options.time_limit
-    few_classified = rows < FEW and data.task == "classification"
-    least = FEW_CLASSIFIED_SHAPES_SECONDS if few_classified else SHAPES_SECONDS
-    shapes = 1 if short else 1 + sum(seconds >= s for s in least)
+    shapes = 1 if short else 1 + sum(seconds >= least for least in SHAPES_SECONDS)
     space = default_space(data, rows, options.recipe, shapes)
     known_first = options.strategy(images=False) == "portfolio"
     many = PORTFOLIO_SECONDS if known_first else SEARCH_SECONDS

@@ -82,33 +82,15 @@ def first(optimizer: str, few: bool = False) -> Changes:
     return {**BASE, **(FEW_ROWS if few else {}), **(MUON if optimizer == "muon" else {})}
 
 
-def of(optimizer: str, plain_second: bool = False) -> tuple[Changes, ...]:
-    """Return the recipes for an optimizer, learning rates and decays as for AdamW.
-
-    Args:
-        optimizer: its.
-        plain_second: see `structures`.
-    """
-    if optimizer == "muon":
-        return WITH_MUON
-    if plain_second:
-        return tuple({f: v for f, v in changes.items() if f != "width"} for changes in WITH_ADAMW)
-    return WITH_ADAMW
+def of(optimizer: str) -> tuple[Changes, ...]:
+    """Return the recipes for an optimizer, learning rates and decays as for AdamW."""
+    return WITH_MUON if optimizer == "muon" else WITH_ADAMW
 
 
-def structures(optimizer: str, plain_second: bool = False) -> tuple[Changes, ...]:
+def structures(optimizer: str) -> tuple[Changes, ...]:
     """Return the changes of structure that random recipes turn through; one may be the default recipe's own.
 
     Muon's steps take five times as long with twice the width, which gains little (log-loss of letter 8 %, others 1 %).
-    Numbers as they are complement bins best where few rows have classes (of 600 rows, in 10 s, log-loss of sylvine
-    -5 %, segmentation -5 %, churn, adult and phoneme -1 %; UCI's vehicles 6 points of accuracy). Of numbers to be
-    predicted they take as much as they add (diamonds -7 %, abalone -3 % of squared error; UCI's energy and yacht, whose
-    columns have few values, +20 %).
-
-    Args:
-        optimizer: its.
-        plain_second: whether these come before periods, and are no wider than the first net.
     """
-    plain = _PLAIN if plain_second or optimizer == "muon" else {**_PLAIN, "width": 256}
-    others = (plain, _PERIODIC) if plain_second else (_PERIODIC, plain)
-    return {}, {"numeric_embedding": "piecewise"}, *others
+    plain = _PLAIN if optimizer == "muon" else {**_PLAIN, "width": 256}
+    return {}, {"numeric_embedding": "piecewise"}, _PERIODIC, plain

@@ -45,12 +45,11 @@ def default_space(data: Dataset, rows: int, recipe: Recipe | None = None, shapes
     columns = features.numeric.shape[1]
     # What has codes, too, is not embedded; arrays made by hand may have no knots at all.
     embedded = 0 if features.knots is None else int((np.ptp(features.knots, axis=1) > 0).sum())
-    return table_space(columns, rows, recipe, shapes, embedded, data.task == "classification")
+    return table_space(columns, rows, recipe, shapes, embedded)
 
 
 def table_space(
-    numeric: int, rows: int, recipe: Recipe | None = None, shapes: int = 3, embedded: int | None = None,
-    classes: bool = True,
+    numeric: int, rows: int, recipe: Recipe | None = None, shapes: int = 3, embedded: int | None = None
 ) -> Space:  # fmt: skip
     """Return the space for a table with so many continuous columns; see `default_space`.
 
@@ -58,14 +57,12 @@ def table_space(
         numeric: continuous columns.
         rows, recipe, shapes: see `default_space`.
         embedded: those of them that bins can be made of; default all.
-        classes: whether the target has classes.
     """
     given = {} if recipe is None else {f: getattr(recipe, f) for f in recipe.model_fields_set}
-    few = rows < FEW
-    optimizer = given.get("optimizer", "adamw" if few else "muon")
+    optimizer = given.get("optimizer", "adamw" if rows < FEW else "muon")
     rate, decay = scales(optimizer)
     factors = {"learning_rate": rate, "weight_decay": decay}
-    first = portfolio.first(optimizer, few)
+    first = portfolio.first(optimizer, few=rows < FEW)
     sizes = _embedding_sizes(numeric, numeric if embedded is None else embedded, rows)
 
     def sized(changes: Changes) -> Changes | None:
@@ -102,13 +99,13 @@ def table_space(
     }  # fmt: skip
     base = Recipe(**values)
     structures: dict[Recipe, Changes] = {}
-    for changes in map(sized, portfolio.structures(optimizer, few and classes)):
+    for changes in map(sized, portfolio.structures(optimizer)):
         if changes is not None:
             structures.setdefault(base.replace(**changes), changes)
     space = Space(base, _dimensions(rate, decay), tuple(structures.values())[:shapes], axes)
     tried = tuple(
         scaled(changes)
-        for changes in filter(None, map(sized, portfolio.of(optimizer, few and classes)))
+        for changes in filter(None, map(sized, portfolio.of(optimizer)))
         if space.shape_of(space.recipe(changes)) is not None
     )  # fmt: skip
     # Where no column has bins, there is nothing that quantiles could be taken of.
