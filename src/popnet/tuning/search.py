@@ -98,12 +98,12 @@ def search(
             sampler.
         budget: recipes, an ``int``; or time, as ``"2m"`` or seconds, a ``float``.
         folds: of the cross-validation (stratified for classes), or pairs of row numbers ``(train, held out)``.
-        recipe: its fields that were set are kept.
+        recipe: its fields that were set are kept; not with a `Space`, which has its own.
         seed: of every random choice.
         workers: threads, or actors of a cluster; default one a core.
         engine: ``local``, ``ray`` or ``ray:ADDRESS``.
         storage: URL of an Optuna storage for the study of ``tpe`` and other samplers.
-        remeasure: train the winner again, by other seeds on other folds; not with folds of your own.
+        remeasure: train the winner again on this machine, by other seeds on other folds; not with folds of your own.
         on_result: called with each result as it comes.
 
     Raises:
