@@ -275,7 +275,7 @@ def test_recipe_is_checked_and_completed(run):
     out, _ = run("recipe", "recipe.toml")
     assert "depth = 1\n" in out
     assert out.count("\n") == len(Recipe.model_fields)
-    lines = run("recipe")[0].splitlines()[2:]
+    lines = run("recipe")[0].splitlines()[1:]
     assert "\n".join(line.removeprefix("# ") for line in lines) + "\n" == Recipe().to_toml()
     Path("mine.toml").write_text("\n".join(lines).replace("# depth = 3", "depth = 1"))
     assert Recipe.load("mine.toml").model_fields_set == {"depth"}

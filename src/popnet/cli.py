@@ -668,8 +668,7 @@ def recipe(
         print(Recipe.load(file).to_toml(), end="")
         return
     print(
-        "# The values are those of Recipe(), which a fit of a table does not start from (see popnet space).\n"
-        "# Fields that fit --recipe finds here are kept in every net; it chooses and searches the others."
+        "# Fields that fit --recipe finds here are kept in every net; it chooses the others' values, or searches them."
     )
     for text in Recipe().to_toml().splitlines():
         print(f"# {text}")

@@ -17,7 +17,7 @@ from popnet.decisions import sentence
 from popnet.errors import InputError
 from popnet.fitting import choosing
 from popnet.fitting.candidates import Candidates
-from popnet.fitting.planning import epochs_note
+from popnet.fitting.planning import epochs_note, wanted_epochs
 from popnet.fitting.scoring import Scoring
 from popnet.fitting.training import EPOCH_ROWS, Training
 from popnet.memory import COMPILING, Memory, used
@@ -226,7 +226,8 @@ def _finish(training: Training, reading: float, source: str, command: str) -> Fi
     model = replace(model, facts=saved)
     from popnet.report.gather import gather
 
-    assert training.plan is not None
+    plan = training.plan
+    assert plan is not None
     facts = gather(
         model, results, [run.recipe_id for run in runs], chosen.member_weight,
         candidates.member_scores, candidates.scores, chosen.gain, scored,
@@ -236,11 +237,11 @@ def _finish(training: Training, reading: float, source: str, command: str) -> Fi
             "class_counts": _class_counts(table),
         },
         seconds=seconds, warnings=[*chosen.warnings, *_warnings(training, scored)], command=command,
-        options=options, wanted_epochs=training.plan.wanted_epochs, augmentation=training.plan.check,
+        options=options, wanted_epochs=wanted_epochs(plan.space, plan.parts), augmentation=plan.check,
         importance=_importance(training),
     )  # fmt: skip
     facts["notes"] = [
-        *_described(model), *table.notes, *epochs_note(table.fold_rows, training.plan.parts), *_settled(training),
+        *_described(model), *table.notes, *epochs_note(table.fold_rows, plan.parts), *_settled(training),
     ]  # fmt: skip
     return Fitted(model, facts, results, trainer.interrupted)
 

@@ -100,11 +100,6 @@ class Plan:
         own = {f.name: getattr(self, f.name) for f in fields(self)}
         return {**own, "space": self.space.to_json()}
 
-    @property
-    def wanted_epochs(self) -> int:
-        """Return the epochs that a member has without a time limit."""
-        return min(self.space.base.epochs * self.parts, MOST_EPOCHS)
-
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Plan:
         """Return the plan that `to_json` wrote."""
@@ -147,7 +142,7 @@ def plan_table(
     parts = trainer.arrays.parts(0, shape)
     for note in epochs_note(rows, parts):
         tell(Progress("planning", note=note))
-    epochs, trainings = Plan(space, recipes, 0, parts=parts).wanted_epochs, None
+    epochs, trainings = wanted_epochs(space, parts), None
     timed = grid is not None or limit is not None
     seconds = _epoch_seconds(space, options, trainer, on_pilot) if timed else None
     if seconds is not None and limit is not None:
@@ -163,6 +158,11 @@ def plan_table(
         each = None if seconds is None else epochs * seconds
         tell(Progress("planning", note=grid.words(folds, each, trainer.workers)))
     return Plan(space, recipes, epochs, trainings, parts=parts)
+
+
+def wanted_epochs(space: Space, parts: int) -> int:
+    """Return the epochs that a member has without a time limit, if so many of them are a pass."""
+    return min(space.base.epochs * parts, MOST_EPOCHS)
 
 
 def epochs_note(rows: int, parts: int) -> list[str]:
