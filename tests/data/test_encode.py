@@ -391,7 +391,8 @@ def test_decimal_commas_encode_equally_in_any_batch_and_in_a_file_of_their_own(t
     own = write("own", [lines[i] for i in tame])
     same(list(read_batches(own, 9)), tame)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(delimited.chunks, "__defaults__", (64,))
+        for name in ("FIRST_BYTES", "BLOCK_BYTES"):
+            patch.setattr(delimited, name, 64)
         same(list(read_batches(own, 9)), tame)
         same([read_table(path)], slice(None))
 

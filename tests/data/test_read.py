@@ -111,9 +111,14 @@ def test_a_header_may_be_quoted_and_an_empty_name_gets_its_position(tmp_path):
     assert frame.columns == ["column_1", "b, c", "d\ne"]
 
 
+def in_blocks(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    """Have files read in blocks of so many bytes."""
+    for name in ("FIRST_BYTES", "BLOCK_BYTES"):
+        monkeypatch.setattr(delimited, name, size)
+
+
 def test_types_follow_from_all_rows(tmp_path, monkeypatch):
-    monkeypatch.setattr(delimited, "BLOCK_BYTES", 4096)
-    monkeypatch.setattr(delimited.chunks, "__defaults__", (4096,))
+    in_blocks(monkeypatch, 4096)
     n = 10_000
     lines = [f"{i},{i},{i},007" for i in range(n)] + ["1.5,x,,z", "2,3,4,5"]
     frame = read_table(write(tmp_path / "t.csv", "a,b,c,d\n" + "\n".join(lines)))
@@ -130,7 +135,7 @@ def test_decimal_commas_read_the_same_whatever_the_block(tmp_path, monkeypatch):
     whole = read_table(path)
     assert whole["a"].to_list() == [f"{i}.50" for i in range(500)] + ["word", "1.5"]
     assert whole["b"].to_list() == [i + 0.25 for i in range(500)] + [7, 8]
-    monkeypatch.setattr(delimited.chunks, "__defaults__", (256,))
+    in_blocks(monkeypatch, 256)
     assert read_table(path).equals(whole)
     assert pl.concat(read_batches(path, 3)).cast(dict(whole.schema)).equals(whole)  # type: ignore[arg-type]
 
@@ -154,7 +159,7 @@ def test_any_text_survives_whatever_the_block_size(tmp_path_factory, rows, size)
     frame = pl.DataFrame(rows, schema=["a", "b"], orient="row")
     frame.write_csv(path)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(delimited.chunks, "__defaults__", (size,))
+        in_blocks(patch, size)
         assert read_table(path).rows() == rows
 
 
@@ -381,8 +386,23 @@ def test_any_bytes_give_a_table_or_one_sentence(tmp_path_factory, data):
 
 
 def test_a_key_that_some_json_lines_lack(tmp_path, monkeypatch):
-    monkeypatch.setattr(delimited.chunks, "__defaults__", (30,))
+    in_blocks(monkeypatch, 30)
     lines = ['{"a":1,"b":2}', '{"a":2}', '{"a":3,"b":4.5}', '{"a":null,"b":null,"c":"x"}']
     frame = read_table(write(tmp_path / "t.jsonl", "\n".join(lines)))
     assert frame.dtypes == [pl.Int64, pl.Float64, pl.String]
     assert frame.rows() == [(1, 2.0, None), (2, None, None), (3, 4.5, None), (None, None, "x")]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("place", [0, 1, 5000, 9998])
+def test_a_long_record_and_a_short_one_are_found_though_delimiters_are_as_many(
+    tmp_path, end, place
+):
+    lines = [f"{i},{i % 7},x{i}" for i in range(10_000)]
+    good = read_table(write(tmp_path / "good.csv", end.join(["a,b,c", *lines])))
+    assert good.rows()[place] == (place, place % 7, f"x{place}")
+    for first, second in (("1,2,3,4", "5,6"), ("5,6", "1,2,3,4")):
+        lines[place : place + 2] = [first, second]
+        fields = first.count(",") + 1
+        with pytest.raises(InputError, match=f"line {place + 2}: {fields} fields"):
+            read_table(write(tmp_path / "bad.csv", end.join(["a,b,c", *lines])))

@@ -2,7 +2,8 @@
 
 Polars fills short rows with nulls and reports a bad byte without its place, and a stream of
 compressed text cannot be handed to it at all; so the text is cut into blocks of whole records
-here, each is checked (UTF-8, number of fields), and polars parses a block at a time.
+here, each is checked (UTF-8, number of fields), and polars parses a block at a time; the next
+one while the columns of the last one get their types.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ import gzip
 import io
 import zlib
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import polars as pl
@@ -20,7 +22,8 @@ import polars as pl
 from popnet.data.cast import NULL_TOKENS, clean, type_text
 from popnet.errors import InputError
 
-BLOCK_BYTES = 16 << 20
+FIRST_BYTES, BLOCK_BYTES = 1 << 20, 16 << 20
+"""Of the first block, so that who looks at the first rows alone does not wait for many, and of later ones."""
 LONGEST_RECORD = 64 << 20
 DELIMITERS = ",;\t|"
 _NEWLINE, _QUOTE = 10, 34
@@ -33,6 +36,9 @@ _MAGIC = {
     b"\x89PNG": "a PNG image",
     b"\xff\xd8\xff": "a JPEG image",
 }
+
+
+T = TypeVar("T")
 
 
 class Layout(NamedTuple):
@@ -66,7 +72,7 @@ def read_delimited(path: Path) -> pl.DataFrame:
     """
     parts: dict[str, list[pl.Series]] = {}
     text: set[str] = set()
-    for layout, frame in string_blocks(path):
+    for layout, frame in _ahead(string_blocks(path)):
         for column in frame:
             if column.name in text:
                 part = clean(column, layout.decimal_comma)
@@ -88,6 +94,15 @@ def read_delimited(path: Path) -> pl.DataFrame:
                 again[name].append(clean(frame[name], layout.decimal_comma))
         parts.update(again)
     return pl.DataFrame([_join(pieces) for pieces in parts.values()])
+
+
+def _ahead(items: Iterator[T]) -> Iterator[T]:
+    """Yield what an iterator does, the next one made by a thread meanwhile; None ends it."""
+    with ThreadPoolExecutor(1) as thread:
+        coming = thread.submit(next, items, None)
+        while (item := coming.result()) is not None:
+            coming = thread.submit(next, items, None)
+            yield item
 
 
 def _join(pieces: list[pl.Series]) -> pl.Series:
@@ -122,10 +137,12 @@ def string_blocks(
             if not block.data.strip():
                 continue
             layout, block = _read_header(block, path)
-        data = _check_fields(block, layout, path)
-        if data:
+        frame = _evenly_cut(block, layout)
+        if frame is None and (data := _check_fields(block, layout, path)):
+            frame = _parse(data, layout, path, block.line)
+        if frame is not None:
             any_rows = True
-            yield layout, _parse(data, layout, columns, path, block.line)
+            yield layout, frame if columns is None else frame.select(columns)
     if layout is None:
         raise InputError(f"{path} is empty; give a table with a header line and rows.")
     if not any_rows:
@@ -141,16 +158,18 @@ def open_bytes(path: Path) -> io.BufferedIOBase:
     return gzip.open(path, "rb") if packed else path.open("rb")  # type: ignore[return-value]
 
 
-def chunks(path: Path, size: int = BLOCK_BYTES) -> Iterator[bytes]:
-    """Yield a file's (decompressed) bytes in pieces of ``size``.
+def chunks(path: Path) -> Iterator[bytes]:
+    """Yield a file's (decompressed) bytes in pieces, the first of `FIRST_BYTES`, the others of `BLOCK_BYTES`.
 
     Raises:
         InputError: the file cannot be opened, or is a damaged or truncated gzip file.
     """
     try:
         with open_bytes(path) as stream:
-            while piece := stream.read(size):
+            piece = stream.read(FIRST_BYTES)
+            while piece:
                 yield piece
+                piece = stream.read(BLOCK_BYTES)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise InputError(
             f"{path} is damaged or cut short ({error}); make or fetch it again."
@@ -293,6 +312,26 @@ def _sniff(data: bytes, path: Path) -> str:
     return choice
 
 
+def _evenly_cut(block: Block, layout: Layout) -> pl.DataFrame | None:
+    """Return a block's rows, if a look at it as a whole is enough to know that none is long or short.
+
+    Without quotes, polars refuses a record with too many fields; if there are as many delimiters as records need
+    together, none has too few either. Finding each one's place, as `_check_fields` does, takes longer than the parsing.
+    """
+    data, wanted = block.data, len(layout.names) - 1
+    blank = data[:1] in (b"\n", b"\r") or b"\n\n" in data or b"\n\r" in data
+    if not data or not wanted or blank or b'"' in data:
+        return None
+    rows = data.count(b"\n")
+    if data.count(layout.delimiter.encode()) != rows * wanted:
+        return None
+    try:
+        frame = _read(data, layout)
+    except pl.exceptions.PolarsError:
+        return None
+    return frame if frame.height == rows else None
+
+
 def _check_fields(block: Block, layout: Layout, path: Path) -> bytes:
     """Return the block without blank lines, after a check that no record is long or short."""
     if not block.data:
@@ -331,20 +370,21 @@ def _check_fields(block: Block, layout: Layout, path: Path) -> bytes:
     )
 
 
-def _parse(
-    data: bytes, layout: Layout, columns: Sequence[str] | None, path: Path, line: int
-) -> pl.DataFrame:
+def _parse(data: bytes, layout: Layout, path: Path, line: int) -> pl.DataFrame:
     try:
-        frame = pl.read_csv(
-            data,
-            has_header=False,
-            separator=layout.delimiter,
-            schema=dict.fromkeys(layout.names, pl.String),
-            null_values=list(NULL_TOKENS),
-        )
+        return _read(data, layout)
     except pl.exceptions.PolarsError:
         raise _not_fields(path, line) from None
-    return frame if columns is None else frame.select(columns)
+
+
+def _read(data: bytes, layout: Layout) -> pl.DataFrame:
+    return pl.read_csv(
+        data,
+        has_header=False,
+        separator=layout.delimiter,
+        schema=dict.fromkeys(layout.names, pl.String),
+        null_values=list(NULL_TOKENS),
+    )
 
 
 def _not_fields(path: Path, line: int) -> InputError:
