@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.datasets import make_classification
-from sklearn.metrics import balanced_accuracy_score, f1_score
+from sklearn.metrics import balanced_accuracy_score, f1_score, mean_pinball_loss
 
-from popnet import Classifier, Recipe
+from popnet import Classifier, Recipe, Regressor
 from popnet.decisions import Decision, decided, proven, sentence, suited
-from popnet.metrics import METRICS
+from popnet.errors import InputError
+from popnet.metrics import METRICS, pinball
 from popnet.model import Model
 
 F1, BALANCED = METRICS["f1"], METRICS["balanced_accuracy"]
@@ -171,3 +172,67 @@ def test_of_several_classes_the_rare_ones_are_taken_sooner_but_by_no_vote(method
     assert rare > 0.02 if by_rule else rare == 0
     facts = net.facts_
     assert facts["score"] == pytest.approx(facts["metrics"]["balanced_accuracy"])
+
+
+@settings(deadline=None)
+@given(st.integers(0, 999), st.integers(1, 30), st.floats(0.01, 0.99))
+def test_no_other_shift_has_a_smaller_pinball_loss(seed, rows, level):
+    rng = np.random.default_rng(seed)
+    true, predicted = rng.normal(size=(2, rows, 1))
+    weights = rng.integers(0, 3, rows).astype(float)
+    weights[0] = 1
+    metric = pinball(level)
+    least = min(metric(true, predicted + e, weights) for e in true - predicted)
+    assert metric(true, decided(metric, true, predicted, weights), weights) <= least + 1e-12
+
+
+def test_a_fit_for_a_pinball_loss_predicts_quantiles(tmp_path):
+    rng = np.random.default_rng(0)
+    X = rng.uniform(size=(1500, 2))
+    y = 3 * X[:, 0] + (0.1 + X[:, 1]) * rng.standard_exponential(1500)
+    train, new = slice(900), slice(900, None)
+    recipe = Recipe(depth=1, width=16, epochs=25, batch_size=64, learning_rate=0.01)
+    model = Regressor(members=6, folds=3, recipe=recipe, metric="pinball_90", test_size=0.2)
+    model.fit(X[train], y[train])
+    found = model.predict(X[new])
+    assert found == pytest.approx(model.predict_quantiles(X[new], [0.9])[:, 0])
+    assert (y[new] < found).mean() == pytest.approx(0.9, abs=0.04)
+
+    def loss(quantile: np.ndarray) -> float:
+        return mean_pinball_loss(y[new], quantile, alpha=0.9)
+
+    means = model.predict(X[new], return_std=True)[0]
+    assert loss(found) < 0.9 * loss(np.full(600, np.quantile(y[train], 0.9)))
+    assert loss(found) < 0.8 * loss(means)
+
+    facts = model.facts_
+    assert facts["metric"] == {"name": "pinball_90", "greater_is_better": False}
+    low, high = facts["interval"]
+    assert low < facts["score"] == facts["metrics"]["pinball_90"] < high
+    assert {b["name"]: b["gain"][0] > 0 for b in facts["baselines"]} == {
+        "constant": True,
+        "linear": True,
+    }
+    assert any("quantiles, which 90 % of true values are below" in n for n in facts["notes"])
+
+    again = Model.load(model.save(tmp_path / "model"))
+    frame = pl.DataFrame({"x0": X[new, 0], "x1": X[new, 1]})
+    columns = again.predict_frame(frame, interval=0.8, quantiles=(0.5,))
+    assert columns.columns == ["target", "target_low", "target_high", "target_q50"]
+    np.testing.assert_allclose(columns["target"], found, rtol=1e-5)
+    np.testing.assert_allclose(columns["target_high"], found, rtol=1e-5)
+    np.testing.assert_allclose(again.predict_frame(frame)["target"], found, rtol=1e-5)
+    rows, values = again.evaluate(iter([frame.with_columns(target=y[new])]))
+    assert (rows, values["pinball_90"]) == (600, pytest.approx(loss(found), rel=1e-5))
+    assert values["rmse"] == pytest.approx(np.sqrt(((y[new] - means) ** 2).mean()), rel=1e-5)
+
+
+def test_out_of_fold_a_pinball_loss_is_of_quantiles_too():
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(120, 1))
+    y = X[:, 0] + rng.normal(size=120)
+    recipe = Recipe(depth=1, width=8, epochs=5)
+    facts = Regressor(members=3, folds=3, recipe=recipe, metric="pinball_10").fit(X, y).facts_
+    assert facts["score"] < 0.25  # of means half their mean error of about .8, at least
+    with pytest.raises(InputError, match="120 held-out rows are too few"):
+        Regressor(members=3, folds=3, recipe=recipe, metric="pinball_99.9").fit(X, y)

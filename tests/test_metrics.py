@@ -233,3 +233,34 @@ def test_a_metric_of_rows_that_weigh_nothing_is_not_a_number(metric):
 def test_several_targets_of_different_units_are_judged_by_what_is_explained():
     assert metrics.choose(None, "regression", 2).name == "r2"
     assert metrics.choose(None, "regression").name == "rmse"
+
+
+@pytest.mark.parametrize("targets", [1, 2])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("percent", ["2.5", "50", "90"])
+def test_pinball_losses_are_scikit_learns(percent, weighted, targets):
+    rng = np.random.default_rng(0)
+    true, predicted = rng.normal(size=(2, 40, targets))
+    weights = rng.integers(0, 3, 40).astype(float) if weighted else None
+    metric = metrics.named(f"pinball_{percent}")
+    assert metric is not None
+    assert metric is metrics.choose(metric.name, "regression")
+    expected = sk.mean_pinball_loss(
+        true, predicted, alpha=float(percent) / 100, sample_weight=weights
+    )
+    assert metric(true, predicted, weights) == pytest.approx(expected)
+    decided = predicted + 1
+    found = metrics.all_of("regression", true, predicted, weights, decided, metric)
+    assert found[metric.name] == pytest.approx(metric(true, decided, weights))
+    assert found["rmse"] == pytest.approx(metrics.METRICS["rmse"](true, predicted, weights))
+
+
+@pytest.mark.parametrize(
+    "name", ["pinball_0", "pinball_100", "pinball_", "pinball_-3", "pinball_x"]
+)
+def test_what_is_no_percentage_of_a_quantile_is_refused(name):
+    assert metrics.named(name) is None
+    with pytest.raises(InputError, match=r"pinball_90 \(or of another quantile\)"):
+        metrics.choose(name, "regression")
+    with pytest.raises(InputError, match="not for a binary task"):
+        metrics.choose("pinball_90", "binary")

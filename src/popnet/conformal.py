@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from popnet.errors import InputError
+from popnet.metrics import pinball
 from popnet.types import Array
 
 REPORTED = 0.9
@@ -148,19 +149,14 @@ class Conformal:
         Raises:
             InputError: no such level, or one for which the held-out rows are too few.
         """
-        check_level(level)
-        count, place = len(self.errors), self._place(max(level, 1 - level))
-        if place >= count:
-            unit = 10.0 ** (math.floor(-math.log10(count + 1)) - 1)
-            least = math.ceil(1 / (count + 1) / unit) * unit
-            raise InputError(
-                f"{count:,} held-out rows are too few for a quantile of {level:g}; ask for one between {least:g} and "
-                f"{1 - least:.10g}, or fit more rows."
-            )
-        return place if level >= 0.5 else count - 1 - place
+        return place_of(level, len(self.errors))
+
+    def has(self, level: float) -> bool:
+        """Return whether there are errors enough for a quantile of a level."""
+        return self._place(max(level, 1 - level)) < len(self.errors)
 
     def _place(self, upper: float) -> int:
-        return math.ceil((len(self.errors) + 1) * upper - 1e-9) - 1
+        return _upper_place(upper, len(self.errors))
 
     def to_json(self) -> dict[str, Any]:
         """Return all but the errors as plain JSON."""
@@ -193,6 +189,28 @@ def check_coverage(coverage: float) -> None:
         raise InputError(
             f"an interval's coverage must be between 0 and 1, as 0.9; got {coverage:g}."
         )
+
+
+def place_of(level: float, count: int) -> int:
+    """Return the place of a quantile's error among so many ascending ones.
+
+    Raises:
+        InputError: no such level, or one for which they are too few.
+    """
+    check_level(level)
+    place = _upper_place(max(level, 1 - level), count)
+    if place >= count:
+        unit = 10.0 ** (math.floor(-math.log10(count + 1)) - 1)
+        least = math.ceil(1 / (count + 1) / unit) * unit
+        raise InputError(
+            f"{count:,} held-out rows are too few for a quantile of {level:g}; ask for one between {least:g} and "
+            f"{1 - least:.10g}, or fit more rows."
+        )
+    return place if level >= 0.5 else count - 1 - place
+
+
+def _upper_place(upper: float, count: int) -> int:
+    return math.ceil((count + 1) * upper - 1e-9) - 1
 
 
 def ends(coverage: float) -> tuple[float, float]:
@@ -308,7 +326,7 @@ def coverage_and_width(
     true: Array, low: Array, high: Array, weights: Array | None = None
 ) -> dict[str, float]:
     """Return the share of rows whose true value lies within intervals of `REPORTED` coverage, their mean width, and the
-    pinball loss of their ends (Koenker and Bassett 1978), which are quantiles.
+    pinball loss of their ends, which are quantiles.
 
     Args:
         true, low, high: ``(N, T)`` in the target's units; of several targets, which differ in them, only the mean share
@@ -323,7 +341,6 @@ def coverage_and_width(
     if true.shape[1] == 1:
         found[f"width_{percent}"] = float(w @ (high - low)[:, 0] / total)
         for level, end in zip(ends(REPORTED), (low, high), strict=True):
-            above = (true - end)[:, 0]
-            loss = np.where(above > 0, level * above, (level - 1) * above)
-            found[f"pinball_{100 * level:g}"] = float(w @ loss / total)
+            metric = pinball(round(level, 9))
+            found[metric.name] = metric(true, end, weights)
     return found

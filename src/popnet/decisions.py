@@ -1,4 +1,4 @@
-"""Which class is taken, given probabilities: the one that suits the metric that was asked for.
+"""What is predicted, given probabilities or numbers: what suits the metric that was asked for.
 
 Accuracy is best served by the most probable class; balanced accuracy and F1 are not, where classes are rare. For
 probabilities that are right, the best class of a row is the one with the largest ``gain * probability - cost``, and
@@ -7,6 +7,9 @@ analysis for binary classification revisited*; Narasimhan et al. 2015, *Consiste
 performance measures*). No label is looked at, so nothing is fitted to the luck of those that there are; thresholds
 that were best on the labels of the same rows did no better on new ones (0.0 points of balanced accuracy, 0.1 of F1, on
 six tables), and either did better than the most probable class, by 1 to 14 points and by 0 to 7.
+
+A pinball loss wants a quantile. A model makes it of the usual errors of rows like the one to be predicted
+(`popnet.conformal`); where there are only predictions, as while recipes are compared, all are moved by the same amount.
 """
 
 from __future__ import annotations
@@ -68,6 +71,26 @@ class Decision:
         return cls(gains, costs)
 
 
+@dataclass(frozen=True)
+class Shift:
+    """A rule for numbers: all are moved by the same amount.
+
+    Attributes:
+        amounts: for each target.
+    """
+
+    amounts: tuple[float, ...]
+
+    def __call__(self, predicted: Array) -> np.ndarray:
+        """Return predictions ``(N, T)`` moved."""
+        return np.asarray(predicted) + np.array(self.amounts)
+
+
+def by_rule(metric: Metric) -> bool:
+    """Return whether something else than the most probable class, or the number itself, may suit a metric."""
+    return metric.name in RULES or metric.level is not None
+
+
 def suited(metric: Metric, probabilities: Array, weights: Array | None = None) -> Decision | None:
     """Return the rule that suits a metric best, as far as probabilities tell; None for the most probable class.
 
@@ -91,8 +114,8 @@ def suited(metric: Metric, probabilities: Array, weights: Array | None = None) -
 
 def proven(
     metric: Metric, true: Array, predicted: Array, weights: Array | None = None
-) -> Decision | None:
-    """Return the rule that suits a metric, if it does better than the most probable class on rows with labels.
+) -> Decision | Shift | None:
+    """Return the rule that suits a metric, if it does better than none on rows with labels.
 
     It does not where probabilities are not right, as those of nets that were trained with weighted classes.
 
@@ -103,10 +126,26 @@ def proven(
         weights: ``(N,)`` row weights.
     """
     rule = suited(metric, predicted, weights)
+    if metric.level is not None:
+        rule = _shift(metric.level, np.asarray(true) - predicted, weights)
     if rule is None:
         return None
-    plain, by_rule = (metric(true, p, weights) for p in (predicted, rule(predicted)))
-    return rule if metric.loss_of(by_rule) < metric.loss_of(plain) else None
+    plain, better = (metric(true, p, weights) for p in (predicted, rule(predicted)))
+    return rule if metric.loss_of(better) < metric.loss_of(plain) else None
+
+
+def _shift(level: float, errors: np.ndarray, weights: Array | None) -> Shift | None:
+    """Return what quantiles of errors ``(N, T)`` move predictions by; None if no row counts."""
+    w = np.ones(len(errors)) if weights is None else np.asarray(weights, np.float64)
+    kept = np.isfinite(errors).all(1) & (w > 0)
+    if not kept.any():
+        return None
+    amounts = []
+    for e in errors[kept].T:
+        order = np.argsort(e)
+        share = np.cumsum(w[kept][order])
+        amounts.append(float(e[order][np.searchsorted(share, level * share[-1] * (1 - 1e-12))]))
+    return Shift(tuple(amounts))
 
 
 def decided(metric: Metric, true: Array, predicted: Array, weights: Array | None = None) -> Array:
@@ -154,6 +193,12 @@ Rule = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 RULES: Mapping[str, Rule] = {"balanced_accuracy": _balanced_accuracy, "f1": _f1}
 """Gains and costs by the metric, of probabilities ``(N, O)`` and row weights that sum to 1."""
+
+
+def quantile_sentence(level: float, targets: Sequence[str]) -> str:
+    """Return in a sentence what is predicted for a pinball loss."""
+    percent = f"{100 * level:g} %"
+    return f"predictions of {', '.join(targets)} are quantiles, which {percent} of true values are below"
 
 
 def sentence(decision: Decision, metric: str, classes: Sequence[Any]) -> str:

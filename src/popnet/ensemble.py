@@ -84,7 +84,8 @@ def greedy(
         deadline: moment of ``time.monotonic()`` after which no step is begun, but the first.
     """
     predictions = np.asarray(predictions)
-    losses_with = _losses_with(predictions, true, METRICS[metric.chosen_by or metric.name], weights)
+    judge = METRICS[metric.chosen_by] if metric.chosen_by else metric
+    losses_with = _losses_with(predictions, true, judge, weights)
     count = len(predictions)
     chosen, best_chosen = np.zeros(count), np.zeros(count)
     total = np.zeros(predictions.shape[1:])

@@ -178,11 +178,6 @@ class _Estimator(BaseEstimator):
         self.facts_ = fitted.facts
         self.n_iter_ = max((r.epochs for r in fitted.results), default=1)
 
-    def _encoded(self, X: Any) -> np.ndarray:
-        """Return probabilities, or standardised targets, of X."""
-        features = self._features(X)  # checks that there is a model
-        return self.model_.scores(features)
-
     def _features(self, X: Any) -> Features | Images:
         check_is_fitted(self, "model_")
         image = self.model_.encoder.image
@@ -238,7 +233,8 @@ class Classifier(ClassifierMixin, _Estimator):
     metric : str, default=None
         What the ensemble is chosen for, and with ``"f1"`` or ``"balanced_accuracy"`` how classes are decided; None:
         ``"accuracy"`` (``"rmse"`` for `Regressor`). One of ``popnet.metrics.METRICS``: accuracy, balanced_accuracy, f1,
-        log_loss, roc_auc, average_precision; rmse, mae, rmsle, r2.
+        log_loss, roc_auc, average_precision; rmse, mae, rmsle, r2; or a pinball loss, as ``"pinball_90"``, with which
+        `Regressor.predict` gives the quantile that 90 % of true values are below.
     recipe : popnet.Recipe, default=None
         Fields that were set are kept in every net; the others are chosen by the data or searched.
     space : dict, default=None
@@ -302,8 +298,8 @@ class Classifier(ClassifierMixin, _Estimator):
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return probabilities ``(n_samples, n_classes)``, columns as in ``classes_``."""
-        check_is_fitted(self, "model_")
-        return self._encoded(X)
+        features = self._features(X)  # checks that there is a model
+        return self.model_.scores(features)
 
     def predict(self, X: Any) -> np.ndarray:
         """Return labels ``(n_samples,)``: the most probable ones, or with a ``metric`` of balanced accuracy or F1 those
@@ -345,17 +341,18 @@ class Regressor(RegressorMixin, _Estimator):
     def predict(
         self, X: Any, return_std: bool = False
     ) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
-        """Return predictions ``(n_samples,)``, or ``(n_samples, n_targets)``.
+        """Return predictions ``(n_samples,)``, or ``(n_samples, n_targets)``: means, or quantiles with a pinball loss
+        as the ``metric``.
 
-        With ``return_std`` also their standard deviations: the root of the mean square of the errors that are usual for
-        rows like these, by held-out rows (see `popnet.conformal`).
+        With ``return_std`` means, and their standard deviations: the root of the mean square of the errors that are
+        usual for rows like these, by held-out rows (see `popnet.conformal`).
         """
         if not return_std:
-            scores = self._encoded(X)
-            values = self.model_.encoder.decode_target(scores)
+            features = self._features(X)
+            values = self.model_.encoder.decode_target(self.model_.answers(features))
             return values[:, 0] if self._single else values
-        check_is_fitted(self, "model_")
-        centre, apart = self.model_.deviations(self._features(X))
+        features = self._features(X)
+        centre, apart = self.model_.deviations(features)
         values = self.model_.encoder.decode_target(centre)
         apart = apart * np.array([s.std for s in self.model_.encoder.scales])
         return (values[:, 0], apart[:, 0]) if self._single else (values, apart)

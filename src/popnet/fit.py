@@ -13,7 +13,7 @@ import numpy as np
 
 from popnet import metrics
 from popnet._version import __version__
-from popnet.decisions import sentence
+from popnet.conformal import place_of
 from popnet.errors import InputError
 from popnet.fitting import choosing
 from popnet.fitting.candidates import Candidates
@@ -95,6 +95,8 @@ def fit(
         journal.same(_identity(table, options))
 
     candidates = Candidates(table, metric, options.tta or 1, votes=options.ensemble == "vote")
+    if metric.level is not None:
+        place_of(metric.level, len(candidates.rows))  # refused before anything is trained
     training = Training(
         candidates, options, clock, memory, tell, stop or threading.Event(), journal
     )
@@ -191,8 +193,7 @@ def _described(model: Model) -> list[str]:
 
 
 def _decides(model: Model) -> list[str]:
-    decision = model.decision
-    return [] if decision is None else [sentence(decision, model.metric, model.classes)]
+    return [] if model.decides is None else [model.decides]
 
 
 def _finish(training: Training, reading: float, source: str, command: str) -> Fitted:
@@ -236,8 +237,9 @@ def _finish(training: Training, reading: float, source: str, command: str) -> Fi
             "split": table.split, "folds": len(table.folds), "notes": table.notes,
             "class_counts": _class_counts(table),
         },
-        seconds=seconds, warnings=[*chosen.warnings, *_warnings(training, scored)], command=command,
-        options=options, wanted_epochs=wanted_epochs(plan.space, plan.parts), augmentation=plan.check,
+        seconds=seconds, command=command, options=options,
+        warnings=[*chosen.warnings, *_warnings(training, scored, model.level is not None)],
+        wanted_epochs=wanted_epochs(plan.space, plan.parts), augmentation=plan.check,
         importance=_importance(training),
     )  # fmt: skip
     facts["notes"] = [
@@ -257,8 +259,14 @@ def _settled(training: Training) -> list[str]:
     ]
 
 
-def _warnings(training: Training, scored: dict[str, Any]) -> list[str]:
-    """Return what there is to be said about how training ended, and about the score."""
+def _warnings(training: Training, scored: dict[str, Any], quantile: bool) -> list[str]:
+    """Return what there is to be said about how training ended, and about the score.
+
+    Args:
+        training: that has ended.
+        scored: the model's facts.
+        quantile: whether the model predicts one.
+    """
     warnings, trainer, metric = [], training.trainer, training.candidates.metric
     if trainer.interrupted and training.candidates.by_id:
         warnings.append("training was interrupted; the model is made of the members that had ended")
@@ -266,6 +274,10 @@ def _warnings(training: Training, scored: dict[str, Any]) -> list[str]:
         warnings.append(
             f"training ended early, at the memory limit of {words(training.memory.limit)}; give a greater "
             "--memory-limit, or fewer --workers"
+        )
+    if metric.level is not None and not quantile:
+        warnings.append(
+            "there are no held-out errors to make quantiles from, so that the model predicts means"
         )
     constant = scored["baselines"].get("constant", {}).get(metric.name, np.nan)
     if metric.loss_of(scored["score"]) >= metric.loss_of(constant):

@@ -1,13 +1,16 @@
 """The metrics that users ask for: each says its tasks, its direction, and what it is computed from.
 
 Classification metrics take class probabilities ``(N, O)``, regression metrics predictions ``(N, T)`` in the
-target's own units; all take row weights or None.
+target's own units; all take row weights or None. `METRICS` has those with a name of their own; pinball losses are one
+for each quantile, ``pinball_90`` or ``pinball_2.5``, and `named` finds them all.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -38,9 +41,10 @@ class Metric:
             accuracy and F1, for which it matters how classes are taken (`popnet.decisions`): with the most probable
             class, ensembles chosen by themselves were 0.3 to 2.9 points better where a class is rare, but with classes
             taken as it suits them there is no difference (0.1 and 0.0 points, of six tables with two splits).
-        decides: whether it looks at nothing but which class is the largest.
+        decides: whether it looks at what is made of predictions to suit it: which class is the largest, or a quantile.
         reported_only: nothing can be chosen for it.
         least: smallest true value that it is defined for.
+        level: of the quantile that it judges, between 0 and 1; None for all but pinball losses.
     """
 
     name: str
@@ -51,6 +55,7 @@ class Metric:
     decides: bool = False
     reported_only: bool = False
     least: float = -np.inf
+    level: float | None = None
 
     def __call__(self, true: Array, predicted: Array, weights: Array | None = None) -> float:
         """Return the metric of ``true`` (class numbers ``(N,)``, or targets ``(N, T)``) and ``predicted``."""
@@ -196,6 +201,47 @@ def _r2(true: Array, predicted: Array, w: Array | None) -> float:
     return float(np.mean(1 - rest / np.where(total > 0, total, np.nan)))
 
 
+def pinball_loss(true: Array, quantile: Array, w: Array | None, level: float) -> float:
+    """Mean of what a quantile is too low by, times its level, or too high by, times the rest.
+
+    Koenker and Bassett 1978. It is least for the value that true values are below so often as ``level`` says.
+    """
+    above = np.asarray(true, np.float64) - quantile
+    return _mean(np.where(above > 0, level * above, (level - 1) * above).mean(1), w)
+
+
+PINBALL = "pinball_"
+"""What names of pinball losses begin with; the quantile's percentage follows."""
+
+
+@cache
+def pinball(level: float) -> Metric:
+    """Return the pinball loss of a quantile, which is called by its percentage.
+
+    Its ensemble is chosen by the root mean squared error: a quantile is made of predictions and of the usual size of
+    their errors (`popnet.conformal`), and both are the better the smaller these are.
+
+    Args:
+        level: of the quantile, between 0 and 1.
+    """
+
+    def function(true: Array, predicted: Array, w: Array | None) -> float:
+        return pinball_loss(true, predicted, w, level)
+
+    name = f"{PINBALL}{100 * level:g}"
+    return Metric(
+        name, False, ("regression",), function, chosen_by="rmse", decides=True, level=level
+    )
+
+
+def named(name: str) -> Metric | None:
+    """Return the metric of a name; None if there is none."""
+    if re.fullmatch(PINBALL + r"\d+(\.\d+)?", name):
+        percent = float(name.removeprefix(PINBALL))
+        return pinball(percent / 100) if 0 < percent < 100 else None
+    return METRICS.get(name)
+
+
 CLASSES: tuple[Task, ...] = ("binary", "multiclass")
 METRICS: dict[str, Metric] = {
     m.name: m
@@ -235,19 +281,21 @@ def choose(name: str | None, task: Task, targets: int = 1) -> Metric:
     if name is None:
         name = "accuracy" if task != "regression" else "rmse" if targets == 1 else "r2"
     fitting = [m.name for m in METRICS.values() if task in m.tasks and not m.reported_only]
-    if name not in METRICS:
+    if task == "regression":
+        fitting.append(pinball(0.9).name)
+    listed = ", ".join(fitting) + (" (or of another quantile)" if task == "regression" else "")
+    metric = named(name)
+    if metric is None:
         raise InputError(
-            f"There is no metric '{name}'.{closest(name, fitting)} For this task: {', '.join(fitting)}."
+            f"There is no metric '{name}'.{closest(name, fitting)} For this task: {listed}."
         )
-    if task not in METRICS[name].tasks:
+    if task not in metric.tasks:
+        raise InputError(f"The metric '{name}' is not for a {task} task; use one of {listed}.")
+    if metric.reported_only:
         raise InputError(
-            f"The metric '{name}' is not for a {task} task; use one of {', '.join(fitting)}."
+            f"The metric '{name}' is reported, but nothing is chosen by it; use one of {listed}."
         )
-    if METRICS[name].reported_only:
-        raise InputError(
-            f"The metric '{name}' is reported, but nothing is chosen by it; use one of {', '.join(fitting)}."
-        )
-    return METRICS[name]
+    return metric
 
 
 def check(metric: Metric, true: Array) -> None:
@@ -269,15 +317,18 @@ def all_of(
     predicted: Array,
     weights: Array | None = None,
     decided: Array | None = None,
+    asked: Metric | None = None,
 ) -> dict[str, float]:
     """Return every metric of a task that is defined for these targets.
 
     Args:
         task, true, predicted, weights: see `Metric`.
-        decided: ``(N, O)``, what metrics that look at the largest class alone take in place of ``predicted``.
+        decided: ``(N, O)``, what metrics that look at what is decided take in place of ``predicted``.
+        asked: one more, if it is none of `METRICS`.
     """
+    every = METRICS if asked is None else {**METRICS, asked.name: asked}
     return {
         m.name: m(true, predicted if decided is None or not m.decides else decided, weights)
-        for m in METRICS.values()
+        for m in every.values()
         if task in m.tasks and m.defined(true)
     }

@@ -37,7 +37,7 @@ from popnet.data.encode import Encoder
 from popnet.data.images.pictures import TEST, Pictures
 from popnet.data.schema import Schema
 from popnet.dataset import Features, Images
-from popnet.decisions import Decision, sentence
+from popnet.decisions import Decision, quantile_sentence, sentence
 from popnet.errors import InputError, ModelError
 from popnet.nn.net import init
 from popnet.population.predict import Net, predict
@@ -104,6 +104,24 @@ class Model:
         """The labels, in the order of the columns of `predict_proba`."""
         return self.encoder.target.classes
 
+    @property
+    def level(self) -> float | None:
+        """Of the quantile that it predicts: that of the pinball loss that it was chosen for; None for the mean."""
+        metric = metrics.named(self.metric)
+        level = None if metric is None else metric.level
+        if level is None or self.conformal is None or not self.conformal.has(level):
+            return None
+        return level
+
+    @property
+    def decides(self) -> str | None:
+        """What it predicts instead of the most probable class, or of the mean, in a sentence; None if it does not."""
+        if self.level is not None:
+            return quantile_sentence(self.level, self.encoder.target.names)
+        if self.decision is not None:
+            return sentence(self.decision, self.metric, self.classes)
+        return None
+
     def scores(self, features: Features | Images) -> np.ndarray:
         """Return probabilities ``(N, O)``, or standardised targets, of encoded rows."""
         out = np.empty((len(features), self.nets[0].shape.n_outputs))
@@ -136,6 +154,12 @@ class Model:
             out[0, rows] = ensemble.combine(outputs, self.weights, self.method)
             out[1:, rows] = conformal.quantiles(outputs, self.weights, every)
         return out
+
+    def answers(self, features: Features | Images) -> np.ndarray:
+        """Return standardised numbers to predict, ``(N, T)``, of encoded rows: means, or quantiles of the `level`."""
+        if self.level is None:
+            return self.scores(features)
+        return self.bounds(features, None, (self.level,))[1]
 
     def deviations(self, features: Features | Images) -> tuple[np.ndarray, np.ndarray]:
         """Return standardised predictions of encoded rows and their standard deviations, ``(N, T)`` each.
@@ -244,7 +268,9 @@ class Model:
     ) -> list[pl.Series]:
         names = self.encoder.target.names
         if interval is None and not len(quantiles):
-            scores, *more = (self.scores(features),)
+            scores, *more = (self.answers(features),)
+        elif self.level is not None:
+            _, *more, scores = self.bounds(features, interval, [*quantiles, self.level])
         else:
             scores, *more = self.bounds(features, interval, quantiles)
         if self.is_classifier:
@@ -363,26 +389,43 @@ class Model:
         return len(y), self.judge(y, np.concatenate(predicted, 1), w)
 
     def judged(self, features: Features | Images) -> np.ndarray:
-        """Return what `judge` takes of encoded rows: their scores, and the ends of their intervals if there are any."""
-        if self.conformal is None or not self.conformal.gives(REPORTED):
+        """Return what `judge` takes of encoded rows: scores, ends of intervals and the quantile, if there are any."""
+        reported = (
+            REPORTED if self.conformal is not None and self.conformal.gives(REPORTED) else None
+        )
+        own = () if self.level is None else (self.level,)
+        if reported is None and not own:
             return self.scores(features)[None]
-        return self.bounds(features, REPORTED)
+        return self.bounds(features, reported, own)
 
     def judge(self, true: Array, found: Array, weights: Array | None = None) -> dict[str, float]:
         """Return every metric, and of intervals the share of rows within them and their width.
 
         Args:
             true: ``(N,)`` class numbers or ``(N, T)`` standardised targets.
-            found: scores ``(1, N, O)``, or with the ends of intervals ``(3, N, T)``.
+            found: ``(1, N, O)`` or more: scores; the low and high ends of intervals, if there are any; the quantile, if
+                the metric wants one.
             weights: ``(N,)`` row weights.
         """
         y, scores = self.encoder.in_units(true, found[0])
-        decided = self.decided(scores) if self.is_classifier else None
-        values = metrics.all_of(self.encoder.target.task, y, scores, weights, decided)
-        if len(found) > 1:
-            low, high = map(self.encoder.decode_target, found[1:])
+        asked = metrics.named(self.metric)
+        values = metrics.all_of(
+            self.encoder.target.task, y, scores, weights, self.meant(found), asked
+        )
+        if len(found) > 2:
+            low, high = map(self.encoder.decode_target, found[1:3])
             values |= coverage_and_width(y, low, high, weights)
         return values
+
+    def meant(self, found: Array) -> np.ndarray:
+        """Return what a metric that `Metric.decides` looks at, ``(N, O)`` in the target's units.
+
+        Args:
+            found: see `judge`.
+        """
+        if self.is_classifier:
+            return self.decided(found[0])
+        return self.encoder.decode_target(found[-1 if len(found) in (2, 4) else 0])
 
     def save(self, folder: Path) -> None:
         """Write ``model.json`` and ``weights.safetensors`` into a folder that exists."""
@@ -625,8 +668,8 @@ def describe(model: Model) -> list[str]:
         )
         for name, values in facts["baselines"].items():
             lines.append(f"           {name} model: {number(values[facts['metric']])}")
-    if model.decision is not None:
-        lines.append(f"decides    {sentence(model.decision, model.metric, model.classes)}")
+    if model.decides is not None:
+        lines.append(f"decides    {model.decides}")
     lines.append(f"ensemble   {len(model.nets)} nets, {model.method}")
     shares: dict[Recipe, float] = {}
     for net, weight in zip(model.nets, model.weights, strict=True):

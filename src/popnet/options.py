@@ -35,8 +35,8 @@ class Options:
         storage: URL of an Optuna storage, in which the study of ``tpe`` and other samplers is kept; None for none.
         ranges: of fields that are searched otherwise than by default; see `popnet.tuning.own`. A grid is of them alone.
         ensemble: ``greedy`` (weights chosen by held-out rows), ``average``, or ``vote`` (of classes).
-        metric: that the ensemble is chosen for, see `popnet.metrics.METRICS`; None for ``accuracy``, ``rmse``, or
-            ``r2`` of several targets.
+        metric: that the ensemble is chosen for, see `popnet.metrics`; None for ``accuracy``, ``rmse``, or ``r2`` of
+            several targets.
         recipe: its fields that were set are kept in every net; the others are chosen by the data or searched.
         test_size: share of rows held out for the honest score; None chooses by the number of rows, 0 holds out none.
         weight: column of row weights.

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from popnet import ensemble, keys
-from popnet.decisions import RULES, decided
+from popnet.decisions import by_rule, decided
 from popnet.metrics import Metric
 from popnet.population.predict import Net, predict
 from popnet.prepare.prepared import Prepared
@@ -58,7 +58,7 @@ class Candidates:
         votes: whether members vote, so that no class is taken as it suits the metric.
 
     Attributes:
-        by_rule: whether classes are taken as it suits the metric (`popnet.decisions`).
+        by_rule: whether predictions are judged as it suits the metric (`popnet.decisions`).
         by_id: candidates by the number of their recipe: nets of their best epochs.
         late: the same recipes with the nets of their last epochs, where one of them is not its best one.
         rows: the pool: ``(P,)`` numbers of the rows that some fold holds out.
@@ -71,7 +71,7 @@ class Candidates:
         self, table: Prepared, metric: Metric, views: int = 1, votes: bool = False
     ) -> None:
         self.table, self.metric, self.views = table, metric, views
-        self.by_rule = metric.name in RULES and not votes
+        self.by_rule = by_rule(metric) and not votes
         self.by_id: dict[int, Candidate] = {}
         self.late: dict[int, Candidate] = {}
         self.rows = np.unique(np.concatenate([f.valid for f in table.folds]))
@@ -117,7 +117,7 @@ class Candidates:
             )
 
     def score(self, true: Array, predicted: Array, weights: Array | None) -> float:
-        """Return the metric of predictions as they are meant: classes are taken as it suits the metric."""
+        """Return the metric of predictions as they are meant: as it suits the metric."""
         if self.by_rule:
             predicted = decided(self.metric, true, predicted, weights)
         return self.metric(true, predicted, weights)

@@ -328,7 +328,7 @@ def decision(candidates: Candidates, chosen: Chosen) -> decisions.Decision | Non
     Of the linear model of all rows there are none: those of training rows, which it fits no better than others.
     """
     metric, table = candidates.metric, candidates.table
-    if not candidates.by_rule:
+    if not candidates.by_rule or metric.level is not None:
         return None
     homes = _homes(candidates, chosen.nets)
     if homes is None:
@@ -341,10 +341,11 @@ def decision(candidates: Candidates, chosen: Chosen) -> decisions.Decision | Non
     there = np.isfinite(predicted).all(1)
     predicted[there] = calibration.tempered(predicted[there], chosen.temperature)
     weights = table.data.weights
-    return decisions.proven(
+    found = decisions.proven(
         metric, table.data.target[rows[there]], predicted[there],
         None if weights is None else np.asarray(weights)[rows[there]],
     )  # fmt: skip
+    return found if isinstance(found, decisions.Decision) else None
 
 
 def _homes(candidates: Candidates, nets: Sequence[Net]) -> list[tuple[Candidate, int]] | None:

@@ -67,16 +67,17 @@ class Scoring:
             for some in self._baselines()
         )
         values = self.model.judge(target, found, w)
-        others = {n: metrics.all_of(task, true, p, w, meant[n]) for n, p in scores.items()}
+        others = {n: metrics.all_of(task, true, p, w, meant[n], metric) for n, p in scores.items()}
         base = meant if metric.decides else scores
+        means = predicted
         if metric.decides:
-            predicted = self.model.decided(predicted)
+            predicted = self.model.meant(found)
         bounds, gains = self._intervals(true, predicted, base)
         return {
             "task": task, "metric": metric.name, "score": values[metric.name],
             "interval": list(bounds), "metrics": values, "baselines": others, "baseline_gains": gains,
             "scored_rows": len(rows), "scored_on": self._where.format(rows=f"{len(rows):,}"),
-            **self._sample(true, predicted),
+            **self._sample(true, predicted if self.model.is_classifier else means),
         }  # fmt: skip
 
     def _found(self) -> np.ndarray:
@@ -84,10 +85,20 @@ class Scoring:
         features = self.table.data.features
         if self.out_of_fold:
             assert self._held_out is not None
-            return self._held_out[None]
+            return self._with_quantile(self._held_out)
         if len(self.table.test):
             return self.model.judged(features.take(self.rows))
-        return self.model.scores(features.take(self.rows))[None]
+        return self._with_quantile(self.model.scores(features.take(self.rows)))
+
+    def _with_quantile(self, scores: np.ndarray) -> np.ndarray:
+        """Return scores of the rows, and the quantile if the metric wants one.
+
+        Without intervals: these rows taught them, and could not judge them.
+        """
+        if self.candidates.metric.level is None:
+            return scores[None]
+        true = self.table.data.target[self.rows]
+        return np.stack([scores, decided(self.candidates.metric, true, scores, self.weights)])
 
     def _baselines(self) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
         """Return the constant and the linear model's scores on the rows, and what classes they take by them.

@@ -11,7 +11,7 @@ import polars as pl
 
 from popnet._version import __version__
 from popnet.baselines import LINEAR_ID
-from popnet.metrics import METRICS
+from popnet.metrics import named
 from popnet.model import Model
 from popnet.population.members import Result
 
@@ -68,6 +68,8 @@ def gather(
                 "weight": sum(m["weight"] for m in own),
             }
         )
+    metric = named(model.metric)
+    assert metric is not None
     return {
         "title": f"{', '.join(schema.target.names)} from {table['source']}",
         "version": __version__,
@@ -100,7 +102,7 @@ def gather(
         },
         "metric": {
             "name": model.metric,
-            "greater_is_better": METRICS[model.metric].greater_is_better,
+            "greater_is_better": metric.greater_is_better,
         },
         "score": scored["score"],
         "interval": scored["interval"],

@@ -7,6 +7,8 @@ import re
 from pathlib import PurePath
 from typing import Any, NamedTuple, TypeGuard
 
+from popnet.metrics import named
+
 MISSING = "–"
 MINUS = "\N{MINUS SIGN}"
 NARROW = "\N{NARROW NO-BREAK SPACE}"
@@ -134,7 +136,18 @@ TASKS = {"binary": "two classes", "multiclass": "several classes", "regression":
 
 def metric_words(name: str) -> MetricWords:
     """Return the words of a metric; an unknown one is called by its name."""
-    return METRICS.get(name) or MetricWords(name.replace("_", " "), "", None)
+    if name in METRICS:
+        return METRICS[name]
+    metric = named(name)
+    if metric is None or metric.level is None:
+        return MetricWords(name.replace("_", " "), "", None)
+    percent = f"{100 * metric.level:g} %"
+    return MetricWords(
+        f"pinball loss at {percent}",
+        f"of predictions as the quantile that {percent} of true values are below",
+        False,
+        POSITIVE,
+    )
 
 
 def is_number(value: object) -> TypeGuard[float]:
