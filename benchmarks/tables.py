@@ -1,6 +1,7 @@
 """popnet's command against LightGBM and scikit-learn's MLP on real tables, on the same split.
 
-    python -m benchmarks.tables [--tables adult,california,diamonds] [--limit 3m] [--large] [--markdown FILE]
+    python -m benchmarks.tables [--tables adult,california,diamonds] [--limit 3m] [--large] [--made 1000000]
+        [--markdown FILE]
 
 popnet is run as its users run it: ``popnet fit`` with a time limit, then ``popnet evaluate`` on rows that it never saw;
 wall time and peak memory are those of the whole process. The peers get the same training rows: LightGBM with early
@@ -228,6 +229,12 @@ def sklearn_mlp(train: pd.DataFrame, test: pd.DataFrame, table: Table, seed: int
     return {**found, "seconds": time.perf_counter() - began}
 
 
+def made_job(rows: int, limit: str) -> tuple[Table, pd.DataFrame, pd.DataFrame, str]:
+    """Return a table of made training rows and 50,000 test rows, with popnet's time limit."""
+    made = generated(rows + 50_000)
+    return Table("generated", "y", True), made[:rows], made[rows:], limit
+
+
 def row(table: Table, name: str, rows: int, found: dict[str, Any]) -> list[str]:
     """Return a line of the table."""
     keys = ("accuracy", "log_loss") if table.classes else ("rmse", "r2")
@@ -244,6 +251,7 @@ def main() -> None:
     parser.add_argument(
         "--large", action="store_true", help="also covertype and 2 million made rows, 5m each"
     )
+    parser.add_argument("--made", default="", metavar="ROWS[,ROWS]", help="also so many made rows")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--markdown", type=Path, help="also write the table to this file")
     args = parser.parse_args()
@@ -251,8 +259,8 @@ def main() -> None:
     jobs = [(t, *load(t), args.limit) for t in wanted]
     if args.large:
         jobs.append((COVERTYPE, *load(COVERTYPE), "5m"))
-        made = generated(2_050_000)
-        jobs.append((Table("generated", "y", True), made[:2_000_000], made[2_000_000:], "5m"))
+        jobs.append(made_job(2_000_000, "5m"))
+    jobs += [made_job(int(rows), args.limit) for rows in args.made.split(",") if rows]
     lines = []
     for table, train, test, limit in jobs:
         found = popnet(train, test, table.target, limit, args.seed)

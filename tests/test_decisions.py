@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import re
+import threading
+import time
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -15,8 +19,12 @@ from sklearn.metrics import balanced_accuracy_score, f1_score, mean_pinball_loss
 from popnet import Classifier, Recipe, Regressor
 from popnet.decisions import Decision, decided, proven, sentence, suited
 from popnet.errors import InputError
+from popnet.fit import fit
 from popnet.metrics import METRICS, pinball
-from popnet.model import Model
+from popnet.model import Model, describe
+from popnet.options import Options
+from popnet.population.program import Program
+from popnet.report.page import render
 
 F1, BALANCED = METRICS["f1"], METRICS["balanced_accuracy"]
 
@@ -236,3 +244,66 @@ def test_out_of_fold_a_pinball_loss_is_of_quantiles_too():
     assert facts["score"] < 0.25  # of means half their mean error of about .8, at least
     with pytest.raises(InputError, match="120 held-out rows are too few"):
         Regressor(members=3, folds=3, recipe=recipe, metric="pinball_99.9").fit(X, y)
+
+
+def test_two_targets_and_row_weights_have_quantiles_too(tmp_path):
+    rng = np.random.default_rng(2)
+    X = rng.normal(size=(400, 2))
+    y = X + rng.standard_exponential((400, 2)) * [1, 10]
+    recipe = Recipe(depth=1, width=16, epochs=10, learning_rate=0.01)
+    model = Regressor(members=4, folds=2, recipe=recipe, metric="pinball_75", test_size=0.25)
+    weights = rng.integers(0, 3, 400).astype(float)
+    model.fit(X, y, sample_weight=weights)
+    assert model.predict(X) == pytest.approx(model.predict_quantiles(X, [0.75])[..., 0])
+    again = Model.load(model.save(tmp_path / "model"))
+    frame = pl.DataFrame({"x0": X[:, 0], "x1": X[:, 1], "target1": y[:, 0], "target2": y[:, 1]})
+    rows, values = again.evaluate(iter([frame]))
+    loss = mean_pinball_loss(y, model.predict(X), alpha=0.75)
+    assert (rows, values["pinball_75"]) == (400, pytest.approx(loss, rel=1e-5))
+    assert any(
+        line.startswith("decides    predictions of target1, target2") for line in describe(again)
+    )
+    assert re.search(r"Pinball loss at 75\W+ is the mean error", render(model.facts_))
+
+
+def test_the_loss_at_an_intervals_end_is_that_of_the_interval():
+    rng = np.random.default_rng(3)
+    X = rng.normal(size=(300, 1))
+    y = X[:, 0] + rng.normal(size=300)
+    recipe = Recipe(depth=1, width=8, epochs=5)
+    model = Regressor(members=4, folds=2, recipe=recipe, metric="pinball_95", test_size=0.3).fit(
+        X, y
+    )
+    facts = model.facts_
+    assert facts["score"] == pytest.approx(facts["metrics"]["pinball_95"])
+    assert {"pinball_5", "coverage_90"} <= set(facts["metrics"])
+
+
+def test_what_a_quantile_needs_is_known_before_training():
+    """Ordered by time only the nets of the last fold are kept, so only its rows are held out."""
+    rng = np.random.default_rng(4)
+    frame = pl.DataFrame(
+        {"when": np.arange(120), "x": rng.normal(size=120), "y": rng.normal(size=120)}
+    )
+    recipe = Recipe(depth=1, width=8, epochs=3)
+    options = Options(
+        members=4, folds=2, recipe=recipe, metric="pinball_98", time="when", test_size=0.2
+    )
+    with pytest.raises(InputError, match="32 held-out rows are too few"):
+        fit(frame, "y", options)
+    assert fit(frame, "y", replace(options, metric="pinball_90")).model.level == 0.9
+
+
+def test_without_held_out_errors_means_are_predicted_and_scored(monkeypatch):
+    monkeypatch.setattr(Program, "compile", lambda *_: time.sleep(3))
+    rng = np.random.default_rng(5)
+    frame = pl.DataFrame({"x": rng.normal(size=200), "y": rng.normal(size=200)})
+    options = Options(metric="pinball_90", time_limit=1.0, test_size=0.0)
+    found = fit(frame, "y", options)
+    assert found.model.level is None
+    assert any("the model predicts means" in w for w in found.facts["warnings"])
+    loss = mean_pinball_loss(frame["y"], found.model.predict_frame(frame)["y"], alpha=0.9)
+    assert found.facts["score"] == pytest.approx(loss, rel=1e-5)
+    for thread in threading.enumerate():
+        if thread.name == "popnet worker":
+            thread.join(60)

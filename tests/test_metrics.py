@@ -256,7 +256,7 @@ def test_pinball_losses_are_scikit_learns(percent, weighted, targets):
 
 
 @pytest.mark.parametrize(
-    "name", ["pinball_0", "pinball_100", "pinball_", "pinball_-3", "pinball_x"]
+    "name", ["pinball_0", "pinball_100", "pinball_", "pinball_-3", "pinball_x", "pinball_99.99996"]
 )
 def test_what_is_no_percentage_of_a_quantile_is_refused(name):
     assert metrics.named(name) is None
@@ -264,3 +264,14 @@ def test_what_is_no_percentage_of_a_quantile_is_refused(name):
         metrics.choose(name, "regression")
     with pytest.raises(InputError, match="not for a binary task"):
         metrics.choose("pinball_90", "binary")
+
+
+@settings(deadline=None)
+@given(st.integers(1, 999_999))
+def test_a_quantiles_name_names_it(millionths):
+    metric = metrics.named(f"pinball_{millionths / 10_000:.4f}")
+    assert metric is not None
+    assert metric.level == pytest.approx(millionths / 1e6, abs=1e-12)
+    again = metrics.named(metric.name)
+    assert again is not None
+    assert (again.name, again.level) == (metric.name, metric.level)

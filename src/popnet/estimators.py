@@ -234,7 +234,8 @@ class Classifier(ClassifierMixin, _Estimator):
         What the ensemble is chosen for, and with ``"f1"`` or ``"balanced_accuracy"`` how classes are decided; None:
         ``"accuracy"`` (``"rmse"`` for `Regressor`). One of ``popnet.metrics.METRICS``: accuracy, balanced_accuracy, f1,
         log_loss, roc_auc, average_precision; rmse, mae, rmsle, r2; or a pinball loss, as ``"pinball_90"``, with which
-        `Regressor.predict` gives the quantile that 90 % of true values are below.
+        `Regressor.predict` gives the quantile that 90 % of true values are below (and ``score``, which is R², says
+        little: give ``cross_val_score`` a ``scoring``).
     recipe : popnet.Recipe, default=None
         Fields that were set are kept in every net; the others are chosen by the data or searched.
     space : dict, default=None

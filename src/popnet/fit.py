@@ -13,7 +13,7 @@ import numpy as np
 
 from popnet import metrics
 from popnet._version import __version__
-from popnet.conformal import place_of
+from popnet.conformal import MOST_ERRORS, place_of
 from popnet.errors import InputError
 from popnet.fitting import choosing
 from popnet.fitting.candidates import Candidates
@@ -96,7 +96,7 @@ def fit(
 
     candidates = Candidates(table, metric, options.tta or 1, votes=options.ensemble == "vote")
     if metric.level is not None:
-        place_of(metric.level, len(candidates.rows))  # refused before anything is trained
+        _enough_held_out(metric.level, candidates)
     training = Training(
         candidates, options, clock, memory, tell, stop or threading.Event(), journal
     )
@@ -146,6 +146,16 @@ def _enough(memory: Memory) -> None:
             f"limit of {words(memory.limit)} is too little; give at least {words(1.1 * (used() + COMPILING))}, or "
             "fewer rows."
         )
+
+
+def _enough_held_out(level: float, candidates: Candidates) -> None:
+    """Refuse a quantile that held-out rows are too few for, before anything is trained."""
+    table = candidates.table
+    # Of rows ordered by time only the last fold's nets are kept.
+    rows = table.folds[-1].valid if table.split == "time-ordered" else candidates.rows
+    weights = table.data.weights
+    count = len(rows) if weights is None else np.count_nonzero(np.asarray(weights)[rows])
+    place_of(level, min(count, MOST_ERRORS))
 
 
 def prepare(
@@ -277,7 +287,7 @@ def _warnings(training: Training, scored: dict[str, Any], quantile: bool) -> lis
         )
     if metric.level is not None and not quantile:
         warnings.append(
-            "there are no held-out errors to make quantiles from, so that the model predicts means"
+            "there are too few held-out errors to make quantiles from, so that the model predicts means"
         )
     constant = scored["baselines"].get("constant", {}).get(metric.name, np.nan)
     if metric.loss_of(scored["score"]) >= metric.loss_of(constant):

@@ -235,10 +235,11 @@ def pinball(level: float) -> Metric:
 
 
 def named(name: str) -> Metric | None:
-    """Return the metric of a name; None if there is none."""
-    if re.fullmatch(PINBALL + r"\d+(\.\d+)?", name):
-        percent = float(name.removeprefix(PINBALL))
-        return pinball(percent / 100) if 0 < percent < 100 else None
+    """Return the metric of a name; None if there is none. A quantile's percentage has six digits at most."""
+    found = re.fullmatch(PINBALL + r"(\d{1,2}(\.\d{1,4})?)", name)
+    if found:
+        percent = float(found[1])
+        return pinball(percent / 100) if percent > 0 else None
     return METRICS.get(name)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import gzip
+import threading
 from pathlib import Path
 
 import hypothesis.strategies as st
@@ -406,3 +407,53 @@ def test_a_long_record_and_a_short_one_are_found_though_delimiters_are_as_many(
         fields = first.count(",") + 1
         with pytest.raises(InputError, match=f"line {place + 2}: {fields} fields"):
             read_table(write(tmp_path / "bad.csv", end.join(["a,b,c", *lines])))
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(st.sampled_from(["1,2,3", "1,2,", ",,", "1,2", "1,2,3,", "NA,é,x", "", "\r", ' "q",1,2', "1\r2,3,4"])),
+    st.sampled_from(["\n", "\r\n"]),
+    st.booleans(),
+    st.integers(2, 40),
+)  # fmt: skip
+def test_a_look_at_blocks_as_a_whole_sees_what_a_look_at_each_record_does(
+    tmp_path_factory, lines, end, ended, size
+):
+    path = tmp_path_factory.mktemp("t") / "t.csv"
+    text = end.join(["a,b,c", *lines]) + (end if ended else "")
+    path.write_bytes(text.encode())
+
+    def found() -> tuple[list[str], list[tuple]] | str:
+        try:
+            frame = read_table(path)
+        except InputError as error:
+            return str(error)
+        return frame.columns, frame.rows()
+
+    with pytest.MonkeyPatch.context() as patch:
+        in_blocks(patch, size)
+        quick = found()
+        patch.setattr(delimited, "_evenly_cut", lambda block, layout: None)
+        assert found() == quick
+
+
+def test_an_error_in_a_later_block_is_told_and_no_thread_stays(tmp_path, monkeypatch):
+    in_blocks(monkeypatch, 64)
+    path = write(tmp_path / "t.csv", "a,b\n" + "1,2\n" * 500 + "1,2,3\n" + "1,2\n" * 500)
+    before = threading.active_count()
+    with pytest.raises(InputError, match="line 502: 3 fields"):
+        read_table(path)
+    ahead = delimited._ahead(iter([1, 2, 3]))
+    assert next(ahead) == 1
+    ahead.close()
+    assert threading.active_count() == before
+
+
+def test_a_header_longer_than_the_first_block(tmp_path, monkeypatch):
+    monkeypatch.setattr(delimited, "FIRST_BYTES", 16)
+    names = [f"column {i}" for i in range(40)]
+    for end in ("\n", "\r\n", "\r"):
+        lines = [",".join(names), *[",".join(map(str, range(k, k + 40))) for k in range(3)]]
+        frame = read_table(write(tmp_path / "t.csv", end.join(lines) + end))
+        assert frame.columns == names
+        assert frame.rows() == [tuple(range(k, k + 40)) for k in range(3)]

@@ -43,7 +43,13 @@ def data() -> Dataset:
         (24.0, None, 20_000, 1, False),
         (20.0, None, 500, 1, True),
         (19.0, None, 500, 1, False),
-        (60.0, None, 900_000, 1, False),  # with very many rows a net takes longer, and compiling no less
+        (
+            60.0,
+            None,
+            900_000,
+            1,
+            False,
+        ),  # with very many rows a net takes longer, and compiling no less
         (120.0, None, 900_000, 3, False),
         (120.0, None, 9_000_000, 1, False),
     ],

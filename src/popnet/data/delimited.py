@@ -167,6 +167,8 @@ def chunks(path: Path) -> Iterator[bytes]:
     try:
         with open_bytes(path) as stream:
             piece = stream.read(FIRST_BYTES)
+            if b"\n" not in piece:  # how lines end is seen by the first piece
+                piece += stream.read(BLOCK_BYTES - FIRST_BYTES)
             while piece:
                 yield piece
                 piece = stream.read(BLOCK_BYTES)

@@ -69,7 +69,6 @@ class Scoring:
         values = self.model.judge(target, found, w)
         others = {n: metrics.all_of(task, true, p, w, meant[n], metric) for n, p in scores.items()}
         base = meant if metric.decides else scores
-        means = predicted
         if metric.decides:
             predicted = self.model.meant(found)
         bounds, gains = self._intervals(true, predicted, base)
@@ -77,7 +76,7 @@ class Scoring:
             "task": task, "metric": metric.name, "score": values[metric.name],
             "interval": list(bounds), "metrics": values, "baselines": others, "baseline_gains": gains,
             "scored_rows": len(rows), "scored_on": self._where.format(rows=f"{len(rows):,}"),
-            **self._sample(true, predicted if self.model.is_classifier else means),
+            **self._sample(true, predicted),
         }  # fmt: skip
 
     def _found(self) -> np.ndarray:
@@ -95,7 +94,7 @@ class Scoring:
 
         Without intervals: these rows taught them, and could not judge them.
         """
-        if self.candidates.metric.level is None:
+        if self.model.level is None:
             return scores[None]
         true = self.table.data.target[self.rows]
         return np.stack([scores, decided(self.candidates.metric, true, scores, self.weights)])

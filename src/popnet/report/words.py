@@ -107,12 +107,6 @@ METRICS = {
     "width_90": MetricWords(
         "width of 90 % intervals", "their mean width in the target's unit", None, POSITIVE
     ),
-    "pinball_5": MetricWords(
-        "pinball loss at 5 %", "of the low ends of 90 % intervals, as a quantile", False, POSITIVE
-    ),
-    "pinball_95": MetricWords(
-        "pinball loss at 95 %", "of the high ends of 90 % intervals, as a quantile", False, POSITIVE
-    ),
 }
 
 STATUSES = {
@@ -141,10 +135,11 @@ def metric_words(name: str) -> MetricWords:
     metric = named(name)
     if metric is None or metric.level is None:
         return MetricWords(name.replace("_", " "), "", None)
-    percent = f"{100 * metric.level:g} %"
+    percent, rest = f"{100 * metric.level:g} %", f"{100 * (1 - metric.level):g} %"
     return MetricWords(
         f"pinball loss at {percent}",
-        f"of predictions as the quantile that {percent} of true values are below",
+        f"mean error of the quantile that {percent} of true values should be below, of which too low counts {percent} "
+        f"and too high {rest}",
         False,
         POSITIVE,
     )
