@@ -154,7 +154,7 @@ def _enough_held_out(level: float, candidates: Candidates) -> None:
     # Of rows ordered by time only the last fold's nets are kept.
     rows = table.folds[-1].valid if table.split == "time-ordered" else candidates.rows
     weights = table.data.weights
-    count = len(rows) if weights is None else np.count_nonzero(np.asarray(weights)[rows])
+    count = len(rows) if weights is None else int(np.count_nonzero(np.asarray(weights)[rows]))
     place_of(level, min(count, MOST_ERRORS))
 
 
