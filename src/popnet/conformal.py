@@ -125,7 +125,7 @@ class Conformal:
 
     def gives(self, coverage: float) -> bool:
         """Return whether there are errors enough for intervals of a coverage."""
-        return self._place((1 + coverage) / 2) < len(self.errors)
+        return self.has((1 + coverage) / 2)
 
     def rank(self, coverage: float) -> int:
         """Return the place of the upper end's error among the ascending ones; the lower end's is as far from the first.

@@ -425,7 +425,7 @@ class Model:
         """
         if self.is_classifier:
             return self.decided(found[0])
-        return self.encoder.decode_target(found[-1 if len(found) in (2, 4) else 0])
+        return self.encoder.decode_target(found[0 if self.level is None else -1])
 
     def save(self, folder: Path) -> None:
         """Write ``model.json`` and ``weights.safetensors`` into a folder that exists."""
