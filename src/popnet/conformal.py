@@ -5,8 +5,11 @@ for rows like it (locally weighted conformal prediction, Lei et al. 2018): where
 nets disagree so much. A new row's interval reaches from its prediction, which all folds share in as in CV+ (Barber et
 al. 2021), as far as the wanted share of these errors, times the usual size for that row; below and above on their own,
 because targets are often skewed. The mean of all folds errs less than the one fold of a held-out row, by how much the
-folds differ (Krogh and Vedelsby 1995), so intervals are a little narrower where they do: in 21 fits of seven tables
-those of 50, 80, 90 and 95 % held 50.4, 80.4, 90.4 and 95.1 % of new rows, without this 51.6, 81.4, 91.1 and 95.7 %.
+folds differ (Krogh and Vedelsby 1995), so intervals are a little narrower where they do. And one fold is less sure of
+the usual size than all, which makes its errors look larger beside it; so the folds' sizes are averaged by their
+logarithms, which gives less where they differ. In 21 fits of seven tables intervals of 50, 80, 90 and 95 % held 49.3,
+80.2, 90.2 and 95.1 % of new rows; with a plain mean of the sizes 49.7, 80.4, 90.5 and 95.2 %, and those of 90 % on
+wine_quality, where every fourth new row is a copy of a known one, 92.9 instead of 91.7 %.
 """
 
 from __future__ import annotations
@@ -95,29 +98,34 @@ class Conformal:
             InputError: no such level, or one for which the held-out rows are too few.
         """
         places = [self.place(level) for level in levels]
-        centre, size = self._usual(outputs, weights)
+        centre, size = self._usual(outputs, weights, geometric=True)
         return np.stack([centre + self.errors[place] * size for place in places])
 
     def deviations(self, outputs: Array, weights: Array) -> np.ndarray:
         """Return how far true values of new rows are from predictions: the root of the mean square, ``(N, T)``.
 
+        Few large errors make most of a mean square, and a plain mean of the folds' usual sizes foresees them better.
+
         Args:
             outputs: ``(M, N, T)`` of the ensemble's nets.
             weights: ``(M,)`` of the nets, sum 1.
         """
-        _, size = self._usual(outputs, weights)
+        _, size = self._usual(outputs, weights, geometric=False)
         return size * np.sqrt((self.errors.astype(np.float64) ** 2).mean(0))
 
-    def _usual(self, outputs: Array, weights: Array) -> tuple[np.ndarray, np.ndarray]:
-        """Return predictions and the usual size of their errors, ``(N, T)`` each."""
+    def _usual(
+        self, outputs: Array, weights: Array, *, geometric: bool
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return predictions and the usual size of their errors, a mean of the folds', ``(N, T)`` each."""
         shares, centres, spreads = by_fold(outputs, weights, self.folds)
         centre = np.einsum("k,knt->nt", shares, centres)
-        size = np.stack(
-            [
-                np.einsum("k,kn->n", shares, usual(centres[..., t], spreads[..., t]))
-                for t, usual in enumerate(self.sizes)
-            ],
-            1,
+        sizes = np.stack(
+            [usual(centres[..., t], spreads[..., t]) for t, usual in enumerate(self.sizes)], 2
+        )
+        size = (
+            np.exp(np.einsum("k,knt->nt", shares, np.log(sizes)))
+            if geometric
+            else np.einsum("k,knt->nt", shares, sizes)
         )
         between = np.einsum("k,knt->nt", shares, (centres - centre) ** 2)
         usual_square = size**2 * (self.errors.astype(np.float64) ** 2).mean(0)
