@@ -39,6 +39,7 @@ PARTS = {
     "input_scale=0": "no learned scales of the inputs",
     "beta2=0.95": "beta2 of 0.95",
     "heads=4": "four heads on shared weights (TabM)",
+    "parametrization=ntk": "NTK parametrization",
     "depth=1": "one layer instead of three",
 }
 """What a study changes, and its name for people."""

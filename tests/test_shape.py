@@ -39,6 +39,7 @@ def test_shape_says_what_arrays_are_large_as(data):
         activation=None,
         after=False,
         muon=False,
+        ntk=False,
         heads=1,
         scaled=False,
         frequencies=5,

@@ -16,8 +16,12 @@ import numpy as np
 import optax
 
 from popnet.nn.flat import Matrix
+from popnet.recipe import choices
 from popnet.shape import Numbers
 from popnet.types import Array
+
+SGD = choices("optimizer").index("sgd")
+"""Its place among the optimizers."""
 
 MUON_RMS = 0.2
 """Root of the mean square of Muon's steps: that of usual steps of AdamW (Liu et al. 2025, section 2.2)."""
@@ -123,6 +127,14 @@ def orthogonal(matrix: Array) -> Array:
 
     x, _ = jax.lax.scan(nearer, x, np.array(NEWTON_SCHULZ, np.float32))
     return x.T if tall else x
+
+
+def by_inputs(direction: Array, factors: Array, n: Numbers) -> Array:
+    """Return the direction ``(P,)`` of weights that are their ``factors`` ``(P,)`` times what is trained.
+
+    A gradient has the factor, and so has what a step of it does. Adam and the like divide the former out again.
+    """
+    return direction * jnp.where(n.optimizer == SGD, factors * factors, factors)
 
 
 def step(parameters: Array, direction: Array, decayed: Array, rate: Array, decay: Array) -> Array:

@@ -292,6 +292,13 @@ class Recipe(BaseModel):
     Loshchilov and Hutter 2019; Tieleman and Hinton 2012 (rmsprop); Jordan et al. 2024, Liu et al. 2025,
     arXiv:2502.16982 (muon)."""
 
+    parametrization: Annotated[Literal["standard", "ntk"], Structure] = "standard"
+    """How the learning rate of a layer's weights depends on how many inputs it has: ``standard``: it does not; ``ntk``:
+    as if all inputs were divided by the root of their number and the weights were so much larger, which trains a layer
+    of n inputs at ``sqrt(128 / n)`` times the rate (with SGD ``128 / n``), one of 128 as it is.
+    Default ``standard``. Jacot et al. 2018, arXiv:1806.07572; Holzmueller et al. 2024, arXiv:2407.04491 (for tables).
+    """
+
     learning_rate: Positive = 2e-3
     """Peak of the schedule. Default 2e-3, usual range 1e-4 to 1e-2 (Adam), 3e-3 to 6e-2 (Muon), 1e-3 to 1 (SGD).
     Bengio 2012, arXiv:1206.5533."""
@@ -360,7 +367,7 @@ class Recipe(BaseModel):
 
     structure_fields: ClassVar[tuple[str, ...]] = (
         "kind", "depth", "width", "stages", "patch", "batch_size", "maxout_pieces", "numeric_embedding",
-        "embedding_size", "heads", "norm_position",
+        "embedding_size", "heads", "norm_position", "parametrization",
     )  # fmt: skip
 
     def __init__(self, **values: Any) -> None:

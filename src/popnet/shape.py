@@ -38,6 +38,7 @@ class Shape:
             a sixth of its compilation to leave that open.
         muon: whether the steps of the hidden layers' weights are made orthogonal, instead of a choice of the other
             optimizers by number: it takes as long as the rest of a step.
+        ntk: whether the rate of a layer's weights depends on the number of its inputs.
         heads: nets that share their weights (see `popnet.nn.heads`); 1 of convolutional nets.
         scaled: whether the first layer's inputs have learned scales.
         frequencies: periodic features per continuous column; 0 without embedding.
@@ -61,6 +62,7 @@ class Shape:
     activation: int | None
     after: bool
     muon: bool
+    ntk: bool
     heads: int
     scaled: bool
     frequencies: int
@@ -122,6 +124,7 @@ class Shape:
             pieces=recipe.maxout_pieces if recipe.activation == "maxout" and recipe.depth else 1,
             after=recipe.norm_position == "after" and recipe.norm != "none" and recipe.depth > 0,
             muon=recipe.optimizer == "muon" and recipe.depth > 0,
+            ntk=recipe.parametrization == "ntk",
             heads=1 if convolutional else recipe.heads,
             scaled=recipe.input_scale > 0 and not convolutional,
             frequencies=recipe.embedding_size if embedding == "periodic" else 0,

@@ -56,6 +56,9 @@ SHAPES = [
     BASE.replace(heads=2, depth=1, norm="layer", optimizer="muon", learning_rate=0.02),
     BASE.replace(input_scale=6.0, numeric_embedding="periodic", embedding_size=4, mixup=0.2),
     BASE.replace(optimizer="muon", depth=0),
+    BASE.replace(parametrization="ntk", optimizer="sgd", learning_rate=0.01, gradient_clip=1.0),
+    BASE.replace(parametrization="ntk", weight_decay=0.3, l2=1e-3, ema=0.8),
+    BASE.replace(parametrization="ntk", optimizer="muon", heads=2),
 ]
 REGRESSION = [
     BASE,

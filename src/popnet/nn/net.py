@@ -15,6 +15,9 @@ from popnet.recipe import Recipe
 from popnet.shape import Numbers, Shape
 from popnet.types import Array, Tree
 
+USUAL_INPUTS = 128
+"""Inputs of a layer whose weights the NTK parametrization leaves as they are."""
+
 
 def init(recipe: Recipe, shape: Shape, seed: int) -> tuple[Tree, Tree]:
     """Draw a net's parameters and its running statistics, trees of float32 NumPy arrays on the host."""
@@ -38,6 +41,20 @@ def penalised(shape: Shape) -> np.ndarray:
         parameters,
     )
     return layouts(shape)[0].join(mask)
+
+
+@cache
+def by_inputs(shape: Shape) -> np.ndarray:
+    """Return what the NTK parametrization multiplies parameters by: ``(size of the parameters,)`` float32, the root of
+    `USUAL_INPUTS` over a layer's inputs for its weights, 1 else."""
+    parameters, _ = init(Recipe(), shape, 0)
+
+    def factor(path: tuple, x: np.ndarray) -> np.ndarray:
+        weights = path[-1] == jax.tree_util.DictKey("w")
+        ratio = np.sqrt(USUAL_INPUTS / max(x.shape[-2], 1)) if weights else 1.0
+        return np.full(x.shape, ratio, np.float32)
+
+    return layouts(shape)[0].join(jax.tree_util.tree_map_with_path(factor, parameters))
 
 
 @cache

@@ -193,6 +193,15 @@ def dropping(n: Numbers, rates: optim.Rates) -> Numbers:
     )
 
 
+def step(
+    parameters: Array, direction: Array, shape: Shape, n: Numbers, rates: optim.Rates
+) -> Array:
+    """Take a step in a direction of `optim.direction`, both ``(P,)``."""
+    if shape.ntk:
+        direction = optim.by_inputs(direction, net.by_inputs(shape), n)
+    return optim.step(parameters, direction, net.penalised(shape), rates.learning, rates.decay)
+
+
 def train_epoch(
     state: State, shape: Shape, n: Numbers, rows: Rows, folds: Folds, fold: Array, steps: Array
 ) -> tuple[State, Array, Array, Array]:
@@ -225,9 +234,7 @@ def train_epoch(
             optim.clip(found.gradient, n.gradient_clip), optimizer, n, net.muon_matrices(shape)
         )
         done = optimizer.count.astype(jnp.float32)  # counts this step already
-        parameters = optim.step(
-            parameters, direction, net.penalised(shape), rates.learning, rates.decay
-        )
+        parameters = step(parameters, direction, shape, n, rates)
         # The average's memory is a twentieth of the steps so far at most, so that it forgets the initial weights.
         memory = jnp.minimum(n.ema, done / (done + 20))
         average = memory * average + (1 - memory) * parameters

@@ -22,7 +22,16 @@ from popnet.nn.activations import ACTIVATIONS
 from popnet.nn.block import Seen
 from popnet.nn.inputs import Pixels
 from popnet.nn.norm import BATCH
-from popnet.population.epoch import Folds, Rows, State, dropping, objective, rates_of_step, take
+from popnet.population.epoch import (
+    Folds,
+    Rows,
+    State,
+    dropping,
+    objective,
+    rates_of_step,
+    step,
+    take,
+)
 from popnet.population.members import Probes
 from popnet.shape import Numbers, Shape
 from popnet.types import Array
@@ -250,7 +259,7 @@ def _weights(
         n,
         net.muon_matrices(shape),
     )
-    new = optim.step(state.parameters, direction, net.penalised(shape), rates.learning, rates.decay)
+    new = step(state.parameters, direction, shape, n, rates)
 
     def norms(vector: Array) -> Array:
         weights = net.weights(layout.split(vector))

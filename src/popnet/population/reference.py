@@ -57,7 +57,9 @@ def train_member(
     """
     recipe, shape = member.recipe, Shape.of(member.recipe, train)
     parameters, running = jax.tree.map(np.float64, net.init(recipe, shape, member.seed))
+    ratio = parametrization(parameters, recipe)
     average = parameters
+    parameters = jax.tree.map(np.divide, parameters, ratio)
     first = second = jax.tree.map(np.zeros_like, parameters)
     balance = class_weights(train, train_rows) ** recipe.class_balance
     n = len(train_rows)
@@ -82,18 +84,21 @@ def train_member(
             now = recipe.replace(
                 dropout=recipe.dropout * drop, input_dropout=recipe.input_dropout * drop
             )
+            weights = jax.tree.map(np.multiply, parameters, ratio)
             loss, gradient, statistics = differentiate(
-                parameters, shape, now, train, batch, balance, _fold(epoch_key, i + 16)
+                weights, shape, now, train, batch, balance, _fold(epoch_key, i + 16)
             )
-            penalty, pull = penalise(parameters, recipe)
+            penalty, pull = penalise(weights, recipe)
             gradient = clip(jax.tree.map(np.add, gradient, pull), recipe.gradient_clip)
+            gradient = jax.tree.map(np.multiply, gradient, ratio)
             rate = recipe.learning_rate * course(recipe, recipe.schedule, t)
             decay = recipe.decay * course(recipe, recipe.decay_schedule, t)
             done += 1
             direction, first, second = optimize(gradient, first, second, recipe, done)
             parameters = step(parameters, direction, rate, decay)
             memory = min(recipe.ema, done / (done + 20))
-            average = jax.tree.map(lambda a, p, m=memory: m * a + (1 - m) * p, average, parameters)
+            weights = jax.tree.map(np.multiply, parameters, ratio)
+            average = jax.tree.map(lambda a, p, m=memory: m * a + (1 - m) * p, average, weights)
             share = min(recipe.norm_momentum, 1 - memory)
             running = follow(running, statistics, shape.heads * len(batch), share)
             mean_loss += loss * len(batch) / len(order)
@@ -117,6 +122,16 @@ def train_member(
         status = "finished"
     columns: dict[str, Any] = dict(zip(CURVES, np.array(curves).T, strict=True))
     return Result(member, shape, status, len(curves), best[1], best[0], best[2], best[3], columns)
+
+
+def parametrization(parameters: Tree, recipe: Recipe) -> Tree:
+    """Return what a layer's weights are a multiple of: what is trained, times this."""
+
+    def of_leaf(path: tuple, w: Array) -> float:
+        fan_in = w.shape[-2] if recipe.parametrization == "ntk" and is_weight(path) else 128
+        return (128 / fan_in) ** 0.5
+
+    return jax.tree_util.tree_map_with_path(of_leaf, parameters)
 
 
 # --- the objective and its gradient --------------------------------------------------------------
