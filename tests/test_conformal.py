@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import norm
 from sklearn.metrics import mean_pinball_loss
 
 from popnet import conformal
@@ -174,11 +175,11 @@ def test_as_many_true_values_as_promised_are_below_a_quantile(skewed):
 @settings(deadline=None)
 @given(st.integers(2, 5000))
 def test_the_quantiles_that_a_refusal_offers_can_be_had(rows):
-    found = learned(draw(np.random.default_rng(0), rows))
     with pytest.raises(InputError, match="too few for a quantile") as refusal:
-        found.place(1e-9)
+        conformal.place_of(1e-9, rows)
     low, high = re.findall(r"between (\S+) and (\S+),", str(refusal.value))[0]
-    assert (found.place(float(low)), found.place(float(high))) == (0, rows - 1)
+    places = [conformal.place_of(float(level), rows) for level in (low, high)]
+    assert places == [0, rows - 1]
 
 
 def test_coverage_and_width_as_they_are_reported():
@@ -195,10 +196,11 @@ def test_coverage_and_width_as_they_are_reported():
     assert both == {"coverage_90": 0.75}  # widths of two units have no mean
 
 
-def test_the_mean_of_folds_that_differ_has_narrower_intervals_which_hold_what_they_promise():
+# The deviation of each fold's predictions about what is true; that of the target is 1.
+@pytest.mark.parametrize("apart", [0.7, 1.2])
+def test_the_mean_of_folds_that_differ_has_narrower_intervals_which_hold_what_they_promise(apart):
     rng = np.random.default_rng(0)
-    folds, rows = (0, 1, 2, 3, 4), 20_000
-    noise, apart = 1.0, 0.7  # of the target, and of each fold's predictions about what is true
+    folds, rows, noise = (0, 1, 2, 3, 4), 20_000, 1.0
     true = noise * rng.standard_normal((2 * rows, 1))
     outputs = apart * rng.standard_normal((5, 2 * rows, 1))
     seen, new = slice(rows), slice(rows, None)
@@ -209,8 +211,8 @@ def test_the_mean_of_folds_that_differ_has_narrower_intervals_which_hold_what_th
     low, high = bounds(found, outputs[:, new], np.full(5, 0.2), 0.9)
     one_fold = 2 * 1.645 * np.hypot(noise, apart)
     mean_of_folds = 2 * 1.645 * np.hypot(noise, apart / np.sqrt(5))
-    assert 0.96 * mean_of_folds < (high - low).mean() < 0.96 * one_fold
-    assert 0.89 < ((low <= true[new]) & (true[new] <= high)).mean() < 0.93
+    assert 0.98 * mean_of_folds < (high - low).mean() < 0.96 * one_fold
+    assert 0.895 < ((low <= true[new]) & (true[new] <= high)).mean() < 0.93
 
 
 @pytest.mark.parametrize("skewed", [False, True])
@@ -241,3 +243,21 @@ def test_folds_that_are_each_unsure_how_large_errors_are_do_not_make_intervals_t
         low, high = bounds(found, outputs[:, new], np.full(10, 0.1), coverage)[..., 0]
         inside = (low <= true[new]) & (true[new] <= high)
         assert coverage - 0.005 < inside.mean() < coverage + 0.022
+    deviation = found.deviations(outputs[:, new], np.full(10, 0.1))
+    ratio = np.sqrt((true[new] ** 2).mean() / (deviation**2).mean())
+    assert ratio == pytest.approx(1, abs=0.06)
+
+
+def test_few_held_out_rows_give_intervals_that_hold_as_much_as_promised():
+    rng = np.random.default_rng(4)
+    inside = []
+    for _ in range(80):
+        found = learned(draw(rng, 200))
+        new = draw(rng, 1000)
+        low, high = bounds(found, new[1], EQUAL, 0.9)[..., 0]
+        centre = np.einsum("m,mnt->n", EQUAL, new[1])
+        # The true share, of errors that are normal with a known size.
+        inside.append(
+            (norm.cdf((high - centre) / new[2]) - norm.cdf((low - centre) / new[2])).mean()
+        )
+    assert np.mean(inside) == pytest.approx(0.9, abs=0.005)

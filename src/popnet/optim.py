@@ -129,12 +129,13 @@ def orthogonal(matrix: Array) -> Array:
     return x.T if tall else x
 
 
-def by_inputs(direction: Array, factors: Array, n: Numbers) -> Array:
-    """Return the direction ``(P,)`` of weights that are their ``factors`` ``(P,)`` times what is trained.
+def reparametrized(direction: Array, factors: Array, n: Numbers) -> Array:
+    """Return the direction ``(P,)`` of weights w that are ``factors`` ``(P,)`` times what is trained, v.
 
-    A gradient has the factor, and so has what a step of it does. Adam and the like divide the former out again.
+    The gradient by v is factor times that by w, and a step of v moves w by factor times as much: together its square,
+    with SGD. The other optimizers do not see how large a gradient is (but for epsilon), which leaves the factor.
     """
-    return direction * jnp.where(n.optimizer == SGD, factors * factors, factors)
+    return direction * factors * jnp.where(n.optimizer == SGD, factors, 1.0)
 
 
 def step(parameters: Array, direction: Array, decayed: Array, rate: Array, decay: Array) -> Array:

@@ -295,7 +295,8 @@ class Recipe(BaseModel):
     parametrization: Annotated[Literal["standard", "ntk"], Structure] = "standard"
     """How the learning rate of a layer's weights depends on how many inputs it has: ``standard``: it does not; ``ntk``:
     as if all inputs were divided by the root of their number and the weights were so much larger, which trains a layer
-    of n inputs at ``sqrt(128 / n)`` times the rate (with SGD ``128 / n``), one of 128 as it is.
+    of n inputs at ``sqrt(128 / n)`` times the rate (with SGD ``128 / n``), one of 128 as it is. Decay keeps the plain
+    rate; penalties and ``gradient_clip`` are of the weights as they are.
     Default ``standard``. Jacot et al. 2018, arXiv:1806.07572; Holzmueller et al. 2024, arXiv:2407.04491 (for tables).
     """
 

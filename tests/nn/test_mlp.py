@@ -98,6 +98,18 @@ def test_only_the_layers_weights_are_penalised(table):
     assert all(not s.mean.any() and s.var.all() for r in variances for s in r.values())
 
 
+@pytest.mark.parametrize(("depth", "heads"), [(2, 3), (0, 1)])
+def test_the_ntk_parametrization_goes_by_a_layers_inputs(table, depth, heads):
+    recipe = BASE.replace(numeric_embedding="periodic", input_scale=6.0, depth=depth, heads=heads)
+    shape = Shape.of(recipe, table)
+    factors = net.layouts(shape)[0].split(net.input_factors(shape))
+    fans = [mlp.input_size(shape), *[recipe.width] * depth]
+    for w, fan_in in zip(net.weights(factors), fans, strict=True):
+        np.testing.assert_allclose(w, (128 / fan_in) ** 0.5, rtol=1e-6)
+    for path, x in jax.tree_util.tree_flatten_with_path(factors)[0]:
+        assert path[-1] == jax.tree_util.DictKey("w") or np.all(x == 1)
+
+
 # --- evaluation ----------------------------------------------------------------------------------
 
 

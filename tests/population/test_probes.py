@@ -92,14 +92,18 @@ def test_heads_are_seen_together_and_their_mean_is_the_net():
     assert result.probes.net["error"][-1] == pytest.approx((mean.argmax(1) != target).mean())
 
 
-def test_gradient_and_update_of_a_linear_model_are_the_closed_form():
+@pytest.mark.parametrize(
+    ("parametrization", "factor"), [("standard", 1), ("ntk", (128 / 3) ** 0.5)]
+)
+def test_gradient_and_update_of_a_linear_model_are_the_closed_form(parametrization, factor):
     # All rows are the same, so every batch has the gradient of one row and there is no noise.
     X = np.tile(np.array([[1.0, -2.0, 0.5]], np.float32), (ROWS + 64, 1))
     features = Dataset.from_arrays(X, np.arange(len(X)) % 2, "binary").features
     data = Dataset(features, np.zeros(len(X), np.int32), "classification", 2)
     recipe = Recipe(
-        depth=0, batch_size=64, epochs=1, learning_rate=1e-3, weight_decay=0.0, schedule="constant"
-    )
+        depth=0, batch_size=64, epochs=1, learning_rate=1e-3 / factor, weight_decay=0.0, schedule="constant",
+        parametrization=parametrization,
+    )  # fmt: skip
     result = train(data, recipe)
     assert result.probes is not None
     w, b = (np.asarray(result.parameters["output"][k], float) for k in ("w", "b"))

@@ -288,6 +288,7 @@ RULES: tuple[Rule, ...] = (
                 "l2",
                 "weight_decay",
                 "optimizer",
+                "parametrization",
             )
         },
         checks.loss_stays,

@@ -44,9 +44,9 @@ def penalised(shape: Shape) -> np.ndarray:
 
 
 @cache
-def by_inputs(shape: Shape) -> np.ndarray:
-    """Return what the NTK parametrization multiplies parameters by: ``(size of the parameters,)`` float32, the root of
-    `USUAL_INPUTS` over a layer's inputs for its weights, 1 else."""
+def input_factors(shape: Shape) -> np.ndarray:
+    """Return what the NTK parametrization multiplies parameters by: ``(size of the parameters,)`` float32,
+    ``sqrt(USUAL_INPUTS / n)`` for the weights of a layer with n inputs, 1 for all else."""
     parameters, _ = init(Recipe(), shape, 0)
 
     def factor(path: tuple, x: np.ndarray) -> np.ndarray:

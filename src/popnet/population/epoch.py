@@ -198,7 +198,7 @@ def step(
 ) -> Array:
     """Take a step in a direction of `optim.direction`, both ``(P,)``."""
     if shape.ntk:
-        direction = optim.by_inputs(direction, net.by_inputs(shape), n)
+        direction = optim.reparametrized(direction, net.input_factors(shape), n)
     return optim.step(parameters, direction, net.penalised(shape), rates.learning, rates.decay)
 
 
