@@ -278,17 +278,21 @@ def calibrate(
         folds: of each net of the ensemble.
         weights: ``(N,)`` row weights; rows of weight 0 say nothing.
     """
+    import scipy.optimize  # noqa: F401 (only a BLAS that is there already is limited)
+    from threadpoolctl import threadpool_limits
+
     kept = np.isfinite(centre).all(1) & (True if weights is None else np.asarray(weights) > 0)
     if not kept.any():
         return None
     error = np.asarray(true, np.float64)[kept] - centre[kept]
     w = None if weights is None else np.asarray(weights, np.float64)[kept]
     sizes, errors = [], []
-    for t in range(error.shape[1]):
-        rows = np.stack([error[:, t], centre[kept, t], spread[kept, t]])
-        knots = int(np.clip(len(error) // ROWS_A_KNOT, 1, MOST_KNOTS))
-        sizes.append(_size(rows, knots))
-        errors.append(_ordered(rows[0] / _by_others(rows, knots), w))
+    with threadpool_limits(1, "blas"):  # so small that threads would only wait for each other
+        for t in range(error.shape[1]):
+            rows = np.stack([error[:, t], centre[kept, t], spread[kept, t]])
+            knots = int(np.clip(len(error) // ROWS_A_KNOT, 1, MOST_KNOTS))
+            sizes.append(_size(rows, knots))
+            errors.append(_ordered(rows[0] / _by_others(rows, knots), w))
     return Conformal(tuple(folds), tuple(sizes), np.stack(errors, 1).astype(np.float32))
 
 
