@@ -175,11 +175,11 @@ def test_as_many_true_values_as_promised_are_below_a_quantile(skewed):
 @settings(deadline=None)
 @given(st.integers(2, 5000))
 def test_the_quantiles_that_a_refusal_offers_can_be_had(rows):
+    found = learned(draw(np.random.default_rng(0), rows))
     with pytest.raises(InputError, match="too few for a quantile") as refusal:
-        conformal.place_of(1e-9, rows)
+        found.place(1e-9)
     low, high = re.findall(r"between (\S+) and (\S+),", str(refusal.value))[0]
-    places = [conformal.place_of(float(level), rows) for level in (low, high)]
-    assert places == [0, rows - 1]
+    assert (found.place(float(low)), found.place(float(high))) == (0, rows - 1)
 
 
 def test_coverage_and_width_as_they_are_reported():

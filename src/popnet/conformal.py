@@ -114,7 +114,7 @@ class Conformal:
             weights: ``(M,)`` of the nets, sum 1.
         """
         _, size = self._usual(outputs, weights, geometric=False)
-        return size * np.sqrt((self.errors.astype(np.float64) ** 2).mean(0))
+        return size * np.sqrt(self._mean_square)
 
     def _usual(
         self, outputs: Array, weights: Array, *, geometric: bool
@@ -134,8 +134,12 @@ class Conformal:
         between = np.einsum("k,knt->nt", shares, (centres - centre) ** 2)
         # Of one fold: its own sizes made the errors.
         square = np.einsum("k,knt->nt", shares, sizes**2)
-        usual_square = square * (self.errors.astype(np.float64) ** 2).mean(0)
-        return centre, size / np.sqrt(1 + between / (usual_square + LEAST**2))
+        return centre, size / np.sqrt(1 + between / (square * self._mean_square + LEAST**2))
+
+    @property
+    def _mean_square(self) -> np.ndarray:
+        """Of the errors over their usual size, ``(T,)``."""
+        return (self.errors.astype(np.float64) ** 2).mean(0)
 
     def gives(self, coverage: float) -> bool:
         """Return whether there are errors enough for intervals of a coverage."""

@@ -197,8 +197,8 @@ def test_inputs_that_the_ntk_parametrization_counts_are_those_of_all_places_of_a
     recipe = Recipe(kind="conv", depth=1, width=4, stages=2, batch_size=8, activation="maxout")
     shape = Shape.make(recipe, image=(8, 8, 3), n_outputs=5, task="classification")
     found = net.layouts(shape)[0].split(net.input_factors(shape))
-    fans = {"first": 9 * 3, "second": 9 * 4, "output": 8}
-    for w, fan_in in zip(net.weights(found), fans.values(), strict=True):
+    fans = (9 * 3, 9 * 4, 8)
+    for w, fan_in in zip(net.weights(found), fans, strict=True):
         np.testing.assert_allclose(w, np.sqrt(128 / fan_in), rtol=1e-6)
     others = [
         x

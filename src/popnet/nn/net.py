@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 
 import jax
@@ -32,29 +33,28 @@ def layouts(shape: Shape) -> tuple[Layout, Layout]:
     return Layout.of(parameters), Layout.of(running)
 
 
+def _of_weights(shape: Shape, value: Callable[[Array], float], other: float) -> np.ndarray:
+    """Return a value for each layer's weights and another for all else, ``(size of the parameters,)`` float32."""
+    parameters, _ = init(Recipe(), shape, 0)
+
+    def of_leaf(path: tuple, x: Array) -> np.ndarray:
+        weights = path[-1] == jax.tree_util.DictKey("w")
+        return np.full(x.shape, value(x) if weights else other, np.float32)
+
+    return layouts(shape)[0].join(jax.tree_util.tree_map_with_path(of_leaf, parameters))
+
+
 @cache
 def penalised(shape: Shape) -> np.ndarray:
     """Return where penalties and decay act: ``(size of the parameters,)`` float32, 1 for layers' weights, 0 else."""
-    parameters, _ = init(Recipe(), shape, 0)
-    mask = jax.tree_util.tree_map_with_path(
-        lambda path, x: np.full(x.shape, path[-1] == jax.tree_util.DictKey("w"), np.float32),
-        parameters,
-    )
-    return layouts(shape)[0].join(mask)
+    return _of_weights(shape, lambda w: 1.0, other=0.0)
 
 
 @cache
 def input_factors(shape: Shape) -> np.ndarray:
     """Return what the NTK parametrization multiplies parameters by: ``(size of the parameters,)`` float32,
     ``sqrt(USUAL_INPUTS / n)`` for the weights of a layer with n inputs, 1 for all else."""
-    parameters, _ = init(Recipe(), shape, 0)
-
-    def factor(path: tuple, x: np.ndarray) -> np.ndarray:
-        weights = path[-1] == jax.tree_util.DictKey("w")
-        ratio = np.sqrt(USUAL_INPUTS / max(x.shape[-2], 1)) if weights else 1.0
-        return np.full(x.shape, ratio, np.float32)
-
-    return layouts(shape)[0].join(jax.tree_util.tree_map_with_path(factor, parameters))
+    return _of_weights(shape, lambda w: (USUAL_INPUTS / max(w.shape[-2], 1)) ** 0.5, other=1.0)
 
 
 @cache
