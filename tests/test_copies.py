@@ -1,6 +1,7 @@
 """Programs on several devices, against the plain function."""
 
 import gc
+import os
 import threading
 import time
 
@@ -8,8 +9,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jaxlib import xla_client
 
-from popnet import copies, cpu
+from popnet import Dataset, Recipe, copies, cpu, train_population
 
 
 def test_each_worker_has_a_device_of_its_own():
@@ -44,6 +46,42 @@ def test_values_are_the_functions_on_every_device_and_it_is_traced_once():
     found = both.on(cpu.devices(1)[0], more, {"y": more})(more, {"y": more})
     np.testing.assert_allclose(found["sum"], 2 * more, rtol=1e-6)
     assert traced == [(5, 4), (10, 4)]
+
+
+@pytest.mark.parametrize("error", [AttributeError, TypeError, ImportError])
+def test_where_there_is_no_private_client_workers_share_jaxs_own(monkeypatch, error):
+    def gone(**_):
+        raise error("not in this version")
+
+    monkeypatch.setattr(xla_client, "make_cpu_client", gone)
+    monkeypatch.setattr(cpu, "_devices", [])
+    monkeypatch.setenv("NPROC", "7")
+    devices = cpu.devices(2)
+    assert set(devices) <= set(jax.local_devices(backend="cpu"))
+    assert os.environ["NPROC"] == "7"
+    X = np.random.default_rng(0).standard_normal((90, 3)).astype(np.float32)
+    data = Dataset.from_arrays(X, (X[:, 0] > 0).astype(int), "binary")
+    folds = [(np.arange(60), np.arange(60, 90))]
+    recipe = Recipe(depth=1, width=4, batch_size=32, epochs=2)
+    shared = train_population(data, recipes=[recipe], seeds=[0, 1], folds=folds, workers=2)
+    monkeypatch.undo()
+    own = train_population(data, recipes=[recipe], seeds=[0, 1], folds=folds, workers=2)
+    for a, b in zip(shared, own, strict=True):
+        np.testing.assert_array_equal(a.parameters["output"]["w"], b.parameters["output"]["w"])
+
+
+def test_the_folder_of_programs_is_one_for_each_kind_of_machine(monkeypatch, tmp_path):
+    monkeypatch.setenv("POPNET_CACHE", str(tmp_path))
+    here = cpu.cache_folder()
+    assert here.parent == tmp_path
+    assert jax.__version__ in here.name
+    assert cpu.cache_folder() == here
+    monkeypatch.setattr(cpu, "processor", lambda: "another")
+    assert cpu.cache_folder() != here
+    monkeypatch.undo()
+    monkeypatch.setenv("POPNET_CACHE", str(tmp_path))
+    monkeypatch.setattr(jax, "__version__", "0.0.1")
+    assert cpu.cache_folder() != here
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.int32])
