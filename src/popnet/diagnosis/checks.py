@@ -215,14 +215,17 @@ def rate_too_small(t: Training, threshold: float) -> Hit | None:
 
 
 def diverged(t: Training, threshold: float) -> Hit | None:
-    """The loss is not finite, or ends far above where it was before."""
+    """The loss is not finite, or ends far above a constant's, and above where it was before training.
+
+    (A net whose first weights are far too large begins there, and comes down: that is no divergence.)
+    """
     loss = t.curve("loss")
     if t.result.status == "diverged":
         return Hit(
             float("inf"), f"epoch {t.result.epochs}", "the loss is not a finite number any more"
         )
     ratio = float(loss[-1] / t.chance) if len(loss) else 0.0
-    if ratio > threshold:
+    if ratio > threshold and loss[-1] > t.net("loss")[0]:
         return Hit(
             ratio, f"epoch {len(loss)}", f"the training loss ends at {ratio:.3g} times that of a constant"
         )  # fmt: skip

@@ -14,9 +14,9 @@ from popnet.diagnosis.findings import Finding, Proof, Remedy
 from popnet.diagnosis.rules import Fired, examine
 from popnet.ensemble import softmax
 from popnet.memory import Memory
+from popnet.population.feed import Arrays
 from popnet.population.members import Member, Result
 from popnet.population.predict import Net, predict
-from popnet.population.program import Arrays
 from popnet.population.train import Trainer
 from popnet.recipe import Recipe
 from popnet.twins.design import Pair
