@@ -186,8 +186,8 @@ def workers() -> list[list[str]]:
 
     from popnet import Dataset, Recipe
     from popnet.population import engines
+    from popnet.population.feed import Arrays
     from popnet.population.members import Member, Result
-    from popnet.population.program import Arrays
 
     train, test = load(KILLED_TABLE)
     rows = pd.concat([train, test])

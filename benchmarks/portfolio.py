@@ -83,9 +83,9 @@ def measure(table: Table, most_rows: int, home: Path) -> None:
     from popnet import ensemble
     from popnet.fit import prepare
     from popnet.options import Options
+    from popnet.population.feed import Arrays
     from popnet.population.members import Member
     from popnet.population.predict import Net, predict
-    from popnet.population.program import Arrays
     from popnet.population.train import Trainer
     from popnet.tuning.table_space import default_space
 

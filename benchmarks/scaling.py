@@ -43,8 +43,8 @@ def driver(members: int) -> dict[str, float]:
 
     from popnet import Dataset, Recipe
     from popnet.population import engines
+    from popnet.population.feed import Arrays
     from popnet.population.members import Member, Result
-    from popnet.population.program import Arrays
     from popnet.report.gather import population_parquet
     from popnet.tuning.draws import DRAWS
     from popnet.tuning.journal import Journal

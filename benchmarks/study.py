@@ -63,9 +63,9 @@ def made(n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
 def planted(repetitions: int, sets: int = 300) -> list[list[str]]:
     """Return for each planted effect: its true size, and how often a study's interval holds it."""
     from popnet import Dataset, Recipe
+    from popnet.population.feed import Arrays
     from popnet.population.members import Member
     from popnet.population.predict import Net, predict
-    from popnet.population.program import Arrays
     from popnet.population.train import Trainer
     from popnet.twins import factors
     from popnet.twins.design import FOLDS, design

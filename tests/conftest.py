@@ -16,12 +16,6 @@ from popnet import Dataset, Features, cli
 os.environ.setdefault("POPNET_CACHE", str(Path(__file__).parents[1] / ".jax_cache"))
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
-# Most of the tests' time goes into compiling small programs that then run for a moment. XLA's older way to compile
-# fused loops takes a third less time, and all tests hold either way: `XLA_FLAGS= make test` tests the programs that
-# users run.
-# (A lower optimisation level would save more, but jaxlib 0.10.2 then gets some gradients of convolutions wrong.)
-os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false")
-
 # The same examples in every run; no limit of time, for the first example compiles.
 settings.register_profile("popnet", deadline=None, derandomize=True)
 settings.load_profile("popnet")

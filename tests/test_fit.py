@@ -370,13 +370,13 @@ def test_in_little_time_programs_of_one_activation_are_compiled(monkeypatch, lim
     compiled = []
 
     def fail(self, *_):
-        compiled.append(self.shape)
+        compiled.append(self.form)
         raise InputError("enough")
 
     monkeypatch.setattr(Program, "compile", fail)
     with pytest.raises(InputError, match="enough"):
         fit(PEOPLE, "bought", Options(time_limit=limit, workers=1))
-    assert [shape.activation is None for shape in compiled] == [all_kinds]
+    assert [form.activation is None for form in compiled] == [all_kinds]
 
 
 def test_a_limit_counts_from_the_given_moment():

@@ -12,8 +12,6 @@ from scipy import stats
 
 from popnet import keys
 
-permute = jax.jit(keys.permute, static_argnames="length")
-permute_many = jax.jit(jax.vmap(keys.permute, (0, None, None)), static_argnums=2)
 SOME_KEYS = keys.mix(np.arange(1, 20_001, dtype=np.uint32))
 
 
@@ -177,42 +175,25 @@ def test_a_higher_rate_drops_what_a_lower_one_does():
     assert low.sum() > high.sum()
 
 
-# --- shuffles ------------------------------------------------------------------------------------
+# --- steps ---------------------------------------------------------------------------------------
 
 
-def test_permute_is_a_permutation_of_every_small_number():
-    for n in range(1, 301):
-        order = np.asarray(permute(np.uint32(1000 + n), n, 300))
-        np.testing.assert_array_equal(np.sort(order[:n]), np.arange(n))
-        assert np.all(order[n:] == order[0])
+def test_keys_of_steps_are_those_of_each_by_itself():
+    epochs = np.array([7, 7, 7, 9, 9, 9], np.uint32)
+    found = keys.StepKeys.of(epochs, 3, 4)
+    assert found.dropout.shape == (6, 4)
+    for i, epoch in enumerate(epochs):
+        step = keys.fold(epoch, 16 + i % 3)
+        assert found.noise[i] == keys.fold(step, keys.NOISE)
+        assert found.augment[i] == keys.fold(step, keys.AUGMENT)
+        for k in range(4):
+            assert found.dropout[i, k] == keys.fold(keys.fold(step, keys.DROPOUT), k)
+    every = np.concatenate([found.noise, found.augment, found.dropout.reshape(-1)])
+    assert len(np.unique(every)) == len(every)
 
 
-@pytest.mark.parametrize("n", [2**16 - 1, 2**16, 2**16 + 1, 397_050, 2**20, 3_000_001])
-def test_permute_is_a_permutation_of_large_numbers(n):
-    order = np.asarray(permute(np.uint32(n), n, 3_000_001 if n > 2**20 else 2**20))
-    assert np.all(np.bincount(order[:n], minlength=n) == 1)
-
-
-@pytest.mark.parametrize("n", [2, 3, 4, 5])
-def test_all_permutations_of_few_are_equally_likely(n):
-    orders = np.asarray(permute_many(SOME_KEYS, n, n))
-    codes = orders @ (n ** np.arange(n))
-    counts = np.unique(codes, return_counts=True)[1]
-    assert len(counts) == [2, 6, 24, 120][n - 2]
-    assert stats.chisquare(counts).pvalue > 1e-3
-
-
-@pytest.mark.parametrize("n", [97, 1000])
-def test_each_row_is_equally_likely_at_each_place_and_beside_each_other(n):
-    orders = np.asarray(permute_many(SOME_KEYS, n, n))
-    for place in (0, 1, n // 2, n - 1):
-        assert stats.chisquare(np.bincount(orders[:, place], minlength=n)).pvalue > 1e-3
-    neighbours = (orders[:, 1] - orders[:, 0]) % n
-    assert stats.chisquare(np.bincount(neighbours, minlength=n)[1:]).pvalue > 1e-3
-
-
-def test_another_key_gives_another_shuffle():
-    orders = np.asarray(permute_many(SOME_KEYS[:500], 200, 200))
-    assert len(np.unique(orders, axis=0)) == 500
-    # Fixed points of a random permutation: one, on average.
-    assert abs((orders == np.arange(200)).sum(1).mean() - 1) < 0.2
+def test_numpy_and_jax_fold_alike():
+    numbers = np.arange(50)
+    host = keys.fold(np.uint32(12345), numbers)
+    assert isinstance(host, np.ndarray)
+    np.testing.assert_array_equal(host, jax.jit(keys.fold)(np.uint32(12345), numbers))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -20,7 +22,15 @@ squared_error = jax.jit(losses.squared_error)
 d_cross_entropy = jax.jit(jax.grad(lambda z, p: losses.cross_entropy(z, p).sum()))
 d_squared_error = jax.jit(jax.grad(lambda o, t: losses.squared_error(o, t).sum()))
 smooth = jax.jit(losses.smooth)
-penalty = jax.jit(jax.value_and_grad(penalties.penalty))
+
+
+@partial(jax.jit, static_argnums=1)
+def penalty(w, n_weights, l1, l2):
+    """Return the penalty of the first weights, and its gradient."""
+    parts = penalties.penalty(w, n_weights, l1, l2)
+    return parts.sum(), penalties.pull(w, n_weights, l1, l2)
+
+
 PROBABILITIES = np.array([[1, 0, 0], [0.2, 0.3, 0.5], [0, 0.9, 0.1], [1 / 3] * 3], np.float32)
 
 
@@ -68,10 +78,35 @@ def test_one_hot_is_the_unit_matrix_by_rows():
 
 @given(st.floats(0, 0.99))
 def test_smoothing_spreads_its_share_evenly(smoothing):
-    out = np.asarray(smooth(PROBABILITIES, np.float32(smoothing)))
+    out = np.asarray(smooth(PROBABILITIES, np.float32(smoothing), np.float32(3)))
     np.testing.assert_allclose(out.sum(1), 1, rtol=1e-5)
     np.testing.assert_allclose(out[0], [1 - smoothing * 2 / 3, *[smoothing / 3] * 2], atol=1e-6)
     np.testing.assert_allclose(out[3], 1 / 3, rtol=1e-5)
+
+
+def test_classes_that_are_padding_have_no_share_of_the_smoothing():
+    padded = np.pad(PROBABILITIES, ((0, 0), (0, 5)))
+    out = np.asarray(smooth(padded, np.float32(0.3), np.float32(3)))
+    np.testing.assert_array_equal(out[:, 3:], 0)
+    expected = smooth(PROBABILITIES, np.float32(0.3), np.float32(3))
+    np.testing.assert_allclose(out[:, :3], expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_scores_on_the_host_are_the_means_of_the_losses(task):
+    rng = np.random.default_rng(0)
+    outputs = (3 * rng.standard_normal((50, 3))).astype(np.float32)
+    weight = rng.uniform(0.5, 2, 50).astype(np.float32)
+    if task == "regression":
+        target = rng.standard_normal((50, 3)).astype(np.float32)
+        each = losses.squared_error(outputs, target)
+    else:
+        target = rng.integers(0, 3, 50).astype(np.int32)
+        each = losses.cross_entropy(outputs, losses.one_hot(target, 3))
+    loss, error = losses.scores(outputs, target, weight, task)
+    assert loss == pytest.approx(np.average(each, weights=weight), rel=1e-5)
+    wrong = losses.error(outputs, target, task)
+    assert error == pytest.approx(np.average(wrong, weights=weight), rel=1e-5)
 
 
 def test_error_counts_wrong_classes():
@@ -91,15 +126,16 @@ def test_error_of_regression_is_the_mean_distance():
 @settings(deadline=None, max_examples=30)
 @given(
     hnp.arrays(np.float32, 6, elements=st.floats(-3, 3, width=32, allow_subnormal=False)),
-    hnp.arrays(bool, 6),
+    st.integers(0, 6),
     st.sampled_from([0.0, 1e-4, 0.5]),
     st.sampled_from([0.0, 1e-3, 2.0]),
 )
-def test_penalty_is_the_sum_over_the_masked_weights(w, mask, l1, l2):
+def test_penalty_is_the_sum_over_the_weights_that_come_first(w, first, l1, l2):
+    mask = np.arange(6) < first
     chosen = np.float64(w)[mask]
-    value, gradient = penalty(w, mask.astype(np.float32), np.float32(l1), np.float32(l2))
+    value, gradient = penalty(w, first, np.float32(l1), np.float32(l2))
     expected = l1 * np.abs(chosen).sum() + l2 * (chosen**2).sum()
-    np.testing.assert_allclose(value, expected, rtol=1e-5)
+    np.testing.assert_allclose(value, expected, rtol=1e-5, atol=1e-30)
     known = np.where(w == 0, np.nan, l1 * np.sign(w) + 2 * l2 * w) * mask
     defined = ~np.isnan(known)  # at 0 any slope in [-l1, l1] would do
     np.testing.assert_allclose(np.asarray(gradient)[defined], known[defined], rtol=1e-5)
@@ -109,18 +145,15 @@ def test_penalty_is_the_sum_over_the_masked_weights(w, mask, l1, l2):
 @pytest.mark.parametrize(("l1", "l2"), [(0.3, 0.0), (0.0, 0.2), (0.3, 0.2)])
 def test_gradient_of_the_penalty_by_differences(l1, l2):
     w = np.array([1.5, -2, 0.25, -0.5])
-    mask = np.array([1, 1, 0, 1], np.float32)
 
     def value(x):
-        return float(penalty(np.float32(x), mask, np.float32(l1), np.float32(l2))[0])
+        return float(penalty(np.float32(x), 3, np.float32(l1), np.float32(l2))[0])
 
-    _, gradient = penalty(np.float32(w), mask, np.float32(l1), np.float32(l2))
+    _, gradient = penalty(np.float32(w), 3, np.float32(l1), np.float32(l2))
     np.testing.assert_allclose(gradient, slope(value, w, 2**-6), atol=1e-4)
 
 
 def test_no_penalty_is_exactly_nothing():
-    value, gradient = penalty(
-        np.ones(5, np.float32), np.ones(5, np.float32), np.float32(0), np.float32(0)
-    )
+    value, gradient = penalty(np.ones(5, np.float32), 5, np.float32(0), np.float32(0))
     assert value == 0
     assert not np.any(gradient)

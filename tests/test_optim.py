@@ -17,7 +17,10 @@ from popnet.shape import Numbers
 
 STEPS = 20
 SIZE = 7
-DECAYED = np.array([1, 1, 0, 1, 0, 0, 1], np.float32)
+N_WEIGHTS = 4
+"""The first of the weights, which decay."""
+
+DECAYED = np.arange(SIZE) < N_WEIGHTS
 
 RULES = [
     Recipe(optimizer="sgd", momentum=0.9, nesterov=True, learning_rate=0.05, weight_decay=0.1),
@@ -31,14 +34,19 @@ RULES = [
 IDS = [f"{r.optimizer}{i}" for i, r in enumerate(RULES)]
 
 
-clip = jax.jit(optim.clip)
-muon = jax.jit(optim.direction, static_argnums=3)
+clip = jax.jit(lambda g, limit: g * optim.clip_factor(g, limit))
+muon = jax.jit(optim.direction, static_argnums=4)
 
 
 @jax.jit
-def one_step(w, gradient, state, n):
-    direction, state = optim.direction(gradient, state, n)
-    return optim.step(w, direction, DECAYED, n.learning_rate, n.decay), state
+def one_step(w, gradient, state, rule, n):
+    direction, state = optim.direction(gradient, state, rule, n)
+    return optim.step(w, direction, N_WEIGHTS, n.learning_rate, n.decay), state
+
+
+def rule_of(recipe: Recipe, step: int = 1) -> optim.Rule:
+    """Return the rule of one step, from 1, as programs take it."""
+    return optim.Rule(*(np.float32(x[0]) for x in optim.rule(recipe, np.array([step]))))
 
 
 def problem():
@@ -54,8 +62,9 @@ def path(recipe: Recipe) -> np.ndarray:
     state, n = optim.init(SIZE), Numbers.of(recipe)
     w = np.float32(w)
     out = []
-    for _ in range(STEPS):
-        w, state = one_step(w, np.float32(gradient(np.float64(w))), state, n)
+    for i in range(STEPS):
+        rule = rule_of(recipe, i + 1)
+        w, state = one_step(w, np.float32(gradient(np.float64(w))), state, rule, n)
         out.append(np.asarray(w))
     return np.array(out)
 
@@ -118,14 +127,16 @@ def test_a_step_without_gradient_and_decay_changes_nothing():
     w = np.float32(problem()[0])
     for recipe in RULES:
         n = Numbers.of(recipe.replace(weight_decay=0))
-        new, _ = one_step(w, np.zeros(SIZE, np.float32), optim.init(SIZE), n)
+        zeros = np.zeros(SIZE, np.float32)
+        new, _ = one_step(w, zeros, optim.init(SIZE), rule_of(recipe), n)
         np.testing.assert_array_equal(new, w)
 
 
 def test_decay_takes_its_share_of_the_masked_weights():
     w = np.float32(problem()[0])
-    n = Numbers.of(Recipe(learning_rate=0.5, weight_decay=0.2))
-    new, _ = one_step(w, np.zeros(SIZE, np.float32), optim.init(SIZE), n)
+    recipe = Recipe(learning_rate=0.5, weight_decay=0.2)
+    n, zeros = Numbers.of(recipe), np.zeros(SIZE, np.float32)
+    new, _ = one_step(w, zeros, optim.init(SIZE), rule_of(recipe), n)
     np.testing.assert_allclose(new, np.where(DECAYED, 0.9, 1) * w, rtol=1e-6)
 
 
@@ -135,16 +146,18 @@ def test_muon_is_torchs(shape):
     rows, columns = shape
     size, rng = rows * columns, np.random.default_rng(1)
     w = rng.standard_normal(size + 4).astype(np.float32)  # two numbers on each side are Adam's
-    state, n = optim.init(size + 4), Numbers.of(Recipe(optimizer="muon", beta1=0.8))
+    recipe = Recipe(optimizer="muon", beta1=0.8)
+    state, n = optim.init(size + 4), Numbers.of(recipe)
     adam = optim.init(size + 4)
     matrix = torch.nn.Parameter(torch.tensor(w[2:-2].reshape(shape)))
     rule = torch.optim.Muon(
         [matrix], 1.0, weight_decay=0.0, momentum=0.8, nesterov=True, adjust_lr_fn="match_rms_adamw"
     )
-    for _ in range(5):
+    for i in range(5):
         g = rng.standard_normal(size + 4).astype(np.float32)
-        found, state = muon(g, state, n, (Matrix(2, rows, columns),))
-        others, adam = muon(g, adam, n, ())
+        now = rule_of(recipe, i + 1)
+        found, state = muon(g, state, now, n, (Matrix(2, rows, columns),), np.float32(rows))
+        others, adam = muon(g, adam, now, n, ())
         before = matrix.detach().numpy().copy()
         matrix.grad = torch.tensor(g[2:-2].reshape(shape))
         rule.step()
@@ -166,8 +179,9 @@ def test_muons_first_step_is_optaxs():
         ns_coeffs=optim.NEWTON_SCHULZ, ns_steps=len(optim.NEWTON_SCHULZ), beta=0.9
     )
     wanted, _ = rule.update(g, rule.init(g))
-    n = Numbers.of(Recipe(optimizer="muon", beta1=0.9))
-    found, _ = muon(g.reshape(-1), optim.init(g.size), n, (Matrix(0, 7, 12),))
+    recipe = Recipe(optimizer="muon", beta1=0.9)
+    n, now = Numbers.of(recipe), rule_of(recipe)
+    found, _ = muon(g.reshape(-1), optim.init(g.size), now, n, (Matrix(0, 7, 12),), np.float32(7))
     np.testing.assert_allclose(found.reshape(7, 12), 0.2 * 12**0.5 * wanted, atol=1e-4)
 
 
@@ -201,19 +215,51 @@ def test_clipping_keeps_the_direction_and_limits_the_length(limit, seed):
 
 
 def test_clipping_nothing_gives_nothing():
-    assert not np.any(optim.clip(np.zeros(3, np.float32), np.float32(1)))
+    assert not np.any(clip(np.zeros(3, np.float32), np.float32(1)))
+
+
+@pytest.mark.parametrize("size", [1, 127, 128, 129, 1000])
+def test_column_sums_are_parts_of_the_sum(size):
+    x = np.random.default_rng(size).standard_normal(size).astype(np.float32)
+    sums = optim.column_sums(jax.numpy.asarray(x))
+    assert sums.shape == (optim.SUMMED,)
+    np.testing.assert_allclose(sums.sum(), np.float64(x).sum(), rtol=1e-4, atol=1e-4)
+
+
+def test_equal_matrices_side_by_side_are_made_orthogonal_each_by_itself():
+    rng = np.random.default_rng(3)
+    recipe = Recipe(optimizer="muon", beta1=0.9)
+    n, now = Numbers.of(recipe), rule_of(recipe)
+    sizes = [(6, 5), (5, 5), (5, 5), (5, 2)]
+    starts = np.cumsum([0, *(r * c for r, c in sizes)])
+    matrices = tuple(Matrix(int(s), r, c) for s, (r, c) in zip(starts, sizes, strict=False))
+    g = rng.standard_normal(starts[-1] + 3).astype(np.float32)
+    found, _ = muon(g, optim.init(g.size), now, n, matrices, np.float32(6))
+    for m in matrices:
+        alone, _ = muon(g, optim.init(g.size), now, n, (m,), np.float32(m.rows))
+        np.testing.assert_allclose(found[m.start : m.stop], alone[m.start : m.stop], rtol=1e-5)
+
+
+def test_rows_that_are_padding_change_no_step_of_muon():
+    g = np.random.default_rng(4).standard_normal((7, 4)).astype(np.float32)
+    recipe = Recipe(optimizer="muon", beta1=0.9)
+    n, now = Numbers.of(recipe), rule_of(recipe)
+    more = np.concatenate([g, np.zeros((5, 4), np.float32)])
+    own, _ = muon(g.reshape(-1), optim.init(28), now, n, (Matrix(0, 7, 4),), np.float32(7))
+    padded, _ = muon(more.reshape(-1), optim.init(48), now, n, (Matrix(0, 12, 4),), np.float32(7))
+    np.testing.assert_allclose(padded[:28], own, rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(padded[28:], 0)
 
 
 # --- schedules -----------------------------------------------------------------------------------
 
-TIMES = np.linspace(0, 1, 1001, dtype=np.float32)
-rates = jax.jit(jax.vmap(lambda t, n: optim.rates(t, n).learning, (0, None)))
+TIMES = np.linspace(0, 1, 1001)
 
 
 def course(**fields) -> np.ndarray:
     """Return a schedule's rates at `TIMES`, as shares of the peak."""
-    recipe = Recipe(learning_rate=0.25, **fields)
-    return np.asarray(rates(TIMES, Numbers.of(recipe))) / 0.25
+    recipe = Recipe(**fields)
+    return optim.course(recipe, recipe.schedule, TIMES)
 
 
 @pytest.mark.parametrize("schedule", choices("schedule"))
@@ -253,18 +299,6 @@ def test_rates_stay_between_zero_and_the_peak_and_reach_it(schedule):
     assert 0.999 < rate.max() <= 1 + 1e-6
 
 
-@pytest.mark.parametrize("schedule", choices("decay_schedule"))
-def test_decay_and_dropout_have_courses_of_their_own(schedule):
-    recipe = Recipe(
-        schedule="constant", decay_schedule=schedule, dropout_schedule="cosine", learning_rate=0.5,
-        weight_decay=0.3,
-    )  # fmt: skip
-    found = jax.jit(jax.vmap(optim.rates, (0, None)))(TIMES, Numbers.of(recipe))
-    np.testing.assert_allclose(found.learning, 0.5)
-    np.testing.assert_allclose(found.decay, 0.3 * course(schedule=schedule), atol=1e-6)
-    np.testing.assert_allclose(found.dropout, course(schedule="cosine"), atol=1e-6)
-
-
 def test_flat_cosine_is_flat_for_half_of_the_time_and_ends_at_zero():
     rate = course(schedule="flat_cosine")
     np.testing.assert_array_equal(rate[TIMES <= 0.5], 1)
@@ -274,7 +308,7 @@ def test_flat_cosine_is_flat_for_half_of_the_time_and_ends_at_zero():
 
 def test_coslog_falls_to_zero_after_each_of_four_lengthening_cycles():
     ends = (2.0 ** np.arange(5) - 1) / 15
-    n = Numbers.of(Recipe(schedule="coslog", learning_rate=1))
-    np.testing.assert_allclose(rates(np.float32(ends), n), 0, atol=1e-5)
+    recipe = Recipe(schedule="coslog")
+    np.testing.assert_allclose(optim.course(recipe, "coslog", ends), 0, atol=1e-5)
     middles = (2 ** (np.arange(4) + 0.5) - 1) / 15
-    np.testing.assert_allclose(rates(np.float32(middles), n), 1, atol=1e-5)
+    np.testing.assert_allclose(optim.course(recipe, "coslog", middles), 1, atol=1e-5)

@@ -9,10 +9,10 @@ import numpy as np
 
 from popnet import keys
 from popnet.dataset import Dataset, Features, Images
-from popnet.nn import embeddings, mlp
+from popnet.nn import mlp
 from popnet.population.predict import Net
 from popnet.recipe import Recipe
-from popnet.shape import Shape
+from popnet.shape import Shape, embedding_size, split_levels
 from popnet.types import Array
 
 ITERATIONS = 100
@@ -39,13 +39,13 @@ def dense(features: Features | Images, rows: Array) -> np.ndarray:
     if isinstance(features, Images):
         values = (features.pixels[rows] - features.mean) * (1 / features.std)
         return values.reshape(len(rows), -1).astype(np.float32)
-    one_hot, embedded = embeddings.split_levels(features.levels)
+    one_hot, embedded = split_levels(features.levels)
     parts = [features.numeric[rows], features.flags[rows].astype(np.float32)]
     for c in one_hot:
         parts.append(
             (features.codes[rows, c][:, None] == np.arange(features.levels[c])).astype(np.float32)
         )
-    width = sum(embeddings.embedding_size(features.levels[c]) for c in embedded)
+    width = sum(embedding_size(features.levels[c]) for c in embedded)
     return np.concatenate([*parts, np.zeros((len(rows), width), np.float32)], axis=1)
 
 

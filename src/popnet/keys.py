@@ -2,17 +2,18 @@
 
 Two generators, and nobody else in popnet makes random numbers:
 
-* on the host, ``generator(seed, *names)``: NumPy's Philox, for splits, recipes and initial weights;
+* on the host, ``generator(seed, *names)``: NumPy's Philox, for splits, recipes, initial weights and shuffles;
 * inside compiled programs, ``fold`` and ``bits``: a counter-based 32-bit hash. It costs nothing measurable
   where JAX's own generators cost more than the net, and being integer arithmetic it gives the same bits on
-  every device and alone or in a population. ``permute`` builds a shuffle on it without sorting.
+  every device and alone or in a population.
 
-All functions here take NumPy arrays as well as JAX arrays.
+All functions here take NumPy arrays as well as JAX arrays. The keys of a whole epoch's steps are made on the host.
 """
 
 from __future__ import annotations
 
 import hashlib
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -23,7 +24,7 @@ from popnet.types import Array
 GOLDEN = 0x9E3779B9
 
 # Purposes inside a training step; each has its own stream.
-SHUFFLE, DROPOUT, NOISE, MIXUP, AUGMENT, PROBE = 1, 2, 3, 4, 5, 6
+DROPOUT, NOISE, AUGMENT = 2, 3, 5
 
 
 def generator(seed: int, *names: str | int) -> np.random.Generator:
@@ -51,9 +52,40 @@ def mix(x: Array) -> Array:
 
 
 def fold(key: Array, number: Array | int) -> Array:
-    """Derive the key of a sub-stream; ``key`` uint32, ``number`` a non-negative integer."""
-    number = jnp.asarray(number).astype(jnp.uint32) + np.uint32(1)
-    return mix(jnp.asarray(key, jnp.uint32) ^ mix(number * np.uint32(GOLDEN)))
+    """Derive the key of a sub-stream; ``key`` uint32, ``number`` a non-negative integer. NumPy for NumPy."""
+    on_device = isinstance(key, jax.Array) or isinstance(number, jax.Array)
+    xp = jnp if on_device else np
+    with np.errstate(over="ignore"):  # products are meant modulo 2^32
+        number = xp.asarray(number).astype(np.uint32) + np.uint32(1)
+        return mix(xp.asarray(key, np.uint32) ^ mix(number * np.uint32(GOLDEN)))
+
+
+class StepKeys(NamedTuple):
+    """The keys of one training step, uint32; of several steps with those as the first axis.
+
+    Attributes:
+        noise: of the inputs' noise.
+        augment: of images' transformations.
+        dropout: ``(L,)``, of the first layer's inputs, then of each layer that drops.
+    """
+
+    noise: Array
+    augment: Array
+    dropout: Array
+
+    @classmethod
+    def of(cls, epoch: np.ndarray, steps: int, dropouts: int) -> StepKeys:
+        """Return the keys of the steps of some epochs, on the host.
+
+        Args:
+            epoch: the key of each step's epoch, uint32.
+            steps: of an epoch.
+            dropouts: L.
+        """
+        places = np.arange(len(epoch)) % steps
+        every = fold(epoch, 16 + places)
+        dropout = fold(fold(every, DROPOUT)[:, None], np.arange(dropouts))
+        return cls(fold(every, NOISE), fold(every, AUGMENT), dropout)
 
 
 def bits(key: Array, shape: tuple[int, ...]) -> Array:
@@ -90,40 +122,3 @@ def keep(key: Array, shape: tuple[int, ...], rate: Array) -> Array:
     """Return booleans that are False with probability ``rate`` (a number in [0, 1), to 2^-24)."""
     threshold = (jnp.asarray(rate, jnp.float32) * np.float32(2**24)).astype(jnp.uint32)
     return (bits(key, shape) >> np.uint32(8)) >= threshold
-
-
-def permute(key: Array, n: Array, length: int) -> Array:
-    """Return the first ``length`` places of a pseudo-random permutation of 0..n-1, int32 ``(length,)``.
-
-    A Feistel network over a grid of rows x columns with just over n cells, and "cycle walking": a place that falls
-    outside is sent through again (Black and Rogaway 2002). No sort and no state, so an epoch's shuffle costs
-    about a nanosecond a row. Places from ``n`` on repeat place 0's value; callers never read them.
-
-    Args:
-        key: uint32.
-        n: number of rows, 1 to 2**30; may be traced.
-        length: number of places to return, at least ``n``.
-    """
-    n = jnp.asarray(n, jnp.uint32)
-    # Columns are a power of two, near the root of n, so that no round divides; rows are just enough.
-    # At least 16 x 16: a smaller network reaches only some of the permutations.
-    shift = jnp.maximum((np.uint32(33) - jax.lax.clz(n)) // np.uint32(2), np.uint32(4))
-    columns = np.uint32(1) << shift
-    rows = jnp.maximum((n + columns - np.uint32(1)) >> shift, np.uint32(16))
-    keys = [fold(key, r) for r in range(6)]
-
-    def rounds(x: Array) -> Array:
-        row, column = x >> shift, x & (columns - np.uint32(1))
-        for r in range(0, 6, 2):
-            # Both factors are under 2^16, so the product fits 32 bits and spreads evenly over 0..rows-1.
-            row = row + (((mix(column + keys[r]) >> np.uint32(16)) * rows) >> np.uint32(16))
-            row = jnp.where(row >= rows, row - rows, row)
-            column = (column + mix(row + keys[r + 1])) & (columns - np.uint32(1))
-        return (row << shift) | column
-
-    places = jax.lax.iota(jnp.uint32, length)
-    start = rounds(jnp.where(places < n, places, np.uint32(0)))
-    walked = jax.lax.while_loop(
-        lambda x: jnp.any(x >= n), lambda x: jnp.where(x >= n, rounds(x), x), start
-    )
-    return walked.astype(jnp.int32)

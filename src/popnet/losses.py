@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from popnet.types import Array
 
@@ -13,9 +14,10 @@ def one_hot(target: Array, n_outputs: int) -> Array:
     return (target[:, None] == jnp.arange(n_outputs)[None, :]).astype(jnp.float32)
 
 
-def smooth(probabilities: Array, smoothing: Array) -> Array:
-    """Spread a share ``smoothing`` of target probabilities ``(N, O)`` evenly over the classes."""
-    return (1 - smoothing) * probabilities + smoothing / probabilities.shape[1]
+def smooth(probabilities: Array, smoothing: Array, classes: Array) -> Array:
+    """Spread a share ``smoothing`` of target probabilities ``(N, O)`` evenly over the first ``classes`` of them."""
+    real = jnp.arange(probabilities.shape[1]) < classes
+    return (1 - smoothing) * probabilities + jnp.where(real, smoothing / classes, 0.0)
 
 
 def cross_entropy(logits: Array, probabilities: Array) -> Array:
@@ -26,6 +28,33 @@ def cross_entropy(logits: Array, probabilities: Array) -> Array:
 def squared_error(outputs: Array, target: Array) -> Array:
     """Return the mean over targets of the squared error of each row, ``(N,)``."""
     return jnp.mean((outputs - target) ** 2, axis=1)
+
+
+def scores(outputs: Array, target: Array, weight: Array, task: str) -> tuple[float, float]:
+    """Return loss and error of some rows, weighted means, on the host.
+
+    Args:
+        outputs: ``(N, O)``, logits or numbers.
+        target: ``(N,)`` class numbers or ``(N, O)`` numbers.
+        weight: ``(N,)``, of the rows.
+        task: ``"classification"`` or ``"regression"``.
+
+    Returns:
+        Mean cross-entropy and share of wrong classes, or mean squared and mean absolute error.
+    """
+    with np.errstate(
+        all="ignore"
+    ):  # outputs of a net that diverges are not finite, and so is its loss
+        if task == "regression":
+            off = outputs - target
+            loss, wrong = (off * off).mean(1), np.abs(off).mean(1)
+        else:
+            shifted = outputs - outputs.max(1, keepdims=True)
+            right = np.take_along_axis(shifted, target[:, None], 1)[:, 0]
+            loss = np.log(np.exp(shifted).sum(1)) - right
+            wrong = outputs.argmax(1) != target
+        total = weight.sum()
+        return float(weight @ loss / total), float(weight @ wrong / total)
 
 
 def error(outputs: Array, target: Array, task: str) -> Array:

@@ -1,22 +1,21 @@
 """Optimizers and learning-rate schedules, chosen by numbers inside a compiled program.
 
-The update rules are optax's. Every optimizer lives in one state of two moments, so that members with different
-optimizers share a program; each rule reads and writes the parts that it needs. Muon has programs of its own.
+All optimizers but Muon are one formula with other numbers, which the host works out for each step (`Rule`), so that
+members with different ones share a program and a step is a few passes over the parameters. Muon has its own programs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import sqrt
+from itertools import groupby, pairwise
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 
 from popnet.nn.flat import Matrix
-from popnet.recipe import choices
+from popnet.recipe import Recipe, choices
 from popnet.shape import Numbers
 from popnet.types import Array
 
@@ -32,81 +31,132 @@ near to one as it can (Amsel et al. 2025, arXiv:2505.16932), from 0.01 to 1 at f
 one kind do (Jordan et al. 2024), and make small nets' steps 12 to 25 % shorter."""
 
 
-class OptimizerState(NamedTuple):
+class Rule(NamedTuple):
+    """An optimizer's step as numbers: with gradient g and moments f and s,
+
+    ``f = first_keep f + first_take g``, ``s = second_keep s + second_take g^2``, and the direction
+    ``(of_first f + of_gradient g) / (sqrt(second_scale s) + epsilon)``; without the division where ``divides`` is 0.
+    """
+
+    first_keep: Array
+    first_take: Array
+    second_keep: Array
+    second_take: Array
+    of_first: Array
+    of_gradient: Array
+    second_scale: Array
+    divides: Array
+
+
+def rule(recipe: Recipe, step: np.ndarray) -> Rule:
+    """Return the rule of a recipe's optimizer for steps with these numbers, from 1; ``(S,)`` each, on the host.
+
+    SGD with momentum, also Nesterov's (Sutskever et al. 2013); Adam (Kingma and Ba 2015), which AdamW and Muon are
+    here, too; RMSprop (Tieleman and Hinton 2012).
+    """
+    r, t = recipe, np.asarray(step, np.float64)
+    if r.optimizer == "sgd":
+        ahead = r.momentum if r.nesterov else 1.0
+        values = r.momentum, 1.0, 1.0, 0.0, ahead, float(r.nesterov), 0.0, 0.0
+    elif r.optimizer == "rmsprop":
+        values = 1.0, 0.0, r.beta2, 1 - r.beta2, 0.0, 1.0, 1.0, 1.0
+    else:
+        values = (
+            r.beta1, 1 - r.beta1, r.beta2, 1 - r.beta2,
+            1 / (1 - r.beta1**t), 0.0, 1 / (1 - r.beta2**t), 1.0,
+        )  # fmt: skip
+    return Rule(*(np.broadcast_to(v, t.shape) for v in values))
+
+
+def clip_factor(gradient: Array, limit: Array) -> Array:
+    """Return what takes a gradient ``(P,)`` down to the norm ``limit`` if it is longer, at most 1; a limit of 0 is none
+    (Pascanu et al. 2013)."""
+
+    def factor(g: Array) -> Array:
+        return jnp.minimum(1.0, limit / jnp.maximum(jnp.sqrt(column_sums(g * g).sum()), 1e-30))
+
+    return jax.lax.cond(limit > 0, factor, lambda _: jnp.float32(1), gradient)
+
+
+SUMMED = 128
+"""Length of what `column_sums` gives."""
+
+
+def column_sums(vector: Array) -> Array:
+    """Return `SUMMED` sums over parts of a vector: a matrix product is one pass, where a sum is several kernels."""
+    rows = -(-vector.shape[0] // SUMMED)
+    matrix = jnp.pad(vector, (0, rows * SUMMED - vector.shape[0])).reshape(rows, SUMMED)
+    return jnp.ones(rows, vector.dtype) @ matrix
+
+
+class Moments(NamedTuple):
     """Moments of the gradient, each a vector like the parameters.
 
     Attributes:
-        count: scalar int32, steps done.
         first: momentum (``sgd``) or the gradient's mean (``adam``, ``adamw``, ``muon``).
         second: the squared gradient's mean (``adam``, ``adamw``, ``muon``, ``rmsprop``).
     """
 
-    count: Array
     first: Array
     second: Array
 
 
-def init(size: int) -> OptimizerState:
-    """Return the state before the first step: zeros, on the host."""
-    return OptimizerState(np.int32(0), np.zeros(size, np.float32), np.zeros(size, np.float32))
-
-
-def clip(gradient: Array, limit: Array) -> Array:
-    """Scale a gradient down to the norm ``limit`` if it is longer; a limit of 0 leaves it (Pascanu et al. 2013)."""
-
-    def scaled(g: Array) -> Array:
-        return g * jnp.minimum(1.0, limit / jnp.maximum(jnp.sqrt(g @ g), 1e-30))
-
-    return jax.lax.cond(limit > 0, scaled, lambda g: g, gradient)
+def init(size: int) -> Moments:
+    """Return the moments before the first step: zeros, on the host."""
+    return Moments(np.zeros(size, np.float32), np.zeros(size, np.float32))
 
 
 def direction(
-    gradient: Array, state: OptimizerState, n: Numbers, matrices: Sequence[Matrix] = ()
-) -> tuple[Array, OptimizerState]:
+    gradient: Array, moments: Moments, r: Rule, n: Numbers, matrices: Sequence[Matrix] = (), fan_in: Array | float = 0.0
+) -> tuple[Array, Moments]:  # fmt: skip
     """Turn a gradient into the direction of a step, before the learning rate.
 
     Args:
         gradient: ``(P,)``.
-        state: moments so far.
-        n: the recipe's numbers; ``n.optimizer`` chooses the rule.
+        moments: so far.
+        r: this step's rule.
+        n: the recipe's numbers.
         matrices: whose steps Muon makes orthogonal, in the order of their places; the rest is Adam's then. Without
             any, Muon is Adam.
+        fan_in: scalar, rows of the first of them that are no padding.
     """
-    count, first, second = state
-
-    def sgd(g: Array) -> tuple[Array, Array, Array]:
-        trace = n.momentum * first + g
-        return jnp.where(n.nesterov, n.momentum * trace + g, trace), trace, second
-
-    def adam(g: Array) -> tuple[Array, Array, Array]:
-        rule = optax.scale_by_adam(n.beta1, n.beta2, n.optimizer_epsilon)
-        out, new = rule.update(g, optax.ScaleByAdamState(count, first, second))
-        return out, new.mu, new.nu  # type: ignore[attr-defined]
-
-    def rmsprop(g: Array) -> tuple[Array, Array, Array]:
-        rule = optax.scale_by_rms(n.beta2, n.optimizer_epsilon, eps_in_sqrt=False)
-        out, new = rule.update(g, optax.ScaleByRmsState(second))
-        return out, first, new.nu  # type: ignore[attr-defined]
-
+    first = r.first_keep * moments.first + r.first_take * gradient
+    second = r.second_keep * moments.second + r.second_take * gradient * gradient
+    out = r.of_first * first + r.of_gradient * gradient
+    out = jnp.where(
+        r.divides > 0, out / (jnp.sqrt(r.second_scale * second) + n.optimizer_epsilon), out
+    )
     if matrices:
-        out, first, second = adam(gradient)
         momentum = n.beta1 * first + (1 - n.beta1) * gradient  # Nesterov's
-        out = _with_orthogonal(out, momentum, matrices)
-    else:
-        # The order is that of `recipe.choices("optimizer")`.
-        rules = [sgd, adam, adam, rmsprop, adam]
-        out, first, second = jax.lax.switch(n.optimizer, rules, gradient)
-    return out, OptimizerState(count + 1, first, second)
+        out = _with_orthogonal(out, momentum, matrices, fan_in)
+    return out, Moments(first, second)
 
 
-def _with_orthogonal(direction: Array, momentum: Array, matrices: Sequence[Matrix]) -> Array:
+def _with_orthogonal(
+    direction: Array, momentum: Array, matrices: Sequence[Matrix], fan_in: Array | float
+) -> Array:
     """Return a direction ``(P,)`` in which matrices are those of the momentum ``(P,)``, made orthogonal."""
     parts, done = [], 0
-    for matrix in matrices:
-        m = momentum[matrix.start : matrix.stop].reshape(matrix.rows, matrix.columns)
-        scale = MUON_RMS * sqrt(max(m.shape))
-        parts += [direction[done : matrix.start], (scale * orthogonal(m)).reshape(-1)]
-        done = matrix.stop
+    for (rows, columns), group in groupby(matrices, lambda m: (m.rows, m.columns)):
+        # Equal ones that stand side by side go through one program, one after another.
+        some = list(group)
+        size = rows * columns
+        if any(b.start != a.stop for a, b in pairwise(some)):
+            raise ValueError("Matrices of equal size do not stand side by side.")
+        m = momentum[some[0].start : some[-1].stop].reshape(len(some), rows, columns)
+        if some[0] is matrices[0]:
+            scales = jnp.full(len(some), max(rows, columns), jnp.float32)
+            scales = scales.at[0].set(jnp.maximum(fan_in, columns))
+        else:
+            scales = np.full(len(some), max(rows, columns), np.float32)
+
+        def scaled(pair: tuple[Array, Array]) -> Array:
+            matrix, longest = pair
+            return MUON_RMS * jnp.sqrt(longest) * orthogonal(matrix)
+
+        made = scaled((m[0], scales[0])) if len(some) == 1 else jax.lax.map(scaled, (m, scales))
+        parts += [direction[done : some[0].start], made.reshape(len(some) * size)]
+        done = some[-1].stop
     return jnp.concatenate([*parts, direction[done:]])
 
 
@@ -118,7 +168,8 @@ def orthogonal(matrix: Array) -> Array:
     """
     tall = matrix.shape[0] > matrix.shape[1]
     x = matrix.T if tall else matrix
-    x = x / (jnp.sqrt(jnp.sum(x * x)) + 1e-8)
+    norm = jnp.sqrt((jnp.ones(x.shape[0], x.dtype) @ (x * x)).sum())
+    x = x / (norm + 1e-8)
 
     def nearer(x: Array, coefficients: Array) -> tuple[Array, None]:
         a, b, c = coefficients
@@ -138,44 +189,39 @@ def reparametrized(direction: Array, factors: Array, n: Numbers) -> Array:
     return direction * factors * jnp.where(n.optimizer == SGD, factors, 1.0)
 
 
-def step(parameters: Array, direction: Array, decayed: Array, rate: Array, decay: Array) -> Array:
-    """Take a step, ``w - rate * (direction + decay * w)``, with the decay only where ``decayed`` is 1; all ``(P,)``."""
-    return parameters - rate * (direction + decay * decayed * parameters)
+def step(parameters: Array, direction: Array, n_weights: int, rate: Array, decay: Array) -> Array:
+    """Take a step, ``w - rate * (direction + decay * w)``, with the decay only for the first ``n_weights``."""
+    decayed = jnp.where(jnp.arange(parameters.shape[0]) < n_weights, decay, 0.0)
+    return parameters - rate * (direction + decayed * parameters)
 
 
-class Rates(NamedTuple):
-    """What a step is taken with, scalars: the learning rate, the weight decay, and shares of the dropouts."""
-
-    learning: Array
-    decay: Array
-    dropout: Array
-
-
-def rates(progress: Array, n: Numbers) -> Rates:
-    """Return the rates of a step.
+def course(recipe: Recipe, schedule: str, progress: np.ndarray) -> np.ndarray:
+    """Return what a schedule multiplies a rate by, ``(S,)``, on the host.
 
     Args:
-        progress: scalar in [0, 1], share of the schedules that is behind.
-        n: the recipe's numbers; ``n.schedule`` and the other two choose the courses.
+        recipe: gives ``warmup``, ``step_factor`` and ``steps``.
+        schedule: which.
+        progress: ``(S,)`` in [0, 1], share of the schedule that is behind.
     """
-    t = progress
-    cosine = 0.5 * (1 + jnp.cos(np.pi * t))
-    rising = jnp.maximum(n.warmup, 1e-6)
-    after = jnp.clip((t - n.warmup) / (1 - n.warmup), 0.0, 1.0)
-    falling = 0.5 * (1 + jnp.cos(np.pi * after))
-    courses = [
-        jnp.ones_like(t),
-        cosine,
-        jnp.where(t < n.warmup, t / rising, falling),
-        0.5 * (1 - jnp.cos(2 * np.pi * jnp.log2(1 + 15 * t))),
-        # Smith and Topin 2019 with cosine arms: from a 25th of the peak up to it and down to nearly 0.
-        jnp.where(t < n.warmup, 0.04 + 0.96 * 0.5 * (1 - jnp.cos(np.pi * t / rising)), falling),
-        n.step_factor ** jnp.floor(t * (n.steps + 1).astype(jnp.float32)),
-        0.5 * (1 + jnp.cos(np.pi * jnp.maximum(2 * t - 1, 0.0))),
-    ]  # the order is that of `recipe.choices("schedule")`
-    course = jnp.stack(courses)
-    return Rates(
-        n.learning_rate * course[n.schedule],
-        n.decay * course[n.decay_schedule],
-        course[n.dropout_schedule],
-    )
+    t, w = np.asarray(progress, np.float64), recipe.warmup
+    falling = 0.5 * (1 + np.cos(np.pi * np.clip((t - w) / (1 - w), 0, 1)))
+    rising = t / max(w, 1e-6)
+    match schedule:
+        case "constant":
+            return np.ones_like(t)
+        case "cosine":
+            return 0.5 * (1 + np.cos(np.pi * t))
+        case "warmup_cosine":
+            return np.where(t < w, rising, falling)
+        case "coslog":
+            return 0.5 * (1 - np.cos(2 * np.pi * np.log2(1 + 15 * t)))
+        case "one_cycle":
+            # Smith and Topin 2019 with cosine arms: from a 25th of the peak up to it and down to nearly 0.
+            return np.where(t < w, 0.04 + 0.96 * 0.5 * (1 - np.cos(np.pi * rising)), falling)
+        case "step":
+            # A share that a division has rounded down belongs to the next stretch.
+            return recipe.step_factor ** np.floor(t * (recipe.steps + 1) + 1e-6)
+        case "flat_cosine":
+            return 0.5 * (1 + np.cos(np.pi * np.maximum(2 * t - 1, 0)))
+        case _:
+            raise ValueError(f"no schedule {schedule!r}")

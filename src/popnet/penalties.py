@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
+import jax
 import jax.numpy as jnp
 
-from popnet.nn.branch import branch
+from popnet.optim import SUMMED, column_sums
 from popnet.types import Array
 
 
-def penalty(vector: Array, mask: Array, l1: Array, l2: Array) -> Array:
-    """Return ``l1 * sum |w| + l2 * sum w^2``, a scalar, over the weights w that the mask chooses.
+def penalty(vector: Array, n_weights: int, l1: Array, l2: Array) -> Array:
+    """Return parts of ``l1 * sum |w| + l2 * sum w^2`` over the layers' weights w, ``(SUMMED,)``: their sum is it.
 
     A net without penalties takes the branch that reads no weights.
 
     Args:
-        vector: ``(P,)``, all parameters.
-        mask: ``(P,)`` float32, 1 for those that are penalised.
+        vector: ``(P,)``, all parameters, weights first.
+        n_weights: how many are weights.
         l1: scalar.
         l2: scalar.
     """
 
-    def none(w: Array, l1: Array, l2: Array) -> Array:
-        return jnp.float32(0)
+    def parts(vector: Array) -> Array:
+        w = vector[:n_weights]
+        return column_sums(l1 * jnp.abs(w) + l2 * (w * w))
 
-    def both(w: Array, l1: Array, l2: Array) -> Array:
-        w = w * mask
-        return l1 * jnp.sum(jnp.abs(w)) + l2 * jnp.sum(w * w)
+    return jax.lax.cond(l1 + l2 > 0, parts, lambda _: jnp.zeros(SUMMED, jnp.float32), vector)
 
-    return branch([none, both], (l1 + l2 > 0).astype(jnp.int32), vector, l1, l2)
+
+def pull(vector: Array, n_weights: int, l1: Array, l2: Array) -> Array:
+    """Return the penalty's gradient, ``(P,)``."""
+    weight = jnp.arange(vector.shape[0]) < n_weights
+    return jnp.where(weight, l1 * jnp.sign(vector) + 2 * l2 * vector, 0.0)

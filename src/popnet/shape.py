@@ -6,8 +6,8 @@ Members that share a shape share a program (a bucket), whatever their numbers.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
-from typing import Literal, NamedTuple
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -160,6 +160,116 @@ class Shape:
         It gives the same weights bit for bit, and takes a third less time to compile.
         """
         return replace(self, norm=choices("norm").index(recipe.norm), activation=_place(recipe))
+
+
+ONE_HOT_LEVELS = 24
+"""Columns with at most this many levels are one-hot; those with more have learned vectors."""
+
+
+def embedding_size(levels: int) -> int:
+    """Return the length of the learned vectors of a column with so many levels (fastai's rule, at most 32)."""
+    return min(32, round(1.6 * levels**0.56))
+
+
+def split_levels(levels: tuple[int, ...]) -> tuple[list[int], list[int]]:
+    """Return the places of the one-hot columns and of the columns with learned vectors."""
+    one_hot = [c for c, n in enumerate(levels) if n <= ONE_HOT_LEVELS]
+    return one_hot, [c for c, n in enumerate(levels) if n > ONE_HOT_LEVELS]
+
+
+def size_class(n: int, smallest: int = 16) -> int:
+    """Return a size rounded up to one of a few; 0 stays 0. Tables whose sizes are of equal classes share programs.
+
+    The classes are two an octave up to 128, where a layer's width is what its time depends on, then four, and eight
+    from 512 on: 16, 24, 32, 48, ..., 128, 160, 192, 224, 256, ..., 512, 576, 640, ... so that little is padding.
+    """
+    if n == 0:
+        return 0
+    octave = max(smallest, 1 << max(0, n.bit_length() - 1))
+    parts = 2 if octave < 128 else 4 if octave < 512 else 8
+    step = octave // parts
+    return max(smallest, -(-n // step) * step)
+
+
+def output_class(n: int, task: str) -> int:
+    """Return the number of outputs of a program for so many: of regressions the same, of classes 8, 16, 32, ..."""
+    if task == "regression":
+        return n
+    size = 8
+    while size < n:
+        size *= 2
+    return size
+
+
+@dataclass(frozen=True)
+class Form:
+    """What a program is compiled for: a `Shape` whose sizes by the data are rounded up, so that tables share programs.
+
+    Nets are padded with zeros that stay zero, so that padding changes no result but by rounding (`popnet.nn.net.pad`).
+    The fields of a `Shape` mean the same here.
+
+    Attributes:
+        columns: R, raw columns of a table's rows: numbers, their quantiles (where some are periodic), flags and codes.
+        plain: inputs of the first layer that are one column's value, bin or level each; or pixels.
+        waves: periodic inputs.
+        vectors: inputs that are elements of learned vectors.
+        entries: elements of all learned vectors.
+    """
+
+    kind: Literal["mlp", "conv", "residual"]
+    depth: int
+    width: int
+    stages: int
+    patch: int
+    batch_size: int
+    pieces: int
+    norm: int | None
+    activation: int | None
+    after: bool
+    muon: bool
+    ntk: bool
+    heads: int
+    scaled: bool
+    columns: int
+    plain: int
+    waves: int
+    vectors: int
+    entries: int
+    image: tuple[int, int, int] | None
+    n_outputs: int
+    task: Literal["classification", "regression"]
+
+    @property
+    def inputs(self) -> int:
+        """Return the number of inputs of the first layer."""
+        return self.plain + self.waves + self.vectors
+
+    @classmethod
+    def of(cls, shape: Shape) -> Form:
+        """Return the form of the program that trains and evaluates nets of a shape."""
+        own: dict[str, Any] = {
+            f.name: getattr(shape, f.name) for f in fields(cls) if hasattr(shape, f.name)
+        }
+        n_outputs = output_class(shape.n_outputs, shape.task)
+        if shape.image is not None:
+            plain = math.prod(shape.image) if shape.kind == "mlp" else 0
+            none = dict.fromkeys(("columns", "waves", "vectors", "entries"), 0)
+            return cls(**{**own, **none, "plain": plain, "n_outputs": n_outputs})
+        one_hot, learned = ([shape.levels[c] for c in some] for some in split_levels(shape.levels))
+        sizes = [embedding_size(n) for n in learned]
+        entries = sum(n * e for n, e in zip(learned, sizes, strict=True))
+        plain = shape.n_numeric + bins.count(shape.bounds) + shape.n_flags + sum(one_hot)
+        raw = shape.n_numeric * (2 if shape.frequencies else 1) + shape.n_flags + len(shape.levels)
+        padded: dict[str, Any] = {
+            "columns": size_class(raw),
+            "plain": size_class(plain),
+            "waves": size_class(shape.n_numeric * shape.frequencies),
+            "vectors": size_class(sum(sizes)),
+            # One more, which is 0: what inputs are made of that there are not.
+            "entries": size_class(entries + 1, 1024) if entries else 0,
+            "n_outputs": n_outputs,
+        }
+        return cls(**{**own, **padded})
 
 
 CHOICES = {

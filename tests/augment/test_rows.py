@@ -17,6 +17,8 @@ noise = jax.jit(rows.noise)
 pairs = jax.jit(rows.pairs, static_argnames="size")
 mix = jax.jit(rows.mix)
 shares = jax.jit(jax.vmap(lambda k, a: rows.pairs(k, a, np.int32(N), N).share, (0, None)))
+ONLY = np.array([1, 1, 0], np.float32)
+"""Noise in the first two columns."""
 X = np.random.default_rng(0).standard_normal((N, 3)).astype(np.float32)
 
 
@@ -32,23 +34,29 @@ def _strict_types():
 def test_no_noise_gives_the_bits_back():
     x = X.copy()
     x[0] = [np.inf, -0.0, 2e-38]
-    out = np.asarray(noise(x, np.uint32(1), np.float32(0)))
+    out = np.asarray(noise(x, np.uint32(1), np.float32(0), np.ones(3, np.float32)))
     np.testing.assert_array_equal(out.view(np.uint32), x.view(np.uint32))
 
 
 def test_noise_is_gaussian_and_of_the_given_size():
     x = np.zeros((400, 100), np.float32) + 5
-    added = np.asarray(noise(x, keys.key(1, "noise"), np.float32(0.25))) - 5
+    added = (
+        np.asarray(noise(x, keys.key(1, "noise"), np.float32(0.25), np.ones(100, np.float32))) - 5
+    )
     assert stats.kstest(added.reshape(-1), stats.norm(0, 0.25).cdf).pvalue > 1e-3
 
 
 def test_noise_of_another_key_is_another():
-    a, b = (np.asarray(noise(X, np.uint32(k), np.float32(1))) - X for k in (1, 2))
-    assert not np.any(a == b)
+    a, b = (np.asarray(noise(X, np.uint32(k), np.float32(1), ONLY)) - X for k in (1, 2))
+    assert not np.any(a[:, :2] == b[:, :2])
+    assert not np.any(a[:, 2])
+    assert not np.any(b[:, 2])
 
 
 def test_a_table_without_numbers_has_no_noise():
-    assert noise(np.zeros((N, 0), np.float32), np.uint32(1), np.float32(1)).shape == (N, 0)
+    assert noise(
+        np.zeros((N, 0), np.float32), np.uint32(1), np.float32(1), np.zeros(0, np.float32)
+    ).shape == (N, 0)
 
 
 # --- mixup ---------------------------------------------------------------------------------------

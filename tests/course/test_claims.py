@@ -228,7 +228,7 @@ def test_images_become_columns_and_smaller():
 def nets():
     """Nets of two repetitions, by their best and by their last weights."""
     made = a_bench()
-    recipe = PLAIN.replace(learning_rate=0.3, epochs=6, dropout=0.5)
+    recipe = PLAIN.replace(learning_rate=0.1, epochs=6, dropout=0.5)
     groups = [
         seeded([recipe, recipe.replace(dropout=0.0)], 7 + k, made.table.fold(k)) for k in range(2)
     ]

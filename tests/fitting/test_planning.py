@@ -14,8 +14,8 @@ from popnet.dataset import Features
 from popnet.fit import prepare
 from popnet.fitting.planning import ONE_KIND, plan_table, planned_space
 from popnet.options import Options
+from popnet.population.feed import Arrays
 from popnet.population.members import Result
-from popnet.population.program import Arrays
 from popnet.population.train import Trainer
 from popnet.tuning.own import dimensions
 

@@ -7,11 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from popnet import Recipe
+from popnet import Recipe, keys
 from popnet.nn import convnet, net
 from popnet.nn.activations import ACTIVATIONS, ActivationNumbers
 from popnet.recipe import choices
-from popnet.shape import Numbers, Shape
+from popnet.shape import Form, Numbers, Shape
 
 IMAGE = (8, 9, 3)
 BASE = Recipe(kind="conv", depth=2, width=4, stages=2, batch_size=8, dropout=0.0, norm="batch")
@@ -31,6 +31,25 @@ def draw(recipe: Recipe, seed: int = 0):
     )
     running = jax.tree.map(lambda x: x + rng.uniform(0, 0.5, x.shape).astype(np.float32), running)
     return shape, parameters, running, rng.standard_normal((8, *IMAGE)).astype(np.float32)
+
+
+def steps_keys(form: Form, key: int = 1):
+    every = keys.StepKeys.of(np.array([key], np.uint32), 1, net.dropouts(form))
+    return keys.StepKeys(*(k[0] for k in every))
+
+
+def trained(parameters, shape: Shape, numbers, x, share, key: int = 1):
+    """Return outputs and statistics in training mode; ``parameters`` are the net's own."""
+    form = Form.of(shape)
+    padded = convnet.pad(jax.tree.map(jnp.asarray, parameters), shape, form)
+    found, statistics = net.train(padded, form, numbers, x, share, None, steps_keys(form, key))
+    return found[:, : shape.n_outputs], statistics
+
+
+def evaluated(parameters, running, shape: Shape, numbers, x):
+    form = Form.of(shape)
+    padded = convnet.pad(parameters, shape, form)
+    return net.evaluate(padded, running, form, numbers, x)[:, : shape.n_outputs]
 
 
 def convolved(x, w):
@@ -118,7 +137,7 @@ RECIPES = [
 def test_passes_are_those_of_the_description(recipe):
     shape, parameters, running, x = draw(recipe)
     numbers = Numbers.of(recipe)
-    got = jax.jit(net.evaluate, static_argnums=2)(parameters, running, shape, numbers, x)
+    got = evaluated(parameters, running, shape, numbers, x)
     expected = plainly(parameters, running, recipe, x)
     np.testing.assert_allclose(got, expected, rtol=2e-4, atol=2e-4)
 
@@ -126,7 +145,7 @@ def test_passes_are_those_of_the_description(recipe):
     g = np.random.default_rng(2).standard_normal((8, 3)).astype(np.float32)
 
     def loss(parameters):
-        got, statistics = net.train(parameters, shape, numbers, x, share, None, np.uint32(1))
+        got, statistics = trained(parameters, shape, numbers, x, share)
         return (got * g).sum(), (got, statistics)
 
     (_, (got, statistics)), gradient = jax.jit(jax.value_and_grad(loss, has_aux=True))(parameters)
@@ -140,16 +159,13 @@ def test_passes_are_those_of_the_description(recipe):
         np.testing.assert_allclose(found, right, rtol=2e-3, atol=2e-3, err_msg=str(path))
 
 
-def test_filling_of_a_batch_changes_nothing():
+def test_padding_of_a_batch_changes_nothing():
     shape, parameters, _, x = draw(BASE)
     numbers = Numbers.of(BASE)
     share = np.where(np.arange(8) < 5, np.float32(0.2), 0).astype(np.float32)
     other = x.copy()
     other[5:] = 7.0
-    a, b = (
-        net.train(parameters, shape, numbers, v, share, None, np.uint32(1))[0][:5]
-        for v in (x, other)
-    )
+    a, b = (trained(parameters, shape, numbers, v, share)[0][:5] for v in (x, other))
     np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
 
 
@@ -160,13 +176,9 @@ def test_dropout_is_only_in_training_and_keeps_the_mean(kind):
     numbers = Numbers.of(recipe)
     share = np.full(8, 1 / 8, np.float32)
 
-    @jax.jit
-    def trained(key):
-        return net.train(parameters, shape, numbers, x, share, None, key)[0]
-
-    draws = np.stack([trained(np.uint32(k)) for k in range(3)])
+    draws = np.stack([trained(parameters, shape, numbers, x, share, k)[0] for k in range(3)])
     assert not np.allclose(draws[0], draws[1])
-    a, b = (net.evaluate(parameters, running, shape, numbers, x) for _ in range(2))
+    a, b = (evaluated(parameters, running, shape, numbers, x) for _ in range(2))
     np.testing.assert_array_equal(a, b)
 
 
@@ -196,7 +208,9 @@ def test_initial_weights_have_the_variance_of_their_fans(name):
 def test_inputs_that_the_ntk_parametrization_counts_are_those_of_all_places_of_a_window():
     recipe = Recipe(kind="conv", depth=1, width=4, stages=2, batch_size=8, activation="maxout")
     shape = Shape.make(recipe, image=(8, 8, 3), n_outputs=5, task="classification")
-    found = net.layouts(shape)[0].split(net.input_factors(shape))
+    form = Form.of(shape)
+    factors = np.asarray(net.ntk_factors(form, net.Facts.of(shape)))
+    found = net.form_layouts(form)[0].split(factors)
     fans = (9 * 3, 9 * 4, 8)
     for w, fan_in in zip(net.weights(found), fans, strict=True):
         np.testing.assert_allclose(w, np.sqrt(128 / fan_in), rtol=1e-6)

@@ -12,14 +12,24 @@ import pytest
 
 from popnet import Recipe
 from popnet.nn import mlp, net
-from popnet.nn.inputs import Columns
 from popnet.nn.norm import Statistics
 from popnet.population import reference
+from popnet.population.feed import Feed
 from popnet.recipe import choices
-from popnet.shape import Numbers, Shape
+from popnet.shape import Form, Numbers, Shape
 
 BASE = Recipe(depth=2, width=8, batch_size=32)
-evaluate = jax.jit(mlp.evaluate, static_argnums=2)
+of_form = jax.jit(net.evaluate, static_argnums=2)
+
+
+def evaluate(parameters, running, shape: Shape, recipe: Recipe, data, rows=None):
+    """Return outputs ``(N, O)`` of a net as its program gives them."""
+    form = Form.of(shape)
+    layouts = net.form_layouts(form)
+    vectors = net.pad(parameters, running, shape, form)
+    padded = [layout.split(v) for layout, v in zip(layouts, vectors, strict=True)]
+    found = of_form(*padded, form, Numbers.of(recipe), inputs(data, shape, recipe, rows))
+    return np.asarray(found)[:, : shape.n_outputs]
 
 
 def trees(recipe: Recipe, shape: Shape, seed: int = 0):
@@ -37,9 +47,9 @@ def trees(recipe: Recipe, shape: Shape, seed: int = 0):
     return jax.tree.map(moved, parameters), running
 
 
-def inputs(data, rows=slice(None)) -> Columns:
-    f = data.features
-    return Columns(f.numeric[rows], f.flags[rows], f.codes[rows], f.knots)
+def inputs(data, shape: Shape, recipe: Recipe, rows=None):
+    rows = np.arange(len(data)) if rows is None else rows
+    return Feed(data.features).shaped(shape, Form.of(shape), recipe, (len(rows),)).take(rows)
 
 
 # --- first weights -------------------------------------------------------------------------------
@@ -87,23 +97,47 @@ def test_pieces_of_maxout_start_apart(table):
     assert not np.any(w[:, :8] == w[:, 8:])
 
 
-def test_only_the_layers_weights_are_penalised(table):
-    recipe = BASE.replace(numeric_embedding="periodic")
-    shape = Shape.of(recipe, table)
-    layout, running_layout = net.layouts(shape)
-    mask = layout.split(net.penalised(shape))
-    for path, x in jax.tree_util.tree_flatten_with_path(mask)[0]:
-        assert np.all(x == (path[-1] == jax.tree_util.DictKey("w")))
-    variances = running_layout.split(net.variances(shape))
+def test_the_layers_weights_come_first(table):
+    recipe = BASE.replace(numeric_embedding="periodic", heads=2, input_scale=6.0)
+    form = Form.of(Shape.of(recipe, table))
+    layout, running_layout = net.form_layouts(form)
+    place = layout.split(np.arange(layout.size))
+    for path, x in jax.tree_util.tree_flatten_with_path(place)[0]:
+        assert np.all((x < layout.n_first) == (path[-1] == jax.tree_util.DictKey("w")))
+    variances = running_layout.split(net.variances(form))
     assert all(not s.mean.any() and s.var.all() for r in variances for s in r.values())
+
+
+PADDED = [
+    BASE,
+    BASE.replace(depth=0),
+    BASE.replace(numeric_embedding="periodic", embedding_size=5, input_scale=6.0, heads=3),
+    BASE.replace(numeric_embedding="piecewise", embedding_size=7, heads=2, depth=0),
+    BASE.replace(activation="maxout", maxout_pieces=3),
+]
+
+
+@pytest.mark.parametrize("recipe", PADDED, ids=str)
+def test_padding_is_taken_off_again(table, recipe):
+    shape = Shape.of(recipe, table)
+    form = Form.of(shape)
+    parameters, running = trees(recipe, shape)
+    vectors = net.pad(parameters, running, shape, form)
+    assert [len(v) for v in vectors] == [layout.size for layout in net.form_layouts(form)]
+    own, statistics = net.unpad(*vectors, shape, form)
+    assert jax.tree.structure(own) == jax.tree.structure(parameters)
+    jax.tree.map(np.testing.assert_array_equal, (own, statistics), (parameters, running))
 
 
 @pytest.mark.parametrize(("depth", "heads"), [(2, 3), (0, 1)])
 def test_the_ntk_parametrization_goes_by_a_layers_inputs(table, depth, heads):
     recipe = BASE.replace(numeric_embedding="periodic", input_scale=6.0, depth=depth, heads=heads)
     shape = Shape.of(recipe, table)
-    factors = net.layouts(shape)[0].split(net.input_factors(shape))
+    form = Form.of(shape)
+    found = np.asarray(net.ntk_factors(form, net.Facts.of(shape)))
+    factors = net.form_layouts(form)[0].split(found)
     fans = [mlp.input_size(shape), *[recipe.width] * depth]
+    assert fans[0] < form.inputs  # padding does not count
     for w, fan_in in zip(net.weights(factors), fans, strict=True):
         np.testing.assert_allclose(w, (128 / fan_in) ** 0.5, rtol=1e-6)
     for path, x in jax.tree_util.tree_flatten_with_path(factors)[0]:
@@ -122,7 +156,7 @@ def test_evaluation_is_the_plain_formula(table, activation):
         if norm == "batch" and position == "before":
             for layer in parameters["hidden"]:  # taken out by normalization, and so left out
                 layer["b"][:] = 0
-        got = evaluate(parameters, running, shape, Numbers.of(recipe), inputs(table))
+        got = evaluate(parameters, running, shape, recipe, table)
         rows = np.arange(len(table))
         expected = reference.evaluate(parameters, running, shape, recipe, table, rows)
         np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-5)
@@ -132,7 +166,7 @@ def test_evaluation_of_a_linear_model(table):
     recipe = BASE.replace(depth=0)
     shape = Shape.of(recipe, table)
     parameters, running = trees(recipe, shape)
-    got = evaluate(parameters, running, shape, Numbers.of(recipe), inputs(table))
+    got = evaluate(parameters, running, shape, recipe, table)
     expected = reference.evaluate(parameters, running, shape, recipe, table, np.arange(len(table)))
     np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-5)
 
@@ -148,37 +182,38 @@ def test_evaluation_of_periodic_features(table):
     parameters, running = trees(recipe, shape)
     for layer in parameters["hidden"]:
         layer["b"][:] = 0
-    got = evaluate(parameters, running, shape, Numbers.of(recipe), inputs(table))
+    got = evaluate(parameters, running, shape, recipe, table)
     expected = reference.evaluate(parameters, running, shape, recipe, table, np.arange(len(table)))
     np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-4)
 
 
 def test_evaluation_has_no_dropout_no_noise_and_no_mixup(table):
     shape = Shape.of(BASE, table)
-    run = partial(evaluate, *trees(BASE, shape), shape, x=inputs(table))
+    run = partial(evaluate, *trees(BASE, shape), shape, data=table)
     loud = BASE.replace(dropout=0.9, input_dropout=0.5, input_noise=3, mixup=1, label_smoothing=0.5)
-    np.testing.assert_array_equal(run(n=Numbers.of(BASE)), run(n=Numbers.of(loud)))
+    np.testing.assert_array_equal(run(recipe=BASE), run(recipe=loud))
 
 
 def test_evaluation_of_a_row_does_not_depend_on_the_others(table):
     shape = Shape.of(BASE, table)
-    run = partial(evaluate, *trees(BASE, shape), shape, Numbers.of(BASE))
-    whole = run(inputs(table, slice(0, 64)))
-    other = run(inputs(table, np.r_[0:32, 100:132]))
+    run = partial(evaluate, *trees(BASE, shape), shape, BASE, table)
+    whole = run(np.arange(64))
+    other = run(np.r_[0:32, 100:132])
     np.testing.assert_array_equal(whole[:32], other[:32])
 
 
 def test_biases_before_batch_normalization_are_left_out(table):
-    x = jax.tree.map(jnp.asarray, inputs(table))
     for position in ("before", "after"):
         recipe = BASE.replace(norm="batch", norm_position=position)
         shape = Shape.of(recipe, table)
-        parameters, running = trees(recipe, shape)
+        form = Form.of(shape)
+        layout, running_layout = net.form_layouts(form)
+        weights, running = net.pad(*trees(recipe, shape), shape, form)
+        x = jax.tree.map(jnp.asarray, inputs(table, shape, recipe))
+        n, statistics = Numbers.of(recipe), running_layout.split(running)
 
-        n = Numbers.of(recipe)
+        def total(p, form=form, statistics=statistics, n=n, x=x, o=shape.n_outputs):
+            return net.evaluate(p, statistics, form, n, x)[:, :o].sum()
 
-        def total(p, shape=shape, running=running, n=n):
-            return mlp.evaluate(p, running, shape, n, x).sum()
-
-        g = jax.jit(jax.grad(total))(parameters)
+        g = jax.jit(jax.grad(total))(layout.split(weights))
         assert all(np.any(layer["b"]) == (position == "after") for layer in g["hidden"])

@@ -16,8 +16,8 @@ import pytest
 from popnet import Member, Recipe
 from popnet.errors import InputError
 from popnet.population import engines
+from popnet.population.feed import Arrays
 from popnet.population.members import Leg
-from popnet.population.program import Arrays
 from popnet.population.train import Trainer
 
 ray = pytest.importorskip("ray")
@@ -118,7 +118,7 @@ def test_a_stop_ends_a_run_on_a_cluster(cluster):
 def test_an_engine_that_is_none_is_refused(arrays, engine, message):
     code = (
         "import numpy as np; from popnet import Dataset; from popnet.population import engines; "
-        "from popnet.population.program import Arrays; "
+        "from popnet.population.feed import Arrays; "
         "d = Dataset.from_arrays(np.zeros((4, 1)), np.arange(4) % 2, 'binary'); "
         f"engines.make({engine!r}, Arrays(d, d, [(np.arange(2), np.arange(2, 4))]))"
     )

@@ -16,14 +16,13 @@ from hypothesis import strategies as st
 
 from popnet import Recipe, keys
 from popnet.nn import net
-from popnet.nn.inputs import Columns
-from popnet.population import epoch, reference
-from popnet.population.program import class_weight
+from popnet.population import epoch, feed, reference
+from popnet.population.timetable import Step, batch_counts, mixing_shares
 from popnet.recipe import choices
-from popnet.shape import Numbers, Shape
+from popnet.shape import Form, Numbers, Shape
 
 BASE = Recipe(depth=2, width=8, batch_size=32, dropout=0)
-KEY = keys.key(4, "step")
+STEP_KEYS = keys.StepKeys(*(k[0] for k in keys.StepKeys.of(np.array([4], np.uint32), 1, 3)))
 COUNT = 29  # real rows; 3 fill up
 ROWS = np.random.default_rng(5).permutation(240)[:32]
 
@@ -71,33 +70,44 @@ def start(recipe: Recipe, data):
 def plain(parameters, recipe: Recipe, data):
     """Return loss, penalty, gradient of their sum, statistics."""
     shape = Shape.of(recipe, data)
-    balance = class_weight(data, np.arange(len(data))).astype(np.float64) ** recipe.class_balance
+    every = np.arange(len(data))
+    balance = feed.class_weight(data, every).astype(np.float64) ** recipe.class_balance
     loss, gradient, statistics = reference.differentiate(
-        parameters, shape, recipe, data, ROWS[:COUNT], balance, KEY
+        parameters, shape, recipe, data, ROWS[:COUNT], balance, STEP_KEYS, share(recipe)
     )
     penalty, pull = reference.penalise(parameters, recipe)
     return loss, penalty, jax.tree.map(np.add, gradient, pull), statistics
 
 
-objective = jax.jit(epoch.objective, static_argnames="shape")
+def share(recipe: Recipe) -> float:
+    """Return what a row keeps of itself, by mixup."""
+    return float(np.float32(mixing_shares(recipe.mixup, 4, 0, 1)[0]))
+
+
+objective = jax.jit(epoch.objective, static_argnames="form")
 
 
 def compiled(parameters, recipe: Recipe, data, rows=ROWS) -> epoch.Objective:
+    """Return what the program finds, its gradient and statistics as a net's own trees."""
     shape = Shape.of(recipe, data)
-    f = data.features
-    weights = np.ones(len(data), np.float32) if data.weights is None else data.weights
-    inputs = Columns(f.numeric, f.flags, f.codes, f.knots).map_rows(lambda x: x[rows])
-    batch = epoch.Rows(inputs, data.target[rows], weights[rows])
-    share = np.where(np.arange(32) < COUNT, np.float32(1 / COUNT), np.float32(0))
-    return objective(
-        net.layouts(shape)[0].join(parameters),
-        shape=shape,
-        n=Numbers.of(recipe),
-        batch=batch,
-        share=share,
-        class_weight=class_weight(data, np.arange(len(data))),
-        key=KEY,
+    form = Form.of(shape)
+    running = net.init(recipe, shape, 0)[1]
+    weights, _ = net.pad(jax.tree.map(np.float32, parameters), running, shape, form)
+    shares = np.where(np.arange(32) < COUNT, np.float32(1 / COUNT), np.float32(0))
+    shaped = feed.Feed(data.features).shaped(shape, form, recipe, (1, 32))
+    of_rows = feed.row_weights(data, np.arange(len(data)), recipe.class_balance)
+    block = feed.block_of(shaped, data, rows[None], shares[None], of_rows)
+    inputs = block.inputs.with_rows(block.inputs.rows[0])
+    batch = epoch.Rows(inputs, *(x[0] for x in block[1:]))
+    step = Step(*(np.float32(0) for _ in Step._fields))
+    step = step._replace(mixing=np.float32(share(recipe)), count=np.float32(COUNT))
+    numbers, facts = Numbers.of(recipe), net.Facts.of(shape)
+    found = objective(
+        weights, form=form, n=numbers, facts=facts, batch=batch, step=step, step_keys=STEP_KEYS
     )
+    # A padded output's bias has no gradient, as its class has no probability.
+    gradient, statistics = net.unpad(found.gradient, found.statistics, shape, form)
+    return found._replace(gradient=gradient, statistics=statistics)
 
 
 # --- the reference is right ----------------------------------------------------------------------
@@ -134,21 +144,19 @@ def test_the_references_gradient_by_differences_for_regression(regression, recip
 
 
 def check_with_reference(recipe, data):
-    shape, parameters = start(recipe, data)
+    _, parameters = start(recipe, data)
     got = compiled(parameters, recipe, data)
     loss, penalty, gradient, statistics = plain(jax.tree.map(np.float64, parameters), recipe, data)
-    np.testing.assert_allclose(got.loss, loss, rtol=1e-5)
-    np.testing.assert_allclose(got.penalty, penalty, rtol=1e-5)
-    parameters_layout, running_layout = net.layouts(shape)
+    np.testing.assert_allclose(got.loss.sum(), loss, rtol=1e-5)
+    np.testing.assert_allclose(got.penalty.sum(), penalty, rtol=1e-5)
     difference = jax.tree.map(
         lambda a, b: np.abs(a - b).max(initial=0) / max(np.abs(b).max(initial=0), 1e-3),
-        parameters_layout.split(np.asarray(got.gradient)),
+        got.gradient,
         gradient,
     )
     assert max(jax.tree.leaves(difference)) < 1e-4, difference
     if recipe.norm == "batch":
-        seen = running_layout.split(np.asarray(got.statistics))
-        for a, b in zip(seen, statistics, strict=True):
+        for a, b in zip(got.statistics, statistics, strict=True):
             expected = b[recipe.norm_position]
             # Engine's nets have no bias there, the reference's have.
             bias = recipe.norm_position == "before"
@@ -180,15 +188,15 @@ def test_rows_that_fill_up_a_batch_do_not_matter_to_the_bit(table, recipe):
 @given(st.integers(1, 10_000), st.integers(1, 512))
 def test_batches_are_equal_up_to_one_row_and_cover_all(n, batch_size):
     steps = -(-n // batch_size)
-    bounds = [
-        tuple(map(int, epoch.batch_bounds(np.int32(i), np.int32(n), np.int32(steps))))
-        for i in {*range(min(steps, 8)), *range(max(0, steps - 8), steps)}
-    ]
-    counts = {c for _, c in bounds}
-    assert max(counts) <= batch_size
-    assert max(counts) - min(counts) <= 1
-    assert bounds[0][0] == 0
-    bounds.sort()
-    for (i, c), (j, _) in itertools.pairwise(bounds[: min(steps, 8)]):
-        assert i + c == j
-    assert sum(bounds[-1]) == n
+    counts = batch_counts(n, steps)
+    assert counts.sum() == n
+    assert counts.max() <= batch_size
+    assert counts.max() - counts.min() <= 1
+    cut = feed.cut_of(n, steps, batch_size)
+    real = cut.shares > 0
+    np.testing.assert_array_equal(cut.places[real], np.arange(n))  # each row once, in order
+    np.testing.assert_array_equal(real.sum(1), counts)
+    np.testing.assert_allclose(cut.shares.sum(1), 1, rtol=1e-5)
+    # What is beyond them repeats a row of the batch.
+    first = np.broadcast_to(cut.places[:, :1], real.shape)
+    np.testing.assert_array_equal(cut.places[~real], first[~real])

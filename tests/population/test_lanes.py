@@ -58,7 +58,7 @@ def test_members_side_by_side_are_those_alone(alone, table, folds, lanes, monkey
 
 
 def test_number_of_lanes_fits_memory_and_members(table):
-    from popnet.shape import Shape
+    from popnet.shape import Form, Shape
 
     class Device:
         def __init__(self, free):
@@ -67,10 +67,10 @@ def test_number_of_lanes_fits_memory_and_members(table):
         def memory_stats(self):
             return {"bytes_limit": self.free, "bytes_in_use": 0}
 
-    shape = Shape.of(BASE, table)
+    form = Form.of(Shape.of(BASE, table))
 
     def lanes(members, free=1e12, most=64):
-        return program.fitting_lanes(program.Place(Device(free), most), shape, 1000, members)
+        return program.fitting_lanes(program.Place(Device(free), most), form, 1000, members)
 
     assert [lanes(m) for m in (1, 2, 3, 5, 64, 1000)] == [1, 2, 4, 8, 64, 64]
     assert lanes(1000, most=48) == 48
@@ -78,7 +78,7 @@ def test_number_of_lanes_fits_memory_and_members(table):
     sizes = [lanes(1000, free=f) for f in np.geomspace(1e4, 1e9, 40)]
     assert sizes == sorted(sizes)
     assert {1, 64} < set(sizes)
-    assert program.fitting_lanes(program.Place(Device(1e12), 1), shape, 1000, 50) == 1
+    assert program.fitting_lanes(program.Place(Device(1e12), 1), form, 1000, 50) == 1
 
 
 def test_places_are_the_cores_or_the_workers_asked_for():

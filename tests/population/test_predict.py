@@ -7,7 +7,7 @@ import pytest
 
 from popnet import Recipe, copies
 from popnet.nn import net
-from popnet.population import predict
+from popnet.population import feed, predict
 from popnet.shape import Shape
 
 
@@ -23,7 +23,8 @@ def nets(table):
 
 def test_chunks_and_threads_change_nothing(nets, table, monkeypatch):
     whole = predict.predict(nets, table.features)
-    monkeypatch.setattr(predict, "CHUNKS", (32, 32))
+    monkeypatch.setattr(feed, "EVALUATED_ROWS", 32)
+    monkeypatch.setattr(feed, "EVALUATED_BATCHES", 2)
     for workers in (1, 3):
         again = predict.predict(nets, table.features, workers=workers)
         np.testing.assert_allclose(again, whole, rtol=1e-5, atol=1e-6)
@@ -48,9 +49,16 @@ def test_no_rows_no_outputs(nets, table):
 
 
 def test_a_second_prediction_compiles_nothing(nets, table, monkeypatch):
-    predict.predict(nets, table.features)
+    predict.predict(nets, table.features, specialised=False)
     monkeypatch.setattr(copies.Copies, "_compiled", None)
-    predict.predict(nets, table.features)
+    predict.predict(nets, table.features, specialised=False)
     # Nets that differ in numbers only share a program, too.
     nets[0] = nets[0]._replace(recipe=nets[0].recipe.replace(activation="elu", elu_alpha=0.3))
-    predict.predict(nets, table.features)
+    predict.predict(nets, table.features, specialised=False)
+
+
+def test_programs_of_one_activation_predict_the_same(nets, table):
+    one, all_kinds = (
+        predict.predict(nets, table.features, specialised=only) for only in (True, False)
+    )
+    np.testing.assert_allclose(one, all_kinds, rtol=1e-5, atol=1e-6)

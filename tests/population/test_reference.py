@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from popnet import Member, Recipe, train_population
-from popnet.population import predict, program, reference, train
+from popnet.population import predict, reference, train
+from popnet.population.feed import Arrays
 from popnet.recipe import choices
 from popnet.shape import Shape
 
@@ -139,7 +140,7 @@ def test_engine_equals_the_plain_loop_for_two_targets(regressions, regression, f
 @pytest.mark.parametrize("epoch_rows", [32, 75])
 def test_parts_of_a_pass_equal_the_plain_loop(table, folds, epoch_rows):
     recipe = BASE.replace(epochs=7, dropout=0.2)
-    arrays = program.Arrays(table, table, folds, epoch_rows)
+    arrays = Arrays(table, table, folds, epoch_rows)
     parts = arrays.parts(0, Shape.of(recipe, table))
     assert 1 < parts < recipe.epochs
     trained = dict(train.Trainer(arrays).run(enumerate(Member(recipe, 3, f) for f in (0, 1))))

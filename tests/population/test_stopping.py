@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import jax
 import numpy as np
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -10,9 +9,7 @@ from hypothesis import strategies as st
 from popnet import Recipe
 from popnet.population import stopping
 from popnet.population.members import STATUSES
-from popnet.shape import Numbers
 
-update = jax.jit(stopping.update)
 # Few different values, so that ties and steps of exactly min_delta are common.
 scores = st.lists(
     st.sampled_from([0.25, 0.5, 0.75, 1.0, 1.25, 3.0, np.nan, np.inf]), min_size=1, max_size=25
@@ -42,17 +39,18 @@ def model(scores, patience, min_delta, epochs):
 @example([1.0, 0.75, 0.5, 0.25], 2, 0.3, 25)
 @example([np.nan], 1, 0.0, 1)
 def test_early_stopping(scores, patience, min_delta, epochs):
-    n = Numbers.of(Recipe(patience=patience, min_delta=min_delta, epochs=epochs))
-    best = stopping.init((np.zeros(2, np.float32),))
+    recipe = Recipe(patience=patience, min_delta=min_delta, epochs=epochs)
+    best = stopping.init(np.zeros(2, np.float32), np.zeros(1, np.float32))
     status, epoch = "running", 0
     for score in scores:
         epoch += 1
-        weights = (np.full(2, epoch, np.float32),)
-        healthy = np.bool_(np.isfinite(score))
-        best, place = update(best, np.float32(score), healthy, np.int32(epoch), weights, n)
-        status = STATUSES[int(place)]
+        weights = np.full(2, epoch, np.float32), np.full(1, -epoch, np.float32)
+        healthy = bool(np.isfinite(score))
+        best, place = stopping.update(best, score, healthy, epoch, lambda w=weights: w, recipe)
+        status = STATUSES[place]
         if status != "running":
             break
     expected = model(scores, patience, min_delta, epochs)
     assert (status, epoch, int(best.epoch), float(best.score)) == expected
-    assert np.all(np.asarray(best.weights[0]) == expected[2])
+    assert np.all(best.weights == expected[2])
+    assert np.all(best.running == -expected[2])

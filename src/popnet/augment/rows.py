@@ -26,19 +26,39 @@ class Pairs(NamedTuple):
     on: Array
 
 
-def noise(x: Array, key: Array, std: Array) -> Array:
-    """Add Gaussian noise of standard deviation ``std`` to ``x`` ``(N, F)``; 0 gives ``x`` back bit for bit."""
-    return (
-        jax.lax.cond(std > 0, lambda x: x + std * keys.normal(key, x.shape), lambda x: x, x)
-        if x.size
-        else x
-    )
+def noise(x: Array, key: Array, std: Array, where: Array) -> Array:
+    """Add Gaussian noise to some columns of ``x`` ``(N, R)``; a standard deviation of 0 gives ``x`` back bit for bit.
+
+    Args:
+        x: rows.
+        key: uint32.
+        std: scalar, the noise's standard deviation.
+        where: ``(R,)``, 1 for columns that it is added to, 0 for others.
+    """
+
+    def noisy(x: Array) -> Array:
+        return x + std * where * keys.normal(key, x.shape)
+
+    return jax.lax.cond(std > 0, noisy, lambda x: x, x) if x.size else x
+
+
+def reversed_pairs(share: Array, count: Array, size: int) -> Pairs:
+    """Return a batch's mixup (Zhang et al. 2018) with a drawn share: each row with the one at the mirrored place.
+
+    Batches are shuffled already, so a fixed pairing of their places is a random one of rows.
+
+    Args:
+        share: scalar, what a row keeps of itself; 1 is no mixing.
+        count: scalar int32, real rows of the batch; they come first.
+        size: N, rows with padding.
+    """
+    place = jax.lax.iota(jnp.int32, size)
+    partner = jnp.where(place < count, count - 1 - place, place)
+    return Pairs(partner, share, share < 1)
 
 
 def pairs(key: Array, alpha: Array, count: Array, size: int) -> Pairs:
-    """Draw a batch's mixup (Zhang et al. 2018): one share from Beta(alpha, alpha), partners in reverse order.
-
-    Batches are shuffled already, so a fixed pairing of their places is a random one of rows.
+    """Draw a batch's mixup inside a program: one share from Beta(alpha, alpha), partners of `reversed_pairs`.
 
     Args:
         key: uint32.
@@ -46,11 +66,9 @@ def pairs(key: Array, alpha: Array, count: Array, size: int) -> Pairs:
         count: scalar, real rows of the batch; they come first.
         size: N, rows with filling.
     """
-    place = jax.lax.iota(jnp.int32, size)
-    partner = jnp.where(place < count, count - 1 - place, place)
     on = alpha > 0
     share = jax.lax.cond(on, lambda: beta.symmetric(key, alpha), lambda: jnp.float32(1))
-    return Pairs(partner, share, on)
+    return reversed_pairs(share, count, size)._replace(on=on)
 
 
 def mix(x: Array, p: Pairs) -> Array:

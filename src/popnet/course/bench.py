@@ -15,11 +15,12 @@ from popnet.course.data import Material
 from popnet.ensemble import softmax
 from popnet.memory import Memory
 from popnet.nn import net
+from popnet.population.feed import Arrays
 from popnet.population.members import Leg, Member, Result
 from popnet.population.predict import Net, predict
-from popnet.population.program import Arrays
 from popnet.population.train import Trainer
 from popnet.recipe import Recipe
+from popnet.shape import Form
 from popnet.twins.losses import losses_of
 from popnet.types import Array
 
@@ -241,11 +242,9 @@ def _last(result: Result) -> Result:
     """Return a paused net with the weights that it paused with in place of its best ones."""
     if result.pause is None:
         return result
-    layout, running = net.layouts(result.shape)
-    state = result.pause.state
-    return replace(
-        result, parameters=layout.split(state.average), running=running.split(state.running), pause=None
-    )  # fmt: skip
+    state, form = result.pause.state.state, Form.of(result.shape)
+    parameters, running = net.unpad(state.average, state.running, result.shape, form)
+    return replace(result, parameters=parameters, running=running, pause=None)
 
 
 def several(

@@ -13,7 +13,7 @@ from popnet import keys
 from popnet.data import rows as splits
 from popnet.dataset import Dataset, Images
 from popnet.errors import InputError
-from popnet.population.program import Arrays
+from popnet.population.feed import Arrays
 from popnet.prepare.prepared import Prepared
 from popnet.twins.augmentation import smaller
 from popnet.twins.losses import chance

@@ -15,13 +15,16 @@ from popnet.augment.rows import Pairs
 from popnet.copies import Copies, deal
 from popnet.course.bench import Bench
 from popnet.cpu import CPU_OPTIONS, Device
+from popnet.keys import StepKeys
 from popnet.nn import net
 from popnet.nn.block import Seen
 from popnet.nn.inputs import Columns
-from popnet.population import program
+from popnet.nn.net import Facts
+from popnet.population import feed, program
 from popnet.population.epoch import Rows, batch_loss
 from popnet.population.members import Member, Result
-from popnet.shape import Numbers, Shape
+from popnet.population.timetable import Step
+from popnet.shape import Form, Numbers, Shape
 from popnet.types import Array, Tree
 
 ROWS = 256
@@ -50,39 +53,57 @@ def trained(results: Sequence[Result]) -> list[State]:
     return [State(r.member, r.shape, r.parameters) for r in results]
 
 
-def _gradients(
-    parameters: Array, n: Numbers, rows: Rows, share: Array, classes: Array, key: Array, *, shape: Shape
-) -> Array:  # fmt: skip
-    layout = net.layouts(shape)[0]
+def _gradients(parameters: Array, n: Numbers, facts: Facts, rows: Rows, *, form: Form) -> Array:
+    layout = net.form_layouts(form)[0]
 
     def loss(vector: Array) -> Array:
-        return batch_loss(layout.split(vector), shape, n, rows, share, classes, key)[0]
+        tree = layout.split(vector)
+        return batch_loss(tree, form, n, facts, rows, _plain_step(rows), _no_keys(form))[0]
 
     gradient = layout.split(jax.grad(loss)(parameters))
-    # Divided by the largest first: squares of very small numbers would be 0.
-    largest = [jnp.maximum(jnp.abs(w).max(), 1e-36) for w in net.weights(gradient)]
-    scaled = [w / top for w, top in zip(net.weights(gradient), largest, strict=True)]
-    return jnp.stack([t * jnp.sqrt((w * w).mean()) for w, t in zip(scaled, largest, strict=True)])
+    found = []
+    every = net.weights(gradient)
+    for i, w in enumerate(every):
+        # Padding is no weight: rows of the first layer, columns of the last.
+        size = (facts.fan_in if i == 0 else w.shape[0]) * (
+            facts.classes if i == len(every) - 1 else w.shape[1]
+        )
+        # Divided by the largest first: squares of very small numbers would be 0.
+        top = jnp.maximum(jnp.abs(w).max(), 1e-36)
+        found.append(top * jnp.sqrt(((w / top) ** 2).sum() / size))
+    return jnp.stack(found)
 
 
-def _units(
-    parameters: Array, n: Numbers, rows: Rows, share: Array, key: Array, *, shape: Shape
-) -> Array:
+def _units(parameters: Array, n: Numbers, rows: Rows, *, form: Form) -> Array:
     seen: list[Seen] = []
-    pairs = Pairs(jnp.zeros(len(share), jnp.int32), jnp.float32(1), jnp.bool_(False))
-    split = net.layouts(shape)[0].split(parameters)
-    assert isinstance(rows.inputs, Columns)
-    net.train(split, shape, n, rows.inputs, share, pairs, key, seen)
+    _passed(parameters, n, rows, _no_keys(form), form, seen)
     return jnp.stack([s.after.max(0) - s.after.min(0) for s in seen])
 
 
-def _noisy(
-    parameters: Array, n: Numbers, rows: Rows, share: Array, key: Array, *, shape: Shape
-) -> Array:
-    pairs = Pairs(jnp.zeros(len(share), jnp.int32), jnp.float32(1), jnp.bool_(False))
-    split = net.layouts(shape)[0].split(parameters)
+def _noisy(parameters: Array, n: Numbers, rows: Rows, step_keys: StepKeys, *, form: Form) -> Array:
+    return _passed(parameters, n, rows, step_keys, form, None)
+
+
+def _passed(
+    parameters: Array, n: Numbers, rows: Rows, step_keys: StepKeys, form: Form, seen: list[Seen] | None
+) -> Array:  # fmt: skip
+    """Return a net's outputs in training mode, ``(N, O)``, without mixup."""
+    pairs = Pairs(jnp.zeros(len(rows.share), jnp.int32), jnp.float32(1), jnp.bool_(False))
+    split = net.form_layouts(form)[0].split(parameters)
     assert isinstance(rows.inputs, Columns)
-    return net.train(split, shape, n, rows.inputs, share, pairs, key)[0]
+    return net.train(split, form, n, rows.inputs, rows.share, pairs, step_keys, seen)[0]
+
+
+def _plain_step(rows: Rows) -> Step:
+    """Return the numbers of a step that changes nothing: only mixing and the number of rows are looked at."""
+    none = jnp.float32(0)
+    step = Step(*(none for _ in Step._fields))
+    return step._replace(mixing=jnp.float32(1), count=jnp.float32(len(rows.share)))
+
+
+def _no_keys(form: Form) -> StepKeys:
+    key = jnp.zeros((), jnp.uint32)
+    return StepKeys(key, key, jnp.zeros(net.dropouts(form), jnp.uint32))
 
 
 _gradient_program = Copies(_gradients, compiler_options=CPU_OPTIONS)
@@ -99,14 +120,11 @@ def gradients(bench: Bench, states: Sequence[State]) -> list[np.ndarray]:
 
     def one(state: State, device: Device) -> np.ndarray:
         rng = keys.generator(state.member.seed, "claims", "gradient")
-        rows = _rows(bench, rng.permutation(bench.table.pool)[:size])
-        classes = np.ones(bench.table.data.n_outputs, np.float32)
-        arguments = (
-            _vector(state), _without_noise(state), rows, _equal(size), classes, np.uint32(0),
-        )  # fmt: skip
-        shape = replace(state.shape, batch_size=size)
-        run = _gradient_program.on(device, *arguments, shape=shape)
-        return np.asarray(run(*arguments))
+        ready = _Ready(bench, state, rng.permutation(bench.table.pool)[:size])
+        facts = Facts.of(state.shape)
+        arguments = ready.weights, _without_noise(state), facts, ready.rows
+        form = replace(ready.form, batch_size=size)
+        return np.asarray(_gradient_program.on(device, *arguments, form=form)(*arguments))
 
     return _each(bench, states, one)
 
@@ -120,29 +138,50 @@ def ranges(bench: Bench, states: Sequence[State]) -> list[np.ndarray]:
     size = min(map(len, folds), default=0)
 
     def one(state: State, device: Device) -> np.ndarray:
-        rows = _rows(bench, bench.table.folds[state.member.fold][0][:size])
-        arguments = _vector(state), _without_noise(state), rows, _equal(size), np.uint32(0)
-        run = _unit_program.on(device, *arguments, shape=state.shape)
-        return np.asarray(run(*arguments))
+        ready = _Ready(bench, state, bench.table.folds[state.member.fold][0][:size])
+        arguments = ready.weights, _without_noise(state), ready.rows
+        return np.asarray(_unit_program.on(device, *arguments, form=ready.form)(*arguments))
 
     return _each(bench, states, one)
 
 
 def noisy(bench: Bench, states: Sequence[State], passes: int) -> np.ndarray:
     """Return outputs of nets on the test rows with their dropout left on, ``(M, passes, N, O)``."""
-    rows = _rows(bench, bench.table.test)
-    share = _equal(len(bench.table.test))
 
     def one(state: State, device: Device) -> np.ndarray:
-        found = []
+        ready, found = _Ready(bench, state, bench.table.test), []
         for k in range(passes):
             key = keys.key(state.member.seed, "claims", "pass", k)
-            arguments = _vector(state), Numbers.of(state.member.recipe), rows, share, key
-            run = _noisy_program.on(device, *arguments, shape=state.shape)
-            found.append(np.asarray(run(*arguments)))
+            every = StepKeys.of(np.atleast_1d(key), 1, net.dropouts(ready.form))
+            step_keys = StepKeys(*(k[0] for k in every))
+            arguments = ready.weights, Numbers.of(state.member.recipe), ready.rows, step_keys
+            run = _noisy_program.on(device, *arguments, form=ready.form)
+            found.append(np.asarray(run(*arguments))[:, : state.shape.n_outputs])
         return np.stack(found)
 
     return np.stack(_each(bench, states, one))
+
+
+class _Ready:
+    """A net and some rows as programs take them.
+
+    Args:
+        bench: whose rows.
+        state: the net.
+        index: row numbers.
+    """
+
+    def __init__(self, bench: Bench, state: State, index: np.ndarray) -> None:
+        data, shape, recipe = bench.table.data, state.shape, state.member.recipe
+        self.form = Form.of(shape)
+        running = net.init(recipe, shape, 0)[1]  # not looked at in training mode
+        self.weights, _ = net.pad(state.parameters, running, shape, self.form)
+        size = len(index)
+        equal = np.full((1, size), 1 / size, np.float32)
+        shaped = feed.Feed(data.features).shaped(shape, self.form, recipe, (1, size))
+        block = feed.block_of(shaped, data, np.asarray(index)[None], equal, None)
+        inputs = block.inputs.with_rows(block.inputs.rows[0])
+        self.rows = Rows(inputs, block.target[0], block.share[0], block.weight[0])
 
 
 def _each(
@@ -159,20 +198,6 @@ def _each(
     return [found[i] for i in range(len(states))]
 
 
-def _vector(state: State) -> Array:
-    return net.layouts(state.shape)[0].join(state.parameters)
-
-
 def _without_noise(state: State) -> Numbers:
     recipe = state.member.recipe
     return Numbers.of(recipe.replace(dropout=0.0, input_dropout=0.0, input_noise=0.0, mixup=0.0))
-
-
-def _equal(size: int) -> np.ndarray:
-    return np.full(size, 1 / size, np.float32)
-
-
-def _rows(bench: Bench, rows: Array) -> Rows:
-    data = bench.table.data
-    inputs = program.inputs(data.features.take(rows))
-    return Rows(inputs, np.asarray(data.target)[rows], np.ones(len(rows), np.float32))

@@ -58,6 +58,7 @@ class Candidates:
         votes: whether members vote, so that no class is taken as it suits the metric.
 
     Attributes:
+        specialised: whether nets are predicted with by programs of one activation each, as their trainer's are.
         by_rule: whether predictions are judged as it suits the metric (`popnet.decisions`).
         by_id: candidates by the number of their recipe: nets of their best epochs.
         late: the same recipes with the nets of their last epochs, where one of them is not its best one.
@@ -72,6 +73,7 @@ class Candidates:
     ) -> None:
         self.table, self.metric, self.views = table, metric, views
         self.by_rule = by_rule(metric) and not votes
+        self.specialised = True
         self.by_id: dict[int, Candidate] = {}
         self.late: dict[int, Candidate] = {}
         self.rows = np.unique(np.concatenate([f.valid for f in table.folds]))
@@ -94,7 +96,8 @@ class Candidates:
         """
         data, rows = self.table.data, self.table.folds[fold].valid
         kept = [net] if last is None else [net, last]
-        scores = self._scores(predict(kept, data.features, rows, views=self.views))
+        outputs = predict(kept, data.features, rows, views=self.views, specialised=self.specialised)
+        scores = self._scores(outputs)
         if last is not None and recipe_id not in self.late:
             # Until now the recipe's last epochs were its best ones.
             so_far = self.by_id.get(recipe_id) or self._empty(recipe_id)

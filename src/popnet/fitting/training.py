@@ -24,9 +24,9 @@ from popnet.fitting.settling import Settling
 from popnet.memory import Memory
 from popnet.options import Options
 from popnet.population import engines
+from popnet.population.feed import Arrays
 from popnet.population.members import Member, Result
 from popnet.population.predict import Net
-from popnet.population.program import Arrays
 from popnet.prepare.prepared import Prepared
 from popnet.progress import Progress
 from popnet.recipe import MOST_EPOCHS, Recipe
@@ -133,6 +133,7 @@ class Training:
             known = {recipe_id: m.recipe for (recipe_id, _), m in self.journal.members().items()}
         self.plan = plan
         self.trainer.specialised = plan.space.fixes(*ONE_KIND)  # a run that goes on has not planned
+        self.candidates.specialised = self.trainer.specialised
         planned.set()
         self.candidates.views = self.options.tta or (2 if plan.space.base.reflection else 1)
         name = self.options.strategy(images=self.table.encoder.image is not None)

@@ -12,7 +12,7 @@ from popnet.nn.activations import ActivationNumbers
 from popnet.nn.dropout import dropout, mask
 from popnet.nn.hidden import Choice, Kinds, Learned, hidden, preactivation
 from popnet.nn.hidden import evaluate as at_evaluation
-from popnet.shape import Numbers, Shape
+from popnet.shape import Form, Numbers
 from popnet.types import Array, Tree
 
 
@@ -60,8 +60,8 @@ def _choice(n: Numbers, rate: Array) -> Choice:
     return Choice(n.norm, n.activation, n.norm_epsilon, rate)
 
 
-def _kinds(shape: Shape) -> Kinds:
-    return Kinds(shape.pieces, norm.NONE if shape.after else shape.norm, shape.activation)
+def _kinds(form: Form) -> Kinds:
+    return Kinds(form.pieces, norm.NONE if form.after else form.norm, form.activation)
 
 
 def _learned(p: Tree, n: Numbers) -> tuple[Learned, ActivationNumbers]:
@@ -72,45 +72,45 @@ def _learned(p: Tree, n: Numbers) -> tuple[Learned, ActivationNumbers]:
 
 
 def train(
-    p: Tree, shape: Shape, n: Numbers, z: Array, share: Array, key: Array | None = None,
+    p: Tree, form: Form, n: Numbers, z: Array, share: Array, key: Array | None = None,
     seen: list[Seen] | None = None,
 ) -> tuple[Array, Tree]:  # fmt: skip
     """Return a block's values in training, ``(N, W)``, and its batch's statistics.
 
     Args:
         p: from `init`.
-        shape: the net's.
+        form: of the program.
         n: the recipe's numbers.
         z: ``(N, pieces * W)``, the linear map's values.
         share: ``(N,)``, each row's share in the batch's statistics.
         key: uint32, of the dropout; None for a block without dropout.
         seen: list that the block's values are added to.
     """
-    size = (z.shape[0], z.shape[1] // shape.pieces)
+    size = (z.shape[0], z.shape[1] // form.pieces)
     # Dropout comes last, so with a normalization after the activation it comes after that.
-    inside = key is not None and not shape.after
+    inside = key is not None and not form.after
     rate = n.dropout if inside else jnp.zeros_like(n.dropout)
     kept = mask(key, size, rate) if inside else jnp.ones(size, bool)
-    h, before = hidden(_kinds(shape), _choice(n, rate), z, *_learned(p, n), share, kept)
+    h, before = hidden(_kinds(form), _choice(n, rate), z, *_learned(p, n), share, kept)
     zeros = jnp.zeros_like(p["after"]["beta"])
     after = norm.Statistics(zeros, zeros)
-    if shape.after:
+    if form.after:
         scale, shift = p["after"]["gamma"], p["after"]["beta"]
         h, after = norm.normalize(n.norm, h, share, scale, shift, n.norm_epsilon)
         if key is not None:
             h = dropout(h, key, n.dropout)
     statistics = {"before": before, "after": after}
     if seen is not None:
-        y = preactivation(_kinds(shape), _choice(n, rate), z, _learned(p, n)[0], share)
+        y = preactivation(_kinds(form), _choice(n, rate), z, _learned(p, n)[0], share)
         seen.append(Seen(y, h, statistics))
     return h, statistics
 
 
-def evaluate(p: Tree, running: Tree, shape: Shape, n: Numbers, z: Array) -> Array:
+def evaluate(p: Tree, running: Tree, form: Form, n: Numbers, z: Array) -> Array:
     """Return a block's values at evaluation, ``(N, W)``: running statistics, no dropout."""
     choice = _choice(n, jnp.zeros_like(n.dropout))
-    h = at_evaluation(_kinds(shape), choice, z, *_learned(p, n), running["before"])
-    if not shape.after:
+    h = at_evaluation(_kinds(form), choice, z, *_learned(p, n), running["before"])
+    if not form.after:
         return h
     scale, shift = p["after"]["gamma"], p["after"]["beta"]
     return norm.apply_running(n.norm, h, running["after"], scale, shift, n.norm_epsilon)

@@ -18,11 +18,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from popnet import keys
-from popnet.nn import block, initializers, layers
+from popnet.nn import block, heads, initializers, layers
 from popnet.nn.convolution import convolve, max_pool, patches
 from popnet.nn.dropout import dropout
 from popnet.recipe import Recipe
-from popnet.shape import Numbers, Shape
+from popnet.shape import Form, Numbers, Shape
 from popnet.types import Array, Tree
 
 
@@ -44,7 +44,7 @@ class Layer(NamedTuple):
     pools: str
 
 
-def plan(shape: Shape) -> list[Layer]:
+def plan(shape: Shape | Form) -> list[Layer]:
     """Return a net's convolutions, in order."""
     assert shape.image is not None
     residual = shape.kind == "residual"
@@ -62,7 +62,7 @@ def plan(shape: Shape) -> list[Layer]:
     return found
 
 
-def sizes(shape: Shape) -> list[tuple[int, int, int]]:
+def sizes(shape: Shape | Form) -> list[tuple[int, int, int]]:
     """Return of each convolution: its pixels, and the channels that it takes and gives."""
     assert shape.image is not None
     height, width = (side // shape.patch for side in shape.image[:2])
@@ -94,6 +94,41 @@ def init(recipe: Recipe, shape: Shape, seed: int) -> tuple[Tree, Tree]:
     return {"layers": [p for p, _ in made], "output": output}, [r for _, r in made]
 
 
+def pad(parameters: Tree, shape: Shape, form: Form) -> Tree:
+    """Return a net's parameters with the outputs of its program; see `popnet.nn.mlp.pad`."""
+    w, b = (parameters["output"][name] for name in ("w", "b"))
+    xp = np if isinstance(w, np.ndarray) else jnp
+    more = form.n_outputs - shape.n_outputs
+    output = {
+        "w": xp.pad(w, ((0, 0), (0, more))),
+        "b": xp.pad(b, (0, more), constant_values=heads.CLOSED),
+    }
+    return {**parameters, "output": output}
+
+
+def unpad(parameters: Tree, shape: Shape, form: Form) -> Tree:
+    """Return a net's own parameters from those of its program."""
+    output = {name: x[..., : shape.n_outputs] for name, x in parameters["output"].items()}
+    return {**parameters, "output": output}
+
+
+def template(form: Form) -> tuple[Tree, Tree]:
+    """Return padded parameters and running statistics of a form, of any values: their structure and shapes."""
+    layer_list = plan(form)
+    made = [
+        block.init(
+            np.zeros((9 * layer.channels_in, layer.channels * form.pieces), np.float32),
+            layer.channels, form.pieces, 0.0,
+        )
+        for layer in layer_list
+    ]  # fmt: skip
+    output = {
+        "w": np.zeros((layer_list[-1].channels, form.n_outputs), np.float32),
+        "b": np.zeros(form.n_outputs, np.float32),
+    }
+    return {"layers": [p for p, _ in made], "output": output}, [r for _, r in made]
+
+
 def _flat(z: Array) -> Array:
     return z.reshape(-1, z.shape[3])
 
@@ -106,27 +141,27 @@ def _map_dropout(h: Array, key: Array, rate: Array) -> Array:
 
 
 def train(
-    parameters: Tree, shape: Shape, n: Numbers, x: Array, share: Array, key: Array,
+    parameters: Tree, form: Form, n: Numbers, x: Array, share: Array, step_keys: keys.StepKeys,
     seen: list[block.Seen] | None = None,
 ) -> tuple[Array, Tree]:  # fmt: skip
     """Pass a batch through the net in training mode.
 
     Args:
-        parameters: from `init`.
-        shape: the net's shape.
+        parameters: padded to the form.
+        form: of the program.
         n: the recipe's numbers.
         x: ``(N, H, W, C)``, standardised and augmented.
-        share: ``(N,)``, 1/n for the n real images, 0 for filling.
-        key: uint32, this step's.
+        share: ``(N,)``, 1/n for the n real images, 0 for padding.
+        step_keys: this step's.
         seen: list that each convolution's values are added to, places as rows, for probes.
 
     Returns:
         Outputs ``(N, O)`` and the batch's statistics, a tree like ``running``.
     """
-    key = keys.fold(key, keys.DROPOUT)
-    h = _patches(x, shape, keys.fold(key, 0), n)
+    key = step_keys.dropout
+    h = _patches(x, form, key[0], n)
     shortcut, statistics = h, []
-    for i, (p, layer) in enumerate(zip(parameters["layers"], plan(shape), strict=True)):
+    for i, (p, layer) in enumerate(zip(parameters["layers"], plan(form), strict=True)):
         if layer.begins:
             shortcut = h
         z = convolve(h, p["w"])
@@ -134,7 +169,7 @@ def train(
             z = max_pool(z)
         size = z.shape[1] * z.shape[2]
         shares = jnp.repeat(share * (1 / size), size)
-        flat, found = block.train(p, shape, n, _flat(z), shares, seen=seen)
+        flat, found = block.train(p, form, n, _flat(z), shares, seen=seen)
         statistics.append(found)
         h = flat.reshape(*z.shape[:3], layer.channels)
         if layer.ends:
@@ -142,14 +177,14 @@ def train(
         if layer.pools == "after":
             h = max_pool(h)
         if layer.pools:
-            h = _map_dropout(h, keys.fold(key, i + 1), n.dropout)
-    features = dropout(_mean(h), keys.fold(key, len(statistics) + 1), n.dropout)
+            h = _map_dropout(h, key[i + 1], n.dropout)
+    features = dropout(_mean(h), key[len(statistics) + 1], n.dropout)
     output = parameters["output"]
     return layers.linear(features, output["w"]) + output["b"], statistics
 
 
-def _patches(x: Array, shape: Shape, key: Array, n: Numbers) -> Array:
-    h = patches(x, shape.patch)
+def _patches(x: Array, form: Form, key: Array, n: Numbers) -> Array:
+    h = patches(x, form.patch)
 
     def dropped(h: Array) -> Array:
         flat = dropout(h.reshape(h.shape[0], -1), key, n.input_dropout)
@@ -162,17 +197,17 @@ def _mean(h: Array) -> Array:
     return h.mean((1, 2))
 
 
-def evaluate(parameters: Tree, running: Tree, shape: Shape, n: Numbers, x: Array) -> Array:
+def evaluate(parameters: Tree, running: Tree, form: Form, n: Numbers, x: Array) -> Array:
     """Pass images through the net at evaluation: no dropout, running statistics. Returns ``(N, O)``."""
-    h = patches(x, shape.patch)
+    h = patches(x, form.patch)
     shortcut = h
-    for p, r, layer in zip(parameters["layers"], running, plan(shape), strict=True):
+    for p, r, layer in zip(parameters["layers"], running, plan(form), strict=True):
         if layer.begins:
             shortcut = h
         z = convolve(h, p["w"])
         if layer.pools == "before":
             z = max_pool(z)
-        flat = block.evaluate(p, r, shape, n, _flat(z))
+        flat = block.evaluate(p, r, form, n, _flat(z))
         h = flat.reshape(*z.shape[:3], layer.channels)
         if layer.ends:
             h = h + shortcut

@@ -1,39 +1,18 @@
-"""What a column becomes before the first layer: periodic or piecewise-linear features of numbers, one-hot or learned
-vectors of codes."""
+"""Embeddings of numbers: periodic features, and values as quantiles of the normal distribution.
+
+Piecewise-linear and one-hot features are entries of `popnet.nn.table_map`."""
 
 from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.scipy.special import ndtri
+from scipy.special import ndtri
 
-from popnet.bins import Bounds
 from popnet.types import Array
-
-ONE_HOT_LEVELS = 24
-"""Columns with at most this many levels are one-hot; those with more have learned vectors."""
 
 OUTERMOST = 0.005
 """How near to 0 or 1 the place of a value among the training values can be: 2.6 standard deviations."""
-
-
-def embedding_size(levels: int) -> int:
-    """Return the length of the learned vectors of a column with so many levels (fastai's rule, at most 32)."""
-    return min(32, round(1.6 * levels**0.56))
-
-
-def split_levels(levels: tuple[int, ...]) -> tuple[list[int], list[int]]:
-    """Return the places of the one-hot columns and of the columns with learned vectors."""
-    one_hot = [c for c, n in enumerate(levels) if n <= ONE_HOT_LEVELS]
-    return one_hot, [c for c, n in enumerate(levels) if n > ONE_HOT_LEVELS]
-
-
-def one_hot(codes: Array, levels: list[int]) -> Array:
-    """Return ``(N, sum(levels))`` float32 of codes ``(N, C)``: every column's one-hot code, side by side."""
-    column = np.repeat(np.arange(len(levels)), levels)
-    level = np.concatenate([np.arange(n, dtype=np.int32) for n in levels])
-    return (codes[:, column] == level[None, :]).astype(jnp.float32)
 
 
 @jax.custom_jvp
@@ -67,59 +46,48 @@ def _sin_quarter(r: Array) -> Array:
 
 
 def periodic(x: Array, frequency: Array, phase: Array) -> Array:
-    """Return cos(2 pi (w x + b)) of every continuous column (Gorishniy et al. 2022).
+    """Return cos(2 pi (w x + b)) of continuous columns (Gorishniy et al. 2022).
 
     Args:
-        x: ``(N, F)``.
-        frequency: ``(F, k)``, w.
-        phase: ``(F, k)``, b.
+        x: ``(D, N)``, the values of the column that each feature is of.
+        frequency: ``(D, 1)``, w.
+        phase: ``(D, 1)``, b.
 
     Returns:
-        ``(N, F * k)``.
+        ``(D, N)``.
     """
-    angle = x[:, :, None] * frequency + phase
-    return cos2pi(angle).reshape(x.shape[0], -1)
+    return cos2pi(x * frequency + phase)
 
 
-def quantiles(x: Array, knots: Array) -> Array:
+def quantiles(x: Array, knots: Array) -> np.ndarray:
     """Return each value's place among the training values, as a quantile of the normal distribution.
 
-    Between two knots places rise in proportion; they stay `OUTERMOST` off both ends. A column without bins (of equal
-    knots, or of none) is returned as it is.
+    Between two knots places rise in proportion; they stay `OUTERMOST` off both ends. A value that is several knots, one
+    that occurs often, is in the middle of them. A column without bins (of equal knots, or of none) is returned as it
+    is. Computed once for all rows of a table, outside compiled programs.
 
     Args:
         x: ``(N, F)``.
         knots: ``(F, K)``, ascending.
 
     Returns:
-        ``(N, F)``.
+        ``(N, F)`` float32.
     """
+    out = np.array(x, np.float32)
     if knots.shape[1] < 2:
-        return x
-    low, width = knots[:, :-1], jnp.diff(knots, axis=1)
-    above = x[:, :, None] - low
-    # Equal knots are a value that occurs often; half of its rows are taken to lie below it.
-    passed = jnp.where(width > 0, above / jnp.where(width > 0, width, 1), (jnp.sign(above) + 1) / 2)
-    place = jnp.clip(passed, 0, 1).mean(-1)
-    normal = ndtri(jnp.clip(place, OUTERMOST, 1 - OUTERMOST))
-    return jnp.where(knots[:, -1] > knots[:, 0], normal, x)
-
-
-def piecewise(x: Array, knots: Array, bounds: tuple[Bounds, ...]) -> Array:
-    """Return how far each value has passed through each bin of its column (Gorishniy et al. 2022).
-
-    A bin's feature is 0 below it, rises through it, and is 1 above.
-
-    Args:
-        x: ``(N, F)``.
-        knots: ``(F, K)``.
-        bounds: from `popnet.bins.bounds`.
-
-    Returns:
-        ``(N, B)``, B the number of all bins.
-    """
-    column = np.array([f for f, b in enumerate(bounds) for _ in b[1:]], int)
-    low = np.array([i for b in bounds for i in b[:-1]], int)
-    high = np.array([i for b in bounds for i in b[1:]], int)
-    below, above = knots[column, low], knots[column, high]
-    return jnp.clip((x[:, column] - below) / (above - below), 0, 1)
+        return out
+    places = np.linspace(0, 1, knots.shape[1])
+    for f, column in enumerate(np.asarray(knots, np.float64)):
+        if column[0] == column[-1]:
+            continue
+        values, first, counts = np.unique(column, return_index=True, return_counts=True)
+        middle = places[first] + (counts - 1) / (2 * (len(column) - 1))
+        # Between values places rise from the last knot of one to the first of the next.
+        xs = np.repeat(values, 2)
+        ys = np.stack([places[first], places[first + counts - 1]], 1).reshape(-1)
+        given = np.asarray(x[:, f], np.float64)
+        place = np.interp(given, xs, ys, left=0.0, right=1.0)
+        nearest = np.minimum(np.searchsorted(values, given), len(values) - 1)
+        place = np.where(values[nearest] == given, middle[nearest], place)
+        out[:, f] = ndtri(np.clip(place, OUTERMOST, 1 - OUTERMOST))
+    return out

@@ -7,6 +7,7 @@ compile instead of one for every array.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -37,31 +38,40 @@ class Layout:
     Attributes:
         treedef: the tree's structure.
         shapes: of the arrays, in the tree's order.
+        order: places of the arrays in the tree's order, as they stand in the vector.
         size: length of the vector.
+        n_first: elements of the arrays that were asked to come first.
     """
 
     treedef: Any
     shapes: tuple[tuple[int, ...], ...]
+    order: tuple[int, ...]
     size: int
+    n_first: int
 
     @classmethod
-    def of(cls, tree: Tree) -> Layout:
-        """Return the layout of a tree of arrays."""
-        leaves, treedef = jax.tree.flatten(tree)
-        shapes = tuple(tuple(leaf.shape) for leaf in leaves)
-        return cls(treedef, shapes, sum(map(math.prod, shapes)))
+    def of(cls, tree: Tree, first: Callable[[tuple], bool] = lambda path: False) -> Layout:
+        """Return the layout of a tree of arrays; those whose path in the tree is said to be ``first`` come first."""
+        leaves, treedef = jax.tree_util.tree_flatten_with_path(tree)
+        shapes = tuple(tuple(leaf.shape) for _, leaf in leaves)
+        chosen = [i for i, (path, _) in enumerate(leaves) if first(path)]
+        order = (*chosen, *(i for i in range(len(leaves)) if i not in chosen))
+        sizes = [math.prod(s) for s in shapes]
+        return cls(treedef, shapes, order, sum(sizes), sum(sizes[i] for i in chosen))
 
     def join(self, tree: Tree) -> Array:
         """Return a tree's arrays as one vector, ``(size,)``; NumPy for NumPy."""
         leaves = jax.tree.leaves(tree)
         xp = np if all(isinstance(leaf, np.ndarray) for leaf in leaves) else jnp
-        return xp.concatenate([leaf.reshape(-1) for leaf in leaves] or [xp.zeros(0, np.float32)])
+        parts = [leaves[i].reshape(-1) for i in self.order]
+        return xp.concatenate(parts or [xp.zeros(0, np.float32)])
 
     def split(self, vector: Array) -> Tree:
         """Return the tree of a vector; the inverse of `join`."""
-        leaves, start = [], 0
-        for shape in self.shapes:
-            stop = start + math.prod(shape)
-            leaves.append(vector[start:stop].reshape(shape))
+        leaves: list[Any] = [None] * len(self.shapes)
+        start = 0
+        for i in self.order:
+            stop = start + math.prod(self.shapes[i])
+            leaves[i] = vector[start:stop].reshape(self.shapes[i])
             start = stop
         return jax.tree.unflatten(self.treedef, leaves)

@@ -14,6 +14,9 @@ import jax.numpy as jnp
 
 from popnet.types import Array
 
+CLOSED = -1e30
+"""Bias of an output that is only padding: a class of probability 0."""
+
 
 def spread(x: Array, adapters: Array) -> Array:
     """Return rows as each head sees them, head by head, ``(K * N, D)``, of rows ``(N, D)`` and adapters ``(K, D)``."""

@@ -109,6 +109,9 @@ def _forward(
 
 def _backward(kinds: Kinds, saved: tuple, cotangent: tuple[Array, norm.Statistics]) -> tuple:
     choice, z, m, gamma, beta, numbers, share, mask = saved
+    # Behind a barrier the activation is computed again, in one pass: its parts would be passes and arrays of their own
+    # if the compiler took them from the way there.
+    z, cotangent = jax.lax.optimization_barrier((z, cotangent))
 
     def pull(activation: Activation) -> Callable[..., tuple[Array, Array]]:
         def run(z: Array, m: norm.Moments, g: Array) -> tuple[Array, Array]:

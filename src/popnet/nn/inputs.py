@@ -1,31 +1,29 @@
-"""What nets take: the columns of a table, or images."""
+"""What programs take as inputs: raw columns of a table, or images."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple, Self
 
 import jax.numpy as jnp
 
+from popnet.nn.table_map import TableMap
 from popnet.types import Array
 
 
 class Columns(NamedTuple):
-    """Rows of a table: ``(N, F)`` float32, ``(N, G)`` uint8, ``(N, C)`` int32; and the knots of bins, ``(F, K)``."""
+    """Rows of a table: raw columns ``(N, R)`` float32, and how they become inputs of the first layer."""
 
-    numeric: Array
-    flags: Array
-    codes: Array
-    knots: Array
+    raw: Array
+    map: TableMap
 
-    def map_rows(self, function: Callable[[Array], Array]) -> Self:
-        """Return what a function makes of each array of rows."""
-        numeric, flags, codes = map(function, (self.numeric, self.flags, self.codes))
-        return self._replace(numeric=numeric, flags=flags, codes=codes)
+    @property
+    def rows(self) -> Array:
+        """The array that has a row for each row."""
+        return self.raw
 
-    def take(self, index: Array) -> Self:
-        """Return the rows of an index set, which must lie inside the data."""
-        return self.map_rows(lambda x: x.at[index].get(mode="promise_in_bounds"))
+    def with_rows(self, rows: Array) -> Self:
+        """Return other rows of the same table."""
+        return self._replace(raw=rows)
 
 
 class Pixels(NamedTuple):
@@ -36,13 +34,14 @@ class Pixels(NamedTuple):
     std: Array
     background: Array
 
-    def map_rows(self, function: Callable[[Array], Array]) -> Self:
-        """Return what a function makes of the images."""
-        return self._replace(pixels=function(self.pixels))
+    @property
+    def rows(self) -> Array:
+        """The array that has a row for each image."""
+        return self.pixels
 
-    def take(self, index: Array) -> Self:
-        """Return the images of an index set, which must lie inside the data."""
-        return self.map_rows(lambda x: x.at[index].get(mode="promise_in_bounds"))
+    def with_rows(self, rows: Array) -> Self:
+        """Return other images of the same data set."""
+        return self._replace(pixels=rows)
 
     def standardised(self, values: Array | None = None) -> Array:
         """Return images (or ``values``, changed ones in units of the pixels) as nets take them, float32."""

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from popnet.types import Array
 
 NARROW = 8
-"""Outputs up to which the weight gradient is one vector-matrix product for each (see `linear`)."""
+"""Outputs up to which the weight gradient is multiplied the other way round (see `linear`)."""
 
 
 @jax.custom_vjp
@@ -30,7 +30,7 @@ def _backward(saved: tuple[Array, Array], g: Array) -> tuple[Array, Array]:
     x, w = saved
     materialise = jax.lax.optimization_barrier
     if g.shape[1] <= NARROW:
-        dw = jnp.stack([g[:, o] @ x for o in range(g.shape[1])], axis=1)
+        dw = (materialise(g.T) @ x).T
     else:
         dw = materialise(x.T) @ g
     return g @ w.T, dw

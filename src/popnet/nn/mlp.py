@@ -2,33 +2,33 @@
 
 A hidden layer is  linear -> [norm] -> activation -> [norm] -> dropout , with the normalization in one of the two
 places (``block.py``). Nothing here knows of members: ``population/program.py`` lifts it.
+
+`init` gives a net's own arrays, as models keep them; programs take them padded to a `Form` (`pad`, `unpad`).
 """
 
 from __future__ import annotations
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from popnet import bins, keys
 from popnet.augment import rows
-from popnet.nn import block, embeddings, heads, initializers, layers
+from popnet.nn import block, heads, initializers, layers, table_map
 from popnet.nn.dropout import dropout
-from popnet.nn.inputs import Columns
+from popnet.nn.table_map import TableMap
 from popnet.recipe import Recipe
-from popnet.shape import Numbers, Shape
+from popnet.shape import Form, Numbers, Shape, embedding_size, split_levels
 from popnet.types import Array, Tree
 
 
 def input_size(shape: Shape) -> int:
     """Return the number of inputs of the first layer."""
-    one_hot, embedded = embeddings.split_levels(shape.levels)
+    one_hot, embedded = split_levels(shape.levels)
     return (
         shape.n_numeric * (1 + shape.frequencies)
         + bins.count(shape.bounds)
         + shape.n_flags
         + sum(shape.levels[c] for c in one_hot)
-        + sum(embeddings.embedding_size(shape.levels[c]) for c in embedded)
+        + sum(embedding_size(shape.levels[c]) for c in embedded)
     )
 
 
@@ -75,9 +75,9 @@ def init(recipe: Recipe, shape: Shape, seed: int) -> tuple[Tree, Tree]:
         }
     tables = [
         (keys.generator(seed, "embedding", c)
-         .standard_normal((shape.levels[c], embeddings.embedding_size(shape.levels[c]))) * 0.3)
+         .standard_normal((shape.levels[c], embedding_size(shape.levels[c]))) * 0.3)
         .astype(np.float32)
-        for c in embeddings.split_levels(shape.levels)[1]
+        for c in split_levels(shape.levels)[1]
     ]  # fmt: skip
     if tables:
         parameters["tables"] = tables
@@ -92,97 +92,171 @@ def _output(recipe: Recipe, shape: Shape, seed: int, fan_in: int) -> Tree:
     return {"w": w[0], "b": b[0]} if shape.heads == 1 else {"w": np.stack(w), "b": b}
 
 
-def _dense(parameters: Tree, shape: Shape, n: Numbers, x: Columns) -> Array:
-    """Put a batch's columns side by side as the first layer's inputs, ``(N, input_size)``."""
-    parts = [x.numeric] if shape.n_numeric else []
-    if shape.frequencies:
-        p = parameters["periodic"]
-        values = jax.lax.cond(
-            n.embedding_quantiles, embeddings.quantiles, lambda x, _: x, x.numeric, x.knots
-        )
-        parts.append(embeddings.periodic(values, p["frequency"], p["phase"]))
-    if bins.count(shape.bounds):
-        parts.append(embeddings.piecewise(x.numeric, x.knots, shape.bounds))
-    if shape.n_flags:
-        parts.append(x.flags.astype(jnp.float32))
-    one_hot, embedded = embeddings.split_levels(shape.levels)
-    if one_hot:
-        parts.append(
-            embeddings.one_hot(x.codes[:, jnp.array(one_hot)], [shape.levels[c] for c in one_hot])
-        )
-    for table, c in zip(parameters.get("tables", []), embedded, strict=True):
-        parts.append(table.at[x.codes[:, c]].get(mode="promise_in_bounds"))
-    return jnp.concatenate(parts, axis=1) if len(parts) > 1 else parts[0]
+def pad(parameters: Tree, shape: Shape, form: Form) -> Tree:
+    """Return a net's parameters as its program takes them: with zeros for inputs and outputs that it does not have.
+
+    The inverse is `unpad`. Zeros stay zeros in training: such inputs are 0. The biases of classes that there are not
+    take their probabilities to 0, and so stay, too.
+    """
+    places, many = _places(shape, form), shape.heads > 1
+    sizes = {"inputs": (places, form.inputs), "outputs": (np.arange(shape.n_outputs), form.n_outputs)}  # fmt: skip
+
+    def padded(x: Array, axis: int, kind: str) -> np.ndarray:
+        at, size = sizes[kind]
+        out = np.zeros((*x.shape[: axis % x.ndim], size, *x.shape[axis % x.ndim + 1 :]), x.dtype)
+        np.moveaxis(out, axis, 0)[at] = np.moveaxis(np.asarray(x), axis, 0)
+        return out
+
+    hidden = [dict(p) for p in parameters["hidden"]]
+    output = {name: padded(x, -1, "outputs") for name, x in parameters["output"].items()}
+    output["b"][..., shape.n_outputs :] = heads.CLOSED
+    if hidden:
+        hidden[0]["w"] = padded(hidden[0]["w"], 0, "inputs")
+    else:
+        output["w"] = padded(output["w"], 1 if many else 0, "inputs")
+    out: dict[str, Tree] = {"hidden": hidden, "output": output}
+    for name in ("adapters", "scale"):
+        if name in parameters:
+            out[name] = padded(parameters[name], -1, "inputs")
+    if form.waves:
+        # A quarter of a period: the cosine of what is not there is 0.
+        frequency, phase = np.zeros((2, form.waves), np.float32)
+        phase[:] = 0.25
+        for array, name in ((frequency, "frequency"), (phase, "phase")):
+            values = parameters["periodic"][name].reshape(-1)
+            array[: len(values)] = values
+        out["periodic"] = {"frequency": frequency, "phase": phase}
+    if form.vectors:
+        out["vectors"] = np.zeros(form.entries, np.float32)
+        flat = np.concatenate([t.reshape(-1) for t in parameters["tables"]])
+        out["vectors"][: len(flat)] = flat
+    return out
+
+
+def unpad(parameters: Tree, shape: Shape, form: Form) -> Tree:
+    """Return a net's own parameters from those of its program; see `pad`."""
+    places, o = _places(shape, form), shape.n_outputs
+    hidden = [dict(p) for p in parameters["hidden"]]
+    output = {name: x[..., :o] for name, x in parameters["output"].items()}
+    if hidden:
+        hidden[0]["w"] = hidden[0]["w"][places]
+    else:
+        output["w"] = output["w"][..., places, :]
+    out: dict[str, Tree] = {"hidden": hidden, "output": output}
+    for name in ("adapters", "scale"):
+        if name in parameters:
+            out[name] = parameters[name][..., places]
+    if form.waves:
+        size = (shape.n_numeric, shape.frequencies)
+        count = size[0] * size[1]
+        out["periodic"] = {k: x[:count].reshape(size) for k, x in parameters["periodic"].items()}
+    if form.vectors:
+        tables, begun = [], 0
+        for c in split_levels(shape.levels)[1]:
+            size = shape.levels[c], embedding_size(shape.levels[c])
+            tables.append(parameters["vectors"][begun : begun + size[0] * size[1]].reshape(size))
+            begun += size[0] * size[1]
+        out["tables"] = tables
+    return out
+
+
+def template(form: Form) -> tuple[Tree, Tree]:
+    """Return padded parameters and running statistics of a form, of any values: their structure and shapes."""
+    width, k, fan_in = form.width, form.pieces, form.inputs
+    hidden, running = [], []
+    for _ in range(form.depth):
+        made = block.init(np.zeros((fan_in, width * k), np.float32), width, k, 0.0)
+        for trees, tree in zip((hidden, running), made, strict=True):
+            trees.append(tree)
+        fan_in = width
+    many = (form.heads,) if form.heads > 1 else ()
+    output = {
+        "w": np.zeros((*many, fan_in, form.n_outputs), np.float32),
+        "b": np.zeros((*many, form.n_outputs), np.float32),
+    }
+    out: dict[str, Tree] = {"hidden": hidden, "output": output}
+    if many:
+        out["adapters"] = np.zeros((*many, form.inputs), np.float32)
+    if form.scaled:
+        out["scale"] = np.zeros(form.inputs, np.float32)
+    if form.waves:
+        out["periodic"] = {k: np.zeros(form.waves, np.float32) for k in ("frequency", "phase")}
+    if form.vectors:
+        out["vectors"] = np.zeros(form.entries, np.float32)
+    return out, running
+
+
+def _places(shape: Shape, form: Form) -> np.ndarray:
+    if shape.image is not None:
+        return np.arange(form.plain)
+    return table_map.places(shape, form)
 
 
 def train(
-    parameters: Tree,
-    shape: Shape,
-    n: Numbers,
-    x: Columns,
-    share: Array,
-    pairs: rows.Pairs,
-    key: Array,
-    seen: list[block.Seen] | None = None,
-) -> tuple[Array, Tree]:
-    """Pass a batch through the net in training mode.
+    parameters: Tree, form: Form, n: Numbers, x: Array, m: TableMap, share: Array, pairs: rows.Pairs,
+    step_keys: keys.StepKeys, seen: list[block.Seen] | None = None,
+) -> tuple[Array, Tree]:  # fmt: skip
+    """Pass a batch of a table through the net in training mode.
 
     Args:
-        parameters: from `init`.
-        shape: the net's shape.
+        parameters: padded to the form.
+        form: of the program.
         n: the recipe's numbers.
-        x: a batch of N rows.
-        share: ``(N,)``, 1/n for the n real rows, 0 for filling.
+        x: ``(N, R)`` float32, raw columns.
+        m: how they become inputs.
+        share: ``(N,)``, 1/n for the n real rows, 0 for padding.
         pairs: mixup's partners.
-        key: uint32, this step's.
+        step_keys: this step's.
         seen: list that each hidden layer's values are added to, for probes.
 
     Returns:
         Outputs ``(N, O)``, or of K heads ``(K * N, O)``, and the batch's statistics, a tree like ``running``.
     """
-    x = x._replace(numeric=rows.noise(x.numeric, keys.fold(key, keys.NOISE), n.input_noise))
-    h = rows.mix(_dense(parameters, shape, n, x), pairs)
-    return train_dense(parameters, shape, n, h, share, key, seen)
+    x = rows.noise(x, step_keys.noise, n.input_noise, m.noisy)
+    h = rows.mix(table_map.inputs(parameters, x, m), pairs)
+    return train_dense(parameters, form, n, h, share, step_keys, seen)
 
 
 def train_dense(
-    parameters: Tree, shape: Shape, n: Numbers, h: Array, share: Array, key: Array,
+    parameters: Tree, form: Form, n: Numbers, h: Array, share: Array, step_keys: keys.StepKeys,
     seen: list[block.Seen] | None = None,
 ) -> tuple[Array, Tree]:  # fmt: skip
-    """Pass a batch through the layers in training mode, from the first layer's inputs ``(N, input_size)`` on."""
-    h = _first(parameters, shape, n, h)
-    share = heads.repeated(share, shape.heads) / shape.heads
-    h = dropout(h, keys.fold(key, keys.DROPOUT), n.input_dropout)
+    """Pass a batch through the layers in training mode, from the first layer's inputs ``(N, D)`` on."""
+    h = _first(parameters, form, n, h)
+    share = heads.repeated(share, form.heads) / form.heads
+    h = dropout(h, step_keys.dropout[0], n.input_dropout)
     statistics = []
     for i, p in enumerate(parameters["hidden"]):
-        key_i = keys.fold(keys.fold(key, keys.DROPOUT), i + 1)
-        h, found = block.train(p, shape, n, layers.linear(h, p["w"]), share, key_i, seen)
+        z = layers.linear(h, p["w"])
+        h, found = block.train(p, form, n, z, share, step_keys.dropout[i + 1], seen)
         statistics.append(found)
     output = parameters["output"]
-    if shape.heads > 1:
+    if form.heads > 1:
         return heads.outputs(h, output["w"], output["b"]), statistics
     return layers.linear(h, output["w"]) + output["b"], statistics
 
 
-def _first(parameters: Tree, shape: Shape, n: Numbers, h: Array) -> Array:
-    """Return the first layer's inputs ``(N, input_size)`` with their learned scales, for each head."""
-    if shape.scaled:
+def _first(parameters: Tree, form: Form, n: Numbers, h: Array) -> Array:
+    """Return the first layer's inputs ``(N, D)`` with their learned scales, for each head."""
+    if form.scaled:
         h = h * (1 + n.input_scale * parameters["scale"])
-    return h if shape.heads == 1 else heads.spread(h, parameters["adapters"])
+    return h if form.heads == 1 else heads.spread(h, parameters["adapters"])
 
 
-def evaluate(parameters: Tree, running: Tree, shape: Shape, n: Numbers, x: Columns) -> Array:
-    """Pass rows through the net at evaluation: no dropout, no noise, running statistics. Returns ``(N, O)``."""
-    return evaluate_dense(parameters, running, shape, n, _dense(parameters, shape, n, x))
+def evaluate(
+    parameters: Tree, running: Tree, form: Form, n: Numbers, x: Array, m: TableMap
+) -> Array:
+    """Pass rows of a table through the net at evaluation: no dropout, no noise, running statistics. ``(N, O)``."""
+    return evaluate_dense(parameters, running, form, n, table_map.inputs(parameters, x, m))
 
 
-def evaluate_dense(parameters: Tree, running: Tree, shape: Shape, n: Numbers, h: Array) -> Array:
-    """Pass rows through the layers at evaluation, from the first layer's inputs ``(N, input_size)`` on."""
-    h = _first(parameters, shape, n, h)
+def evaluate_dense(parameters: Tree, running: Tree, form: Form, n: Numbers, h: Array) -> Array:
+    """Pass rows through the layers at evaluation, from the first layer's inputs ``(N, D)`` on."""
+    h = _first(parameters, form, n, h)
     for p, r in zip(parameters["hidden"], running, strict=True):
-        h = block.evaluate(p, r, shape, n, h @ p["w"])
+        h = block.evaluate(p, r, form, n, h @ p["w"])
     output = parameters["output"]
-    if shape.heads > 1:
+    if form.heads > 1:
         each = heads.outputs(h, output["w"], output["b"])
-        return heads.mean(each, shape.heads, shape.task)
+        return heads.mean(each, form.heads, form.task)
     return h @ output["w"] + output["b"]

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache
+from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
+from popnet import keys
 from popnet.augment import rows
 from popnet.nn import block, convnet, mlp, norm
 from popnet.nn.flat import Layout, Matrix
 from popnet.nn.inputs import Columns, Inputs, Pixels
 from popnet.recipe import Recipe
-from popnet.shape import Numbers, Shape
+from popnet.shape import Form, Numbers, Shape
 from popnet.types import Array, Tree
 
 USUAL_INPUTS = 128
@@ -28,58 +30,117 @@ def init(recipe: Recipe, shape: Shape, seed: int) -> tuple[Tree, Tree]:
 
 @cache
 def layouts(shape: Shape) -> tuple[Layout, Layout]:
-    """Return the layouts of a shape's parameters and running statistics."""
+    """Return the layouts of a shape's own parameters and running statistics, as models keep them."""
     parameters, running = init(Recipe(), shape, 0)
     return Layout.of(parameters), Layout.of(running)
 
 
-def _of_weights(shape: Shape, value: Callable[[Array], float], other: float) -> np.ndarray:
-    """Return a value for each layer's weights and another for all else, ``(size of the parameters,)`` float32."""
-    parameters, _ = init(Recipe(), shape, 0)
+@cache
+def form_layouts(form: Form) -> tuple[Layout, Layout]:
+    """Return the layouts of a form's padded parameters, weights of layers first, and of its running statistics."""
+    parameters, running = _template(form)
+    return Layout.of(parameters, is_weight), Layout.of(running)
+
+
+def _template(form: Form) -> tuple[Tree, Tree]:
+    return mlp.template(form) if form.kind == "mlp" else convnet.template(form)
+
+
+def is_weight(path: tuple) -> bool:
+    """Return whether a parameter is a layer's weights, by its path in the tree."""
+    return path[-1] == jax.tree_util.DictKey("w")
+
+
+def pad(parameters: Tree, running: Tree, shape: Shape, form: Form) -> tuple[np.ndarray, np.ndarray]:
+    """Return a net's parameters and running statistics as the vectors that its program takes, ``(P,)`` and ``(R,)``."""
+    family = mlp if form.kind == "mlp" else convnet
+    weights_layout, running_layout = form_layouts(form)
+    padded = jax.tree.map(np.asarray, family.pad(parameters, shape, form))
+    running = jax.tree.map(np.asarray, running)
+    return weights_layout.join(padded), running_layout.join(running)
+
+
+def unpad(parameters: Array, running: Array, shape: Shape, form: Form) -> tuple[Tree, Tree]:
+    """Return a net's own parameters and running statistics, trees, from the vectors of its program."""
+    family = mlp if form.kind == "mlp" else convnet
+    weights_layout, running_layout = form_layouts(form)
+    own = family.unpad(weights_layout.split(np.array(parameters)), shape, form)
+    return own, running_layout.split(np.array(running))
+
+
+class Facts(NamedTuple):
+    """What a program is told of a net's own sizes, scalars.
+
+    Attributes:
+        classes: O, outputs that are no padding.
+        fan_in: inputs of the first layer that are no padding.
+    """
+
+    classes: Array
+    fan_in: Array
+
+    @classmethod
+    def of(cls, shape: Shape) -> Facts:
+        """Return a shape's."""
+        convolutional = shape.kind != "mlp"
+        inputs = 9 * shape.patch**2 * shape.image[2] if convolutional and shape.image else 0
+        return cls(
+            np.float32(shape.n_outputs),
+            np.float32(inputs if convolutional else max(mlp.input_size(shape), 1)),
+        )
+
+
+def ntk_factors(form: Form, facts: Facts) -> Array:
+    """Return what the NTK parametrization multiplies parameters by: ``(P,)`` float32,
+    ``sqrt(USUAL_INPUTS / n)`` for the weights of a layer with n inputs, 1 for all else."""
+    layout = form_layouts(form)[0]
+    first, found = _first_and_factors(form)
+    own = jnp.sqrt(USUAL_INPUTS / facts.fan_in)
+    return jnp.where(jnp.arange(layout.size) < first, own, found)
+
+
+@cache
+def _first_and_factors(form: Form) -> tuple[int, np.ndarray]:
+    """Return the number of the first layer's weights, which come first, and all factors but theirs, ``(P,)``."""
+    layout = form_layouts(form)[0]
 
     def of_leaf(path: tuple, x: Array) -> np.ndarray:
-        weights = path[-1] == jax.tree_util.DictKey("w")
-        return np.full(x.shape, value(x) if weights else other, np.float32)
+        factor = (USUAL_INPUTS / max(x.shape[-2], 1)) ** 0.5 if is_weight(path) else 1.0
+        return np.full(x.shape, factor, np.float32)
 
-    return layouts(shape)[0].join(jax.tree_util.tree_map_with_path(of_leaf, parameters))
-
-
-@cache
-def penalised(shape: Shape) -> np.ndarray:
-    """Return where penalties and decay act: ``(size of the parameters,)`` float32, 1 for layers' weights, 0 else."""
-    return _of_weights(shape, lambda w: 1.0, other=0.0)
+    parameters, _ = _template(form)
+    factors = layout.join(jax.tree_util.tree_map_with_path(of_leaf, parameters))
+    return weights(parameters)[0].size, factors
 
 
 @cache
-def input_factors(shape: Shape) -> np.ndarray:
-    """Return what the NTK parametrization multiplies parameters by: ``(size of the parameters,)`` float32,
-    ``sqrt(USUAL_INPUTS / n)`` for the weights of a layer with n inputs, 1 for all else."""
-    return _of_weights(shape, lambda w: (USUAL_INPUTS / max(w.shape[-2], 1)) ** 0.5, other=1.0)
-
-
-@cache
-def variances(shape: Shape) -> np.ndarray:
-    """Return where variances stand among the running statistics: ``(size,)`` float32, 1 there, 0 for means."""
-    _, running = init(Recipe(), shape, 0)
+def variances(form: Form) -> np.ndarray:
+    """Return where variances stand among the running statistics: ``(R,)`` float32, 1 there, 0 for means."""
+    _, running = _template(form)
     mask = jax.tree.map(
         lambda s: norm.Statistics(np.zeros_like(s.mean), np.ones_like(s.var)),
         running,
         is_leaf=lambda s: isinstance(s, norm.Statistics),
     )
-    return layouts(shape)[1].join(mask)
+    return form_layouts(form)[1].join(mask)
 
 
 @cache
-def muon_matrices(shape: Shape) -> tuple[Matrix, ...]:
+def muon_matrices(form: Form) -> tuple[Matrix, ...]:
     """Return the hidden layers' weights, as `popnet.optim.direction` takes them; none for other optimizers.
 
     A convolution's weights are a matrix of its inputs, over all places of the window, by its channels.
     """
-    if not shape.muon:
+    if not form.muon:
         return ()
-    layout = layouts(shape)[0]
+    layout = form_layouts(form)[0]
     places = weights(layout.split(np.arange(layout.size)))[:-1]
     return tuple(Matrix(int(w.flat[0]), w.size // w.shape[-1], w.shape[-1]) for w in places)
+
+
+def dropouts(form: Form) -> int:
+    """Return how many keys of dropout a training step takes."""
+    return form.depth + 1 if form.kind == "mlp" else len(convnet.plan(form)) + 2
 
 
 def weights(parameters: Tree) -> list[Array]:
@@ -88,10 +149,11 @@ def weights(parameters: Tree) -> list[Array]:
     return [*(p["w"] for p in hidden), parameters["output"]["w"]]
 
 
-def values(shape: Shape) -> int:
+def values(shape: Shape | Form) -> int:
     """Return how many numbers one row has on its way through training, roughly: inputs, and twelve a unit."""
     if shape.kind == "mlp":
-        inside = (1 + shape.heads) * mlp.input_size(shape)
+        inputs = shape.inputs if isinstance(shape, Form) else mlp.input_size(shape)
+        inside = (1 + shape.heads) * inputs
         return inside + 12 * shape.heads * shape.depth * shape.width * shape.pieces
     return sum(size * (12 * d * shape.pieces + 9 * c) for size, c, d in convnet.sizes(shape))
 
@@ -106,51 +168,46 @@ def multiply_adds(shape: Shape) -> int:
 
 
 def train(
-    parameters: Tree,
-    shape: Shape,
-    n: Numbers,
-    x: Columns | Array,
-    share: Array,
-    pairs: rows.Pairs,
-    key: Array,
-    seen: list[block.Seen] | None = None,
-) -> tuple[Array, Tree]:
+    parameters: Tree, form: Form, n: Numbers, x: Columns | Array, share: Array, pairs: rows.Pairs,
+    step_keys: keys.StepKeys, seen: list[block.Seen] | None = None,
+) -> tuple[Array, Tree]:  # fmt: skip
     """Pass a batch through a net in training mode.
 
     Args:
-        parameters: from `init`.
-        shape: the net's.
-        n: the recipe's numbers.
+        parameters: padded to the form, see `pad`.
+        form: of the program.
+        n: the recipe's numbers, with this step's dropout rates.
         x: N rows of a table, or ``(N, H, W, C)`` float32 images, standardised and augmented.
-        share: ``(N,)``, 1/n for the n real rows, 0 for filling.
+        share: ``(N,)``, 1/n for the n real rows, 0 for padding.
         pairs: mixup's partners, of a table's rows; images are mixed already.
-        key: uint32, this step's.
+        step_keys: this step's.
         seen: list that each hidden layer's values are added to, for probes.
 
     Returns:
         Outputs ``(N, O)``, or of K heads ``(K * N, O)``, and the batch's statistics, a tree like ``running``.
     """
     if isinstance(x, Columns):
-        return mlp.train(parameters, shape, n, x, share, pairs, key, seen)
-    if shape.kind == "mlp":
-        return mlp.train_dense(parameters, shape, n, x.reshape(x.shape[0], -1), share, key, seen)
-    return convnet.train(parameters, shape, n, x, share, key, seen)
+        return mlp.train(parameters, form, n, x.raw, x.map, share, pairs, step_keys, seen)
+    if form.kind == "mlp":
+        flat = x.reshape(x.shape[0], -1)
+        return mlp.train_dense(parameters, form, n, flat, share, step_keys, seen)
+    return convnet.train(parameters, form, n, x, share, step_keys, seen)
 
 
-def evaluate(parameters: Tree, running: Tree, shape: Shape, n: Numbers, x: Inputs | Array) -> Array:
+def evaluate(parameters: Tree, running: Tree, form: Form, n: Numbers, x: Inputs | Array) -> Array:
     """Pass rows through a net at evaluation: no dropout, no noise, running statistics. Returns ``(N, O)``.
 
     Args:
-        parameters: from `init`.
+        parameters: padded to the form.
         running: running statistics.
-        shape: the net's.
+        form: of the program.
         n: the recipe's numbers.
         x: N rows of a table, N images, or ``(N, H, W, C)`` float32 standardised images.
     """
     if isinstance(x, Columns):
-        return mlp.evaluate(parameters, running, shape, n, x)
+        return mlp.evaluate(parameters, running, form, n, x.raw, x.map)
     images = x.standardised() if isinstance(x, Pixels) else x
-    if shape.kind == "mlp":
+    if form.kind == "mlp":
         flat = images.reshape(images.shape[0], -1)
-        return mlp.evaluate_dense(parameters, running, shape, n, flat)
-    return convnet.evaluate(parameters, running, shape, n, images)
+        return mlp.evaluate_dense(parameters, running, form, n, flat)
+    return convnet.evaluate(parameters, running, form, n, images)

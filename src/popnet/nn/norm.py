@@ -230,16 +230,15 @@ def apply_running(
 
 
 def update_running(
-    running: Array, batch: Array, variances: Array, rows: Array, momentum: Array
+    running: Array, batch: Array, variances: Array, unbias: Array, momentum: Array
 ) -> Array:
-    """Move running statistics towards a batch's, whose variances are made unbiased (n / (n - 1)).
+    """Move running statistics towards a batch's, whose variances are made unbiased.
 
     Args:
         running: ``(R,)``, all layers' statistics so far.
         batch: ``(R,)``, the newest batch's, with biased variances.
         variances: ``(R,)``, 1 where a variance stands, 0 where a mean does.
-        rows: scalar, number n of real rows in the batch.
+        unbias: scalar, ``n / (n - 1) - 1`` for n real rows in the batch.
         momentum: scalar, share of the newest batch.
     """
-    unbias = 1 + variances / jnp.maximum(rows - 1, 1)
-    return (1 - momentum) * running + momentum * (batch * unbias)
+    return (1 - momentum) * running + momentum * (batch * (1 + variances * unbias))

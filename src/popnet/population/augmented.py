@@ -19,12 +19,11 @@ def batch(n: Numbers, images: Pixels, count: Array, key: Array) -> tuple[Array, 
         n: the recipe's numbers.
         images: N of them.
         count: scalar, real ones; they come first.
-        key: uint32, this step's.
+        key: uint32, this step's key of augmentation.
 
     Returns:
         ``(N, H, W, C)`` float32, standardised, and how the images (and so their targets) are mixed.
     """
-    key = keys.fold(key, keys.AUGMENT)
     size = images.pixels.shape[0]
     each = draws.image_keys(keys.fold(key, 0), jax.lax.iota(jnp.int32, size))
     changed = policy.apply(images.pixels, each, n, images.std, images.background)
@@ -44,7 +43,7 @@ def view(n: Numbers, images: Pixels, number: Array) -> Array:
         number: scalar int32, of the view, from 1.
     """
     still = n._replace(elastic_alpha=jnp.zeros_like(n.elastic_alpha))
-    key = keys.fold(jnp.uint32(keys.GOLDEN), number)
+    key = keys.fold(jnp.asarray(keys.GOLDEN, jnp.uint32), number)
     each = jnp.full(images.pixels.shape[0], key)
     seen = geometry.geometry(images.pixels, each, still, images.background)
     mirror = (number == 1) & (n.reflection > 0)

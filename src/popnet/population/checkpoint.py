@@ -10,7 +10,7 @@ import numpy as np
 
 from popnet.dataset import Dataset
 from popnet.nn import net
-from popnet.population import epoch
+from popnet.population.lanes import beginning
 from popnet.population.members import CURVES, Member, Pause, Result
 from popnet.shape import Shape
 from popnet.types import Tree
@@ -54,7 +54,7 @@ def unpack(
     curves = np.asarray(arrays["curves"])
     pause = None
     if numbers["status"] == "paused":
-        template = epoch.init(member.recipe, shape, member.seed)
+        template = beginning(member.recipe, shape, member.seed)
         leaves, tree = jax.tree.flatten(template)
         found = [np.array(arrays[f"state{k}"]) for k in range(len(leaves))]
         for leaf, other in zip(leaves, found, strict=True):

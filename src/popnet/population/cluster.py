@@ -21,8 +21,8 @@ from popnet.cpu import cores
 from popnet.dataset import Dataset
 from popnet.errors import InputError
 from popnet.memory import Memory
+from popnet.population.feed import Arrays
 from popnet.population.members import Item, Leg, Member, Result, as_legs
-from popnet.population.program import Arrays
 from popnet.population.train import CALL_SECONDS, Trainer
 from popnet.types import Array
 

@@ -6,7 +6,7 @@ from threading import Event
 
 from popnet.errors import InputError, closest
 from popnet.memory import Memory
-from popnet.population.program import Arrays
+from popnet.population.feed import Arrays
 from popnet.population.train import Trainer
 
 LOCAL, RAY = "local", "ray"

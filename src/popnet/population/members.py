@@ -42,7 +42,7 @@ class Pause:
     """A member in the middle of its training: all that it needs to go on.
 
     Attributes:
-        state: a tree of NumPy arrays, see `popnet.population.epoch.State`.
+        state: a tree of NumPy arrays, see `popnet.population.lanes.Progress`.
         curves: ``(E, len(CURVES))`` float32.
         seconds: trained so far.
     """

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -11,18 +12,12 @@ from popnet.copies import deal
 from popnet.cpu import Device
 from popnet.dataset import Features, Images
 from popnet.nn.inputs import Pixels
-from popnet.nn.net import layouts
-from popnet.population import program
+from popnet.nn.net import pad
+from popnet.population import feed, lanes, program
 from popnet.population.members import Result
 from popnet.recipe import Recipe
-from popnet.shape import Numbers, Shape
+from popnet.shape import Form, Numbers, Shape
 from popnet.types import Array, Tree
-
-CHUNKS = (32, 1024)
-"""Rows of one evaluation: a few for a single request, many for a table. Short chunks are filled up."""
-
-IMAGE_CHUNKS = (8, 128)
-"""The same of images."""
 
 
 class Net(NamedTuple):
@@ -52,6 +47,7 @@ def predict(
     rows: Array | None = None,
     workers: int | None = None,
     views: int = 1,
+    specialised: bool = True,
 ) -> np.ndarray:
     """Return the nets' outputs (logits, or scaled targets), ``(len(nets), N, O)`` float32.
 
@@ -63,36 +59,70 @@ def predict(
         views: of each image that its outputs are the mean of (test-time augmentation, Krizhevsky et al. 2012): the
             image itself, its mirror image if the net's recipe mirrors, then as the recipe shifts, turns and mirrors it.
             The same views for all images.
+        specialised: whether programs hold one normalization and activation each; as of the trainer of the nets, so
+            that its programs are used.
     """
     rows = np.arange(len(features)) if rows is None else np.asarray(rows)
-    few, many = IMAGE_CHUNKS if isinstance(features, Images) else CHUNKS
-    size = few if len(rows) <= few else many
-    devices = [place.device for place in program.places(workers)]
     out = np.empty((len(nets), len(rows), nets[0].shape.n_outputs if nets else 0), np.float32)
-    prepared = []
-    for net in nets:
-        flat = (
-            x.join(t)
-            for x, t in zip(layouts(net.shape), (net.parameters, net.running), strict=True)
-        )
-        prepared.append((*flat, Numbers.of(net.recipe), net.shape))
+    if not nets or not len(rows):
+        return out
+    source = feed.Feed.of(features)
+    ready = [_Ready.of(net, specialised) for net in nets]
+    devices = [place.device for place in program.places(workers)]
+    local = threading.local()
+    size = max(feed.EVALUATED_BATCHES * feed.evaluated_rows(r.form) for r in ready)
 
     def chunk(device: Device, start: int) -> None:
         index = rows[start : start + size]
-        filled = np.concatenate([index, np.full(size - len(index), index[0])])
-        x = program.inputs(features.take(filled))
-        for i, (parameters, running, n, shape) in enumerate(prepared):
-            outputs = program.predict_chunk(parameters, running, n, shape, x, device)
-            if views > 1 and isinstance(x, Pixels):
-                more = [
-                    program.predict_view(parameters, running, n, shape, x, v, device)
-                    for v in range(1, views)
-                ]
-                outputs = _mean([outputs, *more], shape)
+        if not hasattr(local, "shaped"):
+            local.shaped = {}
+        for i, net in enumerate(ready):
+            outputs = net.outputs(source, index, device, local.shaped, views)
             out[i, start : start + len(index)] = outputs[: len(index)]
 
     deal(chunk, range(0, len(rows), size), devices)
     return out
+
+
+class _Ready(NamedTuple):
+    """A net as its program takes it."""
+
+    net: Net
+    form: Form
+    weights: np.ndarray
+    running: np.ndarray
+    numbers: Numbers
+
+    @classmethod
+    def of(cls, net: Net, specialised: bool) -> _Ready:
+        shape = net.shape.specialised(net.recipe) if specialised else net.shape
+        form = Form.of(shape)
+        vectors = pad(net.parameters, net.running, net.shape, form)
+        return cls(net, form, *vectors, Numbers.of(net.recipe))
+
+    def outputs(
+        self, source: feed.Feed, index: np.ndarray, device: Device, shaped: dict[Any, feed.Shaped], views: int
+    ) -> np.ndarray:  # fmt: skip
+        """Return the outputs ``(N, O)`` of some rows, at most a call's."""
+        batches, size = feed.EVALUATED_BATCHES, feed.evaluated_rows(self.form)
+        shape, recipe = self.net.shape, self.net.recipe
+        key = shape, recipe.embedding_quantiles
+        found = []
+        for start in range(0, len(index), batches * size):
+            some = index[start : start + batches * size]
+            if key not in shaped:
+                shaped[key] = source.shaped(shape, self.form, recipe, (batches, size))
+            x = shaped[key].take(lanes.evaluated(some, self.form))
+            count = -(-len(some) // size)
+            run = program.Evaluator(self.form, device)
+            numbers = range(1, views) if isinstance(x, Pixels) else ()
+            every = [
+                run(self.weights, self.running, self.numbers, x, count, view)
+                for view in (None, *numbers)
+            ]
+            every = [o.reshape(batches * size, -1)[: len(some), : shape.n_outputs] for o in every]
+            found.append(every[0] if len(every) == 1 else _mean(every, shape))
+        return np.concatenate(found)
 
 
 def _mean(outputs: Sequence[np.ndarray], shape: Shape) -> np.ndarray:

@@ -11,29 +11,22 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
-from popnet import keys, losses, optim, penalties
+from popnet import losses, optim, penalties
 from popnet.augment.rows import Pairs
+from popnet.keys import StepKeys
 from popnet.nn import heads, net
 from popnet.nn.activations import ACTIVATIONS
 from popnet.nn.block import Seen
 from popnet.nn.inputs import Pixels
+from popnet.nn.net import Facts
 from popnet.nn.norm import BATCH
-from popnet.population.epoch import (
-    Folds,
-    Rows,
-    State,
-    dropping,
-    objective,
-    rates_of_step,
-    step,
-    take,
-)
+from popnet.population.epoch import Rows, State, direction, objective, with_dropout
 from popnet.population.members import Probes
-from popnet.shape import Numbers, Shape
+from popnet.population.timetable import Timetable, columns
+from popnet.shape import Form, Numbers, Shape
 from popnet.types import Array
 
 ROWS, IMAGES = 512, 256
@@ -87,7 +80,7 @@ class Probed(NamedTuple):
     net: Array
 
 
-def rows_of(shape: Shape) -> int:
+def rows_of(shape: Shape | Form) -> int:
     """Return how many rows a probe passes through the net."""
     return ROWS if shape.image is None else IMAGES
 
@@ -116,53 +109,43 @@ def next_after(epoch: int, every: int) -> int:
     return min(early, regular) if early < every else regular if epoch else 1
 
 
-def probe(
-    state: State, n: Numbers, fold: Array, shape: Shape, train: Rows, folds: Folds, steps: Array
-) -> Probed:
+class ProbeRows(NamedTuple):
+    """What a probe looks at.
+
+    Attributes:
+        plain: `rows_of` training rows, the same each time, so that drift is the net's; fewer come several times.
+        batches: two batches of other training rows.
+        timetable: of the two; the first one's is the member's next step.
+    """
+
+    plain: Rows
+    batches: Rows
+    timetable: Timetable
+
+
+def probe(state: State, n: Numbers, facts: Facts, rows: ProbeRows, form: Form) -> Probed:
     """Look into a member.
 
     Args:
         state: of the member.
         n: its recipe's numbers.
-        fold: scalar int32.
-        shape: the bucket's.
-        train: training rows.
-        folds: index sets.
-        steps: scalar int32, batches of an epoch.
+        facts: of its net.
+        rows: what it is shown.
+        form: of the program.
     """
-    layout, running_layout = net.layouts(shape)
-    parameters = layout.split(state.parameters)
-    n_train = folds.n_train[fold]
-    key = keys.fold(state.key, keys.PROBE)  # the same rows each time, so that drift is the net's
-    order = keys.permute(key, n_train, folds.train.shape[1])
-
-    def rows(places: Array) -> Rows:
-        index = folds.train.at[fold, order.at[places].get(mode="promise_in_bounds")]
-        return take(train, index.get(mode="promise_in_bounds"))
-
-    size = rows_of(shape)
-    places = jax.lax.iota(jnp.int32, size) % n_train  # fewer rows than that come several times
-    share = jnp.full(size, 1 / size, jnp.float32)
-    plain = rows(places)
+    layout, running_layout = net.form_layouts(form)
     seen: list[Seen] = []
-    outputs = _forward(parameters, shape, n, plain, share, seen)
-    loss, error = _losses(outputs, plain, shape)
-
-    count = jnp.minimum(shape.batch_size, jnp.maximum(n_train // 2, 1))
-    place = jax.lax.iota(jnp.int32, shape.batch_size)
-    shares = jnp.where(place < count, 1 / count.astype(jnp.float32), 0.0)
-
-    rates = rates_of_step(state.optimizer.count, n, steps)
-    penalty = jax.grad(penalties.penalty)(state.parameters, net.penalised(shape), n.l1, n.l2)
-    began = 997 * state.epoch  # batches are others each time
+    outputs = _forward(layout.split(state.parameters), form, n, rows.plain, seen)
+    loss, error = _losses(outputs, rows.plain, form)
+    pull = penalties.pull(state.parameters, layout.n_first, n.l1, n.l2)
+    step, rule = columns(rows.timetable.numbers[0])
 
     def gradient(number: int) -> Array:
-        batch = rows((began + number * count + jnp.minimum(place, count - 1)) % n_train)
-        step_key = keys.fold(keys.fold(key, state.epoch), 16 + number)
         found = objective(
-            state.parameters, shape, dropping(n, rates), batch, shares, folds.class_weight[fold], step_key,
+            state.parameters, form, with_dropout(n, step), facts, rows.batches.batch(jnp.int32(number)),
+            step, StepKeys(*(k[number] for k in rows.timetable.keys)),
         )  # fmt: skip
-        return found.gradient - penalty
+        return found.gradient - pull
 
     first, second = gradient(0), gradient(1)
     difference = first - second
@@ -171,33 +154,35 @@ def probe(
     noise = 0.5 * (difference @ difference) / jnp.maximum(first @ second, TINY)
     noise = jnp.minimum(noise, MOST_NOISE)
     running = running_layout.split(state.running)
-    values = [_layer(s, r, shape, n) for s, r in zip(seen, running, strict=True)]
+    values = [_layer(s, r, form, n) for s, r in zip(seen, running, strict=True)]
+    way, _ = direction(first + pull, state.moments, rule, form, n, facts)
+    new = optim.step(state.parameters, way, layout.n_first, step.rate, step.decay)
     return Probed(
         _units(seen),
         jnp.stack(values) if values else jnp.zeros((0, len(LAYER_VALUES))),
-        _weights(state, first, penalty, shape, n, rates),
+        _weights(state.parameters, first, new, form, facts),
         jnp.stack([loss, error, jnp.sqrt(first @ first), noise]),
     )
 
 
-def _forward(
-    parameters: dict, shape: Shape, n: Numbers, rows: Rows, share: Array, seen: list[Seen]
-) -> Array:
+def _forward(parameters: dict, form: Form, n: Numbers, rows: Rows, seen: list[Seen]) -> Array:
     """Pass rows through the net as in training, but without dropout, noise and augmentation."""
     none = jnp.float32(0)
     n = n._replace(dropout=none, input_dropout=none, input_noise=none)
     x = rows.inputs.standardised() if isinstance(rows.inputs, Pixels) else rows.inputs
-    pairs = Pairs(jnp.zeros(len(share), jnp.int32), jnp.float32(1), jnp.bool_(False))
-    return net.train(parameters, shape, n, x, share, pairs, jnp.uint32(0), seen)[0]
+    pairs = Pairs(jnp.zeros(len(rows.share), jnp.int32), jnp.float32(1), jnp.bool_(False))
+    key = jnp.asarray(0, jnp.uint32)
+    step_keys = StepKeys(key, key, jnp.zeros(net.dropouts(form), jnp.uint32))
+    return net.train(parameters, form, n, x, rows.share, pairs, step_keys, seen)[0]
 
 
-def _losses(outputs: Array, rows: Rows, shape: Shape) -> tuple[Array, Array]:
-    outputs = heads.mean(outputs, shape.heads, shape.task)
-    if shape.task == "regression":
+def _losses(outputs: Array, rows: Rows, form: Form) -> tuple[Array, Array]:
+    outputs = heads.mean(outputs, form.heads, form.task)
+    if form.task == "regression":
         loss = losses.squared_error(outputs, rows.target)
     else:
-        loss = losses.cross_entropy(outputs, losses.one_hot(rows.target, shape.n_outputs))
-    error = losses.error(outputs, rows.target, shape.task)
+        loss = losses.cross_entropy(outputs, losses.one_hot(rows.target, form.n_outputs))
+    error = losses.error(outputs, rows.target, form.task)
     total = jnp.maximum(rows.weight.sum(), TINY)
     return rows.weight @ loss / total, rows.weight @ error / total
 
@@ -225,15 +210,15 @@ def _over_rows(values: Array) -> Array:
     return jnp.full(rows, 1 / rows, jnp.float32) @ values
 
 
-def _layer(seen: Seen, running: dict, shape: Shape, n: Numbers) -> Array:
+def _layer(seen: Seen, running: dict, form: Form, n: Numbers) -> Array:
     """Return a hidden layer's values, ``(len(LAYER_VALUES),)``."""
     before, after = seen.before, seen.after
     flat = jnp.float32(0)
-    if shape.pieces == 1:
+    if form.pieces == 1:
         beyond = np.array([BEYOND.get(name, np.inf) for name in ACTIVATIONS], np.float32)
         far = jnp.abs(before) > jnp.asarray(beyond)[n.activation]
         flat = _over_rows(far.astype(jnp.float32)).mean()
-    place = "after" if shape.after else "before"
+    place = "after" if form.after else "before"
     batch, kept = seen.statistics[place], running[place]
     kept_var = kept.var + n.norm_epsilon
     ratio = 0.5 * jnp.log((batch.var + n.norm_epsilon) / kept_var)
@@ -248,26 +233,24 @@ def _layer(seen: Seen, running: dict, shape: Shape, n: Numbers) -> Array:
     ])  # fmt: skip
 
 
-def _weights(
-    state: State, gradient: Array, penalty: Array, shape: Shape, n: Numbers, rates: optim.Rates
-) -> Array:
-    """Return norms of the gradient and of the weights, and what one step would change: ``(3, L + 1)``."""
-    layout = net.layouts(shape)[0]
-    direction, _ = optim.direction(
-        optim.clip(gradient + penalty, n.gradient_clip),
-        state.optimizer,
-        n,
-        net.muon_matrices(shape),
-    )
-    new = step(state.parameters, direction, shape, n, rates)
+def _weights(parameters: Array, gradient: Array, new: Array, form: Form, facts: Facts) -> Array:
+    """Return norms of the gradient and of the weights, and what one step changes: ``(3, L + 1)``."""
+    layout = net.form_layouts(form)[0]
 
     def norms(vector: Array) -> Array:
-        weights = net.weights(layout.split(vector))
-        return jnp.stack([jnp.sqrt((w * w).mean()) for w in weights])
+        means = []
+        every = net.weights(layout.split(vector))
+        for i, w in enumerate(every):
+            # Padding is no weight: rows of the first layer, columns of the last.
+            rows = facts.fan_in if i == 0 else w.shape[-2]
+            last = i == len(every) - 1 and form.task == "classification"
+            size = rows * (facts.classes if last else w.shape[-1])
+            means.append((w * w).sum() / (size * (w.shape[0] if w.ndim > 2 else 1)))
+        return jnp.sqrt(jnp.stack(means))
 
-    weight = norms(state.parameters)
+    weight = norms(parameters)
     # The order is that of `WEIGHT_VALUES`.
-    update = norms(new - state.parameters) / jnp.maximum(weight, TINY)
+    update = norms(new - parameters) / jnp.maximum(weight, TINY)
     return jnp.stack([norms(gradient), weight, update])
 
 

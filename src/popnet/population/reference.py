@@ -19,22 +19,21 @@ from scipy import stats
 
 from popnet import keys, optim
 from popnet.dataset import Dataset, Features
-from popnet.nn import embeddings, net
+from popnet.keys import StepKeys
+from popnet.nn import embeddings, net, table_map
 from popnet.nn.norm import Statistics
 from popnet.population.members import CURVES, Member, Result
+from popnet.population.timetable import mixing_shares, row_order
 from popnet.recipe import Recipe
-from popnet.shape import Shape
+from popnet.shape import Form, Shape, split_levels
 from popnet.types import Array, Tree
 
 Back = Callable[[Array], Any]
 """Takes the gradient by a part's output; returns that by its input (and by its parameters)."""
 
 # Random bits come from the package's one source of them; compiled, for they run for each batch.
-_fold = jax.jit(keys.fold)
-_permute = jax.jit(keys.permute, static_argnames="length")
 _keep = jax.jit(keys.keep, static_argnames="shape")
 _normal = jax.jit(keys.normal, static_argnames="shape")
-_uniform = jax.jit(keys.uniform, static_argnames="shape")
 
 
 def train_member(
@@ -49,7 +48,7 @@ def train_member(
         valid: data set with the validation rows.
         train_rows: row numbers into ``train``, n of them.
         valid_rows: row numbers into ``valid``.
-        epoch_rows: of an epoch at most, see `popnet.population.program.Arrays`.
+        epoch_rows: of an epoch at most, see `popnet.population.feed.Arrays`.
 
     Returns:
         What ``train_population`` returns for the member, in double precision. Running statistics
@@ -72,10 +71,11 @@ def train_member(
     reference, waited, done, status = np.inf, 0, 0, "running"
     curves: list[list[float]] = []
     for epoch in range(recipe.epochs):
-        epoch_key = _fold(member_key, epoch)
+        epoch_keys = np.repeat(keys.fold(member_key, epoch), steps)
+        every_key = StepKeys.of(epoch_keys, steps, net.dropouts(Form.of(shape)))
+        mixing = mixing_shares(recipe.mixup, member.seed, epoch, steps)
         over, part = divmod(epoch, parts)
-        shuffle = _fold(_fold(member_key, over), keys.SHUFFLE)
-        order = np.array_split(np.asarray(_permute(shuffle, n, length=n)), parts)[part]
+        order = np.array_split(row_order(member.seed, over, n), parts)[part]
         mean_loss = mean_penalty = rate = 0.0
         for i, places in enumerate(np.array_split(order, steps)):
             batch = train_rows[places]
@@ -85,8 +85,9 @@ def train_member(
                 dropout=recipe.dropout * drop, input_dropout=recipe.input_dropout * drop
             )
             weights = jax.tree.map(np.multiply, parameters, ratio)
+            step_keys = StepKeys(*(k[i] for k in every_key))
             loss, gradient, statistics = differentiate(
-                weights, shape, now, train, batch, balance, _fold(epoch_key, i + 16)
+                weights, shape, now, train, batch, balance, step_keys, mixing[i]
             )
             penalty, pull = penalise(weights, recipe)
             gradient = clip(jax.tree.map(np.add, gradient, pull), recipe.gradient_clip)
@@ -144,7 +145,8 @@ def differentiate(
     data: Dataset,
     batch: Array,
     balance: Array,
-    key: Array,
+    step_keys: StepKeys,
+    share: float = 1.0,
 ) -> tuple[float, Tree, list[dict[str, Statistics | None]]]:
     """Return a batch's loss, its gradient, and the batch statistics of each hidden layer.
 
@@ -155,22 +157,29 @@ def differentiate(
         data: where the rows are.
         batch: row numbers, N of them.
         balance: ``(O,)``, weight of each class.
-        key: the step's.
+        step_keys: the step's.
+        share: what a row keeps of itself, by mixup.
     """
     size = len(batch)
-    share = mixup_share(_fold(key, keys.MIXUP), recipe.mixup)
-    noise = 0.0
+    noise = np.zeros((size, 2 * shape.n_numeric))  # of numbers, and of their quantiles
     if recipe.input_noise:
-        drawn = _normal(_fold(key, keys.NOISE), shape=(size, shape.n_numeric))
+        drawn = _normal(step_keys.noise, shape=noise.shape)
         noise = recipe.input_noise * np.asarray(drawn, np.float64)
 
     # Forward, noting how to come back.
-    dropout_key = _fold(key, keys.DROPOUT)
     h, back_dense = dense(parameters, recipe, shape, data, batch, noise)
     h, back_mix = mix(h, share)
     h, back_scale = scale(h, parameters, recipe)
     h, back_heads = spread(h, parameters)
-    h, back_input = dropout(h, dropout_key, recipe.input_dropout, shape)
+    form = Form.of(shape)
+    h, back_input = dropout(
+        h,
+        step_keys.dropout[0],
+        recipe.input_dropout,
+        shape,
+        table_map.places(shape, form),
+        form.inputs,
+    )
     layers, statistics = [], []
     before, after = norms(recipe)
     for i, p in enumerate(parameters["hidden"]):
@@ -178,7 +187,7 @@ def differentiate(
         h, back_before, s_before = normalize(before, h, p["before"], recipe.norm_epsilon)
         h, back_activation = activate(h, shape, recipe, p["slope"])
         h, back_after, s_after = normalize(after, h, p["after"], recipe.norm_epsilon)
-        h, back_dropout = dropout(h, _fold(dropout_key, i + 1), recipe.dropout, shape)
+        h, back_dropout = dropout(h, step_keys.dropout[i + 1], recipe.dropout, shape)
         layers.append((back_linear, back_before, back_activation, back_after, back_dropout))
         statistics.append({"before": s_before, "after": s_after})
     outputs, back_output = of_heads(h, parameters["output"]["w"], parameters["output"]["b"])
@@ -263,13 +272,14 @@ def cross_entropy(logits: Array, target: Array) -> Array:
 
 
 def dense(
-    parameters: Tree, recipe: Recipe, shape: Shape, data: Dataset, rows: Array, noise: Array | float
+    parameters: Tree, recipe: Recipe, shape: Shape, data: Dataset, rows: Array, noise: Array
 ) -> tuple[Array, Back]:
     """Return the first layer's inputs ``(N, D)``: numbers, periodic or piecewise, flags, codes."""
     assert isinstance(data.features, Features)  # it is the plain loop of tables
-    x = np.asarray(np.asarray(data.features.numeric)[rows], np.float64) + noise
+    clean = np.asarray(np.asarray(data.features.numeric)[rows], np.float64)
+    x = clean + noise[:, : shape.n_numeric]
     codes = np.asarray(data.features.codes)[rows]
-    one_hot, embedded = embeddings.split_levels(shape.levels)
+    one_hot, embedded = split_levels(shape.levels)
     parts = [x]
     angle = np.zeros((len(x), shape.n_numeric, 0))  # (N, F, k)
     values = x
@@ -277,7 +287,8 @@ def dense(
         p = parameters["periodic"]
         if recipe.embedding_quantiles:
             assert data.features.knots is not None
-            values = normal_quantiles(x, np.asarray(data.features.knots, np.float64))
+            values = normal_quantiles(clean, np.asarray(data.features.knots, np.float64))
+            values = values + noise[:, shape.n_numeric :]
         angle = 2 * np.pi * (values[:, :, None] * p["frequency"] + p["phase"])
         parts.append(np.cos(angle).reshape(len(x), -1))
     for f, bounds in enumerate(shape.bounds):
@@ -335,16 +346,6 @@ def normal_quantiles(x: Array, knots: Array) -> Array:
     return out
 
 
-def mixup_share(key: Array, alpha: float) -> float:
-    """Return what a row keeps of itself: a draw of Beta(alpha, alpha), Johnk 1964; 1 without."""
-    if not alpha:
-        return 1.0
-    u, v = (np.float64(_uniform(_fold(key, i), shape=(64,))) for i in (0, 1))
-    log_x, log_y = np.log(u) / alpha, np.log(v) / alpha
-    accepted = np.argmax(np.logaddexp(log_x, log_y) <= 0)
-    return float(1 / (1 + np.exp(log_y[accepted] - log_x[accepted])))
-
-
 def mix(x: Array, share: float) -> tuple[Array, Back]:
     """Mix each row with its mirror image in the batch."""
 
@@ -390,13 +391,20 @@ def of_heads(h: Array, w: Array, b: Array) -> tuple[Array, Back]:
     return np.concatenate([outputs for outputs, _ in each]), back
 
 
-def dropout(x: Array, key: Array, rate: float, shape: Shape) -> tuple[Array, Back]:
+def dropout(
+    x: Array, key: Array, rate: float, shape: Shape, places: Array | None = None, width: int | None = None
+) -> tuple[Array, Back]:  # fmt: skip
     """Set elements to 0 with probability ``rate`` and scale the others up.
 
-    The engine's batches are filled up to the same length, those of each head: only what is drawn for real rows counts.
+    The engine's batches are padded to the same length, those of each head, and its inputs stand at ``places`` among
+    ``width``: only what is drawn for real ones counts.
     """
-    drawn = _keep(key, shape=(shape.heads * shape.batch_size, x.shape[1]), rate=rate)
+    drawn = _keep(
+        key, shape=(shape.heads * shape.batch_size, width or x.shape[1]), rate=np.float32(rate)
+    )
     each = np.asarray(drawn).reshape(shape.heads, shape.batch_size, -1)
+    if places is not None:
+        each = each[:, :, places]
     factor = each[:, : len(x) // shape.heads].reshape(x.shape) / (1 - rate)
     return x * factor, lambda g: g * factor
 
@@ -600,7 +608,7 @@ def evaluate(
     parameters: Tree, running: Tree, shape: Shape, recipe: Recipe, data: Dataset, rows: Array
 ) -> Array:
     """Return outputs ``(N, O)`` at evaluation: running statistics, no dropout, no noise."""
-    h, _ = dense(parameters, recipe, shape, data, rows, 0.0)
+    h, _ = dense(parameters, recipe, shape, data, rows, np.zeros((len(rows), 2 * shape.n_numeric)))
     h, _ = scale(h, parameters, recipe)
     h, _ = spread(h, parameters)
     before, after = norms(recipe)

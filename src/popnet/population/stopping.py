@@ -2,73 +2,72 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from popnet.population.members import DIVERGED, FINISHED, RUNNING, STOPPED
-from popnet.shape import Numbers
-from popnet.types import Array, Tree
+from popnet.recipe import Recipe
+from popnet.types import Array
 
 
 class Best(NamedTuple):
-    """The best epoch so far.
+    """The best epoch so far, on the host.
 
     Attributes:
-        score: scalar, its validation score; infinite before the first.
-        epoch: scalar int32, its number from 1; 0 before the first.
-        reference: scalar, the score that the next must undercut by ``min_delta``.
-        waited: scalar int32, epochs since one did.
-        weights: the trees that were evaluated then.
+        score: its validation score; infinite before the first.
+        epoch: its number from 1; 0 before the first.
+        reference: the score that the next must undercut by ``min_delta``.
+        waited: epochs since one did.
+        weights: ``(P,)``, those that were evaluated then.
+        running: ``(R,)``, the running statistics with them.
     """
 
-    score: Array
-    epoch: Array
-    reference: Array
-    waited: Array
-    weights: Tree
+    score: np.float64
+    epoch: np.int32
+    reference: np.float64
+    waited: np.int32
+    weights: Array
+    running: Array
 
 
-def init(weights: Tree) -> Best:
+def init(weights: Array, running: Array) -> Best:
     """Return the state before the first epoch."""
-    infinite = np.float32(np.inf)
-    return Best(infinite, np.int32(0), infinite, np.int32(0), weights)
+    infinite = np.float64(np.inf)
+    return Best(infinite, np.int32(0), infinite, np.int32(0), weights, running)
 
 
 def update(
-    best: Best, score: Array, healthy: Array, epoch: Array, weights: Tree, n: Numbers
-) -> tuple[Best, Array]:
+    best: Best, score: float, healthy: bool, epoch: int, weights: Callable[[], tuple[Array, Array]], recipe: Recipe
+) -> tuple[Best, int]:  # fmt: skip
     """Judge an epoch.
 
     Any better score has its weights kept; only one better by more than ``min_delta`` renews the patience.
 
     Args:
         best: so far.
-        score: scalar, validation score of this epoch, smaller is better.
-        healthy: scalar bool, whether training and validation losses are finite.
-        epoch: scalar int32, this epoch's number from 1.
-        weights: trees that were evaluated.
-        n: the recipe's numbers.
+        score: validation score of this epoch, smaller is better.
+        healthy: whether training and validation losses are finite.
+        epoch: this epoch's number from 1.
+        weights: gives copies of the weights and running statistics that were evaluated.
+        recipe: the member's.
 
     Returns:
         The new best and the member's status.
     """
-    better = healthy & (score < best.score)
-    renewed = healthy & (score < best.reference - n.min_delta)
-    waited = jnp.where(renewed, 0, best.waited + 1)
-    kept = jax.lax.cond(better, lambda: weights, lambda: best.weights)
-    new = Best(
-        jnp.where(better, score, best.score),
-        jnp.where(better, epoch, best.epoch),
-        jnp.where(renewed, score, best.reference),
-        waited,
-        kept,
-    )
-    status = jnp.where(
-        ~healthy,
-        DIVERGED,
-        jnp.where(waited >= n.patience, STOPPED, jnp.where(epoch >= n.epochs, FINISHED, RUNNING)),
-    )
-    return new, status.astype(jnp.int32)
+    renewed = healthy and score < best.reference - recipe.min_delta
+    waited = 0 if renewed else int(best.waited) + 1
+    new = best._replace(waited=np.int32(waited))
+    if renewed:
+        new = new._replace(reference=np.float64(score))
+    if healthy and score < best.score:
+        kept, running = weights()
+        new = new._replace(
+            score=np.float64(score), epoch=np.int32(epoch), weights=kept, running=running
+        )
+    if not healthy:
+        return new, DIVERGED
+    if waited >= recipe.patience:
+        return new, STOPPED
+    return new, FINISHED if epoch >= recipe.epochs else RUNNING

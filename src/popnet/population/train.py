@@ -17,11 +17,14 @@ from typing import Any
 import jax
 import numpy as np
 
+from popnet import keys
 from popnet.dataset import Dataset
 from popnet.errors import InputError
 from popnet.memory import Memory
 from popnet.nn import net
-from popnet.population import epoch, probes, program
+from popnet.population import probes, program, stopping
+from popnet.population.feed import Arrays
+from popnet.population.lanes import Lane, Lanes, Progress, beginning
 from popnet.population.members import (
     CURVES,
     FINISHED,
@@ -38,11 +41,11 @@ from popnet.population.members import (
     as_legs,
 )
 from popnet.recipe import Recipe
-from popnet.shape import Numbers, Shape
-from popnet.types import Array, Tree
+from popnet.shape import Form, Shape
+from popnet.types import Array
 
 CALL_SECONDS = 0.5
-"""Aim for the length of one call: how soon a stop or a time limit is heeded."""
+"""How long after a deadline results of what was in training are waited for, in halves."""
 
 SLOWEST_FLOPS = 1e10
 """Floating-point operations per second that any machine reaches; only guards the very first epoch."""
@@ -138,30 +141,32 @@ def train_population(
 
 def arrange(
     train: Dataset, valid: Dataset | None, folds: Sequence[tuple[Array, Array]] | None
-) -> program.Arrays:
+) -> Arrays:
     """Check data sets and folds and bring them into the form that programs take."""
     if (valid is None) == (folds is None):
         raise InputError("Give either a validation set or folds, for early stopping.")
     if folds is not None:
         if not len(folds):
             raise InputError("folds is empty; give at least one pair of row numbers.")
-        return program.Arrays(train, train, folds)
+        return Arrays(train, train, folds)
     assert valid is not None
     if Shape.of(Recipe(), valid) != Shape.of(Recipe(), train):
         raise InputError(
             "The validation set has other columns, levels or outputs than the training set."
         )
-    return program.Arrays(train, valid, [(np.arange(len(train)), np.arange(len(valid)))])
+    return Arrays(train, valid, [(np.arange(len(train)), np.arange(len(valid)))])
 
 
 @dataclass
 class Job:
-    """A member in training: its place in the caller's order, its state between calls, its curves so far."""
+    """A member in training: its place in the caller's order, its lane, its best epoch and its curves so far."""
 
     index: int
     leg: Leg
-    numbers: Numbers
-    state: epoch.State
+    lane: Lane
+    best: stopping.Best
+    epoch: int
+    status: int = RUNNING
     curves: list[np.ndarray] = field(default_factory=list)
     seconds: float = 0.0
     probed: dict[int, probes.Probed] = field(default_factory=dict)
@@ -172,7 +177,7 @@ class Job:
 
     def left(self) -> int:
         """Return the epochs until its leg ends."""
-        return (self.leg.until or self.member.recipe.epochs) - int(self.state.epoch)
+        return (self.leg.until or self.member.recipe.epochs) - self.epoch
 
 
 class Trainer:
@@ -197,7 +202,7 @@ class Trainer:
 
     def __init__(
         self,
-        arrays: program.Arrays,
+        arrays: Arrays,
         deadline: float | None = None,
         workers: int | None = None,
         stop: threading.Event | None = None,
@@ -216,6 +221,7 @@ class Trainer:
         self._user_stop = stop or threading.Event()
         self._lock = threading.Lock()
         self._compiling: dict[tuple, threading.Lock] = {}
+        self._made: dict[tuple, Lanes] = {}
 
     @property
     def workers(self) -> int:
@@ -248,16 +254,17 @@ class Trainer:
         source = _Source(members)
         results: queue.Queue[tuple[int, Result] | BaseException | None] = queue.Queue()
 
-        def work(place: program.Place) -> None:
+        def work(worker: int) -> None:
             try:
-                self._work(place, source, results.put, closed)
+                self._work(worker, source, results.put, closed)
                 results.put(None)
             except BaseException as error:  # handed to the caller's thread
                 results.put(error)
 
         # No daemons: a program that ends while one of them compiles waits for it, where Python would abort.
         threads = [
-            threading.Thread(target=work, args=(p,), name="popnet worker") for p in self.places
+            threading.Thread(target=work, args=(k,), name="popnet worker")
+            for k in range(len(self.places))
         ]
         for thread in threads:
             thread.start()
@@ -309,9 +316,9 @@ class Trainer:
     # --- on a worker's thread -----------------------------------------------------------------------
 
     def _work(
-        self, place: program.Place, source: _Source, emit: Callable[[Any], None], closed: threading.Event
-    ) -> None:  # fmt: skip
-        refused = 0
+        self, worker: int, source: _Source, emit: Callable[[Any], None], closed: threading.Event
+    ) -> None:
+        refused, place = 0, self.places[worker]
         while refused < REFUSALS and not self._over(closed):
             first = source.take()
             if first is None:
@@ -331,137 +338,131 @@ class Trainer:
             waiting = [first]
             if place.lanes > 1 and not self.probed:
                 waiting += source.take_fitting(fits, place.lanes - 1)
-                rows = max(len(t) for t, _ in self.arrays.folds)
-                lanes = program.fitting_lanes(place, shape, rows, len(waiting))
-            begun = self._bucket(place, shape, steps, lanes, waiting, emit, closed)
+                rows = len(self.arrays.train)
+                lanes = program.fitting_lanes(place, Form.of(compiled), rows, len(waiting))
+            key = shape, steps
+            begun = self._bucket(worker, compiled, key, lanes, waiting, emit, closed)
             refused = 0 if begun else refused + 1
 
     def _bucket(
-        self, place: program.Place, shape: Shape, steps: int, lanes: int, waiting: list[Item],
+        self, worker: int, compiled: Shape, key: tuple[Shape, int], count: int, waiting: list[Item],
         emit: Callable[[Any], None], closed: threading.Event,
     ) -> bool:  # fmt: skip
-        """Train some members of one bucket, ``lanes`` at a time; a lane whose member ends takes the next.
+        """Train some members of one bucket, ``count`` at a time; a lane whose member ends takes the next.
 
         Returns whether any was begun: none is if an epoch would outlast the deadline.
         """
-        jobs: list[Job | None] = [None] * lanes
-        key = (shape, steps)
-        expected = self._epoch_seconds.get(key) or _flops(shape, steps) * lanes / SLOWEST_FLOPS
+        jobs: list[Job | None] = [None] * count
+        expected = self._epoch_seconds.get(key) or _flops(*key) * count / SLOWEST_FLOPS
         if expected > self.remaining():
             return False
-        run: program.Program | None = None
-        prober = program.Prober(shape, self.arrays, place.device) if self.probed else None
+        form = Form.of(compiled)
+        lanes = self._lanes(worker, form, count)
+        prober = program.Prober(form, lanes.device) if self.probed else None
+        ready = False
         while waiting or any(jobs):
-            for lane in range(lanes):
-                if jobs[lane] is None and waiting:
-                    job = self._job(*waiting.pop(0), shape)
-                    if lanes == 1:  # many small arrays, which each call would bring there anew
-                        job.numbers = jax.device_put(job.numbers, place.device)
-                    jobs[lane] = job
-            busy = [j for j in jobs if j is not None]
-            run = run or self._program(place, shape, lanes, busy[0])
-            epochs = 1
-            if key in self._epoch_seconds:
-                epochs = int(CALL_SECONDS / max(self._epoch_seconds[key], 1e-6))
+            for k in range(count):
+                if jobs[k] is None and waiting:
+                    jobs[k] = self._job(*waiting.pop(0), form, lanes, k)
+            busy = [(k, j) for k, j in enumerate(jobs) if j is not None]
+            if not ready:
+                self._compile(lanes, busy[0][1].lane)
+                ready = True
             if self._over(closed, self._epoch_seconds.get(key, 0.0)):
-                for job in busy:
-                    emit((job.index, _result(job, shape, INTERRUPTED)))
+                for k, job in busy:
+                    emit((job.index, _result(job, lanes, k, INTERRUPTED)))
                 return True
-            most = min(epoch.CALL_EPOCHS, *(job.left() for job in busy))
             if prober is not None:
-                most = min(most, self._probe(prober, busy[0], shape, steps))
+                self._probe(prober, lanes, busy[0][1])
             began = time.perf_counter()
-            done = self._call(run, jobs, steps, max(1, min(epochs, most)))
+            self._epoch(lanes, jobs)
             seconds = time.perf_counter() - began
-            self._epoch_seconds[key] = seconds / max(1, done)
-            for lane, job in enumerate(jobs):
-                if job is None:
-                    continue
+            self._epoch_seconds[key] = seconds
+            for k, job in busy:
                 job.seconds += seconds / len(busy)
-                if int(job.state.status) != RUNNING:
+                if job.status != RUNNING:
                     if prober is not None:
-                        self._probe(prober, job, shape, steps, last=True)
-                    emit((job.index, _result(job, shape, int(job.state.status))))
-                    jobs[lane] = None
+                        self._probe(prober, lanes, job, last=True)
+                    emit((job.index, _result(job, lanes, k, job.status)))
+                    jobs[k] = None
                 elif job.left() <= 0:
-                    emit((job.index, _paused(job, shape)))
-                    jobs[lane] = None
+                    emit((job.index, _paused(job, lanes, k)))
+                    jobs[k] = None
         return True
 
-    def _probe(
-        self, prober: program.Prober, job: Job, shape: Shape, steps: int, last: bool = False
-    ) -> int:
-        """Look into a member if it is time; returns the epochs until the next time."""
-        every = probes.interval(shape, len(self.arrays.folds[job.member.fold][0]))
-        now = int(job.state.epoch)
-        due = now == 0 or now == probes.next_after(now - 1, every)
-        if now not in job.probed and (last or due):
-            job.probed[now] = prober(job.state, job.numbers, job.member.fold, steps)
-        return probes.next_after(now, every) - now
-
-    def _job(self, index: int, leg: Leg, shape: Shape) -> Job:
-        member, start = leg.member, leg.start
-        numbers = Numbers.of(member.recipe)
-        if start is None:
-            return Job(index, leg, numbers, epoch.init(member.recipe, shape, member.seed))
-        # A program overwrites its state, and a pause may be kept.
-        state = jax.tree.map(np.array, start.state)
-        return Job(index, leg, numbers, state, [start.curves], start.seconds)
-
-    def _call(self, run: program.Program, jobs: list[Job | None], steps: int, epochs: int) -> int:
-        """Train all lanes for some epochs; returns the most epochs that any of them did."""
-        if run.lanes == 1:
-            job = jobs[0]
-            assert job is not None
-            before = int(job.state.epoch)
-            job.state, curves = run(
-                job.state, job.numbers, np.int32(job.member.fold), steps, epochs
-            )
-            done = int(job.state.epoch) - before
-            job.curves.append(curves[:done])
-            return done
-        # An empty lane repeats a busy one with its status set to stopped: it is masked out.
+    def _epoch(self, lanes: Lanes, jobs: Sequence[Job | None]) -> None:
+        """Train all lanes for an epoch and judge it. An empty lane repeats a busy one, and nothing comes of it."""
         template = next(j for j in jobs if j is not None)
-        ended = np.int32(STATUSES.index("stopped"))
-        lanes = [j if j is not None else template for j in jobs]
-        states = [
-            j.state if jobs[k] is not None else j.state._replace(status=ended)
-            for k, j in enumerate(lanes)
-        ]
-        folds = np.array([j.member.fold for j in lanes], np.int32)
-        state, curves = run(
-            program.stack(states), program.stack([j.numbers for j in lanes]), folds, steps, epochs
-        )
-        state = jax.device_get(state)
-        most = 0
-        for k, job in enumerate(jobs):
+        filled = [j or template for j in jobs]
+        every = [j.lane for j in filled]
+        trained = lanes.train_epoch(every, [j.epoch for j in filled])
+        scores = lanes.validate(every)
+        for k, (job, (loss, penalty, rate), (valid_loss, valid_error)) in enumerate(
+            zip(jobs, trained, scores, strict=True)
+        ):
             if job is None:
                 continue
-            before = int(job.state.epoch)
-            job.state = jax.tree.map(lambda x, k=k: x[k], state)
-            done = int(job.state.epoch) - before
-            job.curves.append(curves[k, :done])
-            most = max(most, done)
-        return most
+            job.epoch += 1
+            recipe = job.member.recipe
+            monitored = valid_error if recipe.monitor == "error" else valid_loss
+            healthy = bool(np.isfinite(loss + penalty) and np.isfinite(valid_loss))
+            job.best, job.status = stopping.update(
+                job.best, monitored, healthy, job.epoch, lambda k=k: lanes.evaluated(k), recipe
+            )
+            row = [loss, penalty, valid_loss, valid_error, rate]
+            job.curves.append(np.array([row], np.float32))
+
+    def _probe(self, prober: program.Prober, lanes: Lanes, job: Job, last: bool = False) -> None:
+        """Look into a member if it is time."""
+        every = probes.interval(job.lane.shape, len(job.lane.rows))
+        now = job.epoch
+        due = now == 0 or now == probes.next_after(now - 1, every)
+        if now not in job.probed and (last or due):
+            rows = lanes.probe_rows(job.lane, now)
+            lane = job.lane
+            job.probed[now] = prober(lanes.on_device(0), lane.numbers, lane.facts, rows)
+
+    def _job(self, index: int, leg: Leg, form: Form, lanes: Lanes, k: int) -> Job:
+        member, start = leg.member, leg.start
+        shape = Shape.of(member.recipe, self.arrays.train)
+        key = keys.key(member.seed, "training")
+        lane = Lane(self.arrays, member, shape, form, key, lanes.device)
+        if lanes.count == 1:  # many small arrays, which each call would bring there anew
+            lane.numbers = jax.device_put(lane.numbers, lanes.device)
+        if start is None:
+            progress = beginning(member.recipe, shape, member.seed)
+            lanes.put(k, progress.state)
+            return Job(index, leg, lane, progress.best, 0)
+        # A program overwrites its state, and a pause may be kept.
+        progress = jax.tree.map(np.array, start.state)
+        lanes.put(k, progress.state)
+        job = Job(index, leg, lane, progress.best, int(progress.epoch), curves=[start.curves])
+        job.seconds = start.seconds
+        return job
 
     def _program_shape(self, shape: Shape, recipe: Recipe) -> Shape:
         """Return the shape that the program of a recipe with this one is compiled for."""
         return shape.specialised(recipe) if self.specialised else shape
 
-    def _program(self, place: program.Place, shape: Shape, lanes: int, job: Job) -> program.Program:
-        many, shape = lanes > 1, self._program_shape(shape, job.member.recipe)
-        state = program.stack([job.state] * lanes) if many else job.state
-        numbers = program.stack([job.numbers] * lanes) if many else job.numbers
+    def _lanes(self, worker: int, form: Form, count: int) -> Lanes:
+        """Return a worker's lanes of a form: kept, as a bucket's members come again and again."""
+        key = worker, form, count
         with self._lock:
-            lock = self._compiling.setdefault((shape, lanes), threading.Lock())
+            if key not in self._made:
+                self._made[key] = Lanes(self.arrays, form, self.places[worker].device, count)
+            return self._made[key]
+
+    def _compile(self, lanes: Lanes, lane: Lane) -> None:
+        if lanes.program.ready:
+            return
+        with self._lock:
+            lock = self._compiling.setdefault((lanes.form, lanes.count), threading.Lock())
         with lock:  # waiting for the first one's program is not compiling
-            made = program.Program(shape, self.arrays, place.device, lanes)
             with self.memory.compiling():
                 began = time.perf_counter()
-                made.compile(state, numbers)
+                lanes.compile(lane)
             with self._lock:
                 self.compile_seconds += time.perf_counter() - began
-        return made
 
     def _over(self, closed: threading.Event, needed: float = 0.0) -> bool:
         if not self.memory.room_for(0):
@@ -500,26 +501,19 @@ def _flops(shape: Shape, steps: int) -> float:
     return 6.0 * net.multiply_adds(shape) * shape.batch_size * steps
 
 
-def _paused(job: Job, shape: Shape) -> Result:
-    result = _result(job, shape, PAUSED)
+def _paused(job: Job, lanes: Lanes, k: int) -> Result:
+    result = _result(job, lanes, k, PAUSED)
     curves = np.stack([result.curves[name] for name in CURVES], 1)
-    state = jax.tree.map(np.array, jax.device_get(job.state))
-    return replace(result, pause=Pause(state, curves, job.seconds))
+    progress = Progress(lanes.state(k), job.best, np.int32(job.epoch))
+    return replace(result, pause=Pause(progress, curves, job.seconds))
 
 
-def _result(job: Job, shape: Shape, status: int) -> Result:
-    best, epochs = jax.device_get(job.state.best), int(job.state.epoch)
-
-    def trees(vectors: Sequence[Array]) -> tuple[Tree, Tree]:
-        # A copy: of members that trained side by side, each would keep the arrays of all.
-        pairs = zip(net.layouts(shape), vectors, strict=True)
-        weights, running = (layout.split(np.array(vector)) for layout, vector in pairs)
-        return weights, running
-
-    parameters, running = trees(best.weights)
+def _result(job: Job, lanes: Lanes, k: int, status: int) -> Result:
+    best, epochs, shape, form = job.best, job.epoch, job.lane.shape, lanes.form
+    parameters, running = net.unpad(best.weights, best.running, shape, form)
     last = None
     if status in (FINISHED, STOPPED) and best.epoch < epochs:
-        last = trees(jax.device_get((job.state.average, job.state.running)))
+        last = net.unpad(*lanes.evaluated(k), shape, form)
     curves = np.concatenate(job.curves) if job.curves else np.zeros((0, len(CURVES)), np.float32)
     return Result(
         member=job.member,

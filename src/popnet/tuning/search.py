@@ -14,8 +14,8 @@ from popnet.data import rows as splits
 from popnet.dataset import Dataset, Images
 from popnet.errors import InputError
 from popnet.population import engines
+from popnet.population.feed import Arrays
 from popnet.population.members import Member, Result
-from popnet.population.program import Arrays
 from popnet.population.train import Trainer
 from popnet.recipe import Recipe
 from popnet.shape import Shape

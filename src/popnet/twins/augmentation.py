@@ -17,9 +17,9 @@ from popnet import keys
 from popnet.dataset import Dataset, Images
 from popnet.errors import InputError, closest
 from popnet.memory import Memory
+from popnet.population.feed import Arrays
 from popnet.population.members import Member
 from popnet.population.predict import Net, predict
-from popnet.population.program import Arrays
 from popnet.population.train import Trainer
 from popnet.recipe import Recipe
 from popnet.twins.effects import Effect, effect

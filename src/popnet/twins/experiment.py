@@ -16,9 +16,9 @@ from popnet.dataset import Dataset
 from popnet.ensemble import softmax
 from popnet.errors import InputError
 from popnet.memory import Memory
+from popnet.population.feed import Arrays
 from popnet.population.members import Member, Result
 from popnet.population.predict import Net, predict
-from popnet.population.program import Arrays
 from popnet.population.train import Trainer
 from popnet.recipe import Recipe
 from popnet.twins.control import Measured, controlled, replicates

@@ -1,0 +1,262 @@
+"""Rows on their way into compiled programs: gathered by the host into blocks of a fixed size.
+
+So no program depends on how many rows a table has.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Sequence
+from functools import cached_property, lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from popnet.copies import empty
+from popnet.dataset import Dataset, Features, Images
+from popnet.errors import InputError
+from popnet.nn import embeddings
+from popnet.nn.inputs import Columns, Inputs, Pixels
+from popnet.nn.table_map import fill_raw, table_map
+from popnet.population.epoch import Rows
+from popnet.population.timetable import batch_counts
+from popnet.recipe import Recipe
+from popnet.shape import Form, Shape
+from popnet.types import Array
+
+WHOLE_BYTES = 2**26
+"""Raw columns of a whole table are put side by side once, where they are fewer bytes: rows are then gathered in one
+pass."""
+
+BLOCK_BYTES = 2**23
+"""Aim for the size of a block: a call takes long enough not to count."""
+
+MAX_BATCHES = 64
+"""Batches of a block, at most."""
+
+EVALUATED_ROWS = 512
+"""Rows of one evaluation pass: their activations stay in a core's cache."""
+
+EVALUATED_IMAGES = 64
+"""The same of images."""
+
+EVALUATED_BATCHES = 8
+"""Passes of one call, at most."""
+
+
+def row_bytes(form: Form) -> int:
+    """Return the bytes of one row in a block."""
+    return math.prod(form.image) if form.image is not None else 4 * max(form.columns, 1)
+
+
+def block_batches(form: Form) -> int:
+    """Return how many batches a block of a form's rows has: a power of two."""
+    batches = 1
+    while batches < MAX_BATCHES and 2 * batches * form.batch_size * row_bytes(form) <= BLOCK_BYTES:
+        batches *= 2
+    return batches
+
+
+def evaluated_rows(form: Form) -> int:
+    """Return the rows of one evaluation pass."""
+    return EVALUATED_ROWS if form.image is None else EVALUATED_IMAGES
+
+
+class Feed:
+    """The inputs of a data set as programs take them: gathers rows, and holds what does not change.
+
+    Args:
+        features: of all rows.
+    """
+
+    def __init__(self, features: Features | Images) -> None:
+        self.features = features
+        self._maps: dict[Any, Any] = {}
+        self._wholes: dict[Any, np.ndarray] = {}
+        self._lock = threading.Lock()
+
+    @classmethod
+    def of(cls, features: Features | Images) -> Feed:
+        """Return the feed of some features, the same each time: what it has prepared is kept as long as they are."""
+        return features.__dict__.setdefault("_feed", cls(features))
+
+    def __reduce__(self) -> tuple[type[Feed], tuple[Features | Images]]:
+        return Feed, (self.features,)  # what was prepared does not travel to other processes
+
+    @cached_property
+    def _quantiles(self) -> np.ndarray:
+        assert isinstance(self.features, Features)
+        assert self.features.knots is not None
+        return embeddings.quantiles(self.features.numeric, self.features.knots)
+
+    def shaped(self, shape: Shape, form: Form, recipe: Recipe, batches: tuple[int, ...]) -> Shaped:
+        """Return where rows of a net are gathered into: blocks of ``(*batches, rows)``; one for each thread."""
+        f = self.features
+        if isinstance(f, Images):
+            of_rows = Pixels(empty((*batches, *f.size), np.uint8), f.mean, f.std, f.background)
+            return Shaped(self, of_rows, None, f.pixels)
+        quantiles = recipe.embedding_quantiles and shape.frequencies > 0
+        key = (shape, form, quantiles)
+        with self._lock:
+            if key not in self._maps:
+                self._maps[key] = table_map(shape, form, f.knots, quantiles)
+            if quantiles:
+                values = self._quantiles
+            else:
+                values = f.numeric if shape.frequencies else None
+            whole = self._whole(values, form.columns, quantiles)
+        raw = empty((*batches, form.columns), np.float32)
+        raw[:] = 0
+        return Shaped(self, Columns(raw, self._maps[key]), values, whole)
+
+    def _whole(self, values: Array | None, columns: int, quantiles: bool) -> np.ndarray | None:
+        """Return the raw columns of all rows, ``(N, R)``; None if they take too much memory."""
+        f, key = self.features, (values is None, columns, quantiles)
+        assert isinstance(f, Features)
+        if len(f) * columns * 4 > WHOLE_BYTES:
+            return None
+        if key not in self._wholes:
+            whole = empty((len(f), columns), np.float32)
+            whole[:] = 0
+            fill_raw(whole, f, values, slice(None))
+            self._wholes[key] = whole
+        return self._wholes[key]
+
+
+class Shaped(NamedTuple):
+    """A thread's place for the inputs of some rows.
+
+    Attributes:
+        feed: whose rows.
+        inputs: the block that is written and handed out.
+        quantiles: what periodic inputs are of, see `fill_raw`.
+        whole: what the block has of all rows; None if that is gathered column by column.
+    """
+
+    feed: Feed
+    inputs: Inputs
+    quantiles: Array | None
+    whole: np.ndarray | None
+
+    def take(self, index: Array) -> Inputs:
+        """Return some rows, in the block; what was returned before is overwritten.
+
+        Args:
+            index: row numbers, of the shape of the block.
+        """
+        rows, flat = self.inputs.rows, index.reshape(-1)
+        if self.whole is not None:
+            # (With the mode that checks places NumPy would write to another array first.)
+            out = rows.reshape(len(flat), *self.whole.shape[1:])
+            np.take(self.whole, flat, axis=0, out=out, mode="clip")
+        else:
+            assert isinstance(self.feed.features, Features)
+            fill_raw(rows.reshape(len(flat), -1), self.feed.features, self.quantiles, flat)
+        return self.inputs
+
+
+class Arrays:
+    """A run's data: training and validation rows and the folds.
+
+    Args:
+        train: rows to train on.
+        valid: rows to validate on; the same object with cross-validation.
+        folds: ``(train, valid)`` row numbers of each fold.
+        epoch_rows: of an epoch at most: with more training rows it is a part of a pass over them, so that even a short
+            training of very many rows is validated and has a whole schedule; None for a pass.
+
+    Raises:
+        InputError: a fold without rows, or with rows outside the data.
+    """
+
+    def __init__(
+        self, train: Dataset, valid: Dataset, folds: Sequence[tuple[Array, Array]], epoch_rows: int | None = None
+    ) -> None:  # fmt: skip
+        self.train, self.valid, self.folds, self.epoch_rows = train, valid, folds, epoch_rows
+        for i, (train_rows, valid_rows) in enumerate(folds):
+            if not len(train_rows) or not len(valid_rows):
+                raise InputError(
+                    f"fold {i} has {len(train_rows)} training and {len(valid_rows)} validation rows."
+                )
+            for name, index, data in (
+                ("training", train_rows, train),
+                ("validation", valid_rows, valid),
+            ):
+                if np.min(index) < 0 or np.max(index) >= len(data):
+                    raise InputError(
+                        f"fold {i}: its {name} rows reach outside the {len(data)} rows."
+                    )
+        self.train_feed, self.valid_feed = Feed.of(train.features), Feed.of(valid.features)
+
+    def steps(self, fold: int, shape: Shape | Form) -> int:
+        """Return the number of batches of an epoch."""
+        rows = len(self.folds[fold][0])
+        parts = math.ceil(rows / (self.epoch_rows or rows))
+        return math.ceil(math.ceil(rows / parts) / shape.batch_size)
+
+    def parts(self, fold: int, shape: Shape | Form) -> int:
+        """Return the number of epochs that are a pass over the training rows."""
+        room = self.steps(fold, shape) * shape.batch_size
+        return -(-len(self.folds[fold][0]) // room)
+
+
+def class_weight(data: Dataset, index: Array) -> np.ndarray:
+    """Return ``(O,)`` float32: rows / (classes * rows of the class) over some rows; 1 for absent classes."""
+    if data.task == "regression":
+        return np.ones(data.n_outputs, np.float32)
+    counts = np.bincount(np.asarray(data.target)[index], minlength=data.n_outputs)
+    present = np.maximum(counts, 1)
+    return np.where(counts > 0, len(index) / (data.n_outputs * present), 1.0).astype(np.float32)
+
+
+def row_weights(data: Dataset, fold: Array, class_balance: float) -> np.ndarray | None:
+    """Return each row's weight in the loss of a fold, ``(N,)`` float32, before it is divided by a batch's rows; None
+    for equal weights."""
+    weights = None if data.weights is None else np.asarray(data.weights, np.float32)
+    if class_balance and data.task == "classification":
+        balance = (class_weight(data, fold) ** np.float32(class_balance))[data.target]
+        return balance if weights is None else weights * balance
+    return weights
+
+
+class Cut(NamedTuple):
+    """How the rows of an epoch are cut into batches of B places, some of them padding.
+
+    Attributes:
+        counts: ``(S,)``, rows of each batch.
+        places: ``(S, B)``, of the rows in the epoch's order; padding repeats a batch's first row.
+        shares: ``(S, B)`` float32, ``1 / count`` for rows, 0 for padding.
+    """
+
+    counts: np.ndarray
+    places: np.ndarray
+    shares: np.ndarray
+
+
+@lru_cache(maxsize=16)  # members of a fold share it
+def cut_of(n: int, steps: int, batch_size: int) -> Cut:
+    """Return how n rows are cut into ``steps`` equal batches of at most ``batch_size``."""
+    counts = batch_counts(n, steps)
+    starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
+    place = np.arange(batch_size)
+    real = place < counts[:, None]
+    places = starts[:, None] + np.where(real, place, 0)
+    return Cut(counts, places, (real / counts[:, None]).astype(np.float32))
+
+
+def block_of(
+    shaped: Shaped, data: Dataset, index: np.ndarray, shares: np.ndarray, weights: np.ndarray | None
+) -> Rows:
+    """Return batches to train on.
+
+    Args:
+        shaped: where inputs go.
+        data: training rows.
+        index: ``(T, B)`` row numbers.
+        shares: ``(T, B)``, of `Cut`.
+        weights: ``(N,)`` of `row_weights`, or None.
+    """
+    target = np.asarray(data.target)[index]
+    weight = shares if weights is None else shares * weights[index]
+    return Rows(shaped.take(index), target, shares, weight)
