@@ -695,6 +695,36 @@ def space(
         print(listing.toml(found) if toml else listing.table(found), end="")
 
 
+@app.command()
+def warm(
+    time_limit: Annotated[str | None, typer.Option("--time-limit", help="Begin no more after so long, for example 5m.")] = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:  # fmt: skip
+    """Compile the programs that tables of usual sizes need, so that their first fits begin to train at once."""
+    from popnet import cpu
+    from popnet.fitting.warming import warm as compile_all
+
+    shows = not quiet and not as_json and sys.stderr.isatty()
+
+    def tell(done: int, total: int) -> None:
+        if shows:
+            print(f"\r{done} of {total} structures compiled", end="", file=sys.stderr, flush=True)
+
+    stop = threading.Event()
+    signal.signal(signal.SIGINT, lambda *_: stop.set())
+    done = compile_all(None if time_limit is None else seconds(time_limit), tell, stop)
+    if shows:
+        print(file=sys.stderr)
+    if as_json:
+        print(strict_json.dumps({**done._asdict(), "folder": str(cpu.cache_folder())}))
+    elif not quiet:
+        rest = "" if done.whole else " (the same command goes on with the rest)"
+        print(
+            f"structures compiled: {done.programs}, in {done.seconds:.0f} s{rest}\nprograms  {cpu.cache_folder()}"
+        )
+
+
 def _version(value: bool) -> None:
     if value:
         print(f"popnet {__version__}")

@@ -1,0 +1,113 @@
+"""Compile the programs that tables of usual sizes need, before there is a table: they are found on disk then."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from itertools import product
+from typing import NamedTuple
+
+import numpy as np
+
+from popnet.dataset import Dataset, Features
+from popnet.population import program
+from popnet.population.feed import Arrays
+from popnet.population.lanes import Lane, Lanes
+from popnet.population.members import Member
+from popnet.recipe import Recipe
+from popnet.shape import Form, Shape
+from popnet.tuning.table_space import default_space
+
+ROWS = (8_000, 2_500, 30_000, 1_000)
+"""Training rows, which decide about the size of batches."""
+
+COLUMNS = (
+    (8, ()),
+    (8, (6, 6, 6, 40)),
+    (16, ()),
+    (4, (8, 8, 8, 8)),
+    (32, ()),
+    (16, (6, 6, 40, 40)),
+    (64, ()),
+)
+"""Numbers, and the levels of categories."""
+
+TASKS = (("classification", 2), ("regression", 1), ("classification", 16))
+"""Kinds of targets, and their outputs; up to eight classes share programs."""
+
+STRUCTURES = 3
+"""That a fit of a minute tries."""
+
+
+class Warmed(NamedTuple):
+    """What was compiled.
+
+    Attributes:
+        programs: structures, each with its training and its evaluation.
+        whole: whether all are there; else the time was over.
+        seconds: that it took.
+    """
+
+    programs: int
+    whole: bool
+    seconds: float
+
+
+def warm(
+    limit: float | None = None,
+    tell: Callable[[int, int], None] = lambda done, total: None,
+    stop: threading.Event | None = None,
+) -> Warmed:
+    """Compile programs and keep them on disk; those that are there take a moment.
+
+    Args:
+        limit: seconds after which no more is begun; None for none.
+        tell: receives how many of how many are done.
+        stop: when set, no more is begun.
+    """
+    began = time.monotonic()
+    device = program.places(1)[0].device
+    wanted = list(structures())
+    for done, (form, recipe, data) in enumerate(wanted):
+        tell(done, len(wanted))
+        over = limit is not None and time.monotonic() - began > limit
+        if over or (stop is not None and stop.is_set()):
+            return Warmed(done, False, time.monotonic() - began)
+        compile_form(form, recipe, data, device)
+    tell(len(wanted), len(wanted))
+    return Warmed(len(wanted), True, time.monotonic() - began)
+
+
+def structures() -> Iterator[tuple[Form, Recipe, Dataset]]:
+    """Yield what programs are compiled for, the most usual ones first, with a recipe and made rows that need it."""
+    seen: set[Form] = set()
+    for rows, (task, outputs), (numbers, levels) in product(ROWS, TASKS, COLUMNS):
+        data = made(numbers, levels, task, outputs)
+        space = default_space(data, rows, shapes=STRUCTURES)
+        for changes in space.shapes:
+            recipe = space.base.replace(**changes)
+            form = Form.of(Shape.of(recipe, data).specialised(recipe))
+            if form not in seen:
+                seen.add(form)
+                yield form, recipe, data
+
+
+def made(numbers: int, levels: tuple[int, ...], task: str, outputs: int) -> Dataset:
+    """Return a few rows with so many columns."""
+    rows, rng = max(64, outputs), np.random.default_rng(0)
+    numeric = rng.standard_normal((rows, numbers)).astype(np.float32)
+    codes = np.zeros((rows, len(levels)), np.int32)
+    knots = np.tile(np.linspace(-3, 3, 49, dtype=np.float32), (numbers, 1))
+    features = Features(numeric, np.zeros((rows, 0), np.uint8), codes, levels, knots)
+    if task == "regression":
+        return Dataset(features, numeric[:, :1], "regression", 1)
+    return Dataset(features, np.arange(rows, dtype=np.int32) % outputs, "classification", outputs)
+
+
+def compile_form(form: Form, recipe: Recipe, data: Dataset, device: program.Device) -> None:
+    """Compile the training and the evaluation of a form."""
+    rows = np.arange(len(data))
+    arrays = Arrays(data, data, [(rows, rows)])
+    lanes = Lanes(arrays, form, device)
+    lanes.compile(Lane(arrays, Member(recipe), Shape.of(recipe, data), form, np.uint32(0), device))
