@@ -221,17 +221,28 @@ def fit(
 
 
 class _stopping:  # noqa: N801 - reads as a phrase in a with statement
-    """Turn the first Ctrl-C into a flag that ends training; a second one interrupts as usual."""
+    """Turn the first Ctrl-C into a flag that ends the work; a second one interrupts as usual.
+
+    Args:
+        first, second: what is said then.
+    """
+
+    def __init__(
+        self,
+        first: str = "stopping; the members that have ended become the model",
+        second: str = "stopped at once; no model was written",
+    ) -> None:
+        self._first, self._second = first, second
 
     def __enter__(self) -> threading.Event:
         self._flag = threading.Event()
 
         def heed(number: int, frame: Any) -> None:
             if self._flag.is_set():
-                print("popnet: stopped at once; no model was written", file=sys.stderr)
+                print(f"popnet: {self._second}", file=sys.stderr)
                 raise KeyboardInterrupt
             self._flag.set()
-            print("popnet: stopping; the members that have ended become the model", file=sys.stderr)
+            print(f"popnet: {self._first}", file=sys.stderr)
 
         self._before = signal.signal(signal.SIGINT, heed)
         return self._flag
@@ -711,9 +722,9 @@ def warm(
         if shows:
             print(f"\r{done} of {total} structures compiled", end="", file=sys.stderr, flush=True)
 
-    stop = threading.Event()
-    signal.signal(signal.SIGINT, lambda *_: stop.set())
-    done = compile_all(None if time_limit is None else seconds(time_limit), tell, stop)
+    limit = None if time_limit is None else seconds(time_limit)
+    with _stopping("stopping; what is compiled is kept", "stopped at once") as stop:
+        done = compile_all(limit, tell, stop)
     if shows:
         print(file=sys.stderr)
     if as_json:

@@ -20,8 +20,8 @@ from popnet.types import Array
 
 
 @dataclass(frozen=True)
-class Shape:
-    """What fixes array shapes and control flow: part of the recipe, and the kinds of the data's columns.
+class Structure:
+    """What fixes array shapes and control flow, whatever the columns of a table: common to `Shape` and `Form`.
 
     Attributes:
         kind: of the net.
@@ -41,11 +41,6 @@ class Shape:
         ntk: whether the rate of a layer's weights depends on the number of its inputs.
         heads: nets that share their weights (see `popnet.nn.heads`); 1 of convolutional nets.
         scaled: whether the first layer's inputs have learned scales.
-        frequencies: periodic features per continuous column; 0 without embedding.
-        bounds: knots that bound the bins of each continuous column; empty without piecewise-linear embedding.
-        n_numeric: F, continuous columns.
-        n_flags: G, 0/1 columns.
-        levels: levels of each coded column.
         image: height, width and channels of images; None for tables.
         n_outputs: O, classes or targets.
         task: which loss.
@@ -65,14 +60,28 @@ class Shape:
     ntk: bool
     heads: int
     scaled: bool
+    image: tuple[int, int, int] | None
+    n_outputs: int
+    task: Literal["classification", "regression"]
+
+
+@dataclass(frozen=True)
+class Shape(Structure):
+    """What fixes array shapes and control flow: part of the recipe, and the kinds of the data's columns.
+
+    Attributes:
+        frequencies: periodic features per continuous column; 0 without embedding.
+        bounds: knots that bound the bins of each continuous column; empty without piecewise-linear embedding.
+        n_numeric: F, continuous columns.
+        n_flags: G, 0/1 columns.
+        levels: levels of each coded column.
+    """
+
     frequencies: int
     bounds: tuple[Bounds, ...]
     n_numeric: int
     n_flags: int
     levels: tuple[int, ...]
-    image: tuple[int, int, int] | None
-    n_outputs: int
-    task: Literal["classification", "regression"]
 
     @classmethod
     def make(
@@ -202,7 +211,7 @@ def output_class(n: int, task: str) -> int:
 
 
 @dataclass(frozen=True)
-class Form:
+class Form(Structure):
     """What a program is compiled for: a `Shape` whose sizes by the data are rounded up, so that tables share programs.
 
     Nets are padded with zeros that stay zero, so that padding changes no result but by rounding (`popnet.nn.net.pad`).
@@ -216,28 +225,11 @@ class Form:
         entries: elements of all learned vectors.
     """
 
-    kind: Literal["mlp", "conv", "residual"]
-    depth: int
-    width: int
-    stages: int
-    patch: int
-    batch_size: int
-    pieces: int
-    norm: int | None
-    activation: int | None
-    after: bool
-    muon: bool
-    ntk: bool
-    heads: int
-    scaled: bool
     columns: int
     plain: int
     waves: int
     vectors: int
     entries: int
-    image: tuple[int, int, int] | None
-    n_outputs: int
-    task: Literal["classification", "regression"]
 
     @property
     def inputs(self) -> int:

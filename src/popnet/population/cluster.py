@@ -23,7 +23,7 @@ from popnet.errors import InputError
 from popnet.memory import Memory
 from popnet.population.feed import Arrays
 from popnet.population.members import Item, Leg, Member, Result, as_legs
-from popnet.population.train import CALL_SECONDS, Trainer
+from popnet.population.train import GRACE_SECONDS, Trainer
 from popnet.types import Array
 
 NAME = "ray"
@@ -101,7 +101,7 @@ class ClusterTrainer(Trainer):
                     if self._user_stop.is_set():
                         raise
                     self.stop()
-                if self._user_stop.is_set() or self.remaining() < -4 * CALL_SECONDS:
+                if self._user_stop.is_set() or self.remaining() < -2 * GRACE_SECONDS:
                     return
                 for task in ended:
                     k, items = busy.pop(task)

@@ -147,18 +147,15 @@ class Lanes:
 
     def state(self, lane: int) -> State:
         """Return copies of a lane's state, on the host."""
-        return jax.tree.map(np.array, self._of(lane))
+        return jax.tree.map(np.array, self.on_device(lane))
 
     def evaluated(self, lane: int) -> tuple[np.ndarray, np.ndarray]:
         """Return copies of the weights and running statistics that evaluation takes."""
-        state = self._of(lane)
+        state = self.on_device(lane)
         return np.array(state.average), np.array(state.running)
 
     def on_device(self, lane: int) -> State:
         """Return a lane's state where it is."""
-        return self._of(lane)
-
-    def _of(self, lane: int) -> State:
         assert self._states is not None
         if self.count == 1:
             return self._states

@@ -44,8 +44,8 @@ from popnet.recipe import Recipe
 from popnet.shape import Form, Shape
 from popnet.types import Array
 
-CALL_SECONDS = 0.5
-"""How long after a deadline results of what was in training are waited for, in halves."""
+GRACE_SECONDS = 1.0
+"""So long after a deadline results of what was in training are waited for."""
 
 SLOWEST_FLOPS = 1e10
 """Floating-point operations per second that any machine reaches; only guards the very first epoch."""
@@ -275,7 +275,7 @@ class Trainer:
                     # Waking up now and then lets Ctrl-C through, and a compile outlast the deadline.
                     item = results.get(timeout=0.1)
                 except queue.Empty:
-                    if self.remaining() < -2 * CALL_SECONDS:
+                    if self.remaining() < -GRACE_SECONDS:
                         return
                     continue
                 except KeyboardInterrupt:
