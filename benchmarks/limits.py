@@ -1,10 +1,11 @@
 """Do limits hold, and does a run that was killed end in the same model?
 
-    python -m benchmarks.limits [--parts time,memory,kills,workers] [--kills 20] [--seed 0] [--markdown FILE]
+    python -m benchmarks.limits [--parts time,memory,huge,kills,workers] [--kills 20] [--seed 0] [--markdown FILE]
 
 Everything is measured of ``popnet fit`` as a whole process, from its start to its end. Time limits of 10 s, 30 s and
 2 minutes on a small table (phoneme), a middle one (adult) and one of 500,000 made rows; a limit is kept if the process
 ends within 5 % or 5 s more and leaves a model. A memory limit of 1 GB on the largest, with no program compiled before.
+Huge: 30,000,000 made rows in a Parquet file within 2 GB and 5 minutes.
 Kills: ``kill -9`` at random moments of a run that ends by its number of members, each followed by ``--resume``; the
 weights file must be that of the undisturbed run, byte for byte. Workers: a local Ray cluster (extra ``ray``) of 2 and
 of 4 actors, one of them killed in the middle; every member must be the one that was trained without Ray, bit for bit.
@@ -16,6 +17,7 @@ import argparse
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -29,6 +31,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import polars as pl
 
 from benchmarks.table import conditions, markdown
 from benchmarks.tables import KNOWN, generated, load
@@ -36,6 +39,8 @@ from benchmarks.tables import KNOWN, generated, load
 LIMITS = (10, 30, 120)
 LARGE_ROWS = 500_000
 MEMORY_LIMIT = 1e9
+HUGE_ROWS, HUGE_PARTS = 30_000_000, 30
+HUGE_LIMIT = 2e9
 KILLED_TABLE = KNOWN["phoneme"]
 
 
@@ -141,6 +146,27 @@ def memory(folder: Path, large: Path) -> list[list[str]]:
     return lines
 
 
+def huge(folder: Path) -> list[list[str]]:
+    """Fit a table that is larger than the memory limit; return its line."""
+    parts = folder / "parts"
+    parts.mkdir()
+    for k in range(HUGE_PARTS):
+        part = pl.from_pandas(generated(HUGE_ROWS // HUGE_PARTS, seed=k))
+        part.write_parquet(parts / f"{k:03d}.parquet")
+    path = folder / "huge.parquet"
+    pl.scan_parquet(parts / "*.parquet").sink_parquet(path)
+    shutil.rmtree(parts)
+    limits = ("--memory-limit", "2GB", "--time-limit", "5m")
+    ended = fit(path, "y", folder / "huge", *limits)
+    kept = ended.peak <= HUGE_LIMIT and ended.seconds <= 1.05 * 300
+    line = [
+        f"generated ({HUGE_ROWS:,}), Parquet of {path.stat().st_size / 1e9:.1f} GB", "2 GB, 5 min",
+        f"{ended.peak / 1e6:,.0f} MB", "yes" if kept else "NO", f"{ended.found['members']}",
+        f"{ended.found['metrics']['accuracy']:.4f}", f"{ended.seconds:.1f} s",
+    ]  # fmt: skip
+    return [line]
+
+
 def kills(folder: Path, count: int, seed: int) -> list[list[str]]:
     """Kill runs at random moments and resume them; return a line for each strategy."""
     train, test = load(KILLED_TABLE)
@@ -232,6 +258,7 @@ def workers() -> list[list[str]]:
 HEADS: dict[str, Sequence[str]] = {
     "time": ("table (rows)", "limit", "took", "kept", "members", "accuracy", "of a constant", "peak memory"),
     "memory": ("table (rows)", "limit", "peak", "kept", "members", "accuracy", "took"),
+    "huge": ("table (rows)", "limits", "peak", "kept", "members", "accuracy", "took"),
     "kills": ("search", "kills", "had begun to train", "same weights", "undisturbed", "both parts took more by"),
     "workers": ("engine", "killed", "members", "the same bit for bit", "deaths noticed", "took"),
 }  # fmt: skip
@@ -240,7 +267,7 @@ HEADS: dict[str, Sequence[str]] = {
 def main() -> None:
     """Measure the parts asked for and print their tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--parts", default="time,memory,kills,workers")
+    parser.add_argument("--parts", default="time,memory,huge,kills,workers")
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0, help="of the moments of the kills")
     parser.add_argument("--markdown", type=Path, help="also write the tables to this file")
@@ -259,6 +286,8 @@ def main() -> None:
                 lines = times(folder, large)
             elif part == "memory":
                 lines = memory(folder, large)
+            elif part == "huge":
+                lines = huge(folder)
             elif part == "workers":
                 lines = workers()
             else:

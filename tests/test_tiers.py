@@ -24,6 +24,7 @@ TIERS = (
         "keys",
         "recipe",
         "bins",
+        "row_file",
         "dataset",
         "shape",
     ),

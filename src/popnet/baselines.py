@@ -40,11 +40,10 @@ def dense(features: Features | Images, rows: Array) -> np.ndarray:
         values = (features.pixels[rows] - features.mean) * (1 / features.std)
         return values.reshape(len(rows), -1).astype(np.float32)
     one_hot, embedded = split_levels(features.levels)
-    parts = [features.numeric[rows], features.flags[rows].astype(np.float32)]
+    some = features.take(rows)
+    parts = [some.numeric, some.flags.astype(np.float32)]
     for c in one_hot:
-        parts.append(
-            (features.codes[rows, c][:, None] == np.arange(features.levels[c])).astype(np.float32)
-        )
+        parts.append((some.codes[:, c][:, None] == np.arange(some.levels[c])).astype(np.float32))
     width = sum(embedding_size(features.levels[c]) for c in embedded)
     return np.concatenate([*parts, np.zeros((len(rows), width), np.float32)], axis=1)
 

@@ -102,7 +102,7 @@ def claims(
         options = replace(options, test_size=options.test_size or data.TEST_SHARE)
         prepared = prepare_source(
             source, target, options,
-            lambda done, total: on_progress(Progress("reading images", done, total)),
+            lambda what, done, total: on_progress(Progress(f"reading {what}", done, total)),
         )  # fmt: skip
         name = words.name_of(source)
         table, own_images = data.own(name, prepared, repeats, options.seed)

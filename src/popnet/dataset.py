@@ -6,11 +6,12 @@ Knows nothing of files, columns' names or frames; made by ``data/encode.py`` or 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from popnet.errors import InputError
+from popnet.row_file import RowFile
 from popnet.types import Array, Task
 
 
@@ -63,6 +64,53 @@ class Features:
         X = np.ascontiguousarray(X, dtype=np.float32)
         n = X.shape[0]
         return cls(X, np.zeros((n, 0), np.uint8), np.zeros((n, 0), np.int32))
+
+
+class StoredFeatures(Features):
+    """The inputs of very many rows, which lie in a file: only `take` gives them; ``numeric`` and the others are empty.
+
+    Args:
+        file: of `stored_type`.
+        levels: number of levels of each coded column.
+        knots: see `Features`.
+    """
+
+    _file: RowFile
+
+    def __init__(self, file: RowFile, levels: tuple[int, ...], knots: Array | None) -> None:
+        nothing = np.empty(0, file.dtype)
+        super().__init__(nothing["numeric"], nothing["flags"], nothing["codes"], levels, knots)
+        object.__setattr__(self, "_file", file)
+
+    def __len__(self) -> int:
+        return len(self._file)
+
+    def take(self, rows: Array) -> Features:
+        """Return some rows, in memory."""
+        found = self._file.read(rows)
+        numeric, flags, codes = (
+            np.ascontiguousarray(found[part]) for part in ("numeric", "flags", "codes")
+        )
+        return Features(numeric, flags, codes, self.levels, self.knots)
+
+    def digest(self) -> bytes:
+        """Return what tells these rows from others."""
+        return self._file.digest()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Another process gets all rows: it may be on another machine.
+        whole = self.take(np.arange(len(self)))
+        return Features, (whole.numeric, whole.flags, whole.codes, self.levels, self.knots)
+
+
+def stored_type(numeric: int, flags: int, codes: int) -> np.dtype:
+    """Return the type of a row of so many columns in the file of `StoredFeatures`."""
+    fields = [
+        ("numeric", np.float32, numeric),
+        ("codes", np.int32, codes),
+        ("flags", np.uint8, flags),
+    ]
+    return np.dtype([(name, kind, (count,)) for name, kind, count in fields])
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ import numpy as np
 from popnet import metrics
 from popnet._version import __version__
 from popnet.conformal import MOST_ERRORS, place_of
+from popnet.dataset import StoredFeatures
 from popnet.errors import InputError
 from popnet.fitting import choosing
 from popnet.fitting.candidates import Candidates
@@ -79,7 +80,7 @@ def fit(
     memory = Memory(options.memory_limit)
     tell = on_progress or (lambda _: None)
     tell(Progress("reading", left=budget.finite(clock.left())))
-    table = prepare(source, target, options, tell, clock)
+    table = prepare(source, target, options, tell, clock, memory)
     if options.memory_limit is not None:
         _enough(memory)
     task = table.schema.target.task
@@ -116,12 +117,15 @@ def fit(
 def _identity(table: Prepared, options: Options) -> dict[str, Any]:
     """Return what makes a run the same run, by what people call it."""
     digest = hashlib.sha256()
+    features = table.data.features
     for part in (
-        *vars(table.data.features).values(), table.data.target, table.data.weights, table.test,
+        *vars(features).values(), table.data.target, table.data.weights, table.test,
         *(rows for fold in table.folds for rows in fold),
     ):  # fmt: skip
         if isinstance(part, np.ndarray):
             digest.update(np.ascontiguousarray(part).data)
+    if isinstance(features, StoredFeatures):
+        digest.update(features.digest())
     chosen = {
         f"--{f.name.replace('_', '-')}": getattr(options, f.name)
         for f in fields(options)
@@ -164,20 +168,15 @@ def prepare(
     options: Options,
     tell: Callable[[Progress], None] = lambda _: None,
     clock: budget.Clock | None = None,
+    memory: Memory | None = None,
 ) -> Prepared:
     """Read, check, split and encode what the user brings."""
 
-    def images(done: int, total: int) -> None:
-        tell(
-            Progress(
-                "reading images",
-                done,
-                total,
-                None if clock is None else budget.finite(clock.left()),
-            )
-        )
+    def reading(what: str, done: int, total: int) -> None:
+        left = None if clock is None else budget.finite(clock.left())
+        tell(Progress(f"reading {what}", done, total, left))
 
-    return prepare_source(source, target, options, images)
+    return prepare_source(source, target, options, reading, memory)
 
 
 def relabelled(fitted: Fitted, labels: Sequence[Any]) -> Fitted:

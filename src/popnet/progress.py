@@ -13,8 +13,8 @@ class Progress:
     """How far a fit is: for people to watch.
 
     Attributes:
-        stage: ``reading``, ``reading images``, ``augmentation``, ``planning``, ``compiling``, ``training``,
-            ``finishing``, ``study``, ``doctor``, ``claims``.
+        stage: ``reading``, ``reading images``, ``reading rows``, ``augmentation``, ``planning``, ``compiling``,
+            ``training``, ``finishing``, ``study``, ``doctor``, ``claims``.
         done: members that ended.
         total: members to train, or None if the time decides.
         left: seconds left, or None if unknown.
@@ -33,7 +33,8 @@ class Progress:
 
 
 COUNTED = {
-    "reading images": "read", "augmentation": "twins", "study": "nets", "doctor": "nets", "claims": "claims",
+    "reading images": "read", "reading rows": "read", "augmentation": "twins", "study": "nets", "doctor": "nets",
+    "claims": "claims",
 }  # fmt: skip
 """Stages beside the training that are counted, and what is counted."""
 

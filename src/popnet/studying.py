@@ -146,7 +146,7 @@ def study(
         source,
         target,
         replace(options, test_size=0.0),
-        lambda done, total: on_progress(Progress("reading images", done, total)),
+        lambda what, done, total: on_progress(Progress(f"reading {what}", done, total)),
     )
     data, usable, notes = sample(prepared, rows, options.seed)
     for note in (*prepared.notes, *notes):

@@ -443,7 +443,7 @@ def test_an_error_in_a_later_block_is_told_and_no_thread_stays(tmp_path, monkeyp
     before = threading.active_count()
     with pytest.raises(InputError, match="line 502: 3 fields"):
         read_table(path)
-    ahead = delimited._ahead(iter([1, 2, 3]))
+    ahead = delimited.ahead(iter([1, 2, 3]))
     assert next(ahead) == 1
     ahead.close()
     assert threading.active_count() == before

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from popnet.data.rows import folds, holdout, most_folds
+from popnet.data.rows import folds, holdout, latest, most_folds
 from popnet.errors import InputError
 
 SIZES = st.integers(2, 300)
@@ -189,3 +189,19 @@ def test_bad_splits(case):
         call()
     for word in words:
         assert word in str(caught.value)
+
+
+@quick
+@given(SIZES.filter(lambda n: n >= 10), SEEDS, st.integers(1, 40))
+def test_latest_rows_without_sorting(n, seed, distinct):
+    times = np.random.default_rng(seed).integers(0, distinct, n).astype(float)
+    try:
+        test, valid = latest(times, n // 5, n // 5)
+    except InputError:
+        assert distinct < 10 or len(np.unique(times)) < 10
+        return
+    train = np.setdiff1d(np.arange(n), np.concatenate([test, valid]))
+    assert times[valid].max() < times[test].min()
+    assert len(test) <= n // 5 + 1
+    if len(train):
+        assert times[train].max() < times[valid].min()

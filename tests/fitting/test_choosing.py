@@ -199,7 +199,7 @@ def test_recipes_whose_last_epochs_are_their_best_in_some_folds_only(table: Prep
     late = candidates.late[0]
     assert [late.nets[k] is (nets[k][1] or nets[k][0]) for k in range(5)] == [True] * 5
     assert np.isfinite(late.predictions).all()
-    same = [candidates.place[table.folds[k].valid] for k in (0, 1, 4)]
+    same = [candidates.places(table.folds[k].valid) for k in (0, 1, 4)]
     own = candidates.by_id[0].predictions
     for places in same:
         np.testing.assert_array_equal(late.predictions[places], own[places])
@@ -231,7 +231,7 @@ def test_what_the_ensemble_says_of_held_out_rows_is_kept(table: Prepared) -> Non
     assert score == pytest.approx(found.gain["score"])
     expected = np.zeros_like(found.held_out)
     for fold in table.folds:
-        places = candidates.place[fold.valid]
+        places = candidates.places(fold.valid)
         own = [c.predictions[places] for c in (candidates.by_id[0], candidates.late[0])]
         late = found.gain["late"]
         expected[places] = (1 - late) * own[0] + late * own[1]

@@ -72,7 +72,7 @@ def read_delimited(path: Path) -> pl.DataFrame:
     """
     parts: dict[str, list[pl.Series]] = {}
     text: set[str] = set()
-    for layout, frame in _ahead(string_blocks(path)):
+    for layout, frame in ahead(string_blocks(path)):
         for column in frame:
             if column.name in text:
                 part = clean(column, layout.decimal_comma)
@@ -96,7 +96,7 @@ def read_delimited(path: Path) -> pl.DataFrame:
     return pl.DataFrame([_join(pieces) for pieces in parts.values()])
 
 
-def _ahead(items: Iterator[T]) -> Iterator[T]:
+def ahead(items: Iterator[T]) -> Iterator[T]:
     """Yield what an iterator does, the next one made by a thread meanwhile; None ends it."""
     with ThreadPoolExecutor(1) as thread:
         coming = thread.submit(next, items, None)

@@ -275,22 +275,44 @@ class Encoder(BaseModel):
         """
         if self.weight is None:
             return None
-        name = self.weight
-        if name not in frame.columns:
-            raise InputError(
-                f"the table lacks the weight column '{name}'; add it.{closest(name, frame.columns)}"
-            )
-        column = frame[name]
-        numbers, bad = to_numbers(column)
-        wrong = (bad | numbers.is_null() | (numbers < 0) | numbers.is_infinite()).fill_null(True)
-        refuse_weight(name, column, wrong, first_row if row_numbers is None else row_numbers)
-        values = numbers.to_numpy()
-        # Divided first: the sum of weights near 1e308 would be infinite.
-        largest = values.max(initial=0.0)
-        if largest <= 0:
-            raise InputError(f"all weights in the column '{name}' are 0; give positive ones.")
-        values = values / largest
-        return (values / values.mean()).astype(np.float32)
+        rows = first_row if row_numbers is None else row_numbers
+        return mean_one(self.weight, raw_weights(frame, self.weight, rows))
+
+
+def raw_weights(frame: pl.DataFrame, name: str, rows: RowNumbers = 1) -> np.ndarray:
+    """Return the weights in a column as they are, ``(N,)`` float64.
+
+    Args:
+        frame: the table.
+        name: of the column.
+        rows: number of the first row for messages, or the numbers of all.
+
+    Raises:
+        InputError: the column is not there, or a weight is missing, negative, infinite or no number.
+    """
+    if name not in frame.columns:
+        raise InputError(
+            f"the table lacks the weight column '{name}'; add it.{closest(name, frame.columns)}"
+        )
+    column = frame[name]
+    numbers, bad = to_numbers(column)
+    wrong = (bad | numbers.is_null() | (numbers < 0) | numbers.is_infinite()).fill_null(True)
+    refuse_weight(name, column, wrong, rows)
+    return numbers.to_numpy()
+
+
+def mean_one(name: str, weights: np.ndarray) -> np.ndarray:
+    """Return weights ``(N,)`` float32 with mean 1.
+
+    Raises:
+        InputError: all are 0.
+    """
+    # Divided first: the sum of weights near 1e308 would be infinite.
+    largest = weights.max(initial=0.0)
+    if largest <= 0:
+        raise InputError(f"all weights in the column '{name}' are 0; give positive ones.")
+    values = weights / largest
+    return (values / values.mean()).astype(np.float32)
 
 
 def refuse_weight(name: str, column: pl.Series, wrong: pl.Series, rows: RowNumbers = 1) -> None:
@@ -438,6 +460,26 @@ def group_numbers(
     """
     column = _role_column(frame, name, "group", 1 if row_numbers is None else row_numbers)
     return column.rank("dense").to_numpy().astype(np.int64) - 1
+
+
+def group_shares(
+    frame: pl.DataFrame, name: str, seed: int, *, row_numbers: np.ndarray | None = None
+) -> np.ndarray:
+    """Return ``(N,)`` float32 in [0, 1): a number for each group in a column, drawn by a hash of its value.
+
+    The same in every batch of a table, so that a share of the groups can be held out of one that is never read whole.
+
+    Args:
+        frame: the table, or a batch of it.
+        name: the column of groups.
+        seed: determines the draw.
+        row_numbers: see `fit_encoder`.
+
+    Raises:
+        InputError: the column is not there, or a value is missing.
+    """
+    column = _role_column(frame, name, "group", 1 if row_numbers is None else row_numbers)
+    return (column.hash(seed).to_numpy() >> np.uint64(40)).astype(np.float32) / np.float32(2**24)
 
 
 def time_numbers(

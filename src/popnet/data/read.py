@@ -98,6 +98,22 @@ def read_batches(path: Any, rows: int = 50_000) -> Iterator[pl.DataFrame]:
     yield from _rebatch(frames, rows)
 
 
+def table_format(source: str | PathLike[str]) -> tuple[Path, str]:
+    """Return a table's path, and its format: ``delimited``, ``jsonl``, ``parquet`` or ``ipc``.
+
+    Raises:
+        InputError: there is no such file, or its ending is of none of these.
+    """
+    return _locate(source)
+
+
+def count_rows(path: Path, form: str) -> int | None:
+    """Return the rows of a Parquet or Arrow file without reading them; None where that is not possible."""
+    if form == "ipc" and not _is_arrow_file(path):
+        return None
+    return int(_guarded(_scan(path, form).select(pl.len()).collect, path, form).item())
+
+
 def _frame(source: Any) -> pl.DataFrame:
     frame = from_frame(source)
     if frame is None:
@@ -240,10 +256,15 @@ def _columnar_frames(path: Path, form: str) -> Iterator[pl.DataFrame]:
 def _scan(path: Path, form: str) -> pl.LazyFrame:
     if form == "parquet":
         return pl.scan_parquet(path, glob=False)
-    with path.open("rb") as f:
-        if f.read(6) != b"ARROW1":  # the stream format has no such mark
-            return pl.read_ipc_stream(cast(BinaryIO, io.BytesIO(path.read_bytes()))).lazy()
+    if not _is_arrow_file(path):
+        return pl.read_ipc_stream(cast(BinaryIO, io.BytesIO(path.read_bytes()))).lazy()
     return pl.scan_ipc(path)
+
+
+def _is_arrow_file(path: Path) -> bool:
+    """Return whether an Arrow file can be read in parts: the stream format lacks this mark."""
+    with path.open("rb") as f:
+        return f.read(6) == b"ARROW1"
 
 
 def _guarded(read: Callable[[], T], path: Path, form: str) -> T:
@@ -262,4 +283,4 @@ def _guarded(read: Callable[[], T], path: Path, form: str) -> T:
         ) from None
 
 
-__all__ = ["FORMATS", "read_batches", "read_table"]
+__all__ = ["FORMATS", "count_rows", "read_batches", "read_table", "table_format"]

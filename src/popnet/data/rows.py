@@ -112,7 +112,7 @@ def folds(
             f"{len(rows)} rows cannot be split into {k} folds; give more rows or ask for fewer "
             "folds."
         )
-    _check_one_order(groups, time)
+    check_one_order(groups, time)
     rng = keys.generator(seed, "folds")
     if k == 1:
         return [_split(rows, VALID_SHARE, rng, stratify, groups, time)]
@@ -140,7 +140,7 @@ def most_folds(
         InputError: both groups and time.
     """
     rows = np.asarray(rows)
-    _check_one_order(groups, time)
+    check_one_order(groups, time)
     if groups is not None:
         most = len(np.unique(np.asarray(groups)[rows]))
     elif time is not None:
@@ -156,7 +156,8 @@ def _fold(rows: np.ndarray, held: np.ndarray) -> Fold:
     return Fold(train.astype(np.int32), valid.astype(np.int32))
 
 
-def _check_one_order(groups: np.ndarray | None, time: np.ndarray | None) -> None:
+def check_one_order(groups: object, time: object) -> None:
+    """Refuse to split by groups and by time at once."""
     if groups is not None and time is not None:
         raise InputError("rows cannot be split by group and by time at once; give one of them.")
 
@@ -174,7 +175,7 @@ def _split(
         raise InputError(f"the share to hold out must lie between 0 and 1, got {fraction}.")
     if n < 2:
         raise InputError(f"{n} rows cannot be split in two; give more rows.")
-    _check_one_order(groups, time)
+    check_one_order(groups, time)
     if time is not None:
         return _latest(rows, np.asarray(time)[rows], fraction)
     held = np.zeros(n, bool)
@@ -280,6 +281,33 @@ def _expanding(rows: np.ndarray, times: np.ndarray, k: int) -> list[Fold]:
         train, valid = np.sort(rows[order[:cut]]), np.sort(rows[order[cut:end]])
         result.append(Fold(train.astype(np.int32), valid.astype(np.int32)))
     return result
+
+
+def latest(times: np.ndarray, tested: int, validated: int) -> tuple[np.ndarray, np.ndarray]:
+    """Hold out the latest rows, and validate on those before them, without sorting all of very many rows.
+
+    Args:
+        times: ``(N,)`` float64, without NaN.
+        tested: about how many rows to hold out; rows of one time stay together.
+        validated: the same of rows to validate on.
+
+    Returns:
+        Numbers of the rows held out and of those to validate on, ascending.
+
+    Raises:
+        InputError: too many rows have the same time.
+    """
+    n = len(times)
+    first, second = max(n - tested - validated, 1), max(n - tested, 1)
+    found = np.partition(times, [first - 1, second - 1])
+    begin, end = found[first - 1], found[second - 1] if tested else np.inf
+    valid = np.flatnonzero((times > begin) & (times <= end))
+    test = np.flatnonzero(times > end)
+    if not len(valid) or (tested and not len(test)):
+        raise InputError(
+            "too many rows have the same time, so none are the latest; give other times."
+        )
+    return test, valid
 
 
 def _by_time(times: np.ndarray) -> np.ndarray:

@@ -63,7 +63,6 @@ class Candidates:
         by_id: candidates by the number of their recipe: nets of their best epochs.
         late: the same recipes with the nets of their last epochs, where one of them is not its best one.
         rows: the pool: ``(P,)`` numbers of the rows that some fold holds out.
-        place: ``(N,)``, where a row stands in the pool; -1 for the others.
         scores: the metric on the pool, of the recipes that are through with all folds.
         member_scores: the metric on the rows that a member's fold holds out, by the member's number.
     """
@@ -77,8 +76,6 @@ class Candidates:
         self.by_id: dict[int, Candidate] = {}
         self.late: dict[int, Candidate] = {}
         self.rows = np.unique(np.concatenate([f.valid for f in table.folds]))
-        self.place = np.full(len(table.data), -1)
-        self.place[self.rows] = np.arange(len(self.rows))
         self.scores: dict[int, float] = {}
         self.member_scores: dict[int, float] = {}
 
@@ -97,7 +94,7 @@ class Candidates:
         data, rows = self.table.data, self.table.folds[fold].valid
         kept = [net] if last is None else [net, last]
         outputs = predict(kept, data.features, rows, views=self.views, specialised=self.specialised)
-        scores = self._scores(outputs)
+        scores, place = self._scores(outputs), self.places(rows)
         if last is not None and recipe_id not in self.late:
             # Until now the recipe's last epochs were its best ones.
             so_far = self.by_id.get(recipe_id) or self._empty(recipe_id)
@@ -107,9 +104,9 @@ class Candidates:
         if recipe_id not in self.by_id:
             self.by_id[recipe_id] = self._empty(recipe_id)
         candidate = self.by_id[recipe_id]
-        candidate.take(fold, member, net, self.place[rows], scores[0])
+        candidate.take(fold, member, net, place, scores[0])
         if recipe_id in self.late:
-            self.late[recipe_id].take(fold, member, kept[-1], self.place[rows], scores[-1])
+            self.late[recipe_id].take(fold, member, kept[-1], place, scores[-1])
         scores = scores[0]
         weights = None if data.weights is None else np.asarray(data.weights)[rows]
         true, predicted = self.table.encoder.in_units(data.target[rows], scores)
@@ -118,6 +115,10 @@ class Candidates:
             self.scores[recipe_id] = self.score(
                 *self.truth(candidate.predictions), self.pool_weights()
             )
+
+    def places(self, rows: Array) -> np.ndarray:
+        """Return where some of the pool's rows stand in it."""
+        return np.searchsorted(self.rows, rows)
 
     def score(self, true: Array, predicted: Array, weights: Array | None) -> float:
         """Return the metric of predictions as they are meant: as it suits the metric."""

@@ -194,7 +194,7 @@ def _selected(
     every = [*entrants.best, *entrants.late]
     units = np.stack([candidates.truth(c.predictions)[1] for c in every])
     if beside:
-        places = candidates.place[candidates.table.folds[0].valid]
+        places = candidates.places(candidates.table.folds[0].valid)
         true, units, on = true[places], units[:, places], "the rows that the first fold holds out"
         row_weights = None if row_weights is None else row_weights[places]
     best = len(entrants.best)
@@ -367,7 +367,7 @@ def _held_out(
     """
     centre, spread = np.full((2, len(candidates.rows), candidates.table.data.n_outputs), np.nan)
     for fold in {fold for _, fold in homes}:
-        places = candidates.place[candidates.table.folds[fold].valid]
+        places = candidates.places(candidates.table.folds[fold].valid)
         mine = [i for i, (_, k) in enumerate(homes) if k == fold]
         outputs = np.stack([homes[i][0].predictions[places] for i in mine])
         _, means, spreads = conformal.by_fold(outputs, weights[mine], [fold] * len(mine))

@@ -135,7 +135,7 @@ class Scoring:
             found[name], taken[name] = np.empty((2, len(self.rows), data.n_outputs))
             for train, rows in every or [(table.train, self.rows)]:
                 net = make(train)
-                places = self.candidates.place[rows] if every else slice(None)
+                places = self.candidates.places(rows) if every else slice(None)
                 found[name][places] = scores(net, rows)
                 taken[name][places] = meant(net, train, found[name][places])
         if known is not None:

@@ -9,12 +9,12 @@ import math
 import threading
 from collections.abc import Sequence
 from functools import cached_property, lru_cache
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from popnet.copies import empty
-from popnet.dataset import Dataset, Features, Images
+from popnet.dataset import Dataset, Features, Images, StoredFeatures
 from popnet.errors import InputError
 from popnet.nn import embeddings
 from popnet.nn.inputs import Columns, Inputs, Pixels
@@ -43,6 +43,9 @@ EVALUATED_IMAGES = 64
 
 EVALUATED_BATCHES = 8
 """Passes of one call, at most."""
+
+Waves = Literal["none", "values", "quantiles"]
+"""What a net's periodic inputs are of: it has none, the columns' values, or their quantiles."""
 
 
 def row_bytes(form: Form) -> int:
@@ -95,31 +98,43 @@ class Feed:
         f = self.features
         if isinstance(f, Images):
             of_rows = Pixels(empty((*batches, *f.size), np.uint8), f.mean, f.std, f.background)
-            return Shaped(self, of_rows, None, f.pixels)
+            return Shaped(self, of_rows, "none", f.pixels)
         quantiles = recipe.embedding_quantiles and shape.frequencies > 0
         key = (shape, form, quantiles)
         with self._lock:
             if key not in self._maps:
                 self._maps[key] = table_map(shape, form, f.knots, quantiles)
-            if quantiles:
-                values = self._quantiles
-            else:
-                values = f.numeric if shape.frequencies else None
-            whole = self._whole(values, form.columns, quantiles)
+            waves = "quantiles" if quantiles else "values" if shape.frequencies else "none"
+            whole = self._whole(waves, form.columns)
         raw = empty((*batches, form.columns), np.float32)
         raw[:] = 0
-        return Shaped(self, Columns(raw, self._maps[key]), values, whole)
+        return Shaped(self, Columns(raw, self._maps[key]), waves, whole)
 
-    def _whole(self, values: Array | None, columns: int, quantiles: bool) -> np.ndarray | None:
-        """Return the raw columns of all rows, ``(N, R)``; None if they take too much memory."""
-        f, key = self.features, (values is None, columns, quantiles)
+    def fill(self, out: np.ndarray, waves: Waves, rows: np.ndarray | slice) -> None:
+        """Write the raw columns of some rows of a table, see `fill_raw`; slices of what lies in a file cannot be."""
+        f = self.features
         assert isinstance(f, Features)
-        if len(f) * columns * 4 > WHOLE_BYTES:
+        stored = isinstance(f, StoredFeatures)
+        if stored:
+            assert not isinstance(rows, slice)
+            f, rows = f.take(rows), slice(None)
+        periodic = None
+        if waves == "values":
+            periodic = f.numeric
+        elif waves == "quantiles":
+            assert f.knots is not None
+            periodic = embeddings.quantiles(f.numeric, f.knots) if stored else self._quantiles
+        fill_raw(out, f, periodic, rows)
+
+    def _whole(self, waves: Waves, columns: int) -> np.ndarray | None:
+        """Return the raw columns of all rows, ``(N, R)``; None if they take too much memory."""
+        f, key = self.features, (waves, columns)
+        if isinstance(f, StoredFeatures) or len(f) * columns * 4 > WHOLE_BYTES:
             return None
         if key not in self._wholes:
             whole = empty((len(f), columns), np.float32)
             whole[:] = 0
-            fill_raw(whole, f, values, slice(None))
+            self.fill(whole, waves, slice(None))
             self._wholes[key] = whole
         return self._wholes[key]
 
@@ -130,13 +145,13 @@ class Shaped(NamedTuple):
     Attributes:
         feed: whose rows.
         inputs: the block that is written and handed out.
-        quantiles: what periodic inputs are of, see `fill_raw`.
+        waves: what periodic inputs are of.
         whole: what the block has of all rows; None if that is gathered column by column.
     """
 
     feed: Feed
     inputs: Inputs
-    quantiles: Array | None
+    waves: Waves
     whole: np.ndarray | None
 
     def take(self, index: Array) -> Inputs:
@@ -151,8 +166,7 @@ class Shaped(NamedTuple):
             out = rows.reshape(len(flat), *self.whole.shape[1:])
             np.take(self.whole, flat, axis=0, out=out, mode="clip")
         else:
-            assert isinstance(self.feed.features, Features)
-            fill_raw(rows.reshape(len(flat), -1), self.feed.features, self.quantiles, flat)
+            self.feed.fill(rows.reshape(len(flat), -1), self.waves, flat)
         return self.inputs
 
 

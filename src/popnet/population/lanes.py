@@ -23,7 +23,15 @@ from popnet.population.epoch import Rows, State
 from popnet.population.feed import Arrays, Cut, Shaped, block_of, cut_of
 from popnet.population.members import Member
 from popnet.population.probes import ProbeRows, rows_of
-from popnet.population.timetable import Step, Timetable, batch_counts, row_order, timetable
+from popnet.population.timetable import (
+    MANY_ROWS,
+    Step,
+    Timetable,
+    batch_counts,
+    epoch_order,
+    row_order,
+    timetable,
+)
 from popnet.recipe import Recipe
 from popnet.shape import Form, Numbers, Shape
 from popnet.types import Array
@@ -90,13 +98,19 @@ class Lane:
         With fewer steps than the rows have batches an epoch is a part of a pass over them, the next one the next part.
         """
         over, part = divmod(number, len(self._parts))
-        if self._order[0] != over:
-            self._order = over, row_order(self.member.seed, over, len(self.rows))
         first = int(self._parts[:part].sum())
         size = int(self._parts[part])
         cut = cut_of(size, self.steps, self.form.batch_size)
-        order = self._order[1][first : first + size]
+        order = self._ordered(over, first, first + size)
         return self.rows[order], cut, self._timetable(number, cut.counts)
+
+    def _ordered(self, over: int, start: int, stop: int) -> np.ndarray:
+        seed, n = self.member.seed, len(self.rows)
+        if n > MANY_ROWS:
+            return epoch_order(seed, over, n, start, stop)
+        if self._order[0] != over:
+            self._order = over, row_order(seed, over, n)
+        return self._order[1][start:stop]
 
     def _timetable(self, number: int, counts: np.ndarray) -> Timetable:
         if len(self._parts) > 1:  # epochs of unequal size
@@ -243,7 +257,9 @@ class Lanes:
         """Return what a probe of a lane before its epoch with this number looks at."""
         data, n, form = self.arrays.train, len(lane.rows), self.form
         seed, recipe = lane.member.seed, lane.member.recipe
-        order = lane.rows[keys.generator(seed, "probe").permutation(n)]
+        rng = keys.generator(seed, "probe")
+        some = rng.permutation(n) if n <= MANY_ROWS else rng.choice(n, MANY_ROWS, replace=False)
+        order = lane.rows[some]
         size, batch = rows_of(form), min(form.batch_size, max(n // 2, 1))
 
         def gathered(index: np.ndarray, shares: np.ndarray, weights: np.ndarray | None) -> Rows:
@@ -256,7 +272,7 @@ class Lanes:
         inputs = plain.inputs.with_rows(plain.inputs.rows[0])
         plain = Rows(inputs, plain.target[0], plain.share[0], plain.weight[0])
         begun = 997 * number  # batches are others each time
-        places = order[(begun + np.arange(2 * batch)) % n]
+        places = order[(begun + np.arange(2 * batch)) % len(order)]
         cut = cut_of(2 * batch, 2, form.batch_size)
         batches = gathered(places[cut.places], cut.shares, lane.weights)
         # The numbers of the member's next step, with random bits that it does not use.

@@ -15,6 +15,12 @@ from popnet.optim import Rule
 from popnet.recipe import Recipe
 from popnet.types import Array
 
+MANY_ROWS = 4_000_000
+"""Training rows above which their order is not made as a whole: see `epoch_order`."""
+
+STRETCH = 64
+"""Rows that stay together when very many are shuffled."""
+
 
 class Step(NamedTuple):
     """Numbers of one step, float32 scalars.
@@ -128,3 +134,30 @@ def mixing_shares(alpha: float, seed: int, epoch: int, steps: int) -> np.ndarray
 def row_order(seed: int, pass_: int, n: int) -> np.ndarray:
     """Return the order of n training rows in a pass over them, a permutation."""
     return keys.generator(seed, "order", pass_).permutation(n)
+
+
+def epoch_order(seed: int, pass_: int, n: int, start: int, stop: int) -> np.ndarray:
+    """Return a part of the order of very many training rows, ``(stop - start,)``, without making the whole of it.
+
+    Stretches of `STRETCH` rows are shuffled, and the rows of a part among themselves: rows that lie side by side in a
+    file are read together. All parts of a pass together are a permutation.
+
+    Args:
+        seed: of the member.
+        pass_: number of the pass over the rows.
+        n: rows of a pass.
+        start, stop: which part; every part of a pass has to begin where another one ends.
+    """
+    order = keys.generator(seed, "order", pass_).permutation(-(-n // STRETCH))
+    sizes = np.full(len(order), STRETCH)
+    sizes[order == len(order) - 1] = n - (len(order) - 1) * STRETCH  # the last stretch is shorter
+    ends = np.cumsum(sizes)
+    first, last = np.searchsorted(ends, [start, stop - 1], side="right")
+    some = slice(first, last + 1)
+    rows = np.concatenate([
+        np.arange(s * STRETCH, s * STRETCH + size)
+        for s, size in zip(order[some], sizes[some], strict=True)
+    ])  # fmt: skip
+    begun = ends[first] - sizes[first]
+    rows = rows[start - begun : stop - begun]
+    return keys.generator(seed, "order", pass_, start).permutation(rows)
