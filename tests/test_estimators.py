@@ -228,3 +228,12 @@ def test_arrays_of_images_are_regressed(tmp_path):
         model.predict(images[160:]),
         rtol=1e-6,
     )
+
+
+def test_an_estimator_is_made_and_cloned_without_jax():
+    code = (
+        "import sys, popnet\nfrom sklearn.base import clone\n"
+        "clone(popnet.Classifier(members=5, search='grid')), clone(popnet.Regressor())\n"
+        "assert not {'jax', 'optuna'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

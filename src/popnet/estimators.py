@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, Self, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
 import numpy as np
 import polars as pl
@@ -23,15 +23,14 @@ from sklearn.utils.validation import (
 
 from popnet.data.images.pictures import Pictures
 from popnet.data.read import read_table
-from popnet.dataset import Features, Images
 from popnet.errors import InputError
-from popnet.fit import fit, relabelled
-from popnet.model import check_output
-from popnet.options import Options
-from popnet.recipe import Recipe
 from popnet.sizes import bytes_of
-from popnet.tuning import own
-from popnet.types import Array
+
+# What `_fit` imports loads JAX; an estimator can be made, cloned and put into a pipeline without it.
+if TYPE_CHECKING:
+    from popnet.dataset import Features, Images
+    from popnet.recipe import Recipe
+    from popnet.types import Array
 
 WEIGHT = "__weight__"
 
@@ -126,6 +125,10 @@ class _Estimator(BaseEstimator):
         names: list[str],
         labels: list[Any] | None = None,
     ) -> None:
+        from popnet.fit import fit, relabelled
+        from popnet.options import Options
+        from popnet.tuning import own
+
         if isinstance(data, Pictures):
             frame = pl.DataFrame({"image": np.arange(len(data.pixels))})
         else:
@@ -196,6 +199,7 @@ class _Estimator(BaseEstimator):
         Raises:
             InputError: the folder holds something already, or cannot be written.
         """
+        from popnet.model import check_output
         from popnet.report.folder import write_all
 
         check_is_fitted(self, "model_")
