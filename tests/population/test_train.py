@@ -153,12 +153,16 @@ def test_how_rows_are_gathered_changes_nothing(
 
 
 PADDED = [
-    BASE.replace(depth=2, optimizer="muon", learning_rate=0.02, weight_decay=0.1),
-    BASE.replace(numeric_embedding="periodic", embedding_size=3, input_scale=6.0, ema=0.9),
-    BASE.replace(numeric_embedding="piecewise", embedding_size=5, label_smoothing=0.1, dropout=0),
+    BASE.replace(
+        depth=2, optimizer="muon", learning_rate=0.02, weight_decay=0.1,
+        numeric_embedding="periodic", embedding_size=3, input_scale=6.0, ema=0.9,
+    ),
+    BASE.replace(
+        parametrization="ntk", optimizer="sgd", learning_rate=0.01, dropout=0,
+        numeric_embedding="piecewise", embedding_size=5, label_smoothing=0.1,
+    ),
     BASE.replace(heads=2, norm="layer", l1=1e-3, gradient_clip=0.5, dropout=0),
-    BASE.replace(parametrization="ntk", optimizer="sgd", learning_rate=0.01, dropout=0),
-]
+]  # fmt: skip
 
 
 def test_padding_changes_nothing_but_by_rounding(table, folds, monkeypatch):

@@ -297,7 +297,7 @@ def test_kill_9_and_resume_on_the_command_line(tmp_path, run):
     table = tmp_path / "table.csv"
     TABLE.write_csv(table)
     recipe = tmp_path / "recipe.json"
-    recipe.write_text(RECIPE.replace(epochs=2000, patience=2000).to_json())
+    recipe.write_text(RECIPE.replace(epochs=600, patience=600).to_json())
     arguments = ["fit", table, "--target", "y", "--members", "8", "--folds", "2", "-q"]
     arguments += ["--recipe", recipe, "--workers", "1"]
     first = [*arguments, "--out", tmp_path / "a.popnet"]
