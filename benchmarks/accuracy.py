@@ -43,7 +43,7 @@ from benchmarks.peers_trees import Job
 from benchmarks.standings import BOOSTERS, Found, Result, main_metric, mean, report, shown
 from benchmarks.table import cores
 from benchmarks.tables import KNOWN, Table, known, load
-from popnet.metrics import METRICS
+from popnet.predictions.metrics import METRICS
 
 STANDARD = (
     "phoneme,adult,bank,california,wine_quality,churn,credit_g,letter,cpu_act,default_credit,ames_housing,otto"

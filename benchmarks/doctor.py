@@ -53,10 +53,10 @@ def examined(
     frame: pd.DataFrame, target: str, fields: Mapping[str, Any], rows: int, seed: int, prove: bool
 ) -> tuple[list[Any], float]:
     """Return the findings about nets, and the seconds that it took."""
-    from popnet.diagnosis.rules import RULES
-    from popnet.doctoring import doctor
+    from popnet.diagnosis.nets.rules import RULES
+    from popnet.diagnosis.run import doctor
     from popnet.options import Options
-    from popnet.recipe import Recipe
+    from popnet.spec.recipe import Recipe
 
     names = {r.name for r in RULES}
     began = time.perf_counter()

@@ -80,14 +80,14 @@ space, and 8, 16 or 32 epochs) on eight of the tables, with what piecewise-linea
 
 def measure(table: Table, most_rows: int, home: Path) -> None:
     """Train the recipes on a table and write what came out."""
-    from popnet import ensemble
-    from popnet.fit import prepare
+    from popnet.fitting.run import prepare
     from popnet.options import Options
     from popnet.population.feed import Arrays
     from popnet.population.members import Member
     from popnet.population.predict import Net, predict
     from popnet.population.train import Trainer
-    from popnet.tuning.table_space import default_space
+    from popnet.predictions import ensemble
+    from popnet.tuning.space.table_space import default_space
 
     began = time.perf_counter()
     frame, _ = load(table)
@@ -140,8 +140,8 @@ class Measured:
 
     def loss(self, chosen: list[int]) -> float:
         """Return the loss of the greedy ensemble of some recipes, whose weights other rows have chosen."""
-        from popnet import ensemble
-        from popnet.metrics import METRICS
+        from popnet.predictions import ensemble
+        from popnet.predictions.metrics import METRICS
 
         losses = []
         for predictions, true in self.folds:

@@ -47,8 +47,8 @@ PARTS = {
 
 def losses(name: str, rows: int, pairs: int, parts: Sequence[str]) -> dict[str, str]:
     """Return for each change of ``parts`` by how much the loss of a table's nets grows."""
+    from popnet.ablation.run import study
     from popnet.options import Options
-    from popnet.studying import study
 
     table = known(name)[0]
     train, _ = load(table)

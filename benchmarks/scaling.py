@@ -45,11 +45,11 @@ def driver(members: int) -> dict[str, float]:
     from popnet.population import engines
     from popnet.population.feed import Arrays
     from popnet.population.members import Member, Result
-    from popnet.report.gather import population_parquet
-    from popnet.tuning.draws import DRAWS
+    from popnet.report.fit_page.gather import population_parquet
     from popnet.tuning.journal import Journal
-    from popnet.tuning.strategies import Run
-    from popnet.tuning.table_space import default_space
+    from popnet.tuning.space.table_space import default_space
+    from popnet.tuning.strategies.factory import Run
+    from popnet.tuning.strategies.samplers import DRAWS
 
     rng = np.random.default_rng(0)
     X = rng.standard_normal((400, 20))

@@ -334,8 +334,8 @@ def winner_error(
     """Return log-loss and error rate on the other rows of the recipe that a search found on some rows."""
     from popnet import Dataset, Recipe, search, train_population
     from popnet.population.predict import Net, predict
-    from popnet.tuning import own
-    from popnet.tuning.space import Space
+    from popnet.tuning.space import user_space
+    from popnet.tuning.space.space import Space
 
     trials = per_axis ** len(AXES)
     ranges: dict[str, Any] = {
@@ -352,7 +352,7 @@ def winner_error(
     mean, std = X[rows].mean(0), X[rows].std(0) + 1e-9
     scaled = ((X - mean) / std).astype(np.float32)
     data = Dataset.from_arrays(scaled[rows], y[rows], "classification")
-    space = Space(base, own.dimensions(ranges))
+    space = Space(base, user_space.dimensions(ranges))
     found = search(data, space, strategy, trials + 1, folds=3, seed=seed, remeasure=False)
     both = Dataset.from_arrays(scaled, y, "classification")
     held = rows[: len(rows) // 10]

@@ -40,7 +40,7 @@ def data(images: int) -> tuple[np.ndarray, np.ndarray]:
 def popnet(width: int, images: int, repeats: int) -> dict[str, Any]:
     """Train a net a core for an epoch, without and with augmentation; the first time compiles."""
     from popnet import Dataset, Recipe, train_population
-    from popnet.dataset import Images
+    from popnet.data.dataset import Images
 
     pixels, labels = data(images + BATCH)
     dataset = Dataset(Images.measured(pixels), labels, "classification", CLASSES)

@@ -50,8 +50,8 @@ def structures(name: str) -> list[dict[str, Any]]:
     if name == "mnist":
         recipes, make = image_recipes()
     else:
-        from popnet.fit import prepare
-        from popnet.fitting.planning import planned_space
+        from popnet.fitting.plan import planned_space
+        from popnet.fitting.run import prepare
 
         (table,) = known(name)
         frame, _ = load(table)
@@ -100,8 +100,8 @@ def image_recipes() -> tuple[list[Any], Any]:
     import numpy as np
 
     from popnet import Dataset
-    from popnet.dataset import Images
-    from popnet.tuning.image_space import image_space
+    from popnet.data.dataset import Images
+    from popnet.tuning.space.image_space import image_space
 
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (1024, 28, 28, 1)).astype(np.uint8)

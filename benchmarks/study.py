@@ -34,8 +34,8 @@ TRIED_PAIRS = (10, 30)
 
 def null(repetitions: int) -> list[list[str]]:
     """Return how often a study that plans its pairs says that another seed has no effect."""
+    from popnet.ablation.run import study
     from popnet.options import Options
-    from popnet.studying import study
 
     frame = pd.concat(load(PHONEME))
     said: list[str] = []
@@ -63,13 +63,13 @@ def made(n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
 def planted(repetitions: int, sets: int = 300) -> list[list[str]]:
     """Return for each planted effect: its true size, and how often a study's interval holds it."""
     from popnet import Dataset, Recipe
+    from popnet.ablation import factors
+    from popnet.ablation.design import FOLDS, design
+    from popnet.ablation.experiment import Experiment
     from popnet.population.feed import Arrays
     from popnet.population.members import Member
     from popnet.population.predict import Net, predict
     from popnet.population.train import Trainer
-    from popnet.twins import factors
-    from popnet.twins.design import FOLDS, design
-    from popnet.twins.experiment import Experiment
 
     rows = 500
     base = Recipe(
@@ -131,9 +131,9 @@ def stable(names: str, pairs: int | None) -> list[list[str]]:
     """Return for each data set how many verdicts two seeds share; None lets each study plan its pairs."""
     from sklearn.datasets import load_digits
 
+    from popnet.ablation.run import study
     from popnet.options import Options
-    from popnet.progress import Progress
-    from popnet.studying import study
+    from popnet.runtime.progress import Progress
 
     sources: list[tuple[str, Any, str, int]] = []
     for name in names.split(","):

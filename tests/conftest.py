@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-from popnet import Dataset, Features, cli
+from popnet import Dataset, Features
+from popnet.cli import app
 
 # JAX starts later. Compiled programs are kept beside the sources, for the next run.
 os.environ.setdefault("POPNET_CACHE", str(Path(__file__).parents[1] / ".jax_cache"))
@@ -76,13 +77,13 @@ class Run:
         self._monkeypatch, self._capfd = monkeypatch, capfd
 
     def __call__(self, *words: object, fails: int = 0) -> tuple[str, str]:
-        self._monkeypatch.setattr(cli.sys, "argv", ["popnet", *map(str, words)])
+        self._monkeypatch.setattr(app.sys, "argv", ["popnet", *map(str, words)])
         self._monkeypatch.setattr(
-            cli.os, "_exit", lambda status: (_ for _ in ()).throw(SystemExit(status))
+            app.os, "_exit", lambda status: (_ for _ in ()).throw(SystemExit(status))
         )
         self._capfd.readouterr()
         with pytest.raises(SystemExit) as end:
-            cli.main()
+            app.main()
         out, err = self._capfd.readouterr()
         assert (end.value.code or 0) == fails, err
         return out, err

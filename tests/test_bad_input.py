@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from popnet import cli
+from popnet.cli import app
 
 ROWS = 120
 RECIPE = 'depth = 1\nwidth = 8\nbatch_size = 32\nepochs = 3\nnorm = "none"\n'
@@ -69,15 +69,15 @@ class Shell:
         self.folder, self._monkeypatch, self._capfd = folder, monkeypatch, capfd
         monkeypatch.chdir(folder)
         monkeypatch.setattr(
-            cli.os, "_exit", lambda status: (_ for _ in ()).throw(SystemExit(status))
+            app.os, "_exit", lambda status: (_ for _ in ()).throw(SystemExit(status))
         )
         Path("recipe.toml").write_text(RECIPE)
 
     def __call__(self, *words: object) -> Outcome:
-        self._monkeypatch.setattr(cli.sys, "argv", ["popnet", *map(str, words)])
+        self._monkeypatch.setattr(app.sys, "argv", ["popnet", *map(str, words)])
         self._capfd.readouterr()
         with pytest.raises(SystemExit) as end:
-            cli.main()
+            app.main()
         out, err = self._capfd.readouterr()
         return Outcome(end.value.code or 0, out, err)
 

@@ -15,9 +15,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from popnet import Model, Recipe, cli
+from popnet import Model, Recipe
 from popnet._version import __version__
-from popnet.data import read
+from popnet.cli import app
+from popnet.data.tables import read
 
 RECIPE = 'depth = 1\nwidth = 8\nbatch_size = 32\nepochs = 3\nnorm = "none"\n'
 CHEAP = ["--recipe", "recipe.toml", "--folds", "2", "--workers", "1"]
@@ -53,9 +54,9 @@ def folder(tmp_path_factory) -> Path:
         for (target, name), other in zip((CLASSES, NUMBERS), ("price", "bought"), strict=True):
             words = ["fit", "table.csv", "-t", target, "-o", name, "--drop", other, *CHEAP]
             words += ["--members", "4", "--ensemble", "average", "--quiet"]
-            patch.setattr(cli.sys, "argv", ["popnet", *words])
+            patch.setattr(app.sys, "argv", ["popnet", *words])
             with pytest.raises(SystemExit) as end:
-                cli.main()
+                app.main()
             assert not end.value.code
     return place
 
@@ -342,9 +343,9 @@ def test_version_and_help(run):
     "code",
     [
         "import popnet",
-        "import popnet.cli",
-        "import sys, popnet.cli\nsys.argv = ['popnet', '--help']\n"
-        "try: popnet.cli.main()\nexcept SystemExit as end: assert not end.code",
+        "import popnet.cli.app",
+        "import sys, popnet.cli.app\nsys.argv = ['popnet', '--help']\n"
+        "try: popnet.cli.app.main()\nexcept SystemExit as end: assert not end.code",
     ],
     ids=["package", "command line", "help"],
 )
@@ -364,13 +365,13 @@ def test_ctrl_c_leaves_a_model_of_the_members_that_had_ended(folder, tmp_path):
     out = tmp_path / "model"
     code = (
         "from popnet.fitting.candidates import Candidates\n"
-        "import popnet.cli\n"
+        "import popnet.cli.app\n"
         "add = Candidates.add\n"
         "def said(self, recipe_id, *rest):\n"
         "    add(self, recipe_id, *rest)\n"
         "    print('added', recipe_id, flush=True)\n"
         "Candidates.add = said\n"
-        "popnet.cli.main()\n"
+        "popnet.cli.app.main()\n"
     )
     words = ["fit", "table.csv", "-t", "bought", "--drop", "price", "-o", str(out), *CHEAP]
     process = subprocess.Popen(
@@ -418,17 +419,17 @@ def test_a_fault_in_the_page_does_not_cost_the_model(run, tmp_path, monkeypatch)
     def fault(facts):
         raise ZeroDivisionError
 
-    monkeypatch.setattr("popnet.report.page.render", fault)
+    monkeypatch.setattr("popnet.report.html.render", fault)
     words = ["fit", "table.csv", "-t", "bought", "--drop", "price", *CHEAP, "--members", "2"]
-    monkeypatch.setattr(cli.sys, "argv", ["popnet", *words, "-q", "-o", str(tmp_path / "m")])
+    monkeypatch.setattr(app.sys, "argv", ["popnet", *words, "-q", "-o", str(tmp_path / "m")])
     with pytest.raises(ZeroDivisionError):
-        cli.main()
+        app.main()
     assert Model.load(tmp_path / "m").predict_frame(make_table()).height == 120
 
 
 def test_a_reader_that_goes_away_is_no_error(folder):
     """As with ``popnet predict … | head``."""
-    code = "import popnet.cli; popnet.cli.main()"
+    code = "import popnet.cli.app; popnet.cli.app.main()"
     process = subprocess.Popen(
         [sys.executable, "-c", code, "predict", "classes", "table.csv", "-q"],
         cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,

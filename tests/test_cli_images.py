@@ -13,7 +13,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from popnet import Model
-from popnet.twins import augmentation
+from popnet.ablation.transformations import check
 
 RECIPE = 'kind = "conv"\ndepth = 1\nwidth = 6\nstages = 2\nbatch_size = 16\nepochs = 40\nlearning_rate = 0.01\n'
 CHEAP = ["--recipe", "recipe.toml", "--folds", "2", "--members", "2", "--augment", "none"]
@@ -36,10 +36,10 @@ def place(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def model(place) -> Path:
-    from popnet.fit import fit
+    from popnet.fitting.run import fit
     from popnet.options import Options
-    from popnet.recipe import Recipe
     from popnet.report.folder import write_all
+    from popnet.spec.recipe import Recipe
 
     recipe = Recipe.load(place / "recipe.toml")
     options = Options(recipe=recipe, folds=2, members=2, augment="none", tta=2)
@@ -126,10 +126,10 @@ def test_a_model_of_images_takes_no_table(run, model, tmp_path):
 
 
 def test_augment_draws_a_sheet_and_trains_twins(run, tmp_path, monkeypatch):
-    monkeypatch.setattr(augmentation, "STEPS", 40)
-    tried = augmentation.transformations((8, 8, 1))
+    monkeypatch.setattr(check, "STEPS", 40)
+    tried = check.transformations((8, 8, 1))
     some = [t for t in tried if t.name in ("translation", "half_turn")]
-    monkeypatch.setattr(augmentation, "transformations", lambda image: some)
+    monkeypatch.setattr(check, "transformations", lambda image: some)
     out, _ = run(
         "augment", "digits", "--out", tmp_path / "s.png", "--check", "--pairs", 2, "--json"
     )

@@ -11,40 +11,40 @@ from typing import TYPE_CHECKING, Any
 from popnet._version import __version__
 
 if TYPE_CHECKING:  # the names below are for type checkers; `__getattr__` loads them
-    from popnet.claiming import Claims, claims
-    from popnet.dataset import Dataset, Features
-    from popnet.doctoring import Diagnosis, doctor
+    from popnet.ablation.run import Study, study
+    from popnet.course.run import Claims, claims
+    from popnet.data.dataset import Dataset, Features
+    from popnet.diagnosis.run import Diagnosis, doctor
     from popnet.errors import InputError, ModelError, PopnetError, RecipeError
     from popnet.estimators import Classifier, Regressor
-    from popnet.model import Model
+    from popnet.model.model import Model
     from popnet.population.members import Member, Result
     from popnet.population.train import Population, train_population
-    from popnet.recipe import Recipe
-    from popnet.studying import Study, study
+    from popnet.spec.recipe import Recipe
     from popnet.tuning.search import Search, search
 
 _HOME = {
-    "Claims": "claiming",
+    "Claims": "course.run",
     "Classifier": "estimators",
-    "Diagnosis": "doctoring",
-    "doctor": "doctoring",
+    "Diagnosis": "diagnosis.run",
+    "doctor": "diagnosis.run",
     "Regressor": "estimators",
-    "Model": "model",
-    "Dataset": "dataset",
-    "Features": "dataset",
+    "Model": "model.model",
+    "Dataset": "data.dataset",
+    "Features": "data.dataset",
     "InputError": "errors",
     "Member": "population.members",
     "ModelError": "errors",
     "Population": "population.train",
     "PopnetError": "errors",
-    "Recipe": "recipe",
+    "Recipe": "spec.recipe",
     "RecipeError": "errors",
     "Result": "population.members",
     "Search": "tuning.search",
-    "Study": "studying",
-    "claims": "claiming",
+    "Study": "ablation.run",
+    "claims": "course.run",
     "search": "tuning.search",
-    "study": "studying",
+    "study": "ablation.run",
     "train_population": "population.train",
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from popnet import cli
+from popnet.cli import app
 
 
 def main() -> None:
@@ -15,7 +15,7 @@ def main() -> None:
     JAX's programs apart: a second or more. All files are closed by then. Ray's processes end with Python's own end.
     """
     try:
-        cli.main()
+        app.main()
     except SystemExit as end:
         if "ray" in sys.modules or not isinstance(end.code, int):
             raise

@@ -22,14 +22,14 @@ from sklearn.utils.validation import (
 )
 
 from popnet.data.images.pictures import Pictures
-from popnet.data.read import read_table
+from popnet.data.tables.read import read_table
 from popnet.errors import InputError
-from popnet.sizes import bytes_of
+from popnet.runtime.sizes import bytes_of
 
 # What `_fit` imports loads JAX; an estimator can be made, cloned and put into a pipeline without it.
 if TYPE_CHECKING:
-    from popnet.dataset import Features, Images
-    from popnet.recipe import Recipe
+    from popnet.data.dataset import Features, Images
+    from popnet.spec.recipe import Recipe
     from popnet.types import Array
 
 WEIGHT = "__weight__"
@@ -125,9 +125,9 @@ class _Estimator(BaseEstimator):
         names: list[str],
         labels: list[Any] | None = None,
     ) -> None:
-        from popnet.fit import fit, relabelled
+        from popnet.fitting.run import fit, relabelled
         from popnet.options import Options
-        from popnet.tuning import own
+        from popnet.tuning.space import user_space
 
         if isinstance(data, Pictures):
             frame = pl.DataFrame({"image": np.arange(len(data.pixels))})
@@ -149,7 +149,7 @@ class _Estimator(BaseEstimator):
             )
         limit = self.time_limit
         if isinstance(limit, str):
-            from popnet.durations import seconds
+            from popnet.runtime.durations import seconds
 
             limit = seconds(limit)
         memory = self.memory_limit
@@ -159,7 +159,7 @@ class _Estimator(BaseEstimator):
             task=task, time_limit=limit, memory_limit=memory, members=self.members, folds=self.folds,
             search=self.search, search_patience=self.search_patience,
             ensemble=self.ensemble, metric=self.metric, recipe=self.recipe, test_size=self.test_size,
-            ranges=own.dimensions(self.space or {}),
+            ranges=user_space.dimensions(self.space or {}),
             weight=WEIGHT if sample_weight is not None else None, seed=self.seed, workers=self.workers,
             keep=() if hasattr(X, "columns") else tuple(c for c in frame.columns if c.startswith("x")),
             tiny=True, augment=self.augment, tta=self.tta,
@@ -199,7 +199,7 @@ class _Estimator(BaseEstimator):
         Raises:
             InputError: the folder holds something already, or cannot be written.
         """
-        from popnet.model import check_output
+        from popnet.model.model import check_output
         from popnet.report.folder import write_all
 
         check_is_fitted(self, "model_")
@@ -236,15 +236,16 @@ class Classifier(ClassifierMixin, _Estimator):
         How members are combined: weights chosen by held-out rows, all alike, or by votes (of classes).
     metric : str, default=None
         What the ensemble is chosen for, and with ``"f1"`` or ``"balanced_accuracy"`` how classes are decided; None:
-        ``"accuracy"`` (``"rmse"`` for `Regressor`). One of ``popnet.metrics.METRICS``: accuracy, balanced_accuracy, f1,
-        log_loss, roc_auc, average_precision; rmse, mae, rmsle, r2; or a pinball loss, as ``"pinball_90"``, with which
-        `Regressor.predict` gives the quantile that 90 % of true values are below (and ``score``, which is R², says
+        ``"accuracy"`` (``"rmse"`` for `Regressor`). One of ``popnet.predictions.metrics.METRICS``: accuracy,
+        balanced_accuracy, f1, log_loss, roc_auc, average_precision; rmse, mae, rmsle, r2; or a pinball loss, as
+        ``"pinball_90"``, with which `Regressor.predict` gives the quantile that 90 % of true values are below (and
+        ``score``, which is R², says
         little: give ``cross_val_score`` a ``scoring``).
     recipe : popnet.Recipe, default=None
         Fields that were set are kept in every net; the others are chosen by the data or searched.
     space : dict, default=None
         Ranges to search in place of the default ones, by field: ``{"learning_rate": "log:1e-4:1e-1", "activation":
-        ["relu", "elu"]}``; see `popnet.tuning.ranges`. A grid is of them alone.
+        ["relu", "elu"]}``; see `popnet.tuning.space.ranges`. A grid is of them alone.
     test_size : float, default=0.0
         Share of rows held out for an honest score in ``facts_``; 0 trains on all rows.
     augment : {"auto", "none", "standard"}, default="auto"
@@ -308,7 +309,7 @@ class Classifier(ClassifierMixin, _Estimator):
 
     def predict(self, X: Any) -> np.ndarray:
         """Return labels ``(n_samples,)``: the most probable ones, or with a ``metric`` of balanced accuracy or F1 those
-        that suit it (see `popnet.decisions`)."""
+        that suit it (see `popnet.predictions.decisions`)."""
         scores = self.predict_proba(X)
         return self.classes_[self.model_.decided(scores).argmax(1)]
 
@@ -350,7 +351,7 @@ class Regressor(RegressorMixin, _Estimator):
         as the ``metric``.
 
         With ``return_std`` means, and their standard deviations: the root of the mean square of the errors that are
-        usual for rows like these, by held-out rows (see `popnet.conformal`).
+        usual for rows like these, by held-out rows (see `popnet.predictions.conformal`).
         """
         if not return_std:
             features = self._features(X)
@@ -365,7 +366,8 @@ class Regressor(RegressorMixin, _Estimator):
     def predict_quantiles(self, X: Any, levels: Sequence[float] = (0.1, 0.5, 0.9)) -> np.ndarray:
         """Return values that the true values of new rows are below as often as ``levels`` say.
 
-        Their shape is ``(n_samples, n_levels)``, or ``(n_samples, n_targets, n_levels)``; see `popnet.conformal`.
+        Their shape is ``(n_samples, n_levels)``, or ``(n_samples, n_targets, n_levels)``; see
+        `popnet.predictions.conformal`.
         """
         check_is_fitted(self, "model_")
         levels = tuple(levels)
@@ -379,7 +381,8 @@ class Regressor(RegressorMixin, _Estimator):
     def predict_interval(self, X: Any, coverage: float = 0.9) -> tuple[np.ndarray, np.ndarray]:
         """Return low and high ends of intervals that hold the true values of a share ``coverage`` of new rows.
 
-        Of several targets, of each by itself. Wider where predictions are less sure; see `popnet.conformal`.
+        Of several targets, of each by itself. Wider where predictions are less sure; see
+        `popnet.predictions.conformal`.
         """
         check_is_fitted(self, "model_")
         self.model_.intervals(coverage)

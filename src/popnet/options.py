@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from popnet.errors import InputError
 from popnet.population.engines import check as check_engine
-from popnet.recipe import Recipe
-from popnet.tuning.space import Dimension, refuse_fixed
-from popnet.tuning.strategies import check as check_search
+from popnet.spec.recipe import Recipe
+from popnet.tuning.space.space import Dimension, refuse_fixed
+from popnet.tuning.strategies.factory import check as check_search
 
 AUGMENT = ("auto", "none", "standard")
 
@@ -33,10 +33,11 @@ class Options:
             root mean squared error) before the search ends; None for no such end. Without ``members`` and
             ``time_limit`` it is the only one.
         storage: URL of an Optuna storage, in which the study of ``tpe`` and other samplers is kept; None for none.
-        ranges: of fields that are searched otherwise than by default; see `popnet.tuning.own`. A grid is of them alone.
+        ranges: of fields that are searched otherwise than by default; see `popnet.tuning.space.user_space`. A grid is
+            of them alone.
         ensemble: ``greedy`` (weights chosen by held-out rows), ``average``, or ``vote`` (of classes).
-        metric: that the ensemble is chosen for, see `popnet.metrics`; None for ``accuracy``, ``rmse``, or ``r2`` of
-            several targets.
+        metric: that the ensemble is chosen for, see `popnet.predictions.metrics`; None for ``accuracy``, ``rmse``, or
+            ``r2`` of several targets.
         recipe: its fields that were set are kept in every net; the others are chosen by the data or searched.
         test_size: share of rows held out for the honest score; None chooses by the number of rows, 0 holds out none.
         weight: column of row weights.

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from popnet.augment import draws
-from popnet.recipe import Recipe
-from popnet.shape import Numbers
+from popnet.spec.recipe import Recipe
+from popnet.spec.shape import Numbers
 
 
 def strengths(noise: float = 0.0, **fields) -> Numbers:

@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from augment.support import image_keys, strengths
 from popnet.augment import draws, geometry
-from popnet.recipe import choices
+from popnet.spec.recipe import choices
 
 MODES = {"constant": "grid-constant", "edge": "nearest", "reflect": "reflect"}
 BLACK = np.zeros(3, np.float32)

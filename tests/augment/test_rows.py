@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from popnet import keys
 from popnet.augment import rows
+from popnet.runtime import keys
 
 N = 16
 noise = jax.jit(rows.noise)

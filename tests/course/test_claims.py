@@ -12,45 +12,40 @@ import numpy as np
 import polars as pl
 import pytest
 
-from popnet import keys
-from popnet.claiming import claims
-from popnet.course import (
+from popnet.course import evidence, lab, material, page, registry, schedule
+from popnet.course.base import Claim, Outcome, Part, together
+from popnet.course.evidence import Interval
+from popnet.course.experiments import (
     augmenting,
-    bench,
     capacity,
-    data,
     drift,
     dying,
     ensembles,
     evaluation,
-    evidence,
     gradient_flow,
-    page,
     passes,
     patience,
     random_search,
     rates,
-    registry,
     regularising,
-    run,
     scales,
     shrinking,
     vanishing,
 )
-from popnet.course.base import Claim, Outcome, Part, together
-from popnet.course.bench import Bench, OutOfTimeError, seeded
-from popnet.course.data import FACTORS, Material
-from popnet.course.evidence import Interval
+from popnet.course.lab import Bench, OutOfTimeError, seeded
+from popnet.course.material import FACTORS, Material
 from popnet.course.nets import ADAM, PLAIN
-from popnet.dataset import Dataset, Images
+from popnet.course.run import claims
+from popnet.data.dataset import Dataset, Images
 from popnet.errors import InputError
 from popnet.options import Options
 from popnet.population.members import Member, Probes
 from popnet.prepare.source import prepare_source
-from popnet.recipe import Recipe
-from popnet.shape import Shape
+from popnet.runtime import keys
+from popnet.spec.recipe import Recipe
+from popnet.spec.shape import Shape
 
-DIGITS = data.digits(4, 0)
+DIGITS = material.digits(4, 0)
 
 
 def a_bench(table: Material = DIGITS[0], **changes: object) -> Bench:
@@ -197,7 +192,7 @@ def test_a_users_table_is_cut_to_size():
     frame = pl.DataFrame({"a": rng.standard_normal(4000), "b": rng.standard_normal(4000)})
     frame = frame.with_columns(y=(pl.col("a") > 0).cast(pl.String))
     prepared = prepare_source(frame, "y", Options(test_size=1 / 3))
-    table, images = data.own("mine", prepared, 10, 0)
+    table, images = material.own("mine", prepared, 10, 0)
     assert images is None
     assert (len(table.pool), len(table.test)) == (1200, 600)
     assert len(table.data) == 1800
@@ -211,10 +206,10 @@ def test_a_users_table_is_cut_to_size():
 
 def test_images_become_columns_and_smaller():
     pixels = np.arange(2 * 4 * 6, dtype=np.uint8).reshape(2, 4, 6, 1)
-    found = data.smaller(pixels, most=2)
+    found = material.smaller(pixels, most=2)
     assert found.shape == (2, 2, 3, 1)
     assert found[0, 0, 0, 0] == round((0 + 1 + 6 + 7) / 4)
-    assert data.smaller(pixels, most=4) is pixels
+    assert material.smaller(pixels, most=4) is pixels
     table, images = DIGITS
     assert isinstance(images.data.features, Images)
     grey = images.data.features.pixels[5].ravel() / 255 * 16
@@ -264,15 +259,15 @@ def test_regression_is_judged_by_the_squared_error():
         material(60, 4), data=Dataset.from_arrays(np.zeros((60, 1)), np.arange(60), "regression")
     )
     outputs = np.array([[[1.0], [5.0]]])
-    assert bench.errors(outputs, made, np.array([3, 4])).tolist() == [[4.0, 1.0]]
-    assert np.array_equal(bench.losses(outputs, made, [3, 4]), bench.errors(outputs, made, [3, 4]))
+    assert lab.errors(outputs, made, np.array([3, 4])).tolist() == [[4.0, 1.0]]
+    assert np.array_equal(lab.losses(outputs, made, [3, 4]), lab.errors(outputs, made, [3, 4]))
 
 
 def test_a_curve_of_a_net_that_diverged_is_as_bad_as_a_guess():
     result = SimpleNamespace(status="diverged", curves={"loss": np.array([1.0, 0.5, np.inf])})
-    assert bench.training_curve(result, 5, 2.0).tolist() == [0.5, 0.25, 1.0, 1.0, 1.0]
+    assert lab.training_curve(result, 5, 2.0).tolist() == [0.5, 0.25, 1.0, 1.0, 1.0]
     result.status = "finished"
-    assert bench.training_curve(result, 2, 2.0).tolist() == [0.5, 0.25]
+    assert lab.training_curve(result, 2, 2.0).tolist() == [0.5, 0.25]
 
 
 class Broken:
@@ -288,7 +283,7 @@ class Broken:
 
 
 def test_a_repetition_that_is_cut_short_ends_the_population(monkeypatch):
-    monkeypatch.setattr(bench, "Trainer", Broken)
+    monkeypatch.setattr(lab, "Trainer", Broken)
     made = a_bench()
     pairs = [seeded([PLAIN, PLAIN], k, 0) for k in range(8)]
     assert len(made.train(pairs)) == 4  # the tenth net is of the fifth pair
@@ -529,9 +524,9 @@ def test_time_is_shared_and_what_has_none_is_not_decided(monkeypatch):
         return Outcome((part,))
 
     listed = [a_claim(1, late, 3.0), a_claim(2, quick), a_claim(3, quick)]
-    monkeypatch.setattr(run, "chosen", lambda only: listed)
+    monkeypatch.setattr(schedule, "chosen", lambda only: listed)
     seen = []
-    found = run.run(
+    found = schedule.run(
         a_bench(), deadline=time.monotonic() + 100, on_claim=lambda *args: seen.append(args[:2])
     )
     assert [o.verdict for _, o in found] == ["not decided", "holds", "holds"]
@@ -542,8 +537,8 @@ def test_time_is_shared_and_what_has_none_is_not_decided(monkeypatch):
     assert seen == [(0, 3), (1, 3), (2, 3)]
     stop = threading.Event()
     stop.set()
-    stopped = run.run(a_bench(stop=stop))
-    assert {o.reason for _, o in stopped} == {run.STOPPED}
+    stopped = schedule.run(a_bench(stop=stop))
+    assert {o.reason for _, o in stopped} == {schedule.STOPPED}
 
 
 def test_page_and_record_of_outcomes():

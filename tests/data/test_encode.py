@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from sklearn.preprocessing import OrdinalEncoder, RobustScaler, StandardScaler
 
-from popnet.data import delimited
-from popnet.data.columns import KNOTS, fit_levels, fit_record, fit_scale, spiked
-from popnet.data.encode import Encoder, fit_encoder, group_numbers, time_numbers
-from popnet.data.read import read_batches, read_table
-from popnet.data.schema import infer_schema
+from popnet.data.tables import delimited
+from popnet.data.tables.columns import KNOTS, fit_levels, fit_record, fit_scale, spiked
+from popnet.data.tables.encode import Encoder, fit_encoder, group_numbers, time_numbers
+from popnet.data.tables.read import read_batches, read_table
+from popnet.data.tables.schema import infer_schema
 from popnet.errors import InputError
 
 N = 240

@@ -26,7 +26,7 @@ from popnet.data.images.read import Pictures, is_image_source, read_images
 from popnet.data.images.resize import choose_size, fit_image
 from popnet.data.images.values import find_range, to_bytes
 from popnet.errors import InputError
-from popnet.threads import for_each
+from popnet.runtime.parallel import for_each
 
 RNG = np.random.default_rng(0)
 GREY = RNG.integers(0, 256, (9, 7), dtype=np.uint8)

@@ -14,8 +14,8 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 
-from popnet.data import delimited, read
-from popnet.data.read import read_batches, read_table
+from popnet.data.tables import delimited, read
+from popnet.data.tables.read import read_batches, read_table
 from popnet.errors import InputError
 
 TABLE = pl.DataFrame(

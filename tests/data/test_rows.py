@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from popnet.data.rows import folds, holdout, latest, most_folds
+from popnet.data.splits import folds, holdout, latest, most_folds
 from popnet.errors import InputError
 
 SIZES = st.integers(2, 300)

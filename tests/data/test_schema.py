@@ -9,10 +9,15 @@ import numpy as np
 import polars as pl
 import pytest
 
-from popnet.data.kinds import find_duplicates, find_kind, looks_like_id, looks_personal
-from popnet.data.read import read_batches, read_table
-from popnet.data.schema import Schema, infer_schema
-from popnet.data.target import Target, infer_target
+from popnet.data.tables.kinds import (
+    find_duplicates,
+    find_kind,
+    looks_like_id,
+    looks_personal,
+)
+from popnet.data.tables.read import read_batches, read_table
+from popnet.data.tables.schema import Schema, infer_schema
+from popnet.data.tables.target import Target, infer_target
 from popnet.errors import InputError
 
 N = 200

@@ -13,14 +13,14 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_predict
 from sklearn.neighbors import KNeighborsClassifier
 
-from popnet.data import rows as splits
-from popnet.data.read import read_table
-from popnet.data.schema import infer_schema
-from popnet.diagnosis import columns, leakage, single
+from popnet.data import splits
+from popnet.data.tables.read import read_table
+from popnet.data.tables.schema import infer_schema
 from popnet.diagnosis.findings import Finding
-from popnet.diagnosis.labels import label_noise, suspects
+from popnet.diagnosis.tables import columns, leakage, univariate
+from popnet.diagnosis.tables.labels import label_noise, suspects
 
-DATA = Path(os.environ.get("POPNET_DATA", Path(__file__).parents[2] / "shared" / "data"))
+DATA = Path(os.environ.get("POPNET_DATA", Path(__file__).parents[3] / "shared" / "data"))
 needs_data = pytest.mark.skipif(
     not (DATA / "tables").exists(), reason=f"no tables in {DATA} (set POPNET_DATA)"
 )
@@ -173,13 +173,13 @@ def test_a_sum_with_noise_is_none_and_many_terms_are_a_model():
 def test_cells_put_missing_values_apart_and_predictions_do_not_see_their_own_fold():
     frame = pl.DataFrame({"x": [1.0, None, 3.0, 1.0] * 10, "y": [0, 1] * 20})
     column = infer_schema(frame, "y").column("x")
-    cells = single.cells(frame["x"], column)
+    cells = univariate.cells(frame["x"], column)
     assert cells.total == 3
     np.testing.assert_array_equal(cells.numbers[:4], [0, 2, 1, 0])
     y = np.arange(40) % 2
     # Each row a level of its own: seen rows would be known by heart, unseen ones not at all.
-    alone = single.Cells(np.arange(40), 41)
-    shares = single.crossed_shares(alone, y, 2, np.arange(40) % 5)
+    alone = univariate.Cells(np.arange(40), 41)
+    shares = univariate.crossed_shares(alone, y, 2, np.arange(40) % 5)
     np.testing.assert_allclose(shares, 0.5)
 
 

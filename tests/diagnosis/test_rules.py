@@ -10,14 +10,14 @@ import pandas as pd
 import pytest
 
 from popnet import InputError, Recipe
-from popnet.dataset import Dataset
-from popnet.diagnosis import patient, rules
-from popnet.diagnosis.checks import Training
-from popnet.diagnosis.patient import Limits
-from popnet.doctoring import doctor
+from popnet.ablation.design import Pair, design
+from popnet.ablation.losses import chance
+from popnet.data.dataset import Dataset
+from popnet.diagnosis.nets import probed_runs, rules
+from popnet.diagnosis.nets.checks import Training
+from popnet.diagnosis.nets.probed_runs import Limits
+from popnet.diagnosis.run import doctor
 from popnet.options import Options
-from popnet.twins.design import Pair, design
-from popnet.twins.losses import chance
 
 HEALTHY = Recipe(
     depth=2, width=32, batch_size=32, epochs=20, patience=20, activation="relu", norm="batch", dropout=0.1
@@ -48,7 +48,9 @@ def pairs_of(data: Dataset, count: int) -> list[Pair]:
 
 
 def trained(data: Dataset, recipe: Recipe, count: int = 2) -> list[Training]:
-    return patient.trainings(data, recipe, pairs_of(data, count), Limits(workers=1), lambda: None)
+    return probed_runs.trainings(
+        data, recipe, pairs_of(data, count), Limits(workers=1), lambda: None
+    )
 
 
 def fired(recipe: Recipe, data: Dataset | None = None) -> list[rules.Fired]:
@@ -118,8 +120,10 @@ def test_every_remedy_is_a_possible_recipe_that_differs(rule):
 def test_a_remedy_is_proven_by_twins():
     data = dataset()
     sick = HEALTHY.replace(**SICK["rate_too_small"])
-    findings = [f for f, _ in patient.symptoms(trained(data, sick))]
-    proofs = patient.proven(data, sick, findings[:1], pairs_of(data, 4), Limits(workers=1), lambda: None)  # fmt: skip
+    findings = [f for f, _ in probed_runs.symptoms(trained(data, sick))]
+    proofs = probed_runs.proven(
+        data, sick, findings[:1], pairs_of(data, 4), Limits(workers=1), lambda: None
+    )
     proof = proofs["rate_too_small"]
     assert proof.verdict == "helps"
     assert proof.low > 0
@@ -128,10 +132,10 @@ def test_a_remedy_is_proven_by_twins():
 
 def test_a_remedy_that_does_not_help_is_said_not_to():
     data = dataset()
-    findings = [f for f, _ in patient.symptoms(trained(data, HEALTHY.replace(batch_size=4, epochs=3)))]  # fmt: skip
+    findings = [f for f, _ in probed_runs.symptoms(trained(data, HEALTHY.replace(batch_size=4, epochs=3)))]  # fmt: skip
     useless = type(findings[0].remedy)("change what is not used", {"step_factor": 0.7})
     finding = type(findings[0])(**{**findings[0].__dict__, "remedy": useless})
-    proofs = patient.proven(
+    proofs = probed_runs.proven(
         data, HEALTHY, [finding], pairs_of(data, 4), Limits(workers=1), lambda: None
     )
     assert proofs[finding.rule].verdict == "does not help"

@@ -10,13 +10,13 @@ import numpy as np
 import polars as pl
 import pytest
 
-from popnet.data.read import read_table
-from popnet.data.schema import infer_schema
-from popnet.diagnosis import shift as shifts
-from popnet.diagnosis.shift import finding, shift
+from popnet.data.tables.read import read_table
+from popnet.data.tables.schema import infer_schema
+from popnet.diagnosis.tables import shift as shifts
+from popnet.diagnosis.tables.shift import finding, shift
 from popnet.errors import InputError
 
-DATA = Path(os.environ.get("POPNET_DATA", Path(__file__).parents[2] / "shared" / "data"))
+DATA = Path(os.environ.get("POPNET_DATA", Path(__file__).parents[3] / "shared" / "data"))
 needs_data = pytest.mark.skipif(
     not (DATA / "tables").exists(), reason=f"no tables in {DATA} (set POPNET_DATA)"
 )

@@ -10,16 +10,17 @@ import numpy as np
 import polars as pl
 import pytest
 
-from popnet import baselines, ensemble
-from popnet.fit import prepare
-from popnet.fitting import choosing
+from popnet.fitting import selection
 from popnet.fitting.candidates import PILOT_ID, Candidates
-from popnet.metrics import METRICS
+from popnet.fitting.pacing import Clock, Finish
+from popnet.fitting.run import prepare
+from popnet.model import baselines
 from popnet.options import Options
+from popnet.predictions import ensemble
+from popnet.predictions.metrics import METRICS
 from popnet.prepare.prepared import Prepared
-from popnet.tuning.budget import Clock, Finish
 
-ROWS = 5 * choosing.FEWEST_FOLD_ROWS
+ROWS = 5 * selection.FEWEST_FOLD_ROWS
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +35,7 @@ def table() -> Prepared:
 
 def chosen(
     table: Prepared, complete: int, statuses: tuple[str, ...] = ("finished",)
-) -> tuple[choosing.Chosen, dict[int, int]]:
+) -> tuple[selection.Chosen, dict[int, int]]:
     """Choose among recipes that know only column a, on all folds, and one that knows b alone, on the first ones.
 
     Returns the choice, and the recipe of each member.
@@ -55,7 +56,7 @@ def chosen(
             add(i, fold, 1, "finished")
     for fold, status in enumerate(statuses):
         add(100, fold, 0, status)
-    found = choosing.choose(
+    found = selection.choose(
         candidates,
         results,
         Options(ensemble="greedy"),
@@ -72,7 +73,7 @@ def _without(table: Prepared, column: int) -> Any:
     return replace(table.data, features=replace(table.data.features, numeric=numeric))
 
 
-def weights(found: choosing.Chosen, recipe_of: dict[int, int]) -> dict[int, list[float]]:
+def weights(found: selection.Chosen, recipe_of: dict[int, int]) -> dict[int, list[float]]:
     out: dict[int, list[float]] = {}
     for member, weight in found.member_weight.items():
         out.setdefault(recipe_of[member], []).append(weight)
@@ -105,7 +106,7 @@ def test_nets_that_were_cut_short_do_not_join(table):
 
 
 def test_where_enough_recipes_are_through_they_are_judged_by_all_folds(table):
-    found, recipe_of = chosen(table, choosing.ENOUGH_COMPLETE)
+    found, recipe_of = chosen(table, selection.ENOUGH_COMPLETE)
     assert 100 not in weights(found, recipe_of)
     assert found.gain["on"] == "out-of-fold predictions"
 
@@ -123,11 +124,11 @@ def test_nets_that_timed_an_epoch_are_the_last_resort(table: Prepared) -> None:
     net = baselines.linear(table.data, table.folds[0].train, 0)
     finish = Finish(Clock(0.0, None), 0.0)
 
-    def found(recipe_ids: list[int]) -> choosing.Chosen:
+    def found(recipe_ids: list[int]) -> selection.Chosen:
         candidates = Candidates(table, METRICS["rmse"])
         for recipe_id in recipe_ids:
             candidates.add(recipe_id, 0, -1, net)
-        return choosing.choose(candidates, {}, Options(), finish, interrupted=False)
+        return selection.choose(candidates, {}, Options(), finish, interrupted=False)
 
     alone = found([PILOT_ID, PILOT_ID - 1])
     assert "has learned for one epoch" in alone.warnings[0]
@@ -157,7 +158,7 @@ def of_two_stages(table: Prepared, best: tuple[int, ...], last: tuple[int | None
             results[member] = SimpleNamespace(status="finished")
             candidates.add(i, fold, member, net, other)
             late.add(id(other))
-    found = choosing.choose(
+    found = selection.choose(
         candidates, results, Options(), Finish(Clock(0.0, None), 0.0), interrupted=False
     )
     share = sum(w for n, w in zip(found.nets, found.weights, strict=True) if id(n) in late)
@@ -178,7 +179,7 @@ def test_last_epochs_complete_best_ones(table: Prepared) -> None:
 
 def test_last_epochs_that_are_as_good_have_their_share_at_least(table: Prepared) -> None:
     _, share, _ = of_two_stages(table, (0, 1), (1, 0))
-    assert share >= choosing.MOST_LATE - 1e-9
+    assert share >= selection.MOST_LATE - 1e-9
 
 
 def test_a_last_epoch_that_is_the_best_one_is_one_net(table: Prepared) -> None:
@@ -213,14 +214,14 @@ def test_ensemble_of_last_epochs_far_worse_has_no_share_of_its_own() -> None:
     true = rng.standard_normal((500, 1))
     good, bad = (true + s * rng.standard_normal((3, 500, 1)) for s in (0.3, 3.0))
     units, finish = np.concatenate([good, bad]), Finish(Clock(0.0, None), 0.0)
-    found = choosing._greedy(units, 3, true, METRICS["rmse"], None, finish, np.ones(1))
+    found = selection._greedy(units, 3, true, METRICS["rmse"], None, finish, np.ones(1))
     alone = ensemble.greedy(units, true, METRICS["rmse"])
     np.testing.assert_allclose(found.weights, alone.weights)
     near = np.concatenate([good, good + 0.01 * rng.standard_normal((3, 500, 1))])
-    mixed = choosing._greedy(near, 3, true, METRICS["rmse"], None, finish, np.ones(1))
+    mixed = selection._greedy(near, 3, true, METRICS["rmse"], None, finish, np.ones(1))
     assert mixed.weights.sum() == pytest.approx(1)
     by_rows = ensemble.greedy(near, true, METRICS["rmse"]).weights[3:].sum()
-    expected = choosing.MOST_LATE + (1 - choosing.MOST_LATE) * by_rows
+    expected = selection.MOST_LATE + (1 - selection.MOST_LATE) * by_rows
     assert mixed.weights[3:].sum() == pytest.approx(expected, abs=0.01)
 
 

@@ -10,14 +10,14 @@ import polars as pl
 import pytest
 
 from popnet import Dataset, Recipe
-from popnet.dataset import Features
-from popnet.fit import prepare
-from popnet.fitting.planning import ONE_KIND, plan_table, planned_space
+from popnet.data.dataset import Features
+from popnet.fitting.plan import ONE_KIND, plan_table, planned_space
+from popnet.fitting.run import prepare
 from popnet.options import Options
 from popnet.population.feed import Arrays
 from popnet.population.members import Result
 from popnet.population.train import Trainer
-from popnet.tuning.own import dimensions
+from popnet.tuning.space.user_space import dimensions
 
 
 @pytest.fixture(scope="module")

@@ -15,9 +15,9 @@ import pytest
 
 from popnet import Recipe
 from popnet.errors import InputError
-from popnet.fit import Fitted, fit
 from popnet.fitting.candidates import Candidate
-from popnet.fitting.settling import LEAST_GAIN, Settling
+from popnet.fitting.run import Fitted, fit
+from popnet.fitting.search_patience import LEAST_GAIN, Settling
 from popnet.options import Options
 
 ROWS, FOLDS = 400, 2

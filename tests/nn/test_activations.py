@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as hnp
 
 from popnet import Recipe
 from popnet.nn.activations import ACTIVATIONS, ActivationNumbers
-from popnet.population import reference
+from population import reference
 
 SIZE = 8
 EDGES = np.float32([-30, -20, -1e-3, 0, 1e-30, 1e-3, 20, 30])

@@ -7,11 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from popnet import Recipe, keys
+from popnet import Recipe
 from popnet.nn import convnet, net
 from popnet.nn.activations import ACTIVATIONS, ActivationNumbers
-from popnet.recipe import choices
-from popnet.shape import Form, Numbers, Shape
+from popnet.runtime import keys
+from popnet.spec.recipe import choices
+from popnet.spec.shape import Form, Numbers, Shape
 
 IMAGE = (8, 9, 3)
 BASE = Recipe(kind="conv", depth=2, width=4, stages=2, batch_size=8, dropout=0.0, norm="batch")

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from popnet import keys
 from popnet.nn.dropout import dropout
+from popnet.runtime import keys
 
 SHAPE = (96, 64)
 apply = jax.jit(dropout)

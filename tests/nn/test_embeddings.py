@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import stats
 
-from popnet import bins
 from popnet.nn import embeddings
+from popnet.spec import bins
 
 cos2pi = jax.jit(embeddings.cos2pi)
 slope = jax.jit(jax.vmap(jax.grad(embeddings.cos2pi)))

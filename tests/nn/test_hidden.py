@@ -9,7 +9,7 @@ import pytest
 
 from popnet.nn import hidden, norm
 from popnet.nn.activations import ACTIVATIONS, ActivationNumbers
-from popnet.recipe import choices
+from popnet.spec.recipe import choices
 
 N, W, REAL = 16, 6, 13
 EPSILON = np.float32(1e-3)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from popnet import keys
 from popnet.nn.initializers import INITIALIZERS, weights
+from popnet.runtime import keys
 
 SIZES = [(400, 100), (100, 400)]
 VARIANCES = {

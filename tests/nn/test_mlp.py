@@ -13,10 +13,10 @@ import pytest
 from popnet import Recipe
 from popnet.nn import mlp, net
 from popnet.nn.norm import Statistics
-from popnet.population import reference
 from popnet.population.feed import Feed
-from popnet.recipe import choices
-from popnet.shape import Form, Numbers, Shape
+from popnet.spec.recipe import choices
+from popnet.spec.shape import Form, Numbers, Shape
+from population import reference
 
 BASE = Recipe(depth=2, width=8, batch_size=32)
 of_form = jax.jit(net.evaluate, static_argnums=2)

@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from popnet import Recipe, bins
-from popnet.dataset import Features
+from popnet import Recipe
+from popnet.data.dataset import Features
 from popnet.nn import embeddings, mlp, net, table_map
 from popnet.population.feed import Feed
-from popnet.shape import (
+from popnet.spec import bins
+from popnet.spec.shape import (
     ONE_HOT_LEVELS,
     Form,
     Shape,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from popnet import copies, cpu
+from popnet.runtime import compiled as programs
+from popnet.runtime import cpu
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -16,12 +17,12 @@ def _prepare():
 def compiled(monkeypatch):
     """A list that grows by the form of a program's arguments whenever one is compiled or loaded."""
     forms = []
-    compile_ = copies.Copies._compiled
+    compile_ = programs.Copies._compiled
 
     def counted(self, form, *rest):
         forms.append(form)
         return compile_(self, form, *rest)
 
-    monkeypatch.setattr(copies, "_loaded", copies._Loaded())
-    monkeypatch.setattr(copies.Copies, "_compiled", counted)
+    monkeypatch.setattr(programs, "_loaded", programs._Loaded())
+    monkeypatch.setattr(programs.Copies, "_compiled", counted)
     return forms

@@ -14,12 +14,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from popnet import Recipe, keys
+from popnet import Recipe
 from popnet.nn import net
-from popnet.population import epoch, feed, reference
+from popnet.population import epoch, feed
 from popnet.population.timetable import Step, batch_counts, mixing_shares
-from popnet.recipe import choices
-from popnet.shape import Form, Numbers, Shape
+from popnet.runtime import keys
+from popnet.spec.recipe import choices
+from popnet.spec.shape import Form, Numbers, Shape
+from population import reference
 
 BASE = Recipe(depth=2, width=8, batch_size=32, dropout=0)
 STEP_KEYS = keys.StepKeys(*(k[0] for k in keys.StepKeys.of(np.array([4], np.uint32), 1, 3)))

@@ -8,13 +8,13 @@ import pytest
 from sklearn.datasets import load_digits
 
 from popnet import Dataset, Recipe, train_population
-from popnet.dataset import Images
-from popnet.ensemble import softmax
+from popnet.data.dataset import Images
 from popnet.nn import net as nets
 from popnet.nn.inputs import Pixels
 from popnet.population import augmented, program
 from popnet.population.predict import Net, predict
-from popnet.shape import Form, Numbers
+from popnet.predictions.ensemble import softmax
+from popnet.spec.shape import Form, Numbers
 
 BASE = Recipe(
     kind="conv", depth=1, width=4, stages=2, batch_size=32, epochs=2, dropout=0.1, learning_rate=5e-3

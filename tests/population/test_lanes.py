@@ -58,7 +58,7 @@ def test_members_side_by_side_are_those_alone(alone, table, folds, lanes, monkey
 
 
 def test_number_of_lanes_fits_memory_and_members(table):
-    from popnet.shape import Form, Shape
+    from popnet.spec.shape import Form, Shape
 
     class Device:
         def __init__(self, free):

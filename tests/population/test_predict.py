@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from popnet import Recipe, copies
+from popnet import Recipe
 from popnet.nn import net
 from popnet.population import feed, predict
-from popnet.shape import Shape
+from popnet.runtime import compiled
+from popnet.spec.shape import Shape
 
 
 @pytest.fixture
@@ -50,7 +51,7 @@ def test_no_rows_no_outputs(nets, table):
 
 def test_a_second_prediction_compiles_nothing(nets, table, monkeypatch):
     predict.predict(nets, table.features, specialised=False)
-    monkeypatch.setattr(copies.Copies, "_compiled", None)
+    monkeypatch.setattr(compiled.Copies, "_compiled", None)
     predict.predict(nets, table.features, specialised=False)
     # Nets that differ in numbers only share a program, too.
     nets[0] = nets[0]._replace(recipe=nets[0].recipe.replace(activation="elu", elu_alpha=0.3))

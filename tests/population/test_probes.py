@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from popnet import Dataset, Recipe
-from popnet.dataset import Images
+from popnet.data.dataset import Images
 from popnet.population import probes
 from popnet.population.members import Member, Result
 from popnet.population.train import Trainer, arrange
-from popnet.shape import Shape
+from popnet.spec.shape import Shape
 
 ROWS = 512
 FOLDS = [(np.arange(ROWS), np.arange(ROWS, ROWS + 64))]

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from popnet import Member, Recipe, train_population
-from popnet.population import predict, reference, train
+from popnet.population import predict, train
 from popnet.population.feed import Arrays
-from popnet.recipe import choices
-from popnet.shape import Shape
+from popnet.spec.recipe import choices
+from popnet.spec.shape import Shape
+from population import reference
 
 BASE = Recipe(depth=2, width=8, batch_size=32, epochs=3, dropout=0, learning_rate=5e-3)
 NUMBERS = [

@@ -11,11 +11,12 @@ import jax
 import numpy as np
 import pytest
 
-from popnet import Dataset, InputError, Member, Recipe, shape, train_population
-from popnet.dataset import Features
+from popnet import Dataset, InputError, Member, Recipe, train_population
+from popnet.data.dataset import Features
 from popnet.population import checkpoint, epoch, feed, lanes, predict, program, train
 from popnet.population.feed import Arrays
 from popnet.population.members import Leg
+from popnet.spec import shape
 
 BASE = Recipe(depth=2, width=8, batch_size=32, epochs=4, dropout=0.2)
 MIXED = [

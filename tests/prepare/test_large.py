@@ -11,21 +11,21 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 
-from popnet.data import sample as sampling
-from popnet.data.encode import fit_encoder
-from popnet.data.read import read_table
-from popnet.data.sample import frame_bytes, sample_table
-from popnet.dataset import Dataset, StoredFeatures, stored_type
+from popnet.data.dataset import Dataset, StoredFeatures, stored_type
+from popnet.data.row_file import RowFile
+from popnet.data.tables import sample as sampling
+from popnet.data.tables.encode import fit_encoder
+from popnet.data.tables.read import read_table
+from popnet.data.tables.sample import frame_bytes, sample_table
 from popnet.errors import InputError
-from popnet.memory import Memory
 from popnet.options import Options
 from popnet.population.feed import Arrays
 from popnet.population.members import Member
 from popnet.population.train import Trainer
 from popnet.prepare import large
 from popnet.prepare.large import is_large, prepare_large
-from popnet.recipe import Recipe
-from popnet.row_file import RowFile
+from popnet.runtime.memory import Memory
+from popnet.spec.recipe import Recipe
 
 ROWS = 4_000
 NOTHING = lambda done, total: None  # noqa: E731

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from popnet.recipe import Recipe
+from popnet.spec.recipe import Recipe
 
 Facts = dict[str, Any]
 

@@ -13,12 +13,12 @@ from hypothesis import given, settings
 from test_page import Checker as PageChecker  # pyright: ignore[reportMissingImports]
 
 from popnet.errors import InputError
-from popnet.report import page
+from popnet.report import document_view as view
+from popnet.report import html
+from popnet.report.charts import curves_plot, forest
+from popnet.report.charts.log_axis import LogAxis, log_axis, log_texts, log_values
 from popnet.report.document import Document, Dot, Dots, Line, Lines, Section, Table
-from popnet.report.logaxis import LogAxis, log_axis, log_texts, log_values
-from popnet.report.page import render_document, write_document
-from popnet.report.view import document as view
-from popnet.report.view import forest, plot
+from popnet.report.html import render_document, write_document
 
 HOSTILE = "<script>alert('x')</script>\"'&<b>\x00\ud800 {{ 7*7 }} \u202e</style>-->"
 POSITIVE = st.floats(1e-300, 1e300)
@@ -194,13 +194,15 @@ def test_all_places_of_dots_are_in_the_picture(triples, zero):
 
 def test_missing_values_break_a_curve():
     x, y = LogAxis(1, 1000), LogAxis(1, 100, upward=True)
-    parts = plot.runs([1, 10, 100, 1000], [1, 10, math.nan, 100], x, y)
+    parts = curves_plot.runs([1, 10, 100, 1000], [1, 10, math.nan, 100], x, y)
     assert parts == [[(0, 100), (33.33, 50)], [(100, 0)]]
-    assert plot.runs([0, 10, 100], [1, -1, 0], x, y) == []
+    assert curves_plot.runs([0, 10, 100], [1, -1, 0], x, y) == []
 
 
 def test_curves_are_in_per_cent_of_common_axes():
-    found = plot.show(Lines((Line("a", [0, 1], [0, 10]), Line("b", [0, 1], [5, 5])), "x", "y"))
+    found = curves_plot.show(
+        Lines((Line("a", [0, 1], [0, 10]), Line("b", [0, 1], [5, 5])), "x", "y")
+    )
     a, b = found.curves
     start, end = ([float(v) for v in p.split(",")] for p in a.parts[0].split())
     assert start == [found.x.at(0), found.y.at(0)]
@@ -214,16 +216,16 @@ def test_curves_are_in_per_cent_of_common_axes():
 def test_a_band_is_outlined_and_breaks_too():
     x, y = LogAxis(1, 1000), LogAxis(1, 100, upward=True)
     nan = math.nan
-    found = plot.band([1, 10, 100, 1000], [1, 0, 1, 1], [10, 10, nan, 100], x, y)
+    found = curves_plot.band([1, 10, 100, 1000], [1, 0, 1, 1], [10, 10, nan, 100], x, y)
     assert found == ["0,50 33.33,50 33.33,100 0,100"]
-    assert plot.band([1, 10], [1, nan], [10, 10], x, y) == []
+    assert curves_plot.band([1, 10], [1, nan], [10, 10], x, y) == []
 
 
 def test_every_curve_looks_different():
-    styles = [plot.style(i) for i in range(plot.COLOURS * plot.DASHES)]
+    styles = [curves_plot.style(i) for i in range(curves_plot.COLOURS * curves_plot.DASHES)]
     assert styles[0] == (1, 1, 1)
     assert len({s[:2] for s in styles}) == len(styles)
-    style = page._source("page.css")
+    style = html._source("page.css")
     assert all(f".series-{c}" in style for c, _, _ in styles)
     assert all(f".dash-{d}" in style for _, d, _ in styles if d > 1)
 
@@ -232,30 +234,30 @@ def test_a_dense_curve_keeps_its_spikes():
     ys = [1.0] * 5000
     ys[1234] = 7.0
     ys[3000:3010] = [math.nan] * 10
-    found = plot.show(Lines((Line("", list(range(5000)), ys),), "", ""))
+    found = curves_plot.show(Lines((Line("", list(range(5000)), ys),), "", ""))
     (curve,) = found.curves
     assert len(curve.parts) == 2
     assert sum(len(p.split()) for p in curve.parts) < 500
     assert f",{found.y.at(7):g} " in curve.parts[0]
-    assert 1 < len(curve.marks) <= plot.FEW_MARKS
+    assert 1 < len(curve.marks) <= curves_plot.FEW_MARKS
 
 
-@given(st.integers(plot.DENSE + 1, 3000), st.integers(0, 2**32 - 1))
+@given(st.integers(curves_plot.DENSE + 1, 3000), st.integers(0, 2**32 - 1))
 def test_thinning_keeps_ends_and_extremes(n, seed):
     places = np.random.default_rng(seed).uniform(0, 100, (n, 2)).round(2).tolist()
     points = sorted((x, y) for x, y in places)
-    kept = plot.thinned(points)
+    kept = curves_plot.thinned(points)
     assert (kept[0], kept[-1]) == (points[0], points[-1])
     assert {min(p[1] for p in kept), max(p[1] for p in kept)} == (
         {min(p[1] for p in points), max(p[1] for p in points)}
     )
     assert set(kept) <= set(points)
-    assert len(kept) <= 4 * (100 / plot.COLUMN + 1)
+    assert len(kept) <= 4 * (100 / curves_plot.COLUMN + 1)
 
 
 def test_a_few_extreme_values_do_not_flatten_the_rest():
     ys = [1 + 0.01 * (i % 10) for i in range(100)]
-    found = plot.show(Lines((Line("", list(range(100)), [1e30, *ys[1:]]),), "", ""))
+    found = curves_plot.show(Lines((Line("", list(range(100)), [1e30, *ys[1:]]),), "", ""))
     assert found.y.high < 2
     assert found.outside
     assert all(0 <= y <= 100 for _, y in found.curves[0].marks)
@@ -264,10 +266,10 @@ def test_a_few_extreme_values_do_not_flatten_the_rest():
 def test_arrays_are_numbers_too():
     xs: Any = np.array([1, 10, 100])
     ys: Any = np.array([1, np.nan, 3], dtype=np.float32)
-    lists = plot.show(Lines((Line("", [1, 10, 100], [1, math.nan, 3]),), "", "", log_x=True))
-    assert plot.show(Lines((Line("", xs, ys, ys, ys),), "", "", log_x=True)).curves[0].parts == (
-        lists.curves[0].parts
-    )
+    lists = curves_plot.show(Lines((Line("", [1, 10, 100], [1, math.nan, 3]),), "", "", log_x=True))
+    assert curves_plot.show(Lines((Line("", xs, ys, ys, ys),), "", "", log_x=True)).curves[
+        0
+    ].parts == (lists.curves[0].parts)
 
 
 def test_a_curve_of_unequal_lengths_is_refused():
@@ -280,7 +282,7 @@ def test_a_curve_of_unequal_lengths_is_refused():
 @given(st.lists(st.tuples(ANY, ANY, ANY, ANY), max_size=30), st.booleans(), st.booleans())
 def test_any_numbers_give_a_picture(points, log_x, log_y):
     columns = list(zip(*points, strict=True)) or [()] * 4
-    found = plot.show(Lines((Line("", *columns),), "", "", log_x, log_y))
+    found = curves_plot.show(Lines((Line("", *columns),), "", "", log_x, log_y))
     for curve in found.curves:
         for text in [*curve.parts, *curve.bands]:
             places = [float(v) for p in text.split() for v in p.split(",")]
@@ -450,7 +452,7 @@ def _luminance(colour: str) -> float:
 @pytest.mark.parametrize(("scheme", "ground"), [(0, "#fdfdfc"), (1, "#14171b")])
 def test_colours_of_curves_can_be_seen(scheme, ground):
     """Contrast of WCAG 2.1 for marks of pictures: 3."""
-    style = page._source("page.css")
+    style = html._source("page.css")
     block = style.split("/* documents")[1].split(":root {")[scheme + 1].split("}")[0]
     colours = re.findall(r"--\w+: (#[0-9a-f]{6})", block)
     assert len(colours) == 3

@@ -12,22 +12,22 @@ from pathlib import Path
 import pytest
 
 from popnet.errors import InputError
-from popnet.report import page
-from popnet.report.page import render, write
-from popnet.report.view import (
+from popnet.report import html
+from popnet.report.fit_page import (
     board,
     curves,
     ensemble,
     fields,
     headline,
-    making,
     nets,
     recipes,
     table,
-    tested,
+    test_scores,
+    timing,
 )
-from popnet.report.view.ranking import recipes_by_score
-from popnet.report.view.scores import Scores, dot_chart
+from popnet.report.fit_page.ranking import recipes_by_score
+from popnet.report.fit_page.scores import Scores, dot_chart
+from popnet.report.html import render, write
 
 VOID = frozenset({"meta", "link", "br", "wbr", "hr", "img", "input"})
 HOSTILE = "<script>alert('x')</script>\"'&<b>\x00\ud800 {{ 7*7 }} \u202e"
@@ -296,14 +296,16 @@ def test_unequal_values_are_never_shown_equal(make_facts):
     facts["metrics"]["roc_auc"] = 0.99871
     for b in facts["baselines"]:
         b["metrics"]["roc_auc"] = 0.99869
-    row = next(r for r in tested.metrics(facts, Scores(facts))["rows"] if r["title"] == "ROC AUC")
+    row = next(
+        r for r in test_scores.metrics(facts, Scores(facts))["rows"] if r["title"] == "ROC AUC"
+    )
     assert len({c["text"] for c in row["cells"]}) == 2
 
 
 def test_parts_of_the_time_make_up_the_whole(make_facts):
     facts = make_facts()
     facts["seconds"] = {"total": 40.0, "reading": 2.0, "compiling": 60.0, "training": 35.0}
-    made = making.show(facts)
+    made = timing.show(facts)
     assert [p["name"] for p in made["parts"]] == ["reading", "training", "everything else"]
     assert sum(p["width"] for p in made["parts"]) == pytest.approx(100, abs=0.1)
     assert made["compiling"].startswith("1")
@@ -353,7 +355,7 @@ def test_targets_whose_predictions_are_known_are_drawn(make_facts, flat):
     if flat:
         for key in ("true", "predicted"):
             facts["predictions"][key] = [row[0] for row in facts["predictions"][key]]
-    assert [p["name"] for p in tested.scatter(facts)] == ["price", "rent"][: 1 if flat else 2]
+    assert [p["name"] for p in test_scores.scatter(facts)] == ["price", "rent"][: 1 if flat else 2]
     assert ("Only price of the 2 targets is shown." in Checker(render(facts)).text) == flat
 
 
@@ -465,7 +467,7 @@ def test_metrics_are_written_as_the_headline_and_tell_the_digits(make_facts):
     facts["baselines"][1]["metrics"] = {"rmse": 25.31, "mae": 20.0, "r2": 0.95}
     rows = {
         r["title"]: [c["text"] for c in r["cells"]]
-        for r in tested.metrics(facts, Scores(facts))["rows"]
+        for r in test_scores.metrics(facts, Scores(facts))["rows"]
     }
     assert rows["RMSE"] == ["5.25", "25.31", "186.30"]
     assert rows["MAE"][0] == "3.12"
@@ -517,7 +519,7 @@ def test_only_fields_that_vary_have_a_column(make_facts):
 def test_the_best_recipe_can_be_used_again(make_facts):
     import tomllib
 
-    from popnet.recipe import Recipe
+    from popnet.spec.recipe import Recipe
 
     facts = make_facts()
     best = Scores(facts).best_first(facts["recipes"])[0]
@@ -618,7 +620,7 @@ def _contrast(a: str, b: str) -> float:
 @pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
 def test_colours_can_be_read(scheme):
     """Contrasts of WCAG 2.1: text 4.5, marks of pictures 3."""
-    style = page._source("page.css")
+    style = html._source("page.css")
     block = style.split("}")[0] if scheme == 0 else style.split("dark) {")[1].split("}")[0]
     named = dict(re.findall(r"--(\w+): (#[0-9a-f]{6})", block))
     for text in ("ink", "quiet", "accent", "warm"):

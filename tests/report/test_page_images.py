@@ -12,10 +12,10 @@ import pytest
 from test_page import HOSTILE, SECTIONS, Checker  # pyright: ignore[reportMissingImports]
 
 from popnet.augment.strengths import ALL
-from popnet.recipe import GEOMETRY, Recipe
-from popnet.report.page import render
-from popnet.report.view import augmentation, board, fields, recipes
-from popnet.report.view.scores import Scores
+from popnet.report.fit_page import augmentation, board, fields, recipes
+from popnet.report.fit_page.scores import Scores
+from popnet.report.html import render
+from popnet.spec.recipe import GEOMETRY, Recipe
 
 
 def usual(make):
@@ -221,8 +221,8 @@ def test_fields_of_images_are_those_of_the_recipe():
 
 def test_a_real_check_is_shown(make_image_facts):
     """What `study.augmentation.record` gives is what the page takes, class numbers and all."""
-    from popnet.twins.augmentation import Check, Finding, record, transformations
-    from popnet.twins.effects import effect
+    from popnet.ablation.effects import effect
+    from popnet.ablation.transformations.check import Check, Finding, record, transformations
 
     tried = transformations((28, 28, 3))
     rng = np.random.default_rng(0)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from popnet.report.page import render
-from popnet.report.view import parallel
-from popnet.report.view.parallel import _axis
-from popnet.report.view.scores import Scores
+from popnet.report.fit_page import parallel
+from popnet.report.fit_page.parallel import _axis
+from popnet.report.fit_page.scores import Scores
+from popnet.report.html import render
 
 
 def places(values):

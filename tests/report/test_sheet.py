@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from popnet.report import sheet
-from popnet.report.sheet import contact_sheet
-from popnet.twins.augmentation import transformations
+from popnet.ablation.transformations import contact_sheet as sheet
+from popnet.ablation.transformations.check import transformations
+from popnet.ablation.transformations.contact_sheet import contact_sheet
 
 POLICY = {"translation": 0.08, "rotation": 12.0, "reflection": 0.5}
 

@@ -6,9 +6,9 @@ import math
 
 import pytest
 
-from popnet.report import words
+from popnet.report import format
 
-SPACE = words.NARROW
+SPACE = format.NARROW
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ SPACE = words.NARROW
     ],
 )
 def test_numbers(value, text):
-    assert words.number(value) == text
+    assert format.number(value) == text
 
 
 @pytest.mark.parametrize(
@@ -41,12 +41,12 @@ def test_numbers(value, text):
     [(1234.5, 1, "1,234.5"), (-0.0001, 2, "0.00"), (-1.5, 1, "−1.5"), (None, 2, "–")],
 )
 def test_fixed_decimals(value, places, text):
-    assert words.fixed(value, places) == text
+    assert format.fixed(value, places) == text
 
 
 @pytest.mark.parametrize(("value", "text"), [(0.004, "+0.004"), (-0.004, "−0.004"), (0.0, "0.000")])
 def test_signs(value, text):
-    assert words.signed(value, 3) == text
+    assert format.signed(value, 3) == text
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_signs(value, text):
     ],
 )  # fmt: skip
 def test_decimals_follow_the_interval(value, half, places):
-    assert words.decimals(value, half) == places
+    assert format.decimals(value, half) == places
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_decimals_follow_the_interval(value, half, places):
     ],
 )  # fmt: skip
 def test_scores_are_not_rounded_to_perfect(value, places, text):
-    assert words.score(value, places) == text
+    assert format.score(value, places) == text
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_scores_are_not_rounded_to_perfect(value, places, text):
     [(0.872, "87"), (0.0583, "5.8"), (1, "100"), (0.999, "99.9"), (0, "0"), (0.0001, f"<{SPACE}0.1")],
 )  # fmt: skip
 def test_percent(share, text):
-    assert words.percent(share) == f"{text}{SPACE}%"
+    assert format.percent(share) == f"{text}{SPACE}%"
 
 
 @pytest.mark.parametrize(
@@ -85,37 +85,37 @@ def test_percent(share, text):
     [(0.042, "0.04 s"), (12.34, "12.3 s"), (60, "1 min"), (184.2, "3 min 4 s"), (3720, "1 h 2 min"), (None, "–")],
 )  # fmt: skip
 def test_durations(seconds, text):
-    assert words.duration(seconds).replace(SPACE, " ") == text
+    assert format.duration(seconds).replace(SPACE, " ") == text
 
 
 def test_short_keeps_both_ends():
-    text = words.short("a" * 50 + "z" * 50, 20)
+    text = format.short("a" * 50 + "z" * 50, 20)
     assert len(text) == 20
     assert text.startswith("a")
     assert text.endswith("z")
-    assert words.short("as it is", 20) == "as it is"
+    assert format.short("as it is", 20) == "as it is"
 
 
 def test_clean_takes_out_what_html_cannot_hold():
-    assert words.clean("a\x00b\ud800c\td\n") == "a�b�c\td\n"
+    assert format.clean("a\x00b\ud800c\td\n") == "a�b�c\td\n"
 
 
 def test_enumeration_and_count():
-    assert words.enumeration([]) == ""
-    assert words.enumeration(["a"]) == "a"
-    assert words.enumeration(["a", "b", "c"]) == "a, b and c"
-    assert words.count(1, "row") == "1 row"
-    assert words.count(2000, "class", "classes") == "2,000 classes"
+    assert format.enumeration([]) == ""
+    assert format.enumeration(["a"]) == "a"
+    assert format.enumeration(["a", "b", "c"]) == "a, b and c"
+    assert format.count(1, "row") == "1 row"
+    assert format.count(2000, "class", "classes") == "2,000 classes"
 
 
 def test_every_metric_of_popnet_has_words():
-    from popnet.metrics import METRICS
+    from popnet.predictions.metrics import METRICS
 
     for name, metric in METRICS.items():
-        assert words.METRICS[name].greater == metric.greater_is_better
+        assert format.METRICS[name].greater == metric.greater_is_better
 
 
 def test_every_status_of_a_member_has_words():
     from popnet.population.members import STATUSES
 
-    assert set(words.STATUSES) == set(STATUSES) - {"running", "paused"}
+    assert set(format.STATUSES) == set(STATUSES) - {"running", "paused"}

@@ -9,20 +9,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from popnet.tuning import budget
-from popnet.tuning.racing import bracket
+from popnet.fitting import pacing
+from popnet.tuning.strategies.halving import bracket
 
 
 @pytest.mark.parametrize(
     ("rows", "share"), [(100, 0.2), (9_999, 0.2), (10_000, 0.1), (200_000, 0.1), (2_000_000, 0.01)]
 )
 def test_a_fifth_is_held_out_and_less_of_many_rows(rows, share):
-    assert budget.test_fraction(rows) == pytest.approx(share)
+    assert pacing.test_fraction(rows) == pytest.approx(share)
 
 
 @given(st.integers(1, 10**8))
 def test_never_more_than_the_most_test_rows(rows):
-    assert budget.test_fraction(rows) * rows <= budget.MOST_TEST_ROWS + 1e-6
+    assert pacing.test_fraction(rows) * rows <= pacing.MOST_TEST_ROWS + 1e-6
 
 
 @pytest.mark.parametrize(
@@ -33,67 +33,67 @@ def test_never_more_than_the_most_test_rows(rows):
     ],
 )  # fmt: skip
 def test_folds(rows, members, folds):
-    assert budget.fold_count(rows, members) == folds
+    assert pacing.fold_count(rows, members) == folds
 
 
 def test_clock_counts_from_the_commands_start():
-    clock = budget.Clock(time.monotonic() - 100.0, 160.0)
+    clock = pacing.Clock(time.monotonic() - 100.0, 160.0)
     assert 100 <= clock.elapsed() < 160
     assert clock.left() == pytest.approx(160 - clock.elapsed(), abs=1)
     assert clock.training_deadline(10.0) == pytest.approx(clock.began + 150)
 
 
 def test_clock_without_a_limit_never_ends():
-    clock = budget.Clock(time.monotonic(), None)
+    clock = pacing.Clock(time.monotonic(), None)
     assert clock.left() == np.inf
     assert clock.training_deadline(10.0) is None
 
 
 @given(st.floats(0.01, 1e5), st.integers(0, 20_000))
 def test_finishing_takes_less_than_a_third_of_the_limit(limit, rows):
-    seconds = budget.finishing_seconds(limit, rows)
+    seconds = pacing.finishing_seconds(limit, rows)
     assert 0 < seconds <= 0.3 * limit
-    assert budget.finishing_seconds(limit, rows + 1000) >= seconds
+    assert pacing.finishing_seconds(limit, rows + 1000) >= seconds
 
 
 def test_finishing_needs_no_time_kept_without_a_limit():
-    assert budget.finishing_seconds(None, 20_000) == 0
+    assert pacing.finishing_seconds(None, 20_000) == 0
 
 
 def test_epochs_fill_the_time_of_all_workers():
     """5 recipes x 5 folds = 25 members; 2 workers x 100 s / 25 = 8 s a member; at 0.1 s an epoch: 80."""
-    assert budget.affordable(200, 24, 0.1, 100.0, 2, 5, None) == (80, 25)
-    assert budget.affordable(30, 24, 0.1, 100.0, 2, 5, None).epochs == 30
-    assert budget.affordable(200, 24, 0.1, 100.0, 2, 5, 10).epochs == 200  # 10 members: 20 s each
+    assert pacing.affordable(200, 24, 0.1, 100.0, 2, 5, None) == (80, 25)
+    assert pacing.affordable(30, 24, 0.1, 100.0, 2, 5, None).epochs == 30
+    assert pacing.affordable(200, 24, 0.1, 100.0, 2, 5, 10).epochs == 200  # 10 members: 20 s each
 
 
 def test_rather_few_recipes_than_epochs_that_are_not_enough():
     """2 workers x 20 s at 0.1 s an epoch: 400 epochs, 80 for each of 5 folds; 3 recipes of 24 fit in, not 5."""
-    assert budget.affordable(200, 24, 0.1, 20.0, 2, 5, None) == (26, 400 / 26)
+    assert pacing.affordable(200, 24, 0.1, 20.0, 2, 5, None) == (26, 400 / 26)
     # Not even one: its five members have eight epochs each, and a race starts with it alone.
-    assert budget.affordable(200, 24, 0.1, 2.0, 2, 5, None) == (8, 5)
+    assert pacing.affordable(200, 24, 0.1, 2.0, 2, 5, None) == (8, 5)
     assert bracket(5, 5, 8) == (1, 1)
 
 
 @pytest.mark.parametrize(("steps", "epochs"), [(10, 16), (60, 16), (100, 10), (250, 4), (9999, 3)])
 def test_enough_epochs_are_so_many_steps(steps, epochs):
-    assert budget.enough_epochs(steps) == epochs
+    assert pacing.enough_epochs(steps) == epochs
 
 
 @pytest.mark.parametrize(("steps", "epochs"), [(10, 12), (60, 6), (9999, 3)])
 def test_muon_needs_fewer(steps, epochs):
-    assert budget.enough_epochs(steps, muon=True) == epochs
+    assert pacing.enough_epochs(steps, muon=True) == epochs
 
 
 @pytest.mark.parametrize(("gain", "epochs"), [(None, 12), (0.3, 12), (0.01, 6), (-0.5, 6)])
 def test_where_longer_trainings_gain_little_fewer_epochs_are_enough(gain, epochs):
-    assert budget.enough_epochs(30, muon=True, gain=gain) == epochs
+    assert pacing.enough_epochs(30, muon=True, gain=gain) == epochs
 
 
 def test_epochs_are_as_wanted_without_a_limit_and_two_at_least():
-    assert budget.affordable(77, 24, 10.0, np.inf, 1, 5, None) == (77, np.inf)
-    assert budget.affordable(77, 24, 10.0, 0.1, 1, 5, None).epochs == 2
-    assert budget.affordable(77, 24, 0.0, 10.0, 1, 5, None).epochs == 77
+    assert pacing.affordable(77, 24, 10.0, np.inf, 1, 5, None) == (77, np.inf)
+    assert pacing.affordable(77, 24, 10.0, 0.1, 1, 5, None).epochs == 2
+    assert pacing.affordable(77, 24, 0.0, 10.0, 1, 5, None).epochs == 77
 
 
 @given(
@@ -101,13 +101,13 @@ def test_epochs_are_as_wanted_without_a_limit_and_two_at_least():
     st.integers(1, 5), st.none() | st.integers(1, 100),
 )  # fmt: skip
 def test_planned_members_fit_the_time(wanted, enough, epoch, seconds, workers, folds, members):
-    epochs, trainings = budget.affordable(wanted, enough, epoch, seconds, workers, folds, members)
+    epochs, trainings = pacing.affordable(wanted, enough, epoch, seconds, workers, folds, members)
     assert 2 <= epochs <= max(2, wanted)
     assert trainings * epochs * epoch / workers <= seconds * (1 + 1e-9)
     # A whole recipe, unless there is no time for two epochs of each of its members.
     assert epochs == 2 or trainings >= folds * (1 - 1e-9)
     assert epochs >= min(enough, wanted) or trainings <= folds
-    most = folds * min(budget.RECIPES_WANTED, max(1, (members or 10**9) // folds))
+    most = folds * min(pacing.RECIPES_WANTED, max(1, (members or 10**9) // folds))
     assert epochs in (2, wanted) or trainings <= 1.5 * most
 
 
@@ -126,8 +126,8 @@ def test_planned_members_fit_the_time(wanted, enough, epoch, seconds, workers, f
     ],
 )
 def test_paced_trainings_end_with_the_time(possible, workers, folds, due, epochs):
-    seconds = 2.0 * possible / budget.PACED_SHARE
-    got = budget.paced_epochs(10, 2.0, seconds + 1e-6, workers, folds, due)
+    seconds = 2.0 * possible / pacing.PACED_SHARE
+    got = pacing.paced_epochs(10, 2.0, seconds + 1e-6, workers, folds, due)
     assert got == epochs
 
 
@@ -139,18 +139,18 @@ def test_paced_members_fit_the_time_and_have_much_of_their_epochs(
     wanted, epoch, seconds, workers, folds, data
 ):
     due = data.draw(st.integers(1, folds))
-    epochs = budget.paced_epochs(wanted, epoch, seconds, workers, folds, due)
+    epochs = pacing.paced_epochs(wanted, epoch, seconds, workers, folds, due)
     assert 0 <= epochs <= 2 * wanted
     assert epochs * epoch <= seconds
 
 
 def test_the_time_kept_for_finishing_is_counted_from_the_limit_backwards():
-    clock = budget.Clock(time.monotonic() - 90_000, 100_000)  # 10,000 s are left
-    finish = budget.Finish(clock, 16_000)
+    clock = pacing.Clock(time.monotonic() - 90_000, 100_000)  # 10,000 s are left
+    finish = pacing.Finish(clock, 16_000)
     assert finish.has_left(0.6)  # 9,600 s
     assert not finish.has_left(0.7)
     assert not finish.has_left(0.6, seconds=1_000)
     assert finish.moment(0.25) == clock.began + 96_000
-    endless = budget.Finish(budget.Clock(clock.began, None), 0.0)
+    endless = pacing.Finish(pacing.Clock(clock.began, None), 0.0)
     assert endless.has_left(1.0, seconds=1e9)
     assert endless.moment(0.5) is None

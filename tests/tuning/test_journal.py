@@ -19,14 +19,14 @@ import pytest
 
 from popnet import Recipe
 from popnet.errors import InputError
-from popnet.fit import Fitted, fit
-from popnet.fitting.planning import Plan
+from popnet.fitting.plan import Plan
+from popnet.fitting.run import Fitted, fit
 from popnet.options import Options
-from popnet.progress import Progress
+from popnet.runtime.progress import Progress
 from popnet.tuning import journal as journals
-from popnet.tuning.image_space import image_space
 from popnet.tuning.journal import Journal
-from popnet.tuning.table_space import table_space
+from popnet.tuning.space.image_space import image_space
+from popnet.tuning.space.table_space import table_space
 
 RECIPE = Recipe(depth=1, width=8, batch_size=32, epochs=4, norm="none")
 OPTIONS = Options(members=8, folds=2, recipe=RECIPE, workers=1, ensemble="greedy")

@@ -8,9 +8,9 @@ import pytest
 
 from popnet import Recipe
 from popnet.errors import InputError
-from popnet.tuning import listing, own
-from popnet.tuning.ranges import Choice, Integer, Linear, Log
-from popnet.tuning.space import Dimension
+from popnet.tuning.space import text, user_space
+from popnet.tuning.space.ranges import Choice, Integer, Linear, Log
+from popnet.tuning.space.space import Dimension
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ from popnet.tuning.space import Dimension
     ],
 )
 def test_what_a_user_writes(field, spec, found):
-    assert own.dimension(field, spec).range == found
+    assert user_space.dimension(field, spec).range == found
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_what_a_user_writes(field, spec, found):
 )
 def test_what_cannot_be_is_refused_in_one_sentence(field, spec, said):
     with pytest.raises(InputError, match=said) as caught:
-        own.dimension(field, spec)
+        user_space.dimension(field, spec)
     assert "\n" not in str(caught.value)
 
 
@@ -59,7 +59,7 @@ def test_a_file_of_ranges(tmp_path):
         'learning_rate = "log:1e-4:1e-1"\nactivation = ["relu", "elu"]\n'
         'dropout = {range = "0:0.5", when = {norm = ["none", "layer"], depth = 2}}\n'
     )
-    rate, activation, dropout = own.load(file)
+    rate, activation, dropout = user_space.load(file)
     assert rate.range == Log(1e-4, 1e-1)
     assert activation.range == Choice(("relu", "elu"))
     assert dropout.when == {"norm": ("none", "layer"), "depth": (2,)}
@@ -74,7 +74,7 @@ def test_a_file_that_cannot_be_used_is_named(tmp_path, text, said):
     if text is not None:
         file.write_text(text)
     with pytest.raises(InputError, match=said) as caught:
-        own.load(file)
+        user_space.load(file)
     assert str(file) in str(caught.value)
 
 
@@ -82,47 +82,49 @@ def test_a_file_that_cannot_be_used_is_named(tmp_path, text, said):
     ("texts", "said"), [(["dropout"], "FIELD=VALUE"), (["dropout="], "FIELD=VALUE"), (["a=1", "a=2"], "twice")]
 )  # fmt: skip
 def test_settings_of_the_command_line(texts, said):
-    assert own.settings(["dropout=0:0.5", "activation = relu,elu"], "--set") == {
+    assert user_space.settings(["dropout=0:0.5", "activation = relu,elu"], "--set") == {
         "dropout": "0:0.5",
         "activation": " relu,elu",
     }
     with pytest.raises(InputError, match=said):
-        own.settings(texts, "--set")
+        user_space.settings(texts, "--set")
 
 
 def test_values_are_fixed_in_a_recipe():
-    recipe = own.fix(Recipe(depth=1), {"activation": "elu", "dropout": "0.2", "nesterov": "false"})
+    recipe = user_space.fix(
+        Recipe(depth=1), {"activation": "elu", "dropout": "0.2", "nesterov": "false"}
+    )
     assert recipe is not None
     assert recipe.model_dump(exclude_unset=True) == {
         "depth": 1, "activation": "elu", "dropout": 0.2, "nesterov": False,
     }  # fmt: skip
-    assert own.fix(None, {}) is None
+    assert user_space.fix(None, {}) is None
     with pytest.raises(InputError, match="Did you mean 'depth'"):
-        own.fix(None, {"dept": "1"})
+        user_space.fix(None, {"dept": "1"})
     with pytest.raises(InputError, match="'depth'"):
-        own.fix(None, {"depth": "many"})
+        user_space.fix(None, {"depth": "many"})
 
 
 @pytest.mark.parametrize("images", [False, True])
 def test_the_printed_file_is_the_space(tmp_path, images):
-    space = listing.space_of(images, 10_000, None, [])
+    space = text.space_of(images, 10_000, None, [])
     file = tmp_path / "space.toml"
-    file.write_text(listing.toml(space))
-    read = {d.field: d.range for d in own.load(file)}
+    file.write_text(text.toml(space))
+    read = {d.field: d.range for d in user_space.load(file)}
     for d in space.dimensions:
         assert str(read[d.field]) == str(d.range), d.field
 
 
 def test_the_table_and_the_record_name_every_dimension():
     mine = Dimension("elu_alpha", Linear(0.5, 1.5), source="yours")
-    space = listing.space_of(False, 500, Recipe(activation="elu"), [mine])
-    text, record = listing.table(space), listing.record(space)
+    space = text.space_of(False, 500, Recipe(activation="elu"), [mine])
+    shown, record = text.table(space), text.record(space)
     for d in space.dimensions:
-        assert d.field in text
-    assert "activation = elu" in text
+        assert d.field in shown
+    assert "activation = elu" in shown
     assert {r["field"] for r in record["dimensions"]} == {d.field for d in space.dimensions}
     assert json.loads(json.dumps(record)) == record
     with pytest.raises(InputError, match="fixed and has a range"):
-        listing.space_of(False, 500, Recipe(elu_alpha=1.0), [mine])
+        text.space_of(False, 500, Recipe(elu_alpha=1.0), [mine])
     with pytest.raises(InputError, match="rows"):
-        listing.space_of(False, 0, None, [])
+        text.space_of(False, 0, None, [])

@@ -13,7 +13,9 @@ from scipy import stats
 
 from popnet import Recipe
 from popnet.population.members import Member, Result
-from popnet.tuning.racing import (
+from popnet.tuning.space.table_space import table_space
+from popnet.tuning.strategies.factory import Run, Straight, make
+from popnet.tuning.strategies.halving import (
     BRACKET,
     FINALISTS,
     Halving,
@@ -23,9 +25,7 @@ from popnet.tuning.racing import (
     significantly_worse,
     starts,
 )
-from popnet.tuning.scouting import Scouting
-from popnet.tuning.strategies import Run, Straight, make
-from popnet.tuning.table_space import table_space
+from popnet.tuning.strategies.screening import Scouting
 
 
 def ended(run: Run, score: float, status: str = "finished") -> Result:

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from popnet.errors import InputError
-from popnet.tuning import ranges
-from popnet.tuning.ranges import Choice, Integer, Linear, Log, OrZero
+from popnet.tuning.space import ranges
+from popnet.tuning.space.ranges import Choice, Integer, Linear, Log, OrZero
 
 UNITS = np.random.default_rng(0).random(20_000)
 EXAMPLES = [

@@ -8,11 +8,11 @@ import math
 import pytest
 
 from popnet.population.members import Member, Result
-from popnet.recipe import Recipe
-from popnet.tuning import strategies
-from popnet.tuning.scouting import Scouting, scouts
-from popnet.tuning.space import Space
-from popnet.tuning.strategies import Run
+from popnet.spec.recipe import Recipe
+from popnet.tuning.space.space import Space
+from popnet.tuning.strategies import factory
+from popnet.tuning.strategies.factory import Run
+from popnet.tuning.strategies.screening import Scouting, scouts
 
 RECIPES = [Recipe(width=w) for w in (8, 16, 32, 64, 128)]
 
@@ -63,9 +63,9 @@ def test_half_of_the_time_goes_into_the_comparison(trainings, expected):
 
 def test_a_time_limit_makes_the_portfolio_compare_and_a_number_of_members_does_not():
     space = Space(RECIPES[0], (), portfolio=tuple({"width": r.width} for r in RECIPES[1:]))
-    limited = strategies.make("portfolio", space, 0, 5, trainings=20)
+    limited = factory.make("portfolio", space, 0, 5, trainings=20)
     assert isinstance(limited, Scouting)
     first = list(next(iter(limited.batches())))
     assert [(r.recipe.width, r.fold) for r in first] == [(w.width, 0) for w in RECIPES]
-    counted = strategies.make("portfolio", space, 0, 5, most=4, trainings=20)
-    assert isinstance(counted, strategies.Straight)
+    counted = factory.make("portfolio", space, 0, 5, most=4, trainings=20)
+    assert isinstance(counted, factory.Straight)

@@ -12,7 +12,7 @@ from sklearn.datasets import load_diabetes, load_wine
 
 import popnet
 from popnet import InputError, Recipe
-from popnet.tuning.winner import selection_bias
+from popnet.tuning.selection_bias import selection_bias
 
 SPACE = {"learning_rate": "log:1e-4:1e-1", "dropout": "0:0.5"}
 SMALL = Recipe(depth=1, width=8, batch_size=32, epochs=3, numeric_embedding="none", norm="none")

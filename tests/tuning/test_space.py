@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from popnet import Dataset, Features, Recipe
 from popnet.errors import InputError
-from popnet.tuning.draws import DRAWS
-from popnet.tuning.ranges import Choice, Integer, Linear, Log
-from popnet.tuning.space import Dimension, Space
-from popnet.tuning.table_space import default_space
+from popnet.tuning.space.ranges import Choice, Integer, Linear, Log
+from popnet.tuning.space.space import Dimension, Space
+from popnet.tuning.space.table_space import default_space
+from popnet.tuning.strategies.samplers import DRAWS
 
 RANGES = {
     "learning_rate": (8e-4, 1.6e-2),

@@ -11,10 +11,11 @@ import pytest
 from popnet import Recipe
 from popnet.errors import InputError
 from popnet.population.members import Member, Result
-from popnet.tuning import own, strategies
-from popnet.tuning.ranges import Choice, Integer, Linear, Log, OrZero
-from popnet.tuning.space import Dimension, Space
-from popnet.tuning.trials import STRUCTURE, Trials, parameters, suggest
+from popnet.tuning.space import user_space
+from popnet.tuning.space.ranges import Choice, Integer, Linear, Log, OrZero
+from popnet.tuning.space.space import Dimension, Space
+from popnet.tuning.strategies import factory
+from popnet.tuning.strategies.optuna_trials import STRUCTURE, Trials, parameters, suggest
 
 SPACE = Space(
     Recipe(depth=1, width=32, dropout=0.0),
@@ -29,7 +30,7 @@ SPACE = Space(
 )
 
 
-def ended(run: strategies.Run, score: float, status: str = "finished") -> Result:
+def ended(run: factory.Run, score: float, status: str = "finished") -> Result:
     return Result(Member(run.recipe, 0, run.fold), None, status, 1, 1, score, {}, {}, {})
 
 
@@ -105,13 +106,15 @@ def test_same_seed_same_recipes():
 
 
 def test_tpe_learns_where_random_search_does_not():
-    space = Space(Recipe(), own.dimensions({"learning_rate": "log:1e-5:1", "dropout": "0:0.5"}))
+    space = Space(
+        Recipe(), user_space.dimensions({"learning_rate": "log:1e-5:1", "dropout": "0:0.5"})
+    )
 
     def loss(recipe: Recipe) -> float:
         return (math.log10(recipe.learning_rate) + 3.5) ** 2 + 10 * (recipe.dropout - 0.31) ** 2
 
     def later(name: str) -> float:
-        found = recipes(strategies.make(name, space, 0, 1), 60, loss)
+        found = recipes(factory.make(name, space, 0, 1), 60, loss)
         return sum(map(loss, found[30:])) / 30
 
     assert later("tpe") < 0.5 * later("random")
@@ -138,14 +141,14 @@ def test_a_default_outside_of_the_ranges_is_trained_but_no_trial():
 
 def test_the_study_is_kept_in_a_storage_that_optuna_opens(tmp_path):
     url = f"sqlite:///{tmp_path / 'study.db'}"
-    recipes(strategies.make("tpe", SPACE, 0, 1, most=4, storage=url), 9)
+    recipes(factory.make("tpe", SPACE, 0, 1, most=4, storage=url), 9)
     [name] = optuna.get_all_study_names(url)
     study = optuna.load_study(study_name=name, storage=url)
     assert [t.state.name for t in study.trials] == ["COMPLETE"] * 4
 
 
 def test_any_sampler_of_optuna_can_be_named():
-    assert len(recipes(strategies.make("optuna:RandomSampler", SPACE, 0, 1, most=5), 9)) == 5
+    assert len(recipes(factory.make("optuna:RandomSampler", SPACE, 0, 1, most=5), 9)) == 5
 
 
 @pytest.mark.parametrize(
@@ -158,11 +161,11 @@ def test_any_sampler_of_optuna_can_be_named():
 )
 def test_a_strategy_that_cannot_be_used_is_refused(name, message):
     with pytest.raises(InputError, match=message):
-        strategies.make(name, SPACE, 0, 1)
+        factory.make(name, SPACE, 0, 1)
 
 
 def test_a_storage_that_cannot_be_opened_is_refused(tmp_path):
     with pytest.raises(InputError, match="cannot be opened"):
-        strategies.make("tpe", SPACE, 0, 1, storage=f"sqlite:///{tmp_path}/missing/study.db")
+        factory.make("tpe", SPACE, 0, 1, storage=f"sqlite:///{tmp_path}/missing/study.db")
     with pytest.raises(InputError, match="cannot be opened"):
-        strategies.make("tpe", SPACE, 0, 1, storage="nowhere")
+        factory.make("tpe", SPACE, 0, 1, storage="nowhere")

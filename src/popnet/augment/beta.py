@@ -5,7 +5,7 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from popnet import keys
+from popnet.runtime import keys
 from popnet.types import Array
 
 TRIES = 64

@@ -11,8 +11,8 @@ import numpy as np
 
 from popnet.augment import draws
 from popnet.augment.strengths import some
-from popnet.recipe import COLOUR
-from popnet.shape import Numbers
+from popnet.spec.recipe import COLOUR
+from popnet.spec.shape import Numbers
 from popnet.types import Array
 
 GREY = (0.299, 0.587, 0.114)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import jax
 import numpy as np
 
-from popnet import keys
+from popnet.runtime import keys
 from popnet.types import Array
 
 # Purposes of an image's key; each has its own stream.

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from popnet.augment import draws
-from popnet.shape import Numbers
+from popnet.spec.shape import Numbers
 from popnet.types import Array
 
 

@@ -14,8 +14,8 @@ import numpy as np
 
 from popnet.augment import draws
 from popnet.augment.strengths import MIRRORS, some
-from popnet.recipe import GEOMETRY, choices
-from popnet.shape import Numbers
+from popnet.spec.recipe import GEOMETRY, choices
+from popnet.spec.shape import Numbers
 from popnet.types import Array
 
 NODES = 48

@@ -5,8 +5,8 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from popnet import keys
 from popnet.augment import beta, rows
+from popnet.runtime import keys
 from popnet.types import Array
 
 

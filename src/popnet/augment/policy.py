@@ -12,18 +12,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from popnet import keys
 from popnet.augment import draws
 from popnet.augment.colour import colour, noise
 from popnet.augment.erase import erase
 from popnet.augment.geometry import geometry
 from popnet.augment.strengths import ALL, some
-from popnet.copies import Copies, deal
-from popnet.cpu import CPU_OPTIONS, Device, cores, devices
-from popnet.dataset import border_colour
+from popnet.data.dataset import border_colour
 from popnet.errors import InputError
-from popnet.recipe import Recipe
-from popnet.shape import Numbers
+from popnet.runtime import keys
+from popnet.runtime.compiled import Copies, deal
+from popnet.runtime.cpu import CPU_OPTIONS, Device, cores, devices
+from popnet.spec.recipe import Recipe
+from popnet.spec.shape import Numbers
 from popnet.types import Array
 
 CHUNK_VALUES = 1 << 17
@@ -169,8 +169,8 @@ class Policy:
         """Return transformed images of the same type, shape and dtype.
 
         Args:
-            key: a number from 0 on, or a uint32 of `popnet.keys.fold`: the same key gives the same images, and an
-                image is transformed by its place alone.
+            key: a number from 0 on, or a uint32 of `popnet.runtime.keys.fold`: the same key gives the same images, and
+                an image is transformed by its place alone.
             images: ``(N, H, W)``, or ``(N, H, W, C)`` with 1 or 3 channels; uint8, or float32 in units of 0 to 255;
                 NumPy or JAX.
 

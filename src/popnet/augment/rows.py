@@ -7,8 +7,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from popnet import keys
 from popnet.augment import beta
+from popnet.runtime import keys
 from popnet.types import Array
 
 

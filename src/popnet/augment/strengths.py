@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import jax.numpy as jnp
 
-from popnet.recipe import COLOUR, GEOMETRY
-from popnet.shape import Numbers
+from popnet.spec.recipe import COLOUR, GEOMETRY
+from popnet.spec.shape import Numbers
 from popnet.types import Array
 
 MIRRORS = ("half_turn", "reflection", "vertical_reflection")

@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from popnet.ablation.effects import Interval
 from popnet.report.document import Picture, Table
-from popnet.report.words import capital
-from popnet.twins.effects import Interval
+from popnet.report.format import capital
 
 if TYPE_CHECKING:
-    from popnet.course.bench import Bench
+    from popnet.course.lab import Bench
 
 Verdict = Literal["holds", "does not hold", "not decided"]
 
@@ -87,7 +87,7 @@ class Claim:
         says: what the course says, in a sentence or two.
         source: papers that it goes back to, or that dispute it.
         expect: what somebody with other data should expect.
-        measure: trains and judges; raises `popnet.course.bench.OutOfTimeError`.
+        measure: trains and judges; raises `popnet.course.lab.OutOfTimeError`.
         share: of the time that all claims have, relative to the others.
     """
 

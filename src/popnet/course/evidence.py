@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import stats
 
+from popnet.ablation.effects import Interval as Interval
+from popnet.ablation.effects import interval as interval
+from popnet.ablation.row_overlap import Shared
 from popnet.course.base import Part, Verdict
-from popnet.report.words import fixed, number
-from popnet.twins.effects import Interval as Interval
-from popnet.twins.effects import interval as interval
-from popnet.twins.shared import Shared
+from popnet.report.format import fixed, number
 from popnet.types import Array
 
 FEWEST_KNOWN = 3
@@ -21,13 +21,13 @@ def crossed(values: Array, overlap: float = 0.0, level: float = 0.95) -> Interva
     """Return the interval of a mean over repetitions and rows: of other nets on other rows.
 
     Repetitions have training rows and seeds of their own, and all are judged on the same rows, so the mean varies with
-    both, and the variance of each is estimated by the means of the other (see `popnet.twins.shared`); what is neither
-    counts twice, so the interval is a little too wide (Owen 2007, The pigeonhole bootstrap). Student's t has the
-    repetitions' degrees of freedom.
+    both, and the variance of each is estimated by the means of the other (see `popnet.ablation.row_overlap`); what is
+    neither counts twice, so the interval is a little too wide (Owen 2007, The pigeonhole bootstrap). Student's t has
+    the repetitions' degrees of freedom.
 
     Args:
         values: ``(J, N)``, a number of each repetition and row, such as the difference of two losses.
-        overlap: of training rows, see `popnet.twins.effects.interval`.
+        overlap: of training rows, see `popnet.ablation.effects.interval`.
         level: of the interval.
     """
     values = np.asarray(values, float)
@@ -37,7 +37,7 @@ def crossed(values: Array, overlap: float = 0.0, level: float = 0.95) -> Interva
 
 
 def of_known(values: Array, overlap: float = 0.0) -> Interval:
-    """Return `popnet.twins.effects.interval` of the repetitions ``(J,)`` in which something could be measured.
+    """Return `popnet.ablation.effects.interval` of the repetitions ``(J,)`` in which something could be measured.
 
     Of fewer than `FEWEST_KNOWN` there is none: its ends are NaN, and nothing is decided by it.
     """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from popnet.recipe import Activation, Initializer, Recipe
+from popnet.spec.recipe import Activation, Initializer, Recipe
 
 PLAIN = Recipe(
     depth=3, width=64, batch_size=32, activation="relu", norm="none", dropout=0.0, optimizer="sgd",

@@ -8,7 +8,7 @@ from typing import Any
 
 from popnet.course.base import Claim, Outcome, Verdict
 from popnet.report.document import Document, Section, Table, Tone
-from popnet.report.words import duration
+from popnet.report.format import duration
 
 TONES: dict[Verdict, Tone] = {"holds": "good", "does not hold": "bad", "not decided": "neutral"}
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from popnet.course import (
+from popnet.course.base import Claim
+from popnet.course.experiments import (
     augmenting,
     capacity,
     drift,
@@ -21,7 +22,6 @@ from popnet.course import (
     shrinking,
     vanishing,
 )
-from popnet.course.base import Claim
 from popnet.errors import InputError, closest
 
 CLAIMS = (

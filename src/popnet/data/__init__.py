@@ -1,1 +1,1 @@
-"""Tables: read, understood (schema), split into rows to train on, encoded to arrays and back."""
+"""What nets are trained on: tables, images, and how rows are split."""

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from popnet import ensemble, keys
-from popnet.decisions import by_rule, decided
-from popnet.metrics import Metric
 from popnet.population.predict import Net, predict
+from popnet.predictions import ensemble
+from popnet.predictions.decisions import by_rule, decided
+from popnet.predictions.metrics import Metric
 from popnet.prepare.prepared import Prepared
+from popnet.runtime import keys
 from popnet.types import Array
 
 PILOT_ID = -2
@@ -30,8 +31,8 @@ class Candidate:
     """A recipe on its way into the ensemble: its members by fold, and their predictions of held-out rows.
 
     Attributes:
-        recipe_id: number of the recipe; 0 is the default one, -1 the linear model (`popnet.baselines.LINEAR_ID`), from
-            `PILOT_ID` down nets that timed an epoch.
+        recipe_id: number of the recipe; 0 is the default one, -1 the linear model
+            (`popnet.model.baselines.LINEAR_ID`), from `PILOT_ID` down nets that timed an epoch.
         predictions: ``(P, O)`` of the pool's rows (see `Candidates`), NaN where no fold has been predicted yet.
         nets: by fold.
         ids: numbers of the members in the population, by fold; -1 for what is none of them.
@@ -59,7 +60,7 @@ class Candidates:
 
     Attributes:
         specialised: whether nets are predicted with by programs of one activation each, as their trainer's are.
-        by_rule: whether predictions are judged as it suits the metric (`popnet.decisions`).
+        by_rule: whether predictions are judged as it suits the metric (`popnet.predictions.decisions`).
         by_id: candidates by the number of their recipe: nets of their best epochs.
         late: the same recipes with the nets of their last epochs, where one of them is not its best one.
         rows: the pool: ``(P,)`` numbers of the rows that some fold holds out.

@@ -7,13 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from popnet import baselines, intervals, keys, metrics
-from popnet.decisions import decided, proven
 from popnet.fitting.candidates import Candidates
-from popnet.fitting.choosing import MOST_SELECTION_ROWS
-from popnet.model import Model
+from popnet.fitting.pacing import Finish
+from popnet.fitting.selection import MOST_SELECTION_ROWS
+from popnet.model import baselines
+from popnet.model.model import Model
 from popnet.population.predict import Net
-from popnet.tuning.budget import Finish
+from popnet.predictions import intervals, metrics
+from popnet.predictions.decisions import decided, proven
+from popnet.runtime import keys
 from popnet.types import Array
 
 MOST_CONFUSED = 30
@@ -29,7 +31,7 @@ class Scoring:
     Args:
         model: to be scored.
         candidates: that it was chosen from.
-        held_out: the ensemble's predictions of the pool's rows, see `popnet.fitting.choosing.Chosen`.
+        held_out: the ensemble's predictions of the pool's rows, see `popnet.fitting.selection.Chosen`.
         finish: the time for it.
         seed: of random choices.
     """

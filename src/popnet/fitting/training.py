@@ -10,32 +10,26 @@ from dataclasses import replace
 
 import numpy as np
 
-from popnet import baselines
+from popnet.fitting import pacing
 from popnet.fitting.candidates import PILOT_ID, Candidates
-from popnet.fitting.planning import (
-    ONE_KIND,
-    Plan,
-    pilot_fold,
-    plan_images,
-    plan_table,
-    seed_of,
-)
-from popnet.fitting.settling import Settling
-from popnet.memory import Memory
+from popnet.fitting.plan import ONE_KIND, Plan, pilot_fold, plan_images, plan_table, seed_of
+from popnet.fitting.search_patience import Settling
+from popnet.model import baselines
 from popnet.options import Options
 from popnet.population import engines
 from popnet.population.feed import Arrays
 from popnet.population.members import Member, Result
 from popnet.population.predict import Net
 from popnet.prepare.prepared import Prepared
-from popnet.progress import Progress
-from popnet.recipe import MOST_EPOCHS, Recipe
-from popnet.tuning import budget, strategies
+from popnet.runtime.memory import Memory
+from popnet.runtime.progress import Progress
+from popnet.spec.recipe import MOST_EPOCHS, Recipe
 from popnet.tuning.journal import Journal
-from popnet.tuning.racing import Halving
-from popnet.tuning.running import Running
-from popnet.tuning.strategies import Run
-from popnet.tuning.table_space import FEW
+from popnet.tuning.runner import Running
+from popnet.tuning.space.table_space import FEW
+from popnet.tuning.strategies import factory
+from popnet.tuning.strategies.factory import Run
+from popnet.tuning.strategies.halving import Halving
 
 LINEAR_MEMBER_ROWS = 20_000
 """Up to so many training rows the linear model is also trained on each fold and may join the ensemble."""
@@ -90,15 +84,15 @@ class Training:
     """
 
     def __init__(
-        self, candidates: Candidates, options: Options, clock: budget.Clock, memory: Memory,
+        self, candidates: Candidates, options: Options, clock: pacing.Clock, memory: Memory,
         tell: Callable[[Progress], None], stop: threading.Event, journal: Journal | None = None,
     ) -> None:  # fmt: skip
         self.candidates, self.options, self.clock = candidates, options, clock
         self.memory, self.tell, self.stop, self.journal = memory, tell, stop, journal
         self.table = table = candidates.table
         self._linear = _linear_seconds(table, options.time_limit)
-        kept = budget.finishing_seconds(options.time_limit, len(table.test))
-        self.finish = budget.Finish(clock, kept + (self._linear or 0.0))
+        kept = pacing.finishing_seconds(options.time_limit, len(table.test))
+        self.finish = pacing.Finish(clock, kept + (self._linear or 0.0))
         pilot = [pilot_fold(table)] if table.encoder.image is not None else []
         self.trainer = engines.make(
             options.engine,
@@ -137,7 +131,7 @@ class Training:
         planned.set()
         self.candidates.views = self.options.tta or (2 if plan.space.base.reflection else 1)
         name = self.options.strategy(images=self.table.encoder.image is not None)
-        strategy = strategies.make(
+        strategy = factory.make(
             name, plan.space, self.options.seed, folds, plan.recipes,
             last=lambda recipe: _planned(recipe, plan), storage=self.options.storage, known=known,
             trainings=plan.trainings,
@@ -181,7 +175,7 @@ class Training:
         self.trainer.close()
 
     def _plan(self) -> Plan:
-        members, left = self.options.members, budget.finite(self.clock.left())
+        members, left = self.options.members, pacing.finite(self.clock.left())
         metric = self.candidates.metric.name
         self.tell(Progress("compiling", total=members, left=left, metric=metric))
         if self.table.encoder.image is None:
@@ -196,7 +190,7 @@ class Training:
         if run.until is None and plan.paced:
             seconds = self.trainer.epoch_seconds(recipe, run.fold)
             if seconds is not None:
-                epochs = budget.paced_epochs(
+                epochs = pacing.paced_epochs(
                     plan.epochs, seconds, self.trainer.remaining(),
                     self.trainer.workers, folds, folds - run.fold,
                 )  # fmt: skip
@@ -273,7 +267,7 @@ class Training:
             passed = self.clock.elapsed() - began
             left = min(left, passed / done * (total - done))
         best, metric = self.candidates.best_score(), self.candidates.metric.name
-        self.tell(Progress("training", done, total, budget.finite(left), best, metric))
+        self.tell(Progress("training", done, total, pacing.finite(left), best, metric))
 
 
 def _import_early(planned: threading.Event) -> None:
@@ -305,7 +299,7 @@ def _lasting(recipe: Recipe, epochs: int, parts: int = 1) -> Recipe:
     """Return a recipe for so many epochs; patience that was never to end a training does not end a longer one.
 
     Patience that nobody chose is half of the epochs at most, where the rate only falls: a net that over-fits leaves its
-    time to others. Its last epoch may be worth more than its best to an ensemble (`popnet.fitting.choosing`): with a
+    time to others. Its last epoch may be worth more than its best to an ensemble (`popnet.fitting.selection`): with a
     quarter of them those of wine_quality and phoneme had 1 and 4 % more of RMSE and log-loss.
     """
     if "patience" not in recipe.model_fields_set and recipe.schedule == "cosine":

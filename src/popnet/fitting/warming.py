@@ -10,14 +10,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from popnet.dataset import Dataset, Features
+from popnet.data.dataset import Dataset, Features
 from popnet.population import program
 from popnet.population.feed import Arrays
 from popnet.population.lanes import Lane, Lanes
 from popnet.population.members import Member
-from popnet.recipe import Recipe
-from popnet.shape import Form, Shape
-from popnet.tuning.table_space import default_space
+from popnet.spec.recipe import Recipe
+from popnet.spec.shape import Form, Shape
+from popnet.tuning.space.table_space import default_space
 
 ROWS = (8_000, 2_500, 30_000, 1_000)
 """Training rows, which decide about the size of batches."""

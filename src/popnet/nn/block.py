@@ -12,7 +12,7 @@ from popnet.nn.activations import ActivationNumbers
 from popnet.nn.dropout import dropout, mask
 from popnet.nn.hidden import Choice, Kinds, Learned, hidden, preactivation
 from popnet.nn.hidden import evaluate as at_evaluation
-from popnet.shape import Form, Numbers
+from popnet.spec.shape import Form, Numbers
 from popnet.types import Array, Tree
 
 

@@ -17,12 +17,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from popnet import keys
 from popnet.nn import block, heads, initializers, layers
 from popnet.nn.convolution import convolve, max_pool, patches
 from popnet.nn.dropout import dropout
-from popnet.recipe import Recipe
-from popnet.shape import Form, Numbers, Shape
+from popnet.runtime import keys
+from popnet.spec.recipe import Recipe
+from popnet.spec.shape import Form, Numbers, Shape
 from popnet.types import Array, Tree
 
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from popnet import keys
-from popnet.recipe import Recipe
+from popnet.runtime import keys
+from popnet.spec.recipe import Recipe
 from popnet.types import Floats
 
 Draw = Callable[[np.random.Generator, int, int, int], np.ndarray]

@@ -27,7 +27,7 @@ class Columns(NamedTuple):
 
 
 class Pixels(NamedTuple):
-    """Images: ``pixels`` ``(N, H, W, C)`` uint8; what `popnet.dataset.Images` says of mean, std and background."""
+    """Images: ``pixels`` ``(N, H, W, C)`` uint8; what `popnet.data.dataset.Images` says of mean, std and background."""
 
     pixels: Array
     mean: Array

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from popnet import bins, keys
 from popnet.augment import rows
 from popnet.nn import block, heads, initializers, layers, table_map
 from popnet.nn.dropout import dropout
 from popnet.nn.table_map import TableMap
-from popnet.recipe import Recipe
-from popnet.shape import Form, Numbers, Shape, embedding_size, split_levels
+from popnet.runtime import keys
+from popnet.spec import bins
+from popnet.spec.recipe import Recipe
+from popnet.spec.shape import Form, Numbers, Shape, embedding_size, split_levels
 from popnet.types import Array, Tree
 
 

@@ -9,13 +9,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from popnet import keys
 from popnet.augment import rows
 from popnet.nn import block, convnet, mlp, norm
 from popnet.nn.flat import Layout, Matrix
 from popnet.nn.inputs import Columns, Inputs, Pixels
-from popnet.recipe import Recipe
-from popnet.shape import Form, Numbers, Shape
+from popnet.runtime import keys
+from popnet.spec.recipe import Recipe
+from popnet.spec.shape import Form, Numbers, Shape
 from popnet.types import Array, Tree
 
 USUAL_INPUTS = 128
@@ -127,7 +127,7 @@ def variances(form: Form) -> np.ndarray:
 
 @cache
 def muon_matrices(form: Form) -> tuple[Matrix, ...]:
-    """Return the hidden layers' weights, as `popnet.optim.direction` takes them; none for other optimizers.
+    """Return the hidden layers' weights, as `popnet.population.optim.direction` takes them; none for other optimizers.
 
     A convolution's weights are a matrix of its inputs, over all places of the window, by its channels.
     """

@@ -1,6 +1,6 @@
 """How the raw columns of a table become the first layer's inputs, as arrays that a compiled program is given.
 
-A program knows only how many inputs there are of each of three kinds, rounded up (`popnet.shape.Form`), so that it
+A program knows only how many inputs there are of each of three kinds, rounded up (`popnet.spec.shape.Form`), so that it
 serves any table of about that size:
 
 * *plain*: one column's value, how far it has passed through one bin (piecewise-linear, Gorishniy et al. 2022), or
@@ -20,10 +20,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from popnet import bins
-from popnet.dataset import Features
+from popnet.data.dataset import Features
 from popnet.nn import embeddings
-from popnet.shape import Form, Shape, embedding_size, split_levels
+from popnet.spec import bins
+from popnet.spec.shape import Form, Shape, embedding_size, split_levels
 from popnet.types import Array, Tree
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from popnet import keys
 from popnet.augment import draws, geometry, mixing, policy, rows
 from popnet.nn.inputs import Pixels
-from popnet.shape import Numbers
+from popnet.runtime import keys
+from popnet.spec.shape import Numbers
 from popnet.types import Array
 
 

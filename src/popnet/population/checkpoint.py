@@ -8,11 +8,11 @@ from typing import Any
 import jax
 import numpy as np
 
-from popnet.dataset import Dataset
+from popnet.data.dataset import Dataset
 from popnet.nn import net
 from popnet.population.lanes import beginning
 from popnet.population.members import CURVES, Member, Pause, Result
-from popnet.shape import Shape
+from popnet.spec.shape import Shape
 from popnet.types import Tree
 
 FIELDS = ("status", "epochs", "best_epoch", "best_score", "seconds")

@@ -17,13 +17,13 @@ from typing import Any
 
 import numpy as np
 
-from popnet.cpu import cores
-from popnet.dataset import Dataset
+from popnet.data.dataset import Dataset
 from popnet.errors import InputError
-from popnet.memory import Memory
 from popnet.population.feed import Arrays
 from popnet.population.members import Item, Leg, Member, Result, as_legs
 from popnet.population.train import GRACE_SECONDS, Trainer
+from popnet.runtime.cpu import cores
+from popnet.runtime.memory import Memory
 from popnet.types import Array
 
 NAME = "ray"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from threading import Event
 
 from popnet.errors import InputError, closest
-from popnet.memory import Memory
 from popnet.population.feed import Arrays
 from popnet.population.train import Trainer
+from popnet.runtime.memory import Memory
 
 LOCAL, RAY = "local", "ray"
 

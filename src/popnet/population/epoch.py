@@ -12,15 +12,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from popnet import losses, optim, penalties
 from popnet.augment import rows as row_augment
-from popnet.keys import StepKeys
 from popnet.nn import heads, net, norm
 from popnet.nn.inputs import Inputs, Pixels
 from popnet.nn.net import Facts
-from popnet.population import augmented
+from popnet.population import augmented, losses, optim, penalties
 from popnet.population.timetable import Step, Timetable, columns
-from popnet.shape import Form, Numbers
+from popnet.runtime.keys import StepKeys
+from popnet.spec.shape import Form, Numbers
 from popnet.types import Array, Tree
 
 

@@ -13,16 +13,16 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from popnet.copies import empty
-from popnet.dataset import Dataset, Features, Images, StoredFeatures
+from popnet.data.dataset import Dataset, Features, Images, StoredFeatures
 from popnet.errors import InputError
 from popnet.nn import embeddings
 from popnet.nn.inputs import Columns, Inputs, Pixels
 from popnet.nn.table_map import fill_raw, table_map
 from popnet.population.epoch import Rows
 from popnet.population.timetable import batch_counts
-from popnet.recipe import Recipe
-from popnet.shape import Form, Shape
+from popnet.runtime.compiled import empty
+from popnet.spec.recipe import Recipe
+from popnet.spec.shape import Form, Shape
 from popnet.types import Array
 
 WHOLE_BYTES = 2**26

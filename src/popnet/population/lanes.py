@@ -12,13 +12,10 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from popnet import keys, losses
-from popnet.copies import empty
-from popnet.cpu import Device
 from popnet.nn import net
 from popnet.nn.inputs import Inputs
 from popnet.nn.net import Facts
-from popnet.population import epoch, feed, program, stopping
+from popnet.population import epoch, feed, losses, program, stopping
 from popnet.population.epoch import Rows, State
 from popnet.population.feed import Arrays, Cut, Shaped, block_of, cut_of
 from popnet.population.members import Member
@@ -32,8 +29,11 @@ from popnet.population.timetable import (
     row_order,
     timetable,
 )
-from popnet.recipe import Recipe
-from popnet.shape import Form, Numbers, Shape
+from popnet.runtime import keys
+from popnet.runtime.compiled import empty
+from popnet.runtime.cpu import Device
+from popnet.spec.recipe import Recipe
+from popnet.spec.shape import Form, Numbers, Shape
 from popnet.types import Array
 
 PROBE = 6

@@ -8,8 +8,8 @@ from typing import Literal
 
 import numpy as np
 
-from popnet.recipe import Recipe
-from popnet.shape import Shape
+from popnet.spec.recipe import Recipe
+from popnet.spec.shape import Shape
 from popnet.types import Floats, Tree
 
 Status = Literal["running", "stopped", "finished", "diverged", "interrupted", "paused", "dropped"]

@@ -8,15 +8,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from popnet.copies import deal
-from popnet.cpu import Device
-from popnet.dataset import Features, Images
+from popnet.data.dataset import Features, Images
 from popnet.nn.inputs import Pixels
 from popnet.nn.net import pad
 from popnet.population import feed, lanes, program
 from popnet.population.members import Result
-from popnet.recipe import Recipe
-from popnet.shape import Form, Numbers, Shape
+from popnet.runtime.compiled import deal
+from popnet.runtime.cpu import Device
+from popnet.spec.recipe import Recipe
+from popnet.spec.shape import Form, Numbers, Shape
 from popnet.types import Array, Tree
 
 

@@ -14,19 +14,19 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from popnet import losses, optim, penalties
 from popnet.augment.rows import Pairs
-from popnet.keys import StepKeys
 from popnet.nn import heads, net
 from popnet.nn.activations import ACTIVATIONS
 from popnet.nn.block import Seen
 from popnet.nn.inputs import Pixels
 from popnet.nn.net import Facts
 from popnet.nn.norm import BATCH
+from popnet.population import losses, optim, penalties
 from popnet.population.epoch import Rows, State, direction, objective, with_dropout
 from popnet.population.members import Probes
 from popnet.population.timetable import Timetable, columns
-from popnet.shape import Form, Numbers, Shape
+from popnet.runtime.keys import StepKeys
+from popnet.spec.shape import Form, Numbers, Shape
 from popnet.types import Array
 
 ROWS, IMAGES = 512, 256

@@ -18,19 +18,19 @@ from typing import Any
 import jax
 import numpy as np
 
-from popnet import cpu
-from popnet.copies import Copies
-from popnet.cpu import CPU_OPTIONS, Device
-from popnet.keys import StepKeys
 from popnet.nn import net
 from popnet.nn.inputs import Inputs
 from popnet.nn.net import Facts
-from popnet.optim import Rule
 from popnet.population import epoch, feed, probes
 from popnet.population.epoch import Rows, State
+from popnet.population.optim import Rule
 from popnet.population.timetable import Step, Timetable
-from popnet.recipe import Recipe
-from popnet.shape import Form, Numbers
+from popnet.runtime import cpu
+from popnet.runtime.compiled import Copies
+from popnet.runtime.cpu import CPU_OPTIONS, Device
+from popnet.runtime.keys import StepKeys
+from popnet.spec.recipe import Recipe
+from popnet.spec.shape import Form, Numbers
 from popnet.types import Array, Tree
 
 MOST_LANES = 256

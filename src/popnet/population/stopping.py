@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from popnet.population.members import DIVERGED, FINISHED, RUNNING, STOPPED
-from popnet.recipe import Recipe
+from popnet.spec.recipe import Recipe
 from popnet.types import Array
 
 

@@ -9,10 +9,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from popnet import keys, optim
-from popnet.keys import StepKeys
-from popnet.optim import Rule
-from popnet.recipe import Recipe
+from popnet.population import optim
+from popnet.population.optim import Rule
+from popnet.runtime import keys
+from popnet.runtime.keys import StepKeys
+from popnet.spec.recipe import Recipe
 from popnet.types import Array
 
 MANY_ROWS = 4_000_000

@@ -17,10 +17,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from popnet import keys
-from popnet.dataset import Dataset
+from popnet.data.dataset import Dataset
 from popnet.errors import InputError
-from popnet.memory import Memory
 from popnet.nn import net
 from popnet.population import probes, program, stopping
 from popnet.population.feed import Arrays
@@ -40,8 +38,10 @@ from popnet.population.members import (
     Result,
     as_legs,
 )
-from popnet.recipe import Recipe
-from popnet.shape import Form, Shape
+from popnet.runtime import keys
+from popnet.runtime.memory import Memory
+from popnet.spec.recipe import Recipe
+from popnet.spec.shape import Form, Shape
 from popnet.types import Array
 
 GRACE_SECONDS = 1.0

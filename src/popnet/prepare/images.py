@@ -9,17 +9,17 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from popnet.data import rows as splits
-from popnet.data.encode import Encoder, fit_scales
+from popnet.data import splits
+from popnet.data.dataset import Dataset
 from popnet.data.images.format import ImageFormat
 from popnet.data.images.pictures import TEST, TRAIN, VALIDATION, Pictures
-from popnet.data.schema import Column, Schema
-from popnet.data.target import infer_target
-from popnet.dataset import Dataset
+from popnet.data.tables.encode import Encoder, fit_scales
+from popnet.data.tables.schema import Column, Schema
+from popnet.data.tables.target import infer_target
 from popnet.errors import InputError
+from popnet.fitting import pacing
 from popnet.options import Options
 from popnet.prepare.prepared import Prepared
-from popnet.tuning import budget
 
 TABLE_OPTIONS = ("weight", "group", "time", "drop", "keep")
 
@@ -112,7 +112,7 @@ def _test_part(
             notes.append("the images have a test part of their own, so test_size is not used")
         test = pictures.parts == TEST
         return splits.Fold(everything[~test], everything[test])
-    fraction = budget.test_fraction(rows) if options.test_size is None else options.test_size
+    fraction = pacing.test_fraction(rows) if options.test_size is None else options.test_size
     if fraction == 0:
         return splits.Fold(everything, everything[:0])
     return splits.holdout(rows, fraction, options.seed, stratify=classes)
@@ -126,11 +126,11 @@ def _folds(
     if options.folds is None and parts is not None and (parts == VALIDATION).any():
         own = parts[train]
         return [splits.Fold(train[own == TRAIN], train[own == VALIDATION])]
-    k = options.folds or budget.image_fold_count(len(train), options.members)
+    k = options.folds or pacing.image_fold_count(len(train), options.members)
     folds = splits.folds(train, k, options.seed, stratify=classes)
     if k > 1:
         return folds
-    return [splits.capped(folds[0], budget.validation_images(len(train)), options.seed)]
+    return [splits.capped(folds[0], pacing.validation_images(len(train)), options.seed)]
 
 
 def _duplicates(pixels: np.ndarray, part: splits.Fold) -> list[str]:

@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 
-from popnet import keys
-from popnet.data import rows as splits
-from popnet.data.delimited import ahead
-from popnet.data.encode import (
+from popnet.data import splits
+from popnet.data.dataset import Dataset, StoredFeatures, stored_type
+from popnet.data.row_file import RowFile
+from popnet.data.tables.delimited import ahead
+from popnet.data.tables.encode import (
     Encoder,
     fit_encoder,
     group_shares,
@@ -22,18 +23,17 @@ from popnet.data.encode import (
     raw_weights,
     time_numbers,
 )
-from popnet.data.read import read_batches
-from popnet.data.sample import BATCH_ROWS, Sample, frame_bytes, sample_table
-from popnet.data.schema import Schema, infer_schema
-from popnet.dataset import Dataset, StoredFeatures, stored_type
+from popnet.data.tables.read import read_batches
+from popnet.data.tables.sample import BATCH_ROWS, Sample, frame_bytes, sample_table
+from popnet.data.tables.schema import Schema, infer_schema
 from popnet.errors import InputError
-from popnet.memory import Memory
+from popnet.fitting import pacing
 from popnet.options import Options
 from popnet.prepare.prepared import Prepared
 from popnet.prepare.table import TIME_BLOCKS, usable_rows
-from popnet.row_file import RowFile
-from popnet.sizes import words
-from popnet.tuning import budget
+from popnet.runtime import keys
+from popnet.runtime.memory import Memory
+from popnet.runtime.sizes import words
 
 COPIES = 3.0
 """Times its own size that a table takes while it is read and encoded in memory."""
@@ -49,7 +49,7 @@ def is_large(source: Any, memory: Memory) -> bool:
     """Return whether a table's file is too large to be read as a whole.
 
     Raises:
-        InputError: as `popnet.data.read.read_table`.
+        InputError: as `popnet.data.tables.read.read_table`.
     """
     size = frame_bytes(source)
     return size is not None and COPIES * size > memory.left()
@@ -143,8 +143,8 @@ def _held_out(
     n: int, order: dict[str, np.ndarray | None], options: Options
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the numbers of the rows to test on and to validate on, of all n rows of the table, ascending."""
-    share = budget.test_fraction(n) if options.test_size is None else options.test_size
-    tested, validated = round(share * n), min(budget.MOST_VALIDATION_ROWS, round(0.2 * n))
+    share = pacing.test_fraction(n) if options.test_size is None else options.test_size
+    tested, validated = round(share * n), min(pacing.MOST_VALIDATION_ROWS, round(0.2 * n))
     groups, times = order["groups"], order["time"]
     if times is not None:
         return splits.latest(times, tested, validated)

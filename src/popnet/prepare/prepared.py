@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from popnet.data import rows as splits
-from popnet.data.encode import Encoder
-from popnet.data.schema import Schema
-from popnet.dataset import Dataset
+from popnet.data import splits
+from popnet.data.dataset import Dataset
+from popnet.data.tables.encode import Encoder
+from popnet.data.tables.schema import Schema
 
 
 @dataclass(frozen=True)
@@ -25,10 +25,10 @@ class Prepared:
         train: row numbers that may be trained on.
         test: row numbers held out for the score.
         folds: of ``train``.
-        split: how the parts were drawn, see `popnet.report.facts.Data`.
+        split: how the parts were drawn, see `popnet.report.fit_page.facts.Data`.
         notes: lines for people.
         test_groups: ``(len(test),)``, what the score's interval resamples together, or None.
-        order: ``stratify``, ``groups`` and ``time`` of all rows, as `popnet.data.rows.folds` takes them.
+        order: ``stratify``, ``groups`` and ``time`` of all rows, as `popnet.data.splits.folds` takes them.
     """
 
     schema: Schema

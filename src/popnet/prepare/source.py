@@ -8,14 +8,14 @@ from typing import Any
 
 from popnet.data.images.pictures import Pictures
 from popnet.data.images.read import is_image_source
-from popnet.data.read import read_table
+from popnet.data.tables.read import read_table
 from popnet.errors import InputError
-from popnet.memory import Memory
 from popnet.options import Options
 from popnet.prepare.images import prepare_images
 from popnet.prepare.large import is_large, prepare_large
 from popnet.prepare.prepared import Prepared
 from popnet.prepare.table import prepare_table
+from popnet.runtime.memory import Memory
 
 
 def prepare_source(
@@ -28,7 +28,7 @@ def prepare_source(
     """Read, check, split and encode a table or images.
 
     Args:
-        source: as `popnet.fit.fit` takes it.
+        source: as `popnet.fitting.run.fit` takes it.
         target: column to predict, or several; None for images in class folders.
         options: of reading and splitting.
         on_reading: called with "images" or "rows" (of a large table), how many are read and how many there are.

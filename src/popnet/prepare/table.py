@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from popnet.data import rows as splits
-from popnet.data.encode import fit_encoder, group_numbers, time_numbers
-from popnet.data.read import read_table
-from popnet.data.schema import Schema, infer_schema
-from popnet.dataset import Dataset
+from popnet.data import splits
+from popnet.data.dataset import Dataset
+from popnet.data.tables.encode import fit_encoder, group_numbers, time_numbers
+from popnet.data.tables.read import read_table
+from popnet.data.tables.schema import Schema, infer_schema
 from popnet.errors import InputError
+from popnet.fitting import pacing
 from popnet.options import Options
 from popnet.prepare.prepared import Prepared
-from popnet.tuning import budget
 from popnet.types import Array
 
 TIME_BLOCKS = 25
@@ -45,7 +45,7 @@ def prepare_table(source: Any, target: str | Sequence[str], options: Options) ->
         "stratify": frame[names[0]].rank("dense").to_numpy() if classification else None,
         "groups": groups, "time": times,
     }  # fmt: skip
-    fraction = budget.test_fraction(rows) if options.test_size is None else options.test_size
+    fraction = pacing.test_fraction(rows) if options.test_size is None else options.test_size
     if fraction > 0:
         part = splits.holdout(rows, fraction, options.seed, **order)
     else:
@@ -92,11 +92,11 @@ def usable_rows(frame: pl.DataFrame, schema: Schema, notes: list[str]) -> np.nda
 def _folds(train: Array, options: Options, order: dict[str, Any]) -> list[splits.Fold]:
     """Cut training rows into the folds asked for, or as many as are worth it and possible."""
     k = options.folds or min(
-        budget.fold_count(len(train), options.members),
+        pacing.fold_count(len(train), options.members),
         splits.most_folds(train, order["groups"], order["time"]),
     )
     folds = splits.folds(train, k, options.seed, **order)
     if k > 1:
         return folds
     back = order["groups"] is None and order["time"] is None
-    return [splits.capped(folds[0], budget.MOST_VALIDATION_ROWS, options.seed, back=back)]
+    return [splits.capped(folds[0], pacing.MOST_VALIDATION_ROWS, options.seed, back=back)]

@@ -6,16 +6,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from popnet.model import POPULATION, REPORT, Model, write_folder
-from popnet.report import page
-from popnet.report.gather import population_parquet
+from popnet.model.model import POPULATION, REPORT, Model, write_folder
+from popnet.report import html
+from popnet.report.fit_page.gather import population_parquet
 
 
 def write_all(folder: Path, model: Model, facts: Mapping[str, Any]) -> None:
     """Write a model folder with its report and its population; a fault in the page does not cost the model.
 
     Args:
-        folder: its place, see `popnet.model.write_folder`.
+        folder: its place, see `popnet.model.model.write_folder`.
         model: to save.
         facts: of its fit.
 
@@ -24,6 +24,6 @@ def write_all(folder: Path, model: Model, facts: Mapping[str, Any]) -> None:
     """
     files = {POPULATION: population_parquet(facts)}
     try:
-        files[REPORT] = page.render(facts).encode()
+        files[REPORT] = html.render(facts).encode()
     finally:
         write_folder(folder, model, files)

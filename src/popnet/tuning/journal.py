@@ -20,12 +20,12 @@ from typing import Any
 import numpy as np
 from filelock import FileLock, Timeout
 
-from popnet.dataset import Dataset
+from popnet.data.dataset import Dataset
 from popnet.errors import InputError
 from popnet.population import checkpoint
 from popnet.population.members import Member, Result
-from popnet.recipe import Recipe
-from popnet.tuning.strategies import Run
+from popnet.spec.recipe import Recipe
+from popnet.tuning.strategies.factory import Run
 
 RUN, PLAN, LOCK, MEMBERS = "run.json", "plan.json", "lock", "members"
 

@@ -9,22 +9,23 @@ from typing import Any
 
 import numpy as np
 
-from popnet import durations, keys
-from popnet.data import rows as splits
-from popnet.dataset import Dataset, Images
+from popnet.data import splits
+from popnet.data.dataset import Dataset, Images
 from popnet.errors import InputError
 from popnet.population import engines
 from popnet.population.feed import Arrays
 from popnet.population.members import Member, Result
 from popnet.population.train import Trainer
-from popnet.recipe import Recipe
-from popnet.shape import Shape
-from popnet.tuning import own, strategies
-from popnet.tuning.image_space import image_space
-from popnet.tuning.running import Running
-from popnet.tuning.space import Space, refuse_fixed
-from popnet.tuning.table_space import default_space
-from popnet.tuning.winner import selection_bias
+from popnet.runtime import durations, keys
+from popnet.spec.recipe import Recipe
+from popnet.spec.shape import Shape
+from popnet.tuning.runner import Running
+from popnet.tuning.selection_bias import selection_bias
+from popnet.tuning.space import user_space
+from popnet.tuning.space.image_space import image_space
+from popnet.tuning.space.space import Space, refuse_fixed
+from popnet.tuning.space.table_space import default_space
+from popnet.tuning.strategies import factory
 from popnet.types import Array
 
 REMEASURED_SEEDS = 3
@@ -43,7 +44,7 @@ class Search:
         best_params_: its hyper-parameters, as a dictionary.
         best_index_: its row in `cv_results_`.
         best_score_: its mean score. Too good: it is the best of many, and each net is of its best epoch.
-        corrected_score_: the same less what the choice gained, about (`popnet.tuning.winner.selection_bias`).
+        corrected_score_: the same less what the choice gained, about (`popnet.tuning.selection_bias.selection_bias`).
         remeasured_score_: its mean score by other seeds on other folds, which nothing was chosen by, beside the epoch;
             None if that was not asked for or the time was over.
         cv_results_: a row for each recipe that was begun: ``params``, ``param_FIELD``, ``splitK_test_score`` (NaN where
@@ -117,7 +118,7 @@ def search(
         (2, 2)
     """
     began = time.monotonic()
-    strategies.check(strategy)
+    factory.check(strategy)
     data, unit = (train, 1.0) if isinstance(train, Dataset) else _dataset(*_pair(train))
     count, seconds = _budget(budget)
     pairs = _folds(data, folds, seed)
@@ -127,9 +128,9 @@ def search(
     deadline = None if seconds is None else began + seconds
     until = began + SEARCH_SHARE * seconds if seconds is not None and remeasure else deadline
     trainer = engines.make(engine, Arrays(data, data, pairs), until, workers)
-    plan = strategies.make(strategy, space, seed, len(pairs), count, storage=storage)
+    plan = factory.make(strategy, space, seed, len(pairs), count, storage=storage)
 
-    def member(run: strategies.Run) -> Member:
+    def member(run: factory.Run) -> Member:
         return Member(run.recipe, int(keys.key(seed, "member", run.recipe_id)), run.fold)
 
     running = Running(plan, trainer, member)
@@ -231,7 +232,7 @@ def _space(
         found = default_space(data, rows, recipe)
     if space is None:
         return found
-    ranges = own.dimensions(space)
+    ranges = user_space.dimensions(space)
     refuse_fixed(recipe, ranges)
     return Space(found.base, ranges)
 

@@ -21,7 +21,7 @@ from popnet.data.images.values import (
     to_channels,
 )
 from popnet.errors import InputError
-from popnet.threads import for_each
+from popnet.runtime.parallel import for_each
 
 SMALLEST_FLAT = 8
 """Rows of fewer than 8 x 8 values are no images but the features of a table."""

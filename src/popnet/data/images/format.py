@@ -7,8 +7,8 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from popnet.data.dataset import Images
 from popnet.data.images.pictures import Pictures, Progress
-from popnet.dataset import Images
 from popnet.types import Array
 
 
@@ -20,7 +20,7 @@ class ImageFormat(BaseModel):
         channels: 1 (grey) or 3 (red, green, blue).
         fit: how images of another shape are brought to this one, see `read_images`.
         value_range: what the pixels' 0 and 255 stand for in arrays.
-        mean, std, background: of each channel, see `popnet.dataset.Images`.
+        mean, std, background: of each channel, see `popnet.data.dataset.Images`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -12,7 +12,7 @@ from popnet.data.images.decode import Broken, Header, decode, is_coloured, quiet
 from popnet.data.images.pictures import Pictures, Size, Wish, counted, some
 from popnet.data.images.resize import choose_size, size_note
 from popnet.errors import InputError
-from popnet.threads import for_each
+from popnet.runtime.parallel import for_each
 
 COLOUR_SAMPLE = 200
 """So many images that are not grey by their header are looked at for colour."""

@@ -20,7 +20,7 @@ from popnet.data.images.pictures import (
     counted,
     own_parts,
 )
-from popnet.data.read import FORMATS, read_batches, read_table
+from popnet.data.tables.read import FORMATS, read_batches, read_table
 from popnet.errors import InputError, closest
 
 _LOOKED_AT = 20
@@ -44,7 +44,7 @@ def read_image_table(path: Path, wish: Wish) -> Pictures:
 
     Raises:
         InputError: no column of image paths, no or several columns that could be the target, no
-            file found, fewer than 10 images; see `popnet.data.read.read_table`.
+            file found, fewer than 10 images; see `popnet.data.tables.read.read_table`.
     """
     frame = read_table(path)
     column = _path_column(frame)

@@ -1,0 +1,291 @@
+"""What each technique buys on a user's own data: twins that differ in one factor, with intervals."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from popnet._version import __version__
+from popnet.ablation import factors, page
+from popnet.ablation.design import design
+from popnet.ablation.experiment import (
+    FEWEST_PAIRS,
+    FEWEST_PLANNED,
+    MOST_PAIRS,
+    PILOT,
+    Experiment,
+)
+from popnet.ablation.losses import METRICS
+from popnet.ablation.results import Found
+from popnet.ablation.transformations import check
+from popnet.ablation.verdicts import Plan
+from popnet.data.dataset import Dataset, Images
+from popnet.errors import InputError
+from popnet.options import DEFAULTS, Options
+from popnet.prepare.prepared import Prepared
+from popnet.prepare.source import prepare_source
+from popnet.report import format
+from popnet.report.document import Document
+from popnet.runtime import keys
+from popnet.runtime.memory import Memory
+from popnet.runtime.progress import Progress, clock
+from popnet.spec.recipe import Recipe
+from popnet.tuning.space.table_space import default_space
+
+MOST_ROWS, MOST_IMAGES = 10_000, 2_000
+"""Rows (images) of a study, unless asked otherwise: twins by the hundred are to be trained."""
+
+FINISHING = 2.0
+"""Seconds of a time limit that are kept for the page."""
+
+GROWTH = 1.5
+"""Of the number of pairs, until it is planned again."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """What a study found.
+
+    Attributes:
+        found: effects, curves, interactions.
+        source: what the data is called.
+        rows: of the study.
+        unit: how errors are written, see `popnet.ablation.page.Unit`.
+        notes: lines for people.
+        seconds: the study took.
+        seed: of every random choice.
+    """
+
+    found: Found
+    source: str
+    rows: int
+    unit: page.Unit
+    notes: list[str]
+    seconds: float
+    seed: int
+
+    def record(self) -> dict[str, Any]:
+        """Return the study as plain JSON."""
+        return {
+            "source": self.source, "rows": self.rows, "seed": self.seed, "seconds": round(self.seconds, 3),
+            "notes": self.notes, **page.record(self.found),
+        }  # fmt: skip
+
+    def csv(self) -> str:
+        """Return a line for each level and number of rows, as CSV."""
+        rows = page.lines(self.found)
+        out = io.StringIO()
+        writer = csv.DictWriter(out, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        return out.getvalue()
+
+    def document(self, command: str = "", created: str | None = None) -> Document:
+        """Return the study as a page.
+
+        Args:
+            command: that makes it again.
+            created: date and time to show; None for now.
+        """
+        created = created or datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+        return page.document(
+            self.found, self.unit, self.source, self.rows, self.notes, command, __version__, created
+        )
+
+
+def study(
+    source: Any,
+    target: str | Sequence[str] | None = None,
+    options: Options = DEFAULTS,
+    *,
+    factor: Sequence[str] = (),
+    pairs: int | None = None,
+    detect: float | None = None,
+    interactions: bool = False,
+    sizes: Sequence[float] = (),
+    rows: int | None = None,
+    metric: str = "log_loss",
+    on_progress: Callable[[Progress], None] = lambda _: None,
+    stop: threading.Event | None = None,
+) -> Study:
+    """Train twins that differ in one factor each, and say what each factor does.
+
+    Twins have the same seed, initial weights (where their shapes agree), batches and rows. A pair is a fold of a
+    repeated five-fold cross-validation; differences are compared on rows that neither training nor early stopping saw.
+    Intervals are Student's over the pairs, with what rows add that are tested again (`popnet.ablation.row_overlap`);
+    p-values are Holm's (1979) over all comparisons.
+
+    Args:
+        source: a table or images, as `popnet.fitting.run.fit` takes them.
+        target: column to predict, or several for a regression; None for images in class folders.
+        options: of reading and splitting, seed, time limit, workers; ``recipe`` changes the base.
+        factor: what to vary, as ``dropout``, ``activation=relu,elu``, ``ensemble``; none for all classic techniques.
+        pairs: of twins; None plans them from the variance of the first ones, so that an effect of `detect` is found
+            and a factor that does nothing is shown to have no effect as large as that.
+        detect: smallest effect that matters, in the metric (0.005 is half a point of error); None for a twentieth of
+            the base's.
+        interactions: whether levels of different factors are also trained together.
+        sizes: shares of the training rows at which the factors are compared too.
+        rows: of the data that are used; None for at most 10,000 rows or 2,000 images.
+        metric: what is decided by: ``log_loss`` of classes, which sees smaller effects, or ``error``, their share of
+            wrong ones; of a regression always the share of the variance that is unexplained.
+        on_progress: called now and then.
+        stop: when set, training ends and what is whole is compared.
+
+    Raises:
+        InputError: the data, a factor or a number cannot be used, or the time was over before anything could be
+            compared.
+    """
+    began = time.monotonic()
+    options.check()
+    _check(pairs, detect, sizes, rows, metric)
+    deadline = None if options.time_limit is None else began + options.time_limit - FINISHING
+    prepared = prepare_source(
+        source,
+        target,
+        replace(options, test_size=0.0),
+        lambda what, done, total: on_progress(Progress(f"reading {what}", done, total)),
+    )
+    data, usable, notes = sample(prepared, rows, options.seed)
+    for note in (*prepared.notes, *notes):
+        on_progress(Progress("reading", note=note))
+    classification = data.task == "classification"
+    if not classification:
+        metric = "error"
+    image = data.features.size if isinstance(data.features, Images) else None
+    base = base_recipe(data, len(usable), options.recipe)
+    wanted = [factors.parse(text, base, classification, image) for text in dict.fromkeys(factor)]
+    wanted = wanted or factors.classic(base, classification, image)
+    twins = design(usable, pairs or MOST_PAIRS, options.seed, prepared.order)
+    memory = Memory(options.memory_limit)
+    experiment = Experiment(
+        data, twins, base, wanted, metric=metric, shares=sizes, interactions=interactions, deadline=deadline,
+        workers=options.workers, stop=stop, memory=memory,
+    )  # fmt: skip
+    unit = page.Unit.of(data.task, metric)
+    asked, least = _run(experiment, pairs, detect, deadline, unit, on_progress)
+    found = experiment.found(least, asked)
+    if found.pairs < asked:
+        notes.append(f"the time was over after {found.pairs} of {asked} pairs of twins")
+    notes.append(
+        f"with {found.pairs} pairs "
+        + _seen(experiment, experiment.plan(least, found.pairs), least, unit)
+    )
+    return Study(
+        found, format.name_of(source), len(usable), unit,
+        [*prepared.notes, *notes], time.monotonic() - began, options.seed,
+    )  # fmt: skip
+
+
+def _check(
+    pairs: int | None, detect: float | None, sizes: Sequence[float], rows: int | None, metric: str
+) -> None:
+    if pairs is not None and pairs < FEWEST_PAIRS:
+        raise InputError(f"a study needs at least {FEWEST_PAIRS} pairs of twins; got {pairs}.")
+    if detect is not None and not 0 < detect < 10:
+        raise InputError(f"the effect to detect must be above 0, as 0.5%; got {detect:g}.")
+    for size in sizes:
+        if not 0 < size <= 1:
+            raise InputError(f"a size is a share of the rows, above 0 and up to 1; got {size:g}.")
+    if rows is not None and rows < 20:
+        raise InputError(f"a study needs at least 20 rows; got {rows}.")
+    if metric not in METRICS:
+        raise InputError(f"metric must be one of {', '.join(METRICS)}; got {metric!r}.")
+
+
+def sample(
+    prepared: Prepared, rows: int | None, seed: int
+) -> tuple[Dataset, np.ndarray, list[str]]:
+    """Return the data, smaller images, the rows of the study, and lines about what was left out."""
+    data, usable, notes = prepared.data, np.asarray(prepared.train), []
+    most = rows or (MOST_IMAGES if isinstance(data.features, Images) else MOST_ROWS)
+    if len(usable) > most:
+        total = len(usable)
+        picked = keys.generator(seed, "study").permutation(usable)[:most]
+        usable = np.sort(picked)
+        notes.append(f"{most:,} of {total:,} rows are used; --rows takes more")
+    if isinstance(data.features, Images):
+        small = check.shrunk(data.features)
+        if small.size != data.features.size:
+            notes.append(f"images are made smaller, {small.size[0]} x {small.size[1]} pixels")
+            data = replace(data, features=small)
+    return data, usable, notes
+
+
+def base_recipe(data: Dataset, rows: int, own: Recipe | None) -> Recipe:
+    """Return the recipe that twins differ from: the default net of a fit, with a user's own fields."""
+    if isinstance(data.features, Images):
+        fields = {} if own is None else own.model_dump(exclude_unset=True)
+        return check.twin_recipe(data.features.size, int(0.7 * rows)).replace(**fields)
+    return default_space(data, int(0.7 * rows), own, 1).base
+
+
+def _run(
+    experiment: Experiment,
+    pairs: int | None,
+    detect: float | None,
+    deadline: float | None,
+    unit: page.Unit,
+    on_progress: Callable[[Progress], None],
+) -> tuple[int, float]:
+    """Train a pilot, then as many pairs as are planned, again and again as more of them are known.
+
+    Returns the pairs that were planned at last, and the effect to detect.
+    """
+    each = experiment.nets_of_a_pair()
+    total = min(PILOT, pairs or PILOT) * each
+
+    def on_net() -> None:
+        left = None if deadline is None else max(0.0, deadline - time.monotonic())
+        on_progress(Progress("study", experiment.nets, total, left))
+
+    began = time.monotonic()
+    experiment.run(range(min(PILOT, pairs or PILOT)), on_net)
+    if len(experiment.done()) < 2:
+        return pairs or PILOT, experiment.detect(detect) if experiment.done() else (detect or 0.01)
+    told = 0
+    while True:
+        done = len(experiment.done())
+        least = experiment.detect(detect)
+        plan = experiment.plan(least, pairs)
+        a_pair = (time.monotonic() - began) / done
+        if deadline is not None and pairs is None:
+            room = math.floor((deadline - time.monotonic()) / max(a_pair, 1e-6))
+            if plan.pairs > done + room:
+                plan = experiment.plan(least, max(done, PILOT, done + room))
+        total = max(plan.pairs, done) * each
+        if abs(plan.pairs - told) > told / 10:
+            told = plan.pairs
+            on_progress(Progress("study", note=(
+                f"after {done} pairs: {plan.pairs} pairs of twins, {total:,} nets, about "
+                f"{clock(a_pair * max(plan.pairs - done, 0))} more; with these {_seen(experiment, plan, least, unit)}"
+            )))  # fmt: skip
+        if plan.pairs <= done:
+            return done, least
+        step = plan.pairs
+        if pairs is None:
+            step = min(step, max(FEWEST_PLANNED, math.floor(GROWTH * done)))
+        experiment.run(range(step), on_net)
+        if len(experiment.done()) < step or step == pairs:
+            return plan.pairs, least
+
+
+def _seen(experiment: Experiment, plan: Plan, least: float, unit: page.Unit) -> str:
+    """Return which effects a number of pairs shows, and what is lacking for the one that was asked for."""
+    base = experiment.base_loss()
+    share = f" ({100 * plan.shows / base:.2g} % of the base's)" if base > 0 else ""
+    text = f"effects above {unit.write(plan.shows)} show{share}"
+    if plan.shows > least:
+        text += f", {unit.write(least)} was asked for"
+    if plan.rows:
+        text += f"; that takes about {plan.rows:,} rows at least, whatever the pairs"
+    return text

@@ -1,0 +1,1 @@
+"""Which augmentations keep an image's class: shown on a contact sheet, checked by twins."""

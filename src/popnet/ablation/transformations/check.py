@@ -1,0 +1,383 @@
+"""Which transformations of images keep the class: twins with and without each of them.
+
+A small net is trained on a sample of the images, once without any transformation and once with each, everything else
+equal (seed, initial weights, batches, rows). What is compared is their errors on images that are not transformed.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from popnet.ablation.effects import Effect, effect
+from popnet.ablation.losses import losses_of
+from popnet.data.dataset import Dataset, Images
+from popnet.errors import InputError, closest
+from popnet.population.feed import Arrays
+from popnet.population.members import Member
+from popnet.population.predict import Net, predict
+from popnet.population.train import Trainer
+from popnet.runtime import keys
+from popnet.runtime.memory import Memory
+from popnet.spec.recipe import Recipe
+from popnet.types import Array
+
+GENTLE = (
+    "translation", "rotation", "scaling", "shear", "elastic_alpha", "zoomed_crop", "brightness", "contrast",
+    "saturation", "erasing",
+)  # fmt: skip
+"""Transformations that are used where they show no loss, if there are few images."""
+
+MANY = 20_000
+"""From so many images on a gentle transformation is used only if it helps: what does nothing measurable for 600 images
+does less for many, and costs accuracy in a training of a few epochs."""
+
+FREE, MOST_LOSS = ("reflection", "erasing"), 0.1
+"""These pay in trainings longer than the twins': they are used if their interval leaves out that they add more than
+this share to the error (a test of non-inferiority). On Fashion-MNIST, 50,000 images, 18 epochs, erasing took errors
+from 7.3 to 6.9 %, of which 600 images show nothing; on MNIST the test leaves it out."""
+
+BENDING = ("translation", "rotation", "scaling", "shear", "elastic_alpha", "zoomed_crop")
+"""Those whose strengths are lowered where several are used at once."""
+
+MOST_TRAIN, MOST_VALID, MOST_SIDE = 600, 1500, 32
+STEPS = 800
+"""Few images for many steps: what a transformation is worth shows where a net would learn its images by heart."""
+
+CONFUSIONS = 3
+FEWEST_PAIRS = 2
+"""Of one pair nobody knows how far chance goes."""
+
+
+_Losses = tuple[np.ndarray, np.ndarray]
+"""Of each row: its loss, and the class that it was taken for."""
+
+
+@dataclass(frozen=True)
+class Transformation:
+    """One transformation as it is tried.
+
+    Attributes:
+        name: of the recipe's field.
+        words: for people, such as "turns up to 15 degrees".
+        fields: changes of the recipe.
+    """
+
+    name: str
+    words: str
+    fields: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a transformation does.
+
+    Attributes:
+        transformation: which.
+        effect: on the error, the share of wrong classes (or the squared error of scaled targets).
+        confused: pairs of classes ``(true, taken for, more often by)`` that it makes harder to tell apart.
+    """
+
+    transformation: Transformation
+    effect: Effect
+    confused: tuple[tuple[int, int, int], ...]
+
+
+@dataclass(frozen=True)
+class Check:
+    """What was found, and how.
+
+    Attributes:
+        findings: one for each transformation.
+        error: of the twins without any.
+        pairs: twins of each transformation.
+        train, valid: images of a twin.
+        recipe: of the twins without any.
+        images: that the sample was taken from.
+        together: effect of the whole policy; None if there was no time, or there is no policy.
+    """
+
+    findings: tuple[Finding, ...]
+    error: float
+    pairs: int
+    train: int
+    valid: int
+    recipe: Recipe
+    images: int = 0
+    together: Effect | None = None
+
+    def policy(self) -> dict[str, float]:
+        """Return the fields of the transformations that keep the class and are worth using."""
+        kept = [f.transformation for f in self.findings if self._used(f)]
+        # Together they are to bend an image about as much as two of them.
+        together = sum(t.name in BENDING for t in kept)
+        share = min(1.0, (2 / max(together, 1)) ** 0.5)
+        fields: dict[str, float] = {}
+        for t in kept:
+            fields |= t.fields
+            if t.name in BENDING:
+                fields[t.name] = round(t.fields[t.name] * share, 4)
+        return fields
+
+    def _used(self, finding: Finding) -> bool:
+        name, effect = finding.transformation.name, finding.effect
+        if effect.verdict != "nothing measurable":
+            return effect.verdict == "helps"
+        if name in FREE:
+            return effect.low > -MOST_LOSS * self.error
+        return name in GENTLE and effect.mean >= 0 and self.images < MANY
+
+
+def transformations(image: tuple[int, int, int]) -> list[Transformation]:
+    """Return what is tried on images of a height, width and number of channels."""
+    side = min(image[:2])
+    tried = [
+        Transformation("translation", "shifts up to 8 % of the side", {"translation": 0.08}),
+        Transformation("rotation", "turns up to 12 degrees", {"rotation": 12.0}),
+        Transformation("scaling", "scaling up to 15 %", {"scaling": 0.15}),
+        Transformation("shear", "shear up to 10 degrees", {"shear": 10.0}),
+        Transformation("elastic_alpha", "nonlinear morphing", elastic(side)),
+        Transformation("zoomed_crop", "crops of at least 60 % of the area", {"zoomed_crop": 0.4}),
+        Transformation("reflection", "left and right exchanged", {"reflection": 0.5}),
+        Transformation("vertical_reflection", "top and bottom exchanged", {"vertical_reflection": 0.5}),
+        Transformation("quarter_turn", "quarter turns", {"quarter_turn": 0.5}),
+        Transformation("half_turn", "half turns", {"half_turn": 0.5}),
+        Transformation("brightness", "brightness changed up to 30 %", {"brightness": 0.3}),
+        Transformation("contrast", "contrast changed up to 30 %", {"contrast": 0.3}),
+        Transformation("erasing", "a rectangle erased", {"erasing": 0.4}),
+    ]  # fmt: skip
+    if image[2] == 3:
+        tried.append(
+            Transformation("saturation", "saturation changed up to 40 %", {"saturation": 0.4})
+        )
+    return tried
+
+
+def elastic(side: int, strength: float = 1.0) -> dict[str, float]:
+    """Return nonlinear morphing, on a side of any length 0.6 of what Simard et al. (2003) took on 29 pixels."""
+    return {
+        "elastic_alpha": round(strength * 20.0 * (side / 29) ** 2, 2),
+        "elastic_sigma": round(max(4.0 * side / 29, 1.0), 2),
+    }
+
+
+def check(
+    data: Dataset,
+    rows: Array,
+    *,
+    seed: int = 0,
+    pairs: int = 4,
+    only: Sequence[str] = (),
+    steps: int | None = None,
+    train: int | None = None,
+    deadline: float | None = None,
+    workers: int | None = None,
+    stop: threading.Event | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+    memory: Memory | None = None,
+) -> Check | None:
+    """Train twins and compare them.
+
+    Args:
+        data: whose features are images.
+        rows: ``(n,)``, which of them may be used, in training and in comparing.
+        seed: of the sample and of the twins.
+        pairs: twins of each transformation, each on rows of its own.
+        only: names of the transformations that are tried; none for all. Names joined by ``+``, as
+            ``reflection+zoomed_crop``, are tried at once, as one.
+        steps: of a twin's training; None for `STEPS`. What only helps against over-fitting needs many.
+        train: images of a twin; None for `MOST_TRAIN`.
+        deadline: moment of ``time.monotonic()`` at which training ends.
+        workers: threads.
+        stop: when set, training ends as at the deadline.
+        on_progress: called with the members trained and their number.
+        memory: the limit at which training ends; None for the default one.
+
+    Returns:
+        What was found, of the pairs that were through; None if fewer than two were.
+
+    Raises:
+        InputError: there is no such transformation of these images.
+    """
+    assert isinstance(data.features, Images)
+    small, folds = _sample(data, np.asarray(rows), pairs, seed, train or MOST_TRAIN)
+    image = small.features.size if isinstance(small.features, Images) else (1, 1, 1)
+    base = twin_recipe(image, len(folds[0][0]), steps or STEPS)
+    tried = transformations(image)
+    if only:
+        tried = [_joined(tried, name) for name in dict.fromkeys(only)]
+    recipes = [base, *(base.replace(**t.fields) for t in tried)]
+    # A pair's members come one after another, so that a deadline cuts off whole pairs.
+    members = [
+        Member(r, int(keys.key(seed, "twin", k)), k) for k in range(len(folds)) for r in recipes
+    ]
+    trainer = Trainer(Arrays(small, small, folds), deadline, workers, stop, memory)
+
+    def trained(members: list[Member], before: int, total: int) -> dict[int, _Losses]:
+        losses: dict[int, _Losses] = {}
+        for done, (i, result) in enumerate(trainer.run(enumerate(members)), before + 1):
+            if on_progress is not None:
+                on_progress(done, total)
+            if result.usable and result.status in ("finished", "stopped"):
+                net = Net.of(result)
+                losses[i] = _losses(small, net, folds[result.member.fold][1], workers)
+        return losses
+
+    total = len(members) + len(folds)
+    losses = trained(members, 0, total)
+    found = _compare(small, folds, tried, losses, base, seed)
+    if found is None:
+        return None
+    found = replace(found, images=len(rows))
+    if not found.policy():
+        return found
+    if found.policy() == tried[0].fields:  # that was tried already
+        return replace(found, together=found.findings[0].effect)
+    # All that keep the class at once, against none of them.
+    policy = base.replace(**found.policy())
+    composed = trained(
+        [replace(m, recipe=policy) for m in members[:: len(recipes)]], len(members), total
+    )
+    whole = [k for k in composed if k * len(recipes) in losses]
+    if not whole:
+        return found
+    gains = [losses[k * len(recipes)][0] - composed[k][0] for k in whole]
+    return replace(found, together=effect(gains, int(keys.key(seed, "effect", "together"))))
+
+
+def _joined(known: Sequence[Transformation], name: str) -> Transformation:
+    """Return a transformation by its name, or several at once by names joined with ``+``."""
+    by_name = {t.name: t for t in known}
+    for part in name.split("+"):
+        if part not in by_name:
+            raise InputError(f"there is no transformation '{part}'.{closest(part, by_name)}")
+    parts = [by_name[part] for part in name.split("+")]
+    fields = {f: value for t in parts for f, value in t.fields.items()}
+    return Transformation(name, " and ".join(t.words for t in parts), fields)
+
+
+def twin_recipe(image: tuple[int, int, int], rows: int, steps: int = STEPS) -> Recipe:
+    """Return the twins' recipe: a small net, trained for some steps without dropout or decay worth naming."""
+    stages = max(1, min(3, int(np.log2(max(min(image[:2]), 4) / 4)) + 1))
+    batch = 32
+    epochs = int(np.clip(round(steps * batch / max(rows, 1)), 6, 120 * max(1.0, steps / STEPS)))
+    return Recipe(
+        kind="conv", depth=1, width=12, stages=stages, batch_size=batch, epochs=epochs, patience=epochs,
+        dropout=0.0, learning_rate=4e-3, schedule="one_cycle", warmup=0.2, weight_decay=0.03, fill="edge",
+    )  # fmt: skip
+
+
+def _sample(
+    data: Dataset, rows: np.ndarray, pairs: int, seed: int, most_train: int = MOST_TRAIN
+) -> tuple[Dataset, list[tuple[np.ndarray, np.ndarray]]]:
+    """Return a smaller data set of images about `MOST_SIDE` pixels large, and validation rows for each pair."""
+    assert isinstance(data.features, Images)
+    rng = keys.generator(seed, "check")
+    rows = rng.permutation(rows)
+    n_valid = int(min(MOST_VALID, len(rows) // (pairs + 1)))
+    n_train = int(min(most_train, len(rows) - n_valid))
+    used = np.unique(rows[: n_train + pairs * n_valid])
+    rows = rows[: n_train + pairs * n_valid]
+    features = shrunk(data.features.take(used))
+    small = Dataset(features, data.target[used], data.task, data.n_outputs)
+    place = {row: k for k, row in enumerate(used.tolist())}
+    at = np.array([place[row] for row in rows.tolist()])
+    folds = []
+    for k in range(pairs):
+        valid = at[k * n_valid : (k + 1) * n_valid]
+        rest = np.concatenate([at[: k * n_valid], at[(k + 1) * n_valid :]])
+        folds.append((np.sort(np.roll(rest, -k * n_valid)[:n_train]), np.sort(valid)))
+    return small, folds
+
+
+def shrunk(images: Images) -> Images:
+    """Return images made smaller by a whole factor, so that their shorter side is at most `MOST_SIDE`."""
+    return replace(images, pixels=smaller(images.pixels, MOST_SIDE))
+
+
+def smaller(pixels: np.ndarray, most: int) -> np.ndarray:
+    """Return images ``(N, H, W, C)`` whose shorter side is at most so many pixels; the same array if they are small."""
+    step = -(-min(pixels.shape[1:3]) // most)
+    return _shrunk(pixels, step) if step > 1 else pixels
+
+
+def _shrunk(pixels: np.ndarray, step: int) -> np.ndarray:
+    """Return images made smaller by a whole factor: means of squares of pixels."""
+    n, height, width, channels = pixels.shape
+    rows, columns = height // step, width // step
+    cut = pixels[:, : rows * step, : columns * step]
+    squares = cut.reshape(n, rows, step, columns, step, channels)
+    return np.round(squares.mean((2, 4), dtype=np.float32)).astype(np.uint8)
+
+
+def _losses(data: Dataset, net: Net, rows: Array, workers: int | None) -> _Losses:
+    """Return each row's error, and the class that it was taken for (or zeros)."""
+    outputs = predict([net], data.features, rows, workers)[0]
+    classes = data.task == "classification"
+    taken = outputs.argmax(1) if classes else np.zeros(len(rows), int)
+    return losses_of(outputs, data.target[rows], data.task, "error"), taken
+
+
+def _compare(
+    data: Dataset,
+    folds: list[tuple[np.ndarray, np.ndarray]],
+    tried: list[Transformation],
+    losses: dict[int, _Losses],
+    base: Recipe,
+    seed: int,
+) -> Check | None:
+    each = len(tried) + 1
+    whole = [k for k in range(len(folds)) if all(k * each + j in losses for j in range(each))]
+    if len(whole) < FEWEST_PAIRS:
+        return None
+    findings = []
+    for j, t in enumerate(tried, 1):
+        gains = [losses[k * each][0] - losses[k * each + j][0] for k in whole]
+        found = effect(gains, int(keys.key(seed, "effect", t.name)))
+        more = np.zeros((data.n_outputs, data.n_outputs), int)
+        if data.task == "classification":
+            for k in whole:
+                true = data.target[folds[k][1]]
+                np.add.at(more, (true, losses[k * each + j][1]), 1)
+                np.subtract.at(more, (true, losses[k * each][1]), 1)
+        findings.append(Finding(t, found, _confused(more)))
+    error = float(np.mean(np.concatenate([losses[k * each][0] for k in whole])))
+    return Check(
+        tuple(findings), error, len(whole), len(folds[0][0]), len(folds[0][1]), base
+    )  # fmt: skip
+
+
+def _confused(more: np.ndarray) -> tuple[tuple[int, int, int], ...]:
+    """Return the confusions that increased most, at least by two images."""
+    np.fill_diagonal(more, 0)
+    order = np.argsort(more, axis=None)[::-1][:CONFUSIONS]
+    pairs = [(int(i // len(more)), int(i % len(more))) for i in order]
+    return tuple((a, b, int(more[a, b])) for a, b in pairs if more[a, b] >= 2)
+
+
+def record(check: Check, classes: tuple[Any, ...]) -> dict[str, Any]:
+    """Return a check as plain JSON, for reports and ``--json``."""
+    return {
+        "error": check.error, "pairs": check.pairs, "train": check.train, "valid": check.valid,
+        "transformations": [
+            {
+                "name": f.transformation.name, "words": f.transformation.words,
+                "fields": f.transformation.fields, "gain": f.effect.mean, "low": f.effect.low,
+                "high": f.effect.high, "verdict": f.effect.verdict,
+                "confused": [
+                    {"true": classes[a], "taken_for": classes[b], "more": more}
+                    for a, b, more in f.confused
+                ] if classes else [],
+            }
+            for f in check.findings
+        ],
+        "policy": check.policy(),
+        "together": None if check.together is None else {
+            "gain": check.together.mean, "low": check.together.low, "high": check.together.high,
+            "verdict": check.together.verdict,
+        },
+    }  # fmt: skip

@@ -1,0 +1,167 @@
+"""Claim 11: a net with more capacity than its data can fill over-fits."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from popnet.course.base import Outcome, Part
+from popnet.course.evidence import crossed, gains, mean_band, points
+from popnet.course.lab import Bench, errors, several
+from popnet.course.material import FACTORS
+from popnet.course.nets import ADAM
+from popnet.population.members import Result
+from popnet.report.document import Line, Lines, Table
+from popnet.report.format import fixed
+from popnet.runtime import keys
+from popnet.types import Array
+
+WIDTHS = (2, 8, 32, 128)
+STEPS = 600
+SEEDS = 3
+WRONG = 0.2
+"""Share of the training rows whose target is exchanged, in the trial with wrong targets."""
+
+FEW = FACTORS[0]
+
+
+def shuffled(target: Array, share: float, rng: np.random.Generator) -> np.ndarray:
+    """Return targets of which a share is exchanged among the rows, so that its distribution stays."""
+    target = np.array(target)
+    rows = np.sort(rng.permutation(len(target))[: round(share * len(target))])
+    target[rows] = target[rng.permutation(rows)]
+    return target
+
+
+def capacity(bench: Bench) -> Outcome:
+    """Claim 11."""
+    table = bench.table
+    right = _trial(bench, None)
+    wrong = _trial(
+        bench, shuffled(table.data.target, WRONG, keys.generator(bench.seed, "claims", "wrong"))
+    )
+    train, test = right
+    few, many = table.overlap(FEW), table.overlap(FACTORS[-1])
+    gap = test - train[..., None]
+    wider = crossed(gap[:, 0, -1] - gap[:, 0, 0], few)
+    fewer = crossed(gap[:, 0, -1] - gap[:, -1, -1], max(few, many))
+    harm = crossed(test[:, 0, -1] - test[:, 0, -2], few)
+    wrong_gap = wrong[1] - wrong[0][..., None]
+    wrong_wider = crossed(wrong_gap[:, 0, -1] - wrong_gap[:, 0, 0], few)
+    wrong_harm = crossed(wrong[1][:, 0, -1] - wrong[1][:, 0, 1], few)
+    rows_few, rows_many = table.rows(FEW), table.rows(FACTORS[-1])
+    parts = (
+        Part(
+            f"with {rows_few} training rows, the gap between test and training error is larger at width "
+            f"{WIDTHS[-1]} than at width {WIDTHS[0]}",
+            f"with {rows_few} rows the gap between test and training error is {points(wider)} larger at width "
+            f"{WIDTHS[-1]} than at width {WIDTHS[0]}",
+            gains(wider, bench.least),
+            wider,
+        ),
+        Part(
+            f"at width {WIDTHS[-1]} the gap is larger with {rows_few} rows than with {rows_many}",
+            f"at width {WIDTHS[-1]} it is {points(fewer)} larger with {rows_few} rows than with {rows_many}",
+            gains(fewer, bench.least),
+            fewer,
+        ),
+        Part(
+            f"the test error itself is higher at width {WIDTHS[-1]} than at width {WIDTHS[-2]}",
+            f"the test error at width {WIDTHS[-1]} is {points(harm)} higher than at width {WIDTHS[-2]}",
+            gains(harm, bench.least),
+            harm,
+            main=False,
+        ),
+        Part(
+            f"with {WRONG:.0%} wrong targets the gap grows with the width as well",
+            f"with wrong targets the gap grows by {points(wrong_wider)}",
+            gains(wrong_wider, bench.least),
+            wrong_wider,
+            main=False,
+        ),
+        Part(
+            f"with {WRONG:.0%} wrong targets the test error is higher at width {WIDTHS[-1]} than at width {WIDTHS[1]}",
+            f"with wrong targets the test error at width {WIDTHS[-1]} is {points(wrong_harm)} higher than at width "
+            f"{WIDTHS[1]}",
+            gains(wrong_harm, bench.least),
+            wrong_harm,
+            main=False,
+        ),
+    )  # fmt: skip
+    return Outcome(
+        parts,
+        (
+            f"ReLU nets of one hidden layer of {', '.join(map(str, WIDTHS))} units, about {STEPS} steps of AdamW "
+            f"without any regularization, on {', '.join(str(table.rows(f)) for f in FACTORS)} rows; the last "
+            f"epoch's weights. {len(train)} repetitions of {SEEDS} seeds each, judged on {len(table.test)} test "
+            "rows; where they have training rows in common, the interval allows for it.",
+            "A large gap is not yet harm: what counts is the test error, which often keeps falling with the width "
+            "although the training error is 0 already (Neyshabur et al. 2015, arXiv:1412.6614; Zhang et al. 2017, "
+            f"arXiv:1611.03530). So the same is tried with {WRONG:.0%} of the training targets exchanged: learning "
+            "these by heart is harm.",
+        ),
+        (_picture(bench, right, ""), _picture(bench, wrong, f", {WRONG:.0%} wrong targets")),
+        _table(bench, right, wrong),
+    )  # fmt: skip
+
+
+Trial = tuple[np.ndarray, np.ndarray]
+"""Training errors ``(J, sizes, widths)`` and test errors ``(J, sizes, widths, N)``."""
+
+
+def _trial(bench: Bench, target: Array | None) -> Trial:
+    table = bench.table
+    recipes = [
+        (f, ADAM.replace(depth=1, width=w, epochs=bench.epochs(STEPS, table.rows(f))))
+        for f in FACTORS
+        for w in WIDTHS
+    ]
+    groups = [
+        [
+            m
+            for f, recipe in recipes
+            for m in several(bench, [recipe], "capacity", table.fold(k, f), SEEDS)
+        ]
+        for k in range(table.repeats)
+    ]
+    arrays = None if target is None else table.arrays_with(target)
+    results = bench.train(groups, arrays=arrays)
+    shape = len(results), len(FACTORS), len(WIDTHS), SEEDS
+    train = np.array([[_training_error(bench, r, target) for r in g] for g in results])
+    test = np.array([bench.errors(g) for g in results])
+    return train.reshape(shape).mean(3), test.reshape(*shape, -1).mean(3)
+
+
+def _training_error(bench: Bench, result: Result, target: Array | None) -> float:
+    """Return a net's error on the rows that it was trained on, by the targets that it was given."""
+    table = bench.table
+    rows = table.folds[result.member.fold][0]
+    outputs = bench.outputs([result], rows=rows)[0]
+    if target is None:
+        return float(errors(outputs, table, rows).mean())
+    if table.data.task == "regression":
+        return float(((outputs - target[rows]) ** 2).mean())
+    return float((outputs.argmax(-1) != target[rows]).mean())
+
+
+def _picture(bench: Bench, trial: Trial, words: str) -> Lines:
+    train, test = trial
+    lines = []
+    for s, f in enumerate(FACTORS):
+        if s in (0, len(FACTORS) - 1):
+            name = f"{bench.table.rows(f)} rows"
+            lines.append(Line(f"{name}, test", WIDTHS, *mean_band(100 * test[:, s].mean(-1))))
+            lines.append(Line(f"{name}, training", WIDTHS, *mean_band(100 * train[:, s])))
+    return Lines(tuple(lines), "width", f"error, %{words}", log_x=True)
+
+
+def _table(bench: Bench, right: Trial, wrong: Trial) -> Table:
+    rows = []
+    for words, (train, test) in (("right", right), (f"{WRONG:.0%} wrong", wrong)):
+        for s, f in enumerate(FACTORS):
+            texts = [
+                f"{fixed(100 * float(train[:, s, w].mean()), 1)} / {fixed(100 * float(test[:, s, w].mean()), 1)} %"
+                for w in range(len(WIDTHS))
+            ]
+            rows.append((words, str(bench.table.rows(f)), *texts))
+    head = ("targets", "rows", *(f"width {w}: training / test" for w in WIDTHS))
+    return Table(head, tuple(rows))

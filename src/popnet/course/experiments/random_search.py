@@ -1,0 +1,121 @@
+"""Claim 17: random search finds better hyper-parameters than a grid of equally many trials."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+
+from popnet.course.base import Outcome, Part
+from popnet.course.evidence import alone, crossed, gains, mean_band, points
+from popnet.course.lab import Bench, seeded
+from popnet.course.nets import PLAIN
+from popnet.report.document import Line, Lines, Table
+from popnet.report.format import fixed
+from popnet.runtime import keys
+from popnet.spec.recipe import Recipe
+from popnet.tuning.space.ranges import Linear, Log
+from popnet.types import Array
+
+AXES = {
+    "learning_rate": Log(1e-4, 1.0),
+    "dropout": Linear(0.0, 0.7),
+    "l2": Log(1e-6, 1e-2),
+    "init_scale": Log(0.1, 3.0),
+}
+POINTS = (2, 3)
+"""Values of each of the four in a grid: 16 and 81 trials."""
+
+STEPS = 160
+SEEDS = 3
+
+
+def grid(points: int) -> np.ndarray:
+    """Return the grid's places in the unit cube, the middles of equal parts, ``(points ** axes, axes)``."""
+    middles = (np.arange(points) + 0.5) / points
+    return np.array(list(itertools.product(middles, repeat=len(AXES))))
+
+
+def recipe(units: Array, epochs: int) -> Recipe:
+    """Return the recipe at a place of the unit cube."""
+    values = {
+        name: range_.at(float(u)) for (name, range_), u in zip(AXES.items(), units, strict=True)
+    }
+    return PLAIN.replace(epochs=epochs, **values)
+
+
+def searched(scores: Array, trials: int) -> list[int]:
+    """Return the winner of each search of so many trials, the trials dealt in their order to searches of their own.
+
+    Args:
+        scores: ``(T,)`` validation losses, smaller is better.
+        trials: of a search.
+    """
+    starts = range(0, len(scores) - trials + 1, trials)
+    return [s + int(np.argmin(scores[s : s + trials])) for s in starts]
+
+
+def random_search(bench: Bench) -> Outcome:
+    """Claim 17."""
+    table = bench.table
+    epochs = bench.epochs(STEPS, table.rows())
+    grids = [grid(p) for p in POINTS]
+    counts = [len(g) for g in grids]
+    groups = []
+    for k in range(table.repeats):
+        members = []
+        for s in range(SEEDS):
+            rng = keys.generator(bench.seed, "claims", "search", k, s)
+            drawn = rng.random((counts[-1], len(AXES)))
+            recipes = [recipe(u, epochs) for part in (*grids, drawn) for u in part]
+            members += seeded(recipes, bench.net_seed("search", k, s), table.fold(k))
+        groups.append(members)
+    results = bench.train(groups, last=False)
+    shape = len(results) * SEEDS, len(counts), len(table.test)
+    by_grid, by_chance = np.zeros(shape), np.zeros(shape)
+    each = sum(counts) + counts[-1]
+    for k, group in enumerate(g[s * each : (s + 1) * each] for g in results for s in range(SEEDS)):
+        parts = np.split(np.arange(each), np.cumsum(counts))
+        scores = np.array([r.score for r in group])
+        for c, trials in enumerate(counts):
+            found = searched(scores[parts[c]], trials)
+            by_grid[k, c] = bench.errors([group[parts[c][i]] for i in found]).mean(0)
+            found = searched(scores[parts[-1]], trials)
+            by_chance[k, c] = bench.errors([group[parts[-1][i]] for i in found]).mean(0)
+    by_grid, by_chance = (
+        found.reshape(len(results), SEEDS, *shape[1:]).mean(1) for found in (by_grid, by_chance)
+    )
+    overlap = table.overlap()
+    saved = crossed((by_grid - by_chance).mean(1), overlap)
+    each = [crossed(by_grid[:, c] - by_chance[:, c], overlap) for c in range(len(counts))]
+    part = Part(
+        "the recipe that random search finds has the lower test error, on average over "
+        f"{' and '.join(map(str, counts))} trials",
+        f"random search instead of a grid takes {points(saved)} off the test error",
+        gains(saved, bench.least),
+        saved,
+    )  # fmt: skip
+    beside = alone([f"{n} trials" for n in counts], each, bench.least)
+    lines = (
+        Line("grid", counts, *mean_band(100 * by_grid.mean(-1))),
+        Line("random", counts, *mean_band(100 * by_chance.mean(-1))),
+    )
+    rows = tuple(
+        (name, *(f"{fixed(100 * float(found[:, c].mean()), 1)} %" for c in range(len(counts))))
+        for name, found in (("grid", by_grid), ("random", by_chance))
+    )
+    ranges = ", ".join(f"{name} {range_}" for name, range_ in AXES.items())
+    return Outcome(
+        (part, *beside),
+        (
+            f"ReLU nets of 3 layers of 64 units, gradient descent for {epochs} epochs on {table.rows()} rows; "
+            f"searched are {ranges}. A grid has the middles of 2 or 3 equal parts of each range, so that it does "
+            "not waste trials on the ends. Both choose by the validation loss; what was chosen is judged by test "
+            f"rows. Of the smaller number of trials the mean over several random searches is taken. {len(results)} "
+            f"repetitions with rows of their own, of {SEEDS} seeds and draws each.",
+            "Bergstra and Bengio's reason: few of the hyper-parameters matter, and a grid of n points tries only a "
+            "few values of these, random search n.",
+        ),
+        (Lines(lines, "trials", f"test error, % ({bench.unit})", log_x=True),),
+        Table(("search", *(f"{n} trials" for n in counts)), rows),
+    )  # fmt: skip

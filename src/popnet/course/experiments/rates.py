@@ -1,0 +1,84 @@
+"""Claim 7: batch normalization widens the range of learning rates that train."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from popnet.course.base import Outcome, Part
+from popnet.course.evidence import gains, interval, mean_band, plain
+from popnet.course.lab import Bench, training_curve
+from popnet.course.nets import DEEP, with_activation
+from popnet.report.document import Line, Lines, Table
+from popnet.spec.recipe import Activation
+from popnet.types import Array
+
+ACTIVATIONS: tuple[Activation, ...] = ("sigmoid", "tanh", "relu")
+RATES = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
+STEP = 0.5
+"""Powers of ten between two rates, about."""
+
+STEPS = 240
+FACTOR = 2
+TRAINED = 0.5
+"""A net has trained if its loss is below this share of a guess's."""
+
+LEAST = 0.25
+
+
+def width(losses: Array) -> np.ndarray:
+    """Return over how many powers of ten of the learning rate nets train, ``(...,)``.
+
+    Args:
+        losses: ``(..., rates)``, training losses at the end, in units of a guess's.
+    """
+    return STEP * (np.asarray(losses) < TRAINED).sum(-1)
+
+
+def rates(bench: Bench) -> Outcome:
+    """Claim 7."""
+    epochs = bench.epochs(STEPS, bench.table.rows(FACTOR))
+    norms = ("none", "batch")
+    recipes = [
+        with_activation(DEEP, a).replace(norm=norm, learning_rate=rate, epochs=epochs)
+        for a in ACTIVATIONS
+        for norm in norms
+        for rate in RATES
+    ]
+    results = bench.train(bench.twins(recipes, "rates", FACTOR))
+    ends = np.array([
+        [training_curve(r, epochs, bench.table.guess)[-1] for r in group] for group in results
+    ])  # fmt: skip
+    ends = np.minimum(ends, 1.0).reshape(len(results), len(ACTIVATIONS), len(norms), len(RATES))
+    widths = width(ends)
+    overlap = bench.table.overlap(FACTOR)
+    parts, lines, rows = [], [], []
+    for i, a in enumerate(ACTIVATIONS):
+        gain = interval(widths[:, i, 1] - widths[:, i, 0], overlap)
+        parts.append(
+            Part(
+                f"with {a}, nets train over a wider range of learning rates, in powers of ten, with batch "
+                "normalization",
+                f"with {a}, the range of rates that train is wider by {plain(gain, 2)} powers of ten",
+                gains(gain, LEAST),
+                gain,
+            )
+        )
+        for j, norm in enumerate(norms):
+            name = f"{a}, {'batch normalization' if norm == 'batch' else 'none'}"
+            lines.append(Line(name, RATES, *mean_band(ends[:, i, j])))
+            share = (ends[:, i, j] < TRAINED).mean(0)
+            fit = [f"{r:g}" for r, s in zip(RATES, share, strict=True) if s > 0.5]
+            span = f"{fit[0]} to {fit[-1]}" if fit else "none"
+            rows.append((name, plain(interval(widths[:, i, j], overlap), 2), span))
+    return Outcome(
+        tuple(parts),
+        (
+            f"Nets of 10 layers of 32 units, {epochs} epochs on {bench.table.rows(FACTOR)} rows, gradient descent "
+            f"with momentum 0.9, {len(RATES)} learning rates from {RATES[0]:g} to {RATES[-1]:g}, about {STEP} "
+            f"powers of ten apart. A net has trained if its training loss at the end is below {TRAINED:g} of the "
+            "best constant prediction's. Twins with and without normalization have the same seed, rows and initial "
+            f"weights; {len(results)} repetitions.",
+        ),
+        (Lines(tuple(lines), "learning rate", "training loss at the end (1: guessing)", log_x=True),),
+        Table(("net", "range of rates that train, powers of ten", "rates at which most nets train"), tuple(rows)),
+    )  # fmt: skip

@@ -1,0 +1,261 @@
+"""What claims have to train and to judge nets with: data, seeds, workers and the time that is left."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+import numpy as np
+
+from popnet.ablation.losses import losses_of
+from popnet.course.material import Material
+from popnet.nn import net
+from popnet.population.feed import Arrays
+from popnet.population.members import Leg, Member, Result
+from popnet.population.predict import Net, predict
+from popnet.population.train import Trainer
+from popnet.predictions.ensemble import softmax
+from popnet.runtime import keys
+from popnet.runtime.memory import Memory
+from popnet.spec.recipe import Recipe
+from popnet.spec.shape import Form
+from popnet.types import Array
+
+REPEATS = 10
+"""Repetitions of an experiment, each with training rows and a seed of its own."""
+
+FEWEST = 4
+"""With fewer repetitions an interval says nothing."""
+
+ENDED = ("finished", "stopped", "paused", "diverged")
+
+T = TypeVar("T")
+
+
+class OutOfTimeError(Exception):
+    """There is no time left, or the user has stopped the run; what was trained is too little to judge."""
+
+
+@dataclass
+class Bench:
+    """What every claim is given.
+
+    Attributes:
+        table: rows that most claims are tried on.
+        images: images that augmentation is tried on.
+        seed: every random choice follows from it.
+        effort: factor of all numbers of training steps, to try things out.
+        deadline: moment of ``time.monotonic()`` at which the claim at hand ends; None for never.
+        workers: threads.
+        stop: when set, training ends as at the deadline.
+        memory: the limit at which training ends.
+        on_progress: called with the nets of the population at hand that are through, and their number.
+    """
+
+    table: Material
+    images: Material
+    seed: int = 0
+    effort: float = 1.0
+    deadline: float | None = None
+    workers: int | None = None
+    stop: threading.Event = field(default_factory=threading.Event)
+    memory: Memory | None = None
+    on_progress: Callable[[int, int], None] = lambda done, total: None
+    _kept: dict[Hashable, Any] = field(default_factory=dict)
+
+    # --- what nets are made of ----------------------------------------------------------------------
+
+    def net_seed(self, *names: str | int) -> int:
+        """Return the seed of a net, the same for twins."""
+        return int(keys.key(self.seed, "claims", "net", *names))
+
+    def epochs(self, steps: int, rows: int, batch_size: int = 32) -> int:
+        """Return how many epochs of so many rows take about so many steps."""
+        return max(2, round(steps * self.effort / -(-rows // batch_size)))
+
+    def once(self, key: Hashable, make: Callable[[], T]) -> T:
+        """Return what was made under a key, made now if it is new: claims that share a population train it once."""
+        if key not in self._kept:
+            self._kept[key] = make()
+        return self._kept[key]
+
+    @property
+    def classification(self) -> bool:
+        """Whether the table's target has classes."""
+        return self.table.data.task == "classification"
+
+    @property
+    def least(self) -> float:
+        """The smallest gain that is worth a word: half a point of error, or a hundredth of the variance."""
+        return 0.005 if self.classification else 0.01
+
+    @property
+    def unit(self) -> str:
+        """What errors are counted in."""
+        return "error" if self.classification else "the target's variance"
+
+    def twins(self, recipes: Sequence[Recipe], name: str, factor: float = 1) -> list[list[Member]]:
+        """Return the nets of each repetition: twins of its seed, on its fold of the table.
+
+        Args:
+            recipes: of the twins.
+            name: of the experiment, for the seeds.
+            factor: of the standard number of training rows.
+        """
+        return [
+            seeded(recipes, self.net_seed(name, k), self.table.fold(k, factor))
+            for k in range(self.table.repeats)
+        ]
+
+    # --- training -----------------------------------------------------------------------------------
+
+    def check(self) -> None:
+        """Raise `OutOfTimeError` if the time is over."""
+        if self.stop.is_set() or (self.deadline is not None and time.monotonic() >= self.deadline):
+            raise OutOfTimeError
+
+    def train(
+        self,
+        groups: Sequence[Sequence[Member]],
+        material: Material | None = None,
+        *,
+        last: bool = True,
+        probed: bool = False,
+        arrays: Arrays | None = None,
+    ) -> list[list[Result]]:
+        """Train the nets of each repetition, one repetition after the other, so that a deadline cuts off whole ones.
+
+        Args:
+            groups: the nets of each repetition; as many in each.
+            material: what they are trained on; the table by default.
+            last: whether to return the weights of the last epoch, instead of those of the best validation score.
+            probed: whether to look into the nets, see `popnet.population.train.Trainer`.
+            arrays: of another target, see `Material.arrays_with`.
+
+        Returns:
+            Of each repetition that was through, its nets in order.
+
+        Raises:
+            OutOfTimeError: fewer than `FEWEST` repetitions were through.
+        """
+        self.check()
+        material = material or self.table
+        legs = [_leg(m, last) for group in groups for m in group]
+        each, total = len(groups[0]), len(legs)
+        trainer = Trainer(
+            arrays or material.arrays, self.deadline, self.workers, self.stop, self.memory, probed
+        )
+        results: dict[int, Result] = {}
+        for i, result in trainer.run(enumerate(legs)):
+            results[i] = _last(result) if last else result
+            self.on_progress(len(results), total)
+        whole = []
+        for k in range(len(groups)):
+            group = [results.get(i) for i in range(k * each, (k + 1) * each)]
+            nets = [r for r in group if r is not None and r.status in ENDED]
+            if (
+                len(nets) < each
+            ):  # later ones are left out, so that populations of a claim stay in step
+                break
+            whole.append(nets)
+        if len(whole) < min(FEWEST, len(groups)):
+            raise OutOfTimeError
+        return whole
+
+    # --- judging ------------------------------------------------------------------------------------
+
+    def outputs(
+        self, results: Sequence[Result], material: Material | None = None, rows: Array | None = None
+    ) -> np.ndarray:
+        """Return what nets say of rows (by default the test rows), ``(M, N, O)``; of a net that diverged, nothing: 0.
+
+        Nets of one shape stand side by side in the work, whatever their order.
+        """
+        self.check()
+        material = material or self.table
+        rows = material.test if rows is None else np.asarray(rows)
+        out = np.zeros((len(results), len(rows), material.data.n_outputs), np.float32)
+        shapes = dict.fromkeys(r.shape for r in results)
+        for shape in shapes:
+            places = [
+                i for i, r in enumerate(results) if r.shape == shape and r.status != "diverged"
+            ]
+            nets = [Net.of(r) for r in (results[i] for i in places)]
+            if nets:
+                out[places] = predict(nets, material.data.features, rows, self.workers)
+        return np.nan_to_num(out, nan=0.0, posinf=1e6, neginf=-1e6)
+
+    def errors(
+        self, results: Sequence[Result], material: Material | None = None, rows: Array | None = None
+    ) -> np.ndarray:
+        """Return each net's error on each row, ``(M, N)``: 1 for a wrong class, or the squared error."""
+        material = material or self.table
+        rows = material.test if rows is None else rows
+        return errors(self.outputs(results, material, rows), material, rows)
+
+    def losses(
+        self, results: Sequence[Result], material: Material | None = None, rows: Array | None = None
+    ) -> np.ndarray:
+        """Return each net's loss on each row, ``(M, N)``: the log-loss of classes, or the squared error."""
+        material = material or self.table
+        rows = material.test if rows is None else rows
+        return losses(self.outputs(results, material, rows), material, rows)
+
+
+def errors(outputs: Array, material: Material, rows: Array) -> np.ndarray:
+    """Return the error of outputs ``(..., N, O)`` on rows ``(N,)``: 1 for a wrong class, or the squared error."""
+    target = np.asarray(material.data.target)[rows]
+    return losses_of(outputs, target, material.data.task, "error")
+
+
+def losses(outputs: Array, material: Material, rows: Array) -> np.ndarray:
+    """Return the loss of outputs (logits) ``(..., N, O)`` on rows ``(N,)``: log-loss, or the squared error."""
+    target = np.asarray(material.data.target)[rows]
+    if material.data.task == "classification":
+        outputs = softmax(outputs)
+    return losses_of(outputs, target, material.data.task, "log_loss")
+
+
+def training_curve(result: Result, epochs: int, guess: float) -> np.ndarray:
+    """Return a net's training loss after each epoch, ``(epochs,)``, in units of a guess's; 1 where it had diverged."""
+    found = np.ones(epochs)
+    curve = np.asarray(result.curves["loss"], float)[:epochs] / guess
+    found[: len(curve)] = curve
+    if result.status == "diverged":
+        found[len(curve) - 1 :] = 1.0
+    return np.where(np.isfinite(found), found, 1.0)
+
+
+def _leg(member: Member, last: bool) -> Leg:
+    """Return a member's whole training; for the last weights one that pauses before its end, since the end keeps the
+    best."""
+    if not last:
+        return Leg(member)
+    epochs = member.recipe.epochs
+    return Leg(replace(member, recipe=member.recipe.replace(epochs=epochs + 1)), until=epochs)
+
+
+def _last(result: Result) -> Result:
+    """Return a paused net with the weights that it paused with in place of its best ones."""
+    if result.pause is None:
+        return result
+    state, form = result.pause.state.state, Form.of(result.shape)
+    parameters, running = net.unpad(state.average, state.running, result.shape, form)
+    return replace(result, parameters=parameters, running=running, pause=None)
+
+
+def several(
+    bench: Bench, recipes: Sequence[Recipe], name: str, fold: int, seeds: int
+) -> list[Member]:
+    """Return twins of each of several seeds, one seed after the other, on one fold."""
+    return [
+        m for s in range(seeds) for m in seeded(recipes, bench.net_seed(name, fold, s), fold)
+    ]  # fmt: skip
+
+
+def seeded(recipes: Sequence[Recipe], seed: int, fold: int) -> list[Member]:
+    """Return twins: members of one seed and fold."""
+    return [Member(r, seed, fold) for r in recipes]

@@ -1,0 +1,51 @@
+"""Try claims one after the other, each with its share of the time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from popnet.course.base import NO_TIME, Claim, Outcome
+from popnet.course.lab import Bench, OutOfTimeError
+from popnet.course.registry import chosen
+
+STOPPED = "the run was stopped before it could be tried"
+
+
+def run(
+    bench: Bench,
+    only: Sequence[str] = (),
+    *,
+    deadline: float | None = None,
+    on_claim: Callable[[int, int, Claim], None] = lambda done, total, claim: None,
+) -> list[tuple[Claim, Outcome]]:
+    """Try claims.
+
+    What is left of the time is shared by the claims that are left, by their shares: one that needs less leaves more to
+    those after it, and one that does not come to an end is not decided.
+
+    Args:
+        bench: data and workers.
+        only: keys or numbers of claims; all by default.
+        deadline: moment of ``time.monotonic()`` at which all end; None for never.
+        on_claim: called before each with the claims done, their number, and the claim.
+
+    Raises:
+        InputError: there is no such claim.
+    """
+    claims = chosen(only)
+    found = []
+    for i, claim in enumerate(claims):
+        on_claim(i, len(claims), claim)
+        began = time.monotonic()
+        if deadline is not None:
+            share = claim.share / sum(c.share for c in claims[i:])
+            bench.deadline = began + share * max(0.0, deadline - began)
+        try:
+            bench.check()
+            outcome = claim.measure(bench)
+        except OutOfTimeError:
+            outcome = Outcome(reason=STOPPED if bench.stop.is_set() else NO_TIME)
+        found.append((claim, replace(outcome, seconds=time.monotonic() - began)))
+    return found

@@ -1,0 +1,594 @@
+"""One record a kind of column: how it is fitted on training rows and how it fills the inputs.
+
+A record is frozen and JSON-serialisable. It knows how many numeric columns, flags and codes it
+fills (`slots`), and fills them (`fill`). A part that is constant in the training rows fills
+nothing, so every column of the result says something.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Annotated, Literal, NamedTuple
+
+import numpy as np
+import polars as pl
+from pydantic import BaseModel, ConfigDict, Field
+
+from popnet.data.tables.cast import (
+    RowNumbers,
+    refuse,
+    show,
+    spell,
+    to_numbers,
+    to_text,
+    to_times,
+)
+
+LIMIT = 3.0
+"""Bound of scaled numbers: z / sqrt(1 + (z / LIMIT)^2), near z for small z."""
+KNOTS, KNOT_ROWS = 49, 50_000
+"""Quantiles that are kept of a column, and of how many rows, about, they are taken."""
+FEWEST_DISTINCT = 32
+"""Different values below which a column is better off without bins (letter's columns have 16, and a log-loss 15 % worse
+with them)."""
+
+FAR = 1e6
+"""Scaled numbers beyond are all taken as this one; in float32 they are at the bound long before."""
+FURTHEST = 1e150
+"""Training values beyond are taken as this far, so that differences of quantiles stay finite."""
+MOST_LEVELS = 2_000
+FEWEST_ROWS, ROW_SHARE, ENOUGH_ROWS = 2, 1e-3, 10
+"""A level needs 0.1 % of the training rows, but 2 at least, and 10 are always enough."""
+SPIKED_SHARE, SPARSE = 0.8, 20
+"""Of the rows without a column's most frequent value, those whose value has a code, at least; and how far apart such
+values are on average, at least; see `spiked`."""
+MONTHS, WEEKDAYS, HOURS = 12, 7, 24
+
+Cycle = Literal["month", "weekday", "hour"]
+CYCLES: tuple[Cycle, ...] = ("month", "weekday", "hour")
+
+
+class Slots(NamedTuple):
+    """Names of what a record fills, in order."""
+
+    numeric: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
+    codes: tuple[str, ...] = ()
+    levels: tuple[int, ...] = ()
+
+
+class Views(NamedTuple):
+    """Where a record writes: its columns of the whole arrays, zeros at the start.
+
+    Attributes:
+        numeric: ``(N, f)`` float32.
+        flags: ``(N, g)`` uint8.
+        codes: ``(N, c)`` int32.
+    """
+
+    numeric: np.ndarray
+    flags: np.ndarray
+    codes: np.ndarray
+
+
+class Notes(NamedTuple):
+    """Where a record says what is worth knowing.
+
+    Attributes:
+        lines: gets a line each; None: nobody asked.
+        training: the rows are those of the training table, rows held out of training included.
+    """
+
+    lines: list[str] | None = None
+    training: bool = False
+
+    def add(self, line: str) -> None:
+        """Take a line."""
+        if self.lines is not None:
+            self.lines.append(line)
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+
+    @property
+    def scales(self) -> tuple[Scale | None, ...]:
+        """The scale of each numeric column that it fills; None for one that has none, or is not to be embedded."""
+        return ()
+
+
+class Scale(BaseModel):
+    """Robust centre and scale of a numeric column: (x - centre) / scale, then bounded.
+
+    Attributes:
+        centre, scale: see `fit_scale`.
+        knots: `KNOTS` scaled values, see `fit_knots`; none in models of former versions.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    centre: float
+    scale: float
+    knots: tuple[float, ...] = ()
+
+    def apply(self, values: np.ndarray) -> np.ndarray:
+        """Scale ``(N,)`` float64 to within ±`LIMIT`; infinities go to the bounds, NaN to 0."""
+        with np.errstate(over="ignore"):
+            z = (values - self.centre) / self.scale
+        # A clip first: the square of 1e300 would be infinite, and the quotient 0.
+        np.clip(z, -FAR, FAR, out=z)
+        z /= np.sqrt(1.0 + np.square(z / LIMIT))
+        return np.nan_to_num(z, copy=False, nan=0.0)
+
+
+def fit_scale(values: np.ndarray) -> Scale | None:
+    """Fit centre and scale to ``(N,)`` float64; None if there are no two different finite values.
+
+    The centre is the median, the scale the distance of the quartiles. If that is 0 (more than half
+    of the values are equal): half the distance of the 1st and 99th percentile, and if that is 0
+    too, half the range.
+    """
+    values = values[np.isfinite(values)]
+    if len(values) == 0:
+        return None
+    values = np.clip(values, -FURTHEST, FURTHEST)
+    low, q01, q25, median, q75, q99, high = np.quantile(
+        values, [0, 0.01, 0.25, 0.5, 0.75, 0.99, 1.0]
+    )
+    for scale in (q75 - q25, (q99 - q01) / 2, (high - low) / 2):
+        if scale > 0:
+            found = Scale(centre=float(median), scale=float(scale))
+            some = values[:: -(-len(values) // KNOT_ROWS)]
+            knots = fit_knots(found.apply(np.concatenate([some, [low, high]])))
+            return found.model_copy(update={"knots": tuple(map(float, knots))})
+    return None
+
+
+def fit_knots(values: np.ndarray) -> np.ndarray:
+    """Return `KNOTS` values that cut a column into bins, ``(KNOTS,)`` float32, ascending.
+
+    They are quantiles where a value that occurs n times counts sqrt(n) times: of a column where nearly all values are
+    0, plain ones would leave hardly a bin for the others. Up to `KNOTS` different values are all there; fewer than
+    `FEWEST_DISTINCT` give no bins: all knots are equal.
+    """
+    distinct, counts = np.unique(values.astype(np.float32), return_counts=True)
+    if len(distinct) < FEWEST_DISTINCT:
+        return np.zeros(KNOTS, np.float32)
+    if len(distinct) <= KNOTS:
+        return distinct[np.round(np.linspace(0, len(distinct) - 1, KNOTS)).astype(int)]
+    reached = np.cumsum(np.sqrt(counts))
+    place = np.interp(np.linspace(reached[0], reached[-1], KNOTS), reached, np.arange(len(reached)))
+    return distinct[np.round(place).astype(int)]
+
+
+class Numeric(_Record):
+    """A column of numbers: one numeric column, and a flag if training had missing values.
+
+    Attributes:
+        scale: None if the column was constant in training (then only the flag is left).
+        missing: training had missing values.
+        nulls: words that count as missing.
+    """
+
+    kind: Literal["numeric"] = "numeric"
+    scale: Scale | None
+    missing: bool
+    nulls: tuple[str, ...] = ()
+
+    @property
+    def slots(self) -> Slots:
+        """What it fills."""
+        return Slots((self.name,) if self.scale else (), _flag(self.name, self.missing))
+
+    @property
+    def scales(self) -> tuple[Scale | None, ...]:
+        """The scale of each numeric column that it fills."""
+        return (self.scale,) if self.scale else ()
+
+    def fill(self, column: pl.Series, out: Views, notes: Notes, rows: RowNumbers) -> None:
+        """Write a column; InputError for a value that is not a number."""
+        _fill_numbers(self, column, out, notes, rows)
+
+
+class Discrete(_Record):
+    """Numbers whose values come again, few of them or around one that most rows have: as `Numeric`, and a code for the
+    value.
+
+    Attributes:
+        levels: values of the codes 1, 2, ..., by descending frequency; None: no code.
+        embedded: whether the number has bins or periods of its own, too.
+    """
+
+    kind: Literal["discrete"] = "discrete"
+    scale: Scale | None
+    levels: tuple[float, ...] | None
+    missing: bool
+    nulls: tuple[str, ...] = ()
+    embedded: bool = False
+
+    @property
+    def slots(self) -> Slots:
+        """What it fills."""
+        coded = _code(self.name, self.levels, self.missing)
+        flags = _flag(self.name, self.missing)
+        return Slots((self.name,) if self.scale else (), flags, *coded)
+
+    @property
+    def scales(self) -> tuple[Scale | None, ...]:
+        """None for the numeric column that it fills if all its values have codes, which can take any function of it."""
+        coded = self.levels and not self.embedded
+        return (None if coded else self.scale,) if self.scale else ()
+
+    def fill(self, column: pl.Series, out: Views, notes: Notes, rows: RowNumbers) -> None:
+        """Write a column; InputError for a value that is not a number."""
+        values = _fill_numbers(self, column, out, notes, rows)
+        if self.levels is not None:
+            series = pl.Series(values).fill_nan(None)
+            out.codes[:, 0] = _codes(series, self.levels, self.missing)
+            if not self.embedded:  # else values without a code are still numbers
+                _note_unseen(self.name, series, out.codes[:, 0], notes)
+
+
+class Boolean(_Record):
+    """Two values: one flag, and one more if training had missing values.
+
+    Attributes:
+        false, true: the two values as numbers; words (yes, no, true, false, ...) are 1 and 0.
+        varies: both values occurred in training; if not, only the flag for missing is left.
+    """
+
+    kind: Literal["boolean"] = "boolean"
+    false: float
+    true: float
+    varies: bool
+    missing: bool
+    nulls: tuple[str, ...] = ()
+
+    @property
+    def slots(self) -> Slots:
+        """What it fills."""
+        own = (self.name,) if self.varies else ()
+        return Slots((), own + _flag(self.name, self.missing))
+
+    def fill(self, column: pl.Series, out: Views, notes: Notes, rows: RowNumbers) -> None:
+        """Write a column; InputError for a third word.
+
+        A third number counts as missing if training had missing values, else as ``false``.
+        """
+        words = {self.false, self.true} == {0.0, 1.0}
+        numbers, bad = to_numbers(column, self.nulls, words)
+        wanted = "a truth value" if words else f"{self.false:g} or {self.true:g}"
+        refuse(self.name, column, bad, wanted, rows)
+        values = numbers.to_numpy()
+        yes = values == self.true
+        absent = np.isnan(values)
+        other = ~(yes | absent | (values == self.false))
+        if other.any():
+            example = show(column[int(np.argmax(other))])
+            taken = "missing" if self.missing else f"{self.false:g}"
+            notes.add(
+                f"column '{self.name}': {_values(other)} neither {self.false:g} nor "
+                f"{self.true:g}, e.g. {example}; taken as {taken}"
+            )
+        _note_missing(self.name, absent, self.missing, notes)
+        if self.varies:
+            out.flags[:, 0] = yes
+        if self.missing:
+            out.flags[:, -1] = absent | other
+
+
+class Categorical(_Record):
+    """Levels of text: one column of codes.
+
+    Code 0 is "other" (rare in training, or not seen there), 1, 2, ... the levels, and the last
+    code "missing" if training had missing values; if it had none, a missing value is "other".
+
+    Attributes:
+        levels: levels of the codes 1, 2, ..., by descending frequency, then by value.
+        numbers: the levels are numbers, written without a fraction where they are whole.
+        missing: training had missing values.
+    """
+
+    kind: Literal["categorical"] = "categorical"
+    levels: tuple[str, ...]
+    numbers: bool
+    missing: bool
+
+    @property
+    def slots(self) -> Slots:
+        """What it fills."""
+        return Slots((), (), *_code(self.name, self.levels, self.missing))
+
+    def fill(self, column: pl.Series, out: Views, notes: Notes, rows: RowNumbers) -> None:
+        """Write a column; takes any value."""
+        text = level_text(column, self.numbers)
+        levels = self.levels if self.numbers else spell(self.levels, column.dtype)
+        out.codes[:, 0] = _codes(text, levels, self.missing)
+        _note_unseen(self.name, text, out.codes[:, 0], notes)
+
+
+class Datetime(_Record):
+    """Points in time: seconds and year as scaled numbers, month, weekday and hour as circles.
+
+    Attributes:
+        format: strptime format of text; "" for dates proper.
+        seconds, year: scales, None where constant in training.
+        cycles: of "month", "weekday", "hour" those that varied in training; each fills two
+            columns, sine and cosine. Hours count their minutes.
+        missing: training had missing values.
+    """
+
+    kind: Literal["datetime"] = "datetime"
+    format: str
+    seconds: Scale | None
+    year: Scale | None
+    cycles: tuple[Cycle, ...]
+    missing: bool
+
+    @property
+    def slots(self) -> Slots:
+        """What it fills."""
+        parts = [p for p in ("seconds", "year") if getattr(self, p)]
+        parts += [f"{c} {f}" for c in self.cycles for f in ("sin", "cos")]
+        return Slots(tuple(f"{self.name} {p}" for p in parts), _flag(self.name, self.missing))
+
+    @property
+    def scales(self) -> tuple[Scale | None, ...]:
+        """The scale of each numeric column that it fills; the circles have none."""
+        own = tuple(s for s in (self.seconds, self.year) if s)
+        return own + (None,) * (2 * len(self.cycles))
+
+    def fill(self, column: pl.Series, out: Views, notes: Notes, rows: RowNumbers) -> None:
+        """Write a column; InputError for a value that is not a date or time."""
+        times, bad = to_times(column, self.format)
+        refuse(self.name, column, bad, "a date or time", rows)
+        absent = times.is_null().to_numpy()
+        _note_missing(self.name, absent, self.missing, notes)
+        at = 0
+        for scale, values in ((self.seconds, epoch_seconds), (self.year, _years)):
+            if scale:
+                out.numeric[:, at] = scale.apply(values(times))
+                at += 1
+        for cycle in self.cycles:
+            angle = 2 * math.pi * cycle_phase(times, cycle)
+            out.numeric[:, at] = np.nan_to_num(np.sin(angle))
+            out.numeric[:, at + 1] = np.nan_to_num(np.cos(angle))
+            at += 2
+        if self.missing:
+            out.flags[:, 0] = absent
+
+
+Record = Annotated[
+    Numeric | Discrete | Boolean | Categorical | Datetime, Field(discriminator="kind")
+]
+
+
+def fit_record(
+    column: pl.Series,
+    kind: str,
+    form: str = "",
+    nulls: tuple[str, ...] = (),
+    rows: RowNumbers = 1,
+) -> Record:
+    """Fit the record of a column.
+
+    Args:
+        column: ``(N,)`` the training rows.
+        kind, form, nulls: what the schema says of it.
+        rows: numbers of the rows, for messages.
+
+    Raises:
+        InputError: the column holds values that do not fit its kind.
+    """
+    name = column.name
+    if kind == "categorical":
+        levels, missing = fit_levels(level_text(column, column.dtype.is_numeric()))
+        return Categorical(
+            name=name,
+            levels=tuple(map(str, levels)),
+            numbers=column.dtype.is_numeric(),
+            missing=missing,
+        )
+    if kind == "datetime":
+        return _fit_datetime(column, form, rows)
+    numbers, bad = to_numbers(column, nulls, words=kind == "boolean")
+    refuse(name, column, bad, "a number", rows)
+    missing = numbers.null_count() > 0
+    if kind == "boolean":
+        two = numbers.drop_nulls().unique().sort().to_list()
+        true = two[-1] if two else 1.0
+        false = two[0] if len(two) > 1 else (0.0 if true else 1.0)
+        return Boolean(
+            name=name, false=false, true=true, varies=len(two) > 1, missing=missing, nulls=nulls
+        )
+    scale = fit_scale(numbers.to_numpy())
+    # Counting the values of a column takes longer than all else, so it is asked first whether that can matter.
+    counted = kind != "numeric" or (scale is not None and _mostly_one(numbers))
+    levels = fit_levels(numbers)[0] if counted else []
+    embedded = kind == "numeric"
+    if embedded and not spiked(numbers, levels):
+        return Numeric(name=name, scale=scale, missing=missing, nulls=nulls)
+    kept = tuple(map(float, levels)) if scale else None
+    return Discrete(
+        name=name, scale=scale, levels=kept, missing=missing, nulls=nulls, embedded=embedded
+    )
+
+
+def _mostly_one(numbers: pl.Series) -> bool:
+    """Return whether half of the known values or more are the same one: it is in the middle then."""
+    known = numbers.drop_nulls()
+    middle = {known.quantile(0.5, "lower"), known.quantile(0.5, "higher")}
+    return any(2 * (known == value).sum() >= len(known) for value in middle)
+
+
+def spiked(numbers: pl.Series, levels: list) -> bool:
+    """Return whether most rows have one value, and nearly all others one of few values, far apart, that come again.
+
+    Such values mean something each, as the sums that a form or a tax law names; bins between quantiles see none of them
+    (on adult, where `capital_gain` is one of 119 sums, codes take 3 % of the log-loss away).
+
+    Args:
+        numbers: ``(N,)`` values of the training rows.
+        levels: of `fit_levels`.
+    """
+    if len(levels) < 3 or not np.isfinite(levels).all():
+        return False
+    if np.ptp(levels) < SPARSE * len(levels):  # counts
+        return False
+    known = numbers.drop_nulls()
+    others = known.filter(known != levels[0])
+    if 2 * len(others) > len(known):
+        return False
+    return others.is_in(levels[1:]).sum() >= SPIKED_SHARE * len(others)
+
+
+def _fit_datetime(column: pl.Series, form: str, rows: RowNumbers) -> Datetime:
+    times, bad = to_times(column, form)
+    refuse(column.name, column, bad, "a date or time", rows)
+    known = times.drop_nulls()
+    cycles: list[Cycle] = [c for c in CYCLES if len(np.unique(cycle_phase(known, c))) > 1]
+    return Datetime(
+        name=column.name,
+        format=form,
+        seconds=fit_scale(epoch_seconds(known)),
+        year=fit_scale(_years(known)),
+        cycles=tuple(cycles),
+        missing=len(known) < len(times),
+    )
+
+
+def fit_levels(values: pl.Series) -> tuple[list, bool]:
+    """Return the levels that get a code of their own, and whether values are missing.
+
+    Kept are levels with at least 0.1 % of the rows (but 2 rows at least, and 10 are enough), the
+    2,000 most frequent at most; ordered by descending frequency, then by value, so that the order
+    of the rows does not matter.
+    """
+    known = values.drop_nulls()
+    fewest = min(max(FEWEST_ROWS, math.ceil(ROW_SHARE * len(values))), ENOUGH_ROWS)
+    counts = known.alias("level").value_counts().filter(pl.col("count") >= fewest)
+    counts = counts.sort(["count", "level"], descending=[True, False])
+    return counts["level"].head(MOST_LEVELS).to_list(), len(known) < len(values)
+
+
+def level_text(column: pl.Series, numbers: bool) -> pl.Series:
+    """Write a column's values as levels; ``numbers``: "007" and 7.0 are the level "7"."""
+    if numbers and column.dtype == pl.String:
+        values, bad = to_numbers(column)
+        text = to_text(values)
+        return pl.select(pl.when(bad).then(column).otherwise(text)).to_series()
+    return to_text(column)
+
+
+def epoch_seconds(times: pl.Series) -> np.ndarray:
+    """Return ``(N,)`` float64 seconds since 1970-01-01; NaN where missing."""
+    return times.dt.epoch("us").cast(pl.Float64).to_numpy() / 1e6
+
+
+def _years(times: pl.Series) -> np.ndarray:
+    return times.dt.year().cast(pl.Float64).to_numpy()
+
+
+def cycle_phase(times: pl.Series, cycle: Cycle) -> np.ndarray:
+    """Return ``(N,)`` float64 in [0, 1): how far the year, week or day has gone; NaN if missing."""
+    if cycle == "month":
+        phase = (times.dt.month().cast(pl.Float64) - 1) / MONTHS
+    elif cycle == "weekday":
+        phase = (times.dt.weekday().cast(pl.Float64) - 1) / WEEKDAYS
+    else:
+        minutes = times.dt.minute().cast(pl.Float64) / 60
+        phase = (times.dt.hour().cast(pl.Float64) + minutes) / HOURS
+    return phase.to_numpy()
+
+
+def _flag(name: str, missing: bool) -> tuple[str, ...]:
+    return (f"{name} missing",) if missing else ()
+
+
+def _code(
+    name: str, levels: tuple | None, missing: bool
+) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    if levels is None:
+        return (), ()
+    return (name,), (1 + len(levels) + missing,)
+
+
+def _fill_numbers(
+    record: Numeric | Discrete, column: pl.Series, out: Views, notes: Notes, rows: RowNumbers
+) -> np.ndarray:
+    """Write the scaled numbers and the flag for missing ones; return ``(N,)`` float64."""
+    numbers, bad = to_numbers(column, record.nulls, words=False)
+    refuse(record.name, column, bad, "a number", rows)
+    values = numbers.to_numpy()
+    absent = np.isnan(values)
+    _note_missing(record.name, absent, record.missing, notes)
+    _note_far(record.name, values, record.scale, notes)
+    if record.scale:
+        out.numeric[:, 0] = record.scale.apply(values)
+    if record.missing:
+        out.flags[:, 0] = absent
+    return values
+
+
+def _codes(values: pl.Series, levels: Sequence, missing: bool) -> np.ndarray:
+    """Return ``(N,)`` int32 codes: 1 + position in ``levels``, 0 if it is not there."""
+    if levels:
+        numbers = list(range(1, len(levels) + 1))
+        codes = values.replace_strict(
+            list(levels), numbers, default=0, return_dtype=pl.Int32
+        ).to_numpy()
+    else:
+        codes = np.zeros(len(values), np.int32)
+    if missing and values.null_count():
+        codes = np.where(values.is_null().to_numpy(), np.int32(len(levels) + 1), codes)
+    return codes
+
+
+def _values(chosen: np.ndarray) -> str:
+    n = int(chosen.sum())
+    return "1 value is" if n == 1 else f"{n} values are"
+
+
+def _note_missing(name: str, absent: np.ndarray, expected: bool, notes: Notes) -> None:
+    # Of a training table these are rows held out of training, and no news to its owner.
+    if expected or notes.training or not absent.any():
+        return
+    n = int(absent.sum())
+    notes.add(f"column '{name}': {n} missing value{'s' if n > 1 else ''}, training had none")
+
+
+def _note_far(name: str, values: np.ndarray, scale: Scale | None, notes: Notes) -> None:
+    infinite = np.isinf(values)
+    n = int(infinite.sum())
+    if n:
+        what = "1 infinite value" if n == 1 else f"{n} infinite values"
+        notes.add(f"column '{name}': {what}, taken as ±{LIMIT:g} after scaling")
+    if scale is None or notes.training:
+        return
+    reach = FAR * scale.scale
+    far = ((values < scale.centre - reach) | (values > scale.centre + reach)) & ~infinite
+    if far.any():
+        notes.add(
+            f"column '{name}': {_values(far)} far outside the training's usual range, e.g. "
+            f"{values[int(np.argmax(far))]:g}; taken as the bound"
+        )
+
+
+def _note_unseen(name: str, values: pl.Series, codes: np.ndarray, notes: Notes) -> None:
+    other = (codes == 0) & values.is_not_null().to_numpy()
+    if not other.any():
+        return
+    if notes.training:
+        n = int(other.sum())
+        which = "1 value of a rare level is" if n == 1 else f"{n} values of rare levels are"
+        together = "" if n == 1 else " together"
+        notes.add(f"column '{name}': {which} taken{together} as 'other'")
+        return
+    which = "a level" if int(other.sum()) == 1 else "levels"
+    notes.add(
+        f"column '{name}': {_values(other)} {which} that training did not have or had rarely, e.g. "
+        f"{show(values[int(np.argmax(other))])}; taken as 'other'"
+    )

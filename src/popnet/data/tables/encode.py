@@ -1,0 +1,522 @@
+"""From a table to arrays and back: fitted on training rows, saved as JSON, applied to any rows."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+from pydantic import BaseModel, ConfigDict
+
+from popnet.data.dataset import Features
+from popnet.data.images.format import ImageFormat
+from popnet.data.tables.cast import (
+    RowNumbers,
+    refuse,
+    row_number,
+    show,
+    spell,
+    to_numbers,
+    to_text,
+    to_times,
+)
+from popnet.data.tables.columns import (
+    KNOTS,
+    Categorical,
+    Discrete,
+    Notes,
+    Record,
+    Slots,
+    Views,
+    epoch_seconds,
+    fit_record,
+)
+from popnet.data.tables.schema import Schema
+from popnet.data.tables.target import Target, check_magnitude
+from popnet.errors import InputError, closest
+
+
+class FeatureNames(NamedTuple):
+    """What the columns of the encoded inputs are.
+
+    Attributes:
+        numeric: F names; parts of a date are "column part".
+        flags: G names; "column missing" for missing indicators.
+        codes: C names.
+        numeric_sources, flag_sources, code_sources: the table's column each comes from.
+    """
+
+    numeric: tuple[str, ...]
+    flags: tuple[str, ...]
+    codes: tuple[str, ...]
+    numeric_sources: tuple[str, ...]
+    flag_sources: tuple[str, ...]
+    code_sources: tuple[str, ...]
+
+
+class TargetScale(BaseModel):
+    """Mean, standard deviation and range of one regression target over the training rows.
+
+    Attributes:
+        mean, std: in the target's units.
+        low, high: least and greatest value; None where predictions may lie beyond what was seen.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    mean: float
+    std: float
+    low: float | None = None
+    high: float | None = None
+
+
+class Encoder(BaseModel):
+    """A fitted encoder; `fit_encoder` makes it.
+
+    Attributes:
+        columns: a record for each column that fills something, in the table's order.
+        target: what is predicted.
+        scales: one a regression target; empty for a classification.
+        weight: column of row weights, or None.
+        other: columns of the training table that are not read.
+        image: how images are taken; None for a table.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    columns: tuple[Record, ...]
+    target: Target
+    scales: tuple[TargetScale, ...] = ()
+    weight: str | None = None
+    other: tuple[str, ...] = ()
+    image: ImageFormat | None = None
+
+    @property
+    def n_outputs(self) -> int:
+        """O: number of classes, or of regression targets."""
+        return len(self.target.classes) or len(self.target.names)
+
+    @property
+    def levels(self) -> tuple[int, ...]:
+        """Number of levels of each of the C coded columns, "other" and "missing" included."""
+        return tuple(n for c in self.columns for n in c.slots.levels)
+
+    @property
+    def knots(self) -> np.ndarray:
+        """Quantiles of each numeric column, ``(F, KNOTS)`` float32; zeros for one without."""
+        scales = [s for c in self.columns for s in c.scales]
+        rows = [s.knots if s and s.knots else (0.0,) * KNOTS for s in scales]
+        return np.array(rows, np.float32).reshape(len(rows), KNOTS)
+
+    @property
+    def names(self) -> FeatureNames:
+        """What the columns of the encoded inputs are."""
+        slots = [(c.name, c.slots) for c in self.columns]
+        parts = ("numeric", "flags", "codes")
+        names = [tuple(n for _, s in slots for n in getattr(s, part)) for part in parts]
+        sources = [tuple(c for c, s in slots for _ in getattr(s, part)) for part in parts]
+        return FeatureNames(*names, *sources)
+
+    def transform(
+        self,
+        frame: pl.DataFrame,
+        *,
+        report: list[str] | None = None,
+        training: bool = False,
+        first_row: int = 1,
+        row_numbers: np.ndarray | None = None,
+    ) -> Features:
+        """Encode the features of N rows.
+
+        Args:
+            frame: a table, or a batch of one, from ``data/read.py``. Columns may be of another
+                type than in training where the values can be cast without loss.
+            report: gets a line for what is worth knowing: new columns (ignored), levels that
+                training did not have, values that are infinite or far outside the training's
+                range, missing values where training had none.
+            training: this is the table that the encoder was fitted on (rows held out included):
+                the report says how many values are of rare levels, and not what is new.
+            first_row: number of the frame's first row, for messages.
+            row_numbers: ``(N,)`` numbers of its rows in the user's table, where those of a frame
+                that lost rows would mislead; overrules ``first_row``.
+
+        Returns:
+            Features, all finite.
+
+        Raises:
+            InputError: a needed column is not there, or a value does not fit its column (names
+                column, row and value).
+        """
+        self._check_columns(frame, report)
+        n = frame.height
+        names = self.names
+        numeric = np.zeros((n, len(names.numeric)), np.float32)
+        flags = np.zeros((n, len(names.flags)), np.uint8)
+        codes = np.zeros((n, len(names.codes)), np.int32)
+        notes = Notes(report, training)
+        rows = first_row if row_numbers is None else row_numbers
+        f = g = c = 0
+        for record in self.columns:
+            slots = record.slots
+            df, dg, dc = len(slots.numeric), len(slots.flags), len(slots.codes)
+            views = Views(numeric[:, f : f + df], flags[:, g : g + dg], codes[:, c : c + dc])
+            record.fill(frame[record.name], views, notes, rows)
+            f, g, c = f + df, g + dg, c + dc
+        return Features(numeric, flags, codes, self.levels, self.knots)
+
+    def _check_columns(self, frame: pl.DataFrame, report: list[str] | None) -> None:
+        needed = [c.name for c in self.columns]
+        have = set(frame.columns)
+        lacking = [n for n in needed if n not in have]
+        known = {*needed, *self.other, *self.target.names}
+        new = [n for n in frame.columns if n not in known]
+        if lacking:
+            listed = ", ".join(f"'{n}'" for n in lacking[:10])
+            more = f" and {len(lacking) - 10} more" if len(lacking) > 10 else ""
+            which = "columns" if len(lacking) > 1 else "column"
+            raise InputError(
+                f"the table lacks the {which} {listed}{more}, which the model needs; add "
+                f"{'them' if len(lacking) > 1 else 'it'}.{closest(lacking[0], new)}"
+            )
+        if new and report is not None:
+            listed = ", ".join(f"'{n}'" for n in new[:10]) + (", …" if len(new) > 10 else "")
+            which = "columns" if len(new) > 1 else "column"
+            report.append(f"{len(new)} new {which} ignored: {listed}")
+
+    def encode_target(
+        self,
+        frame: pl.DataFrame,
+        *,
+        first_row: int = 1,
+        row_numbers: np.ndarray | None = None,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Encode the target of N rows.
+
+        Args:
+            frame: has the target's columns.
+            first_row, row_numbers: see `transform`.
+
+        Returns:
+            The target, ``(N,)`` int32 class numbers or ``(N, T)`` float32 standardised by the
+            training rows' mean and standard deviation; and ``(N,)`` bool, true where no target is
+            missing. Rows without a target hold 0 and are to be left out.
+
+        Raises:
+            InputError: a target column is not there, a class that training did not have, a
+                regression target that is no number, infinite or huge.
+        """
+        lacking = [n for n in self.target.names if n not in frame.columns]
+        if lacking:
+            raise InputError(
+                f"the table lacks the target column '{lacking[0]}'; add it."
+                f"{closest(lacking[0], frame.columns)}"
+            )
+        rows = first_row if row_numbers is None else row_numbers
+        if self.target.task != "regression":
+            numbers = _class_numbers(frame[self.target.names[0]], self.target, rows)
+            return np.maximum(numbers, 0), numbers >= 0
+        result = np.zeros((frame.height, len(self.scales)), np.float32)
+        keep = np.ones(frame.height, bool)
+        for i, (name, scale) in enumerate(zip(self.target.names, self.scales, strict=True)):
+            values = _target_numbers(frame[name], rows)
+            keep &= ~np.isnan(values)
+            result[:, i] = np.nan_to_num((values - scale.mean) / scale.std)
+        result[~keep] = 0
+        return result, keep
+
+    def decode_target(self, outputs: np.ndarray) -> np.ndarray:
+        """Undo `encode_target`.
+
+        Args:
+            outputs: class numbers of any shape, or standardised targets ``(..., T)`` (also
+                ``(N,)`` for one target).
+
+        Returns:
+            Labels of the type that they had in the table, or float64 in the target's units.
+        """
+        if self.target.task != "regression":
+            return np.asarray(self.target.classes)[np.asarray(outputs)]
+        mean = np.array([s.mean for s in self.scales])
+        std = np.array([s.std for s in self.scales])
+        return np.asarray(outputs, np.float64) * std + mean
+
+    def in_units(self, true: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return what metrics take: class numbers and probabilities, or targets and predictions in their own units."""
+        if self.target.task != "regression":
+            return np.asarray(true), np.asarray(scores)
+        return self.decode_target(true), self.decode_target(scores)
+
+    def within_range(self, outputs: np.ndarray) -> np.ndarray:
+        """Return standardised predictions ``(..., T)``, moved into the range of the training rows' targets.
+
+        A net may say anything of a row that is unlike all others, and one such row can outweigh all errors in a mean of
+        squares (Holzmueller et al. 2024 do so, too); trees never do.
+        """
+        low = [-np.inf if s.low is None else (s.low - s.mean) / s.std for s in self.scales]
+        high = [np.inf if s.high is None else (s.high - s.mean) / s.std for s in self.scales]
+        return np.clip(outputs, low, high)
+
+    def weights(
+        self,
+        frame: pl.DataFrame,
+        *,
+        first_row: int = 1,
+        row_numbers: np.ndarray | None = None,
+    ) -> np.ndarray | None:
+        """Return the row weights ``(N,)`` float32 with mean 1 over the frame's rows, or None.
+
+        Args:
+            frame: has the weight column.
+            first_row, row_numbers: see `transform`.
+
+        Raises:
+            InputError: the column is not there, or a weight is missing, negative, infinite or no
+                number, or all are 0.
+        """
+        if self.weight is None:
+            return None
+        rows = first_row if row_numbers is None else row_numbers
+        return mean_one(self.weight, raw_weights(frame, self.weight, rows))
+
+
+def raw_weights(frame: pl.DataFrame, name: str, rows: RowNumbers = 1) -> np.ndarray:
+    """Return the weights in a column as they are, ``(N,)`` float64.
+
+    Args:
+        frame: the table.
+        name: of the column.
+        rows: number of the first row for messages, or the numbers of all.
+
+    Raises:
+        InputError: the column is not there, or a weight is missing, negative, infinite or no number.
+    """
+    if name not in frame.columns:
+        raise InputError(
+            f"the table lacks the weight column '{name}'; add it.{closest(name, frame.columns)}"
+        )
+    column = frame[name]
+    numbers, bad = to_numbers(column)
+    wrong = (bad | numbers.is_null() | (numbers < 0) | numbers.is_infinite()).fill_null(True)
+    refuse_weight(name, column, wrong, rows)
+    return numbers.to_numpy()
+
+
+def mean_one(name: str, weights: np.ndarray) -> np.ndarray:
+    """Return weights ``(N,)`` float32 with mean 1.
+
+    Raises:
+        InputError: all are 0.
+    """
+    # Divided first: the sum of weights near 1e308 would be infinite.
+    largest = weights.max(initial=0.0)
+    if largest <= 0:
+        raise InputError(f"all weights in the column '{name}' are 0; give positive ones.")
+    values = weights / largest
+    return (values / values.mean()).astype(np.float32)
+
+
+def refuse_weight(name: str, column: pl.Series, wrong: pl.Series, rows: RowNumbers = 1) -> None:
+    """Raise an InputError for the first weight that is ``wrong``."""
+    row = wrong.arg_max()
+    if row is None or not wrong[row]:
+        return
+    value = column[row]
+    what = "is missing" if value is None else f"is {show(value)}"
+    raise InputError(
+        f"the weight in column '{name}', row {row_number(row, rows)}, {what}; weights must be finite "
+        "numbers of 0 or more."
+    )
+
+
+def fit_encoder(
+    frame: pl.DataFrame,
+    schema: Schema,
+    rows: np.ndarray | None = None,
+    *,
+    row_numbers: np.ndarray | None = None,
+) -> Encoder:
+    """Fit an encoder.
+
+    Args:
+        frame: the table that the schema was inferred from.
+        schema: what its columns hold.
+        rows: ``(n,)`` numbers of the training rows, the only ones that statistics are taken from; default all that have
+            a target.
+        row_numbers: ``(N,)``, what the frame's rows are called in messages; default 1, 2, ...
+
+    Raises:
+        InputError: there are no training rows, or no feature that varies in them.
+    """
+    target = schema.target
+    present = ~frame.select(pl.any_horizontal(pl.col(target.names).is_null())).to_series()
+    rows = np.flatnonzero(present.to_numpy()) if rows is None else np.asarray(rows)
+    if len(rows) == 0:
+        raise InputError("there are no training rows to fit the encoder on; give more rows.")
+    numbers = rows + 1 if row_numbers is None else np.asarray(row_numbers)[rows]
+    records = []
+    for column in schema.features:
+        values = frame[column.name].gather(rows)
+        record = fit_record(values, column.kind, column.format, column.nulls, numbers)
+        if _says_something(record, values):
+            records.append(record)
+    if not records:
+        raise InputError(
+            f"no feature varies in the {len(rows)} training rows; give more rows or other columns."
+        )
+    fitted = {r.name for r in records}
+    return Encoder(
+        columns=tuple(records),
+        target=target,
+        # What is ordered by time may grow beyond all that was seen.
+        scales=fit_scales(frame, target, rows, numbers, bounded=schema.time is None),
+        weight=schema.weight,
+        other=tuple(c.name for c in schema.columns if c.name not in fitted),
+    )
+
+
+def fit_scales(
+    frame: pl.DataFrame, target: Target, rows: np.ndarray, numbers: RowNumbers = 1, *, bounded: bool = True
+) -> tuple[TargetScale, ...]:  # fmt: skip
+    """Return mean, deviation and, if bounded, range of each regression target over some rows; nothing for classes."""
+    if target.task != "regression":
+        return ()
+    columns = (frame[name].gather(rows) for name in target.names)
+    return tuple(_fit_target(column, numbers, bounded) for column in columns)
+
+
+def _says_something(record: Record, values: pl.Series) -> bool:
+    """Tell whether any column that the record fills varies in the training rows."""
+    slots: Slots = record.slots
+    if isinstance(record, Categorical):
+        codes = np.zeros((len(values), 1), np.int32)
+        nothing = np.zeros((len(values), 0))
+        record.fill(values, Views(nothing, nothing, codes), Notes(), 1)
+        return bool((codes != codes[:1]).any())
+    if not isinstance(record, Discrete) and slots.flags and not slots.numeric:
+        return len(slots.flags) > 1 or values.null_count() < len(values)
+    return bool(slots.numeric or slots.flags) and values.null_count() < len(values)
+
+
+def _fit_target(column: pl.Series, rows: RowNumbers, bounded: bool) -> TargetScale:
+    values = _target_numbers(column, rows)
+    values = values[~np.isnan(values)]
+    if len(values) == 0:
+        return TargetScale(mean=0.0, std=1.0)
+    mean = float(values.mean())
+    # Relative to the furthest value: squares of 1e-200 would vanish.
+    far = float(np.abs(values - mean).max())
+    std = far * float(np.sqrt(np.mean(np.square((values - mean) / far)))) if far > 0 else 1.0
+    if not bounded:
+        return TargetScale(mean=mean, std=std)
+    return TargetScale(mean=mean, std=std, low=float(values.min()), high=float(values.max()))
+
+
+def _target_numbers(column: pl.Series, rows: RowNumbers) -> np.ndarray:
+    """Return ``(N,)`` float64, NaN where missing."""
+    numbers, bad = to_numbers(column)
+    refuse(column.name, column, bad, "a number", rows)
+    check_magnitude(column.name, column, numbers, rows)
+    return numbers.to_numpy()
+
+
+def _class_numbers(column: pl.Series, target: Target, rows: RowNumbers) -> np.ndarray:
+    """Return ``(N,)`` int32 class numbers, -1 where the target is missing."""
+    classes = list(target.classes)
+    if isinstance(classes[0], str):
+        values, classes = to_text(column), spell([str(c) for c in classes], column.dtype)
+    elif column.dtype.is_integer() and isinstance(classes[0], int):
+        # Compared as integers: as floats, labels beyond 2^53 would run together.
+        values, classes = column.cast(pl.Int64), [int(c) for c in classes]
+    else:
+        values, bad = to_numbers(column, words=isinstance(classes[0], bool))
+        _refuse_class(column, bad, target, rows)
+        classes = [float(c) for c in classes]
+    numbers = values.replace_strict(
+        classes, list(range(len(classes))), default=-1, return_dtype=pl.Int32
+    )
+    _refuse_class(column, (numbers < 0) & values.is_not_null(), target, rows)
+    return np.where(values.is_null().to_numpy(), np.int32(-1), numbers.to_numpy())
+
+
+def _refuse_class(column: pl.Series, bad: pl.Series, target: Target, rows: RowNumbers) -> None:
+    shown = ", ".join(show(c) for c in target.classes[:8])
+    more = ", …" if len(target.classes) > 8 else ""
+    wanted = f"a class that training had ({shown}{more})"
+    refuse(column.name, column, bad, wanted, rows)
+
+
+def group_numbers(
+    frame: pl.DataFrame, name: str, *, row_numbers: np.ndarray | None = None
+) -> np.ndarray:
+    """Return ``(N,)`` int64 numbers of the groups in a column, for ``data/rows.py``.
+
+    Args:
+        frame: the table.
+        name: the column of groups.
+        row_numbers: see `fit_encoder`.
+
+    Raises:
+        InputError: the column is not there, or a value is missing.
+    """
+    column = _role_column(frame, name, "group", 1 if row_numbers is None else row_numbers)
+    return column.rank("dense").to_numpy().astype(np.int64) - 1
+
+
+def group_shares(
+    frame: pl.DataFrame, name: str, seed: int, *, row_numbers: np.ndarray | None = None
+) -> np.ndarray:
+    """Return ``(N,)`` float32 in [0, 1): a number for each group in a column, drawn by a hash of its value.
+
+    The same in every batch of a table, so that a share of the groups can be held out of one that is never read whole.
+
+    Args:
+        frame: the table, or a batch of it.
+        name: the column of groups.
+        seed: determines the draw.
+        row_numbers: see `fit_encoder`.
+
+    Raises:
+        InputError: the column is not there, or a value is missing.
+    """
+    column = _role_column(frame, name, "group", 1 if row_numbers is None else row_numbers)
+    return (column.hash(seed).to_numpy() >> np.uint64(40)).astype(np.float32) / np.float32(2**24)
+
+
+def time_numbers(
+    frame: pl.DataFrame, schema: Schema, *, row_numbers: np.ndarray | None = None
+) -> np.ndarray | None:
+    """Return ``(N,)`` float64 that orders the rows in time, for ``data/rows.py``; None if no order.
+
+    Args:
+        frame: the table.
+        schema: names the column that orders the rows.
+        row_numbers: see `fit_encoder`.
+
+    Raises:
+        InputError: the column is not there, a value is missing, or is neither number nor time.
+    """
+    if schema.time is None:
+        return None
+    rows = 1 if row_numbers is None else row_numbers
+    column = _role_column(frame, schema.time, "time", rows)
+    found = schema.column(schema.time)
+    if found.kind == "datetime":
+        values, bad = to_times(column, found.format)
+        values = pl.Series(epoch_seconds(values)).fill_nan(None)
+    else:
+        values, bad = to_numbers(column, found.nulls)
+    refuse(schema.time, column, bad | values.is_null(), "a time to order the rows by", rows)
+    return values.to_numpy()
+
+
+def _role_column(frame: pl.DataFrame, name: str, role: str, rows: RowNumbers) -> pl.Series:
+    if name not in frame.columns:
+        raise InputError(f"there is no {role} column '{name}'.{closest(name, frame.columns)}")
+    column = frame[name]
+    row = column.is_null().arg_max() if column.null_count() else None
+    if row is not None:
+        raise InputError(
+            f"the {role} column '{name}' has no value in row {row_number(row, rows)}; fill it or "
+            "drop the row."
+        )
+    return column

@@ -1,0 +1,236 @@
+"""The schema of a table: what each column holds, what is used, and what is to be predicted."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict
+
+from popnet.data.tables.kinds import USED_KINDS, Finding, Kind, find_duplicates, find_kind
+from popnet.data.tables.target import Target, infer_target
+from popnet.errors import InputError, closest
+
+FEWEST_ROWS = 10
+"""Rows with a target that a table must have: fewer cannot be split and scored."""
+
+
+class Column(BaseModel):
+    """One column that is not a target.
+
+    Attributes:
+        name: as in the table.
+        kind: see `popnet.data.tables.kinds.find_kind` for the rules.
+        used: whether it is a feature.
+        reason: why it is left out, or what is peculiar; "" if nothing is.
+        missing: number of missing values.
+        distinct: number of distinct values that are not missing.
+        format: strptime format of dates that are text or whole numbers; else "".
+        nulls: words in a column of numbers that count as missing.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    kind: Kind
+    used: bool
+    reason: str = ""
+    missing: int
+    distinct: int
+    format: str = ""
+    nulls: tuple[str, ...] = ()
+
+
+class Schema(BaseModel):
+    """A table's columns, its target and the roles of special columns.
+
+    Attributes:
+        columns: all columns but the targets, in the table's order.
+        target: what is to be predicted.
+        rows: number of rows.
+        rows_without_target: number of rows whose target (one of the targets) is missing.
+        weight: column of row weights, no feature.
+        group: column whose equal values must not be split, no feature.
+        time: column that orders the rows; stays a feature.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    columns: tuple[Column, ...]
+    target: Target
+    rows: int
+    rows_without_target: int
+    weight: str | None = None
+    group: str | None = None
+    time: str | None = None
+
+    @property
+    def features(self) -> tuple[Column, ...]:
+        """The columns that are used."""
+        return tuple(c for c in self.columns if c.used)
+
+    def column(self, name: str) -> Column:
+        """Return the column of that name; InputError if there is none."""
+        for column in self.columns:
+            if column.name == name:
+                return column
+        known = [c.name for c in self.columns]
+        raise InputError(f"there is no column '{name}'.{closest(name, known)}")
+
+    def describe(self) -> list[str]:
+        """Return short lines for people: rows, target, features by kind, what was left out."""
+        target = self.target
+        names = ", ".join(target.names)
+        how = "found from its values" if target.detected else "as asked"
+        lines = [f"{self.rows:,} rows, {len(self.columns) + len(target.names)} columns"]
+        line = f"target {names}: {target.task} ({how})"
+        if target.classes:
+            shown = ", ".join(str(c) for c in target.classes[:6])
+            more = ", …" if len(target.classes) > 6 else ""
+            line += f", {len(target.classes)} classes: {shown}{more}"
+        lines.append(line)
+        lines += [
+            f"the target '{name}' numbers the rows: its values are different whole numbers without "
+            "large gaps; if it is no measurement, choose another target"
+            for name in target.numbering
+        ]
+        if self.rows_without_target:
+            n = self.rows_without_target
+            which = "1 row without a target is" if n == 1 else f"{n:,} rows without a target are"
+            lines.append(f"{which} left out")
+        if any(c.kind == "image" for c in self.columns):
+            return [f"{self.rows:,} images", *lines[1:]]
+        kinds = Counter(c.kind for c in self.features)
+        counts = ", ".join(f"{kinds[k]} {k}" for k in USED_KINDS if kinds[k])
+        lines.append(f"{len(self.features)} features: {counts}")
+        holes = [c for c in self.features if c.missing]
+        if holes:
+            worst = max(holes, key=lambda c: c.missing)
+            share = 100 * worst.missing / max(self.rows, 1)
+            lines.append(
+                f"features with missing values: {len(holes)}, most in {worst.name} ({share:.0f} %)"
+            )
+        lines += [f"{c.name}: {c.reason}" for c in self.features if c.reason]
+        by_reason: dict[tuple[str, str], list[str]] = {}
+        for c in self.columns:
+            if not c.used:
+                by_reason.setdefault((c.kind, c.reason), []).append(c.name)
+        for (kind, reason), out in by_reason.items():
+            listed = ", ".join(out[:8]) + (f" and {len(out) - 8} more" if len(out) > 8 else "")
+            lines.append(f"left out: {listed} ({kind}: {reason})")
+        return lines
+
+
+def infer_schema(
+    frame: pl.DataFrame,
+    target: str | Sequence[str],
+    task: str | None = None,
+    weight: str | None = None,
+    group: str | None = None,
+    time: str | None = None,
+    drop: Sequence[str] = (),
+    keep: Sequence[str] = (),
+    fewest_rows: int = FEWEST_ROWS,
+    single_rows: bool = False,
+) -> Schema:
+    """Find what each column of a table holds, and the task.
+
+    Args:
+        frame: a table as `read_table` returns it.
+        target: the column to predict, or several for a regression.
+        task: see `popnet.data.tables.target.infer_target`; None: found from the values.
+        weight: column of row weights.
+        group: column whose equal values must not be split.
+        time: column that orders the rows.
+        drop: columns to leave out.
+        keep: columns to use even if they look like identifiers, free text or duplicates.
+        fewest_rows: rows with a target that must be there.
+        single_rows: whether a class may have one row only.
+
+    Raises:
+        InputError: a named column is not there, or has two roles; too few rows with a
+            target; no column is left to learn from; and what `infer_target` raises.
+    """
+    names = (target,) if isinstance(target, str) else tuple(target)
+    if isinstance(drop, str) or isinstance(keep, str):
+        raise InputError("drop and keep take lists of columns, not one name.")
+    _check_roles(frame, names, weight, group, time, drop, keep)
+    found_target = infer_target(frame, names, task, single_rows=single_rows)
+    without = frame.height - frame.select(names).drop_nulls().height
+    if frame.height - without < fewest_rows:
+        raise InputError(
+            f"the table has {frame.height - without} rows with a target, at least {fewest_rows} "
+            "are needed; give more rows."
+        )
+    spared = {*keep, *([time] if time else [])}
+    out = dict.fromkeys(drop, "left out as asked")
+    out |= {name: role for name, role in ((weight, "row weights"), (group, "groups")) if name}
+    found: dict[str, Finding] = {}
+    rest = [c for c in frame.columns if c not in names]
+    for name in rest:
+        found[name] = find_kind(frame[name], keep=name in spared)
+    usable = [n for n in rest if n not in out and found[n].kind in USED_KINDS]
+    # A spared column goes first: if two are the same, the other is the duplicate.
+    usable.sort(key=lambda n: n not in spared)
+    for name, other in find_duplicates([frame[n] for n in usable]).items():
+        if name not in spared:
+            found[name] = found[name]._replace(kind="duplicate", reason=f"the same as '{other}'")
+    columns = tuple(
+        Column(
+            name=name,
+            kind=f.kind,
+            used=name not in out and f.kind in USED_KINDS,
+            reason=out.get(name, f.reason),
+            missing=f.missing,
+            distinct=f.distinct,
+            format=f.format,
+            nulls=f.nulls,
+        )
+        for name, f in found.items()
+    )
+    if not any(c.used for c in columns):
+        listed = "; ".join(f"'{c.name}' ({c.reason})" for c in columns[:8]) or "no other column"
+        more = "; …" if len(columns) > 8 else ""
+        raise InputError(
+            f"no column is left to learn from: {listed}{more}; add columns that say something "
+            "about the target."
+        )
+    return Schema(
+        columns=columns,
+        target=found_target,
+        rows=frame.height,
+        rows_without_target=without,
+        weight=weight,
+        group=group,
+        time=time,
+    )
+
+
+def _check_roles(
+    frame: pl.DataFrame,
+    targets: Sequence[str],
+    weight: str | None,
+    group: str | None,
+    time: str | None,
+    drop: Sequence[str],
+    keep: Sequence[str],
+) -> None:
+    """Check that all named columns exist and none has two roles that exclude each other."""
+    roles = [("target", n) for n in targets]
+    roles += [(role, n) for role, n in (("weight", weight), ("group", group), ("time", time)) if n]
+    roles += [("drop", n) for n in drop] + [("keep", n) for n in keep]
+    held: dict[str, str] = {}
+    for role, name in roles:
+        if role != "target" and name not in frame.columns:
+            raise InputError(
+                f"there is no column '{name}' (given as {role}).{closest(name, frame.columns)}"
+            )
+        if name in held and held[name] != role and {held[name], role} != {"time", "keep"}:
+            raise InputError(
+                f"the column '{name}' is given as {held[name]} and as {role}; give it one role."
+            )
+        held[name] = role
+
+
+__all__ = ["Column", "Finding", "Schema", "Target", "infer_schema"]

@@ -1,0 +1,183 @@
+"""Time drift: whether the target, or what nets see of the rows, changes along a column of dates.
+
+If it does, a random split mixes past and future, and its score is better than that of a model used for what comes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import polars as pl
+from scipy import stats
+
+from popnet.data.tables.cast import to_numbers
+from popnet.data.tables.schema import Column, Schema
+from popnet.diagnosis.findings import Finding, Remedy
+from popnet.diagnosis.tables import univariate
+from popnet.diagnosis.tables.shift import FEWEST_ROWS as FEWEST_SIDE
+from popnet.diagnosis.tables.shift import Shift, shift
+from popnet.types import Array
+
+FEWEST_ROWS, FEWEST_TIMES = 200, 20
+"""Rows, and different times among them, below which nobody looks for a drift."""
+
+BLOCKS = 20
+"""Stretches of time whose means are compared: rows near in time are alike, so rows are no independent samples."""
+
+SMALL = 0.2
+"""Change of the target's mean in standard deviations (of a class's share: of their arcsines) that counts: Cohen 1988
+calls it small."""
+
+CHANCE = 0.01
+"""... and the largest p-value, of Welch's test of the blocks' means, times the classes. A convention."""
+
+AREA = 0.6
+"""Area under the ROC curve by which nets must tell the earlier half from the later one. See `shift.CLEAR`."""
+
+MOST_COLUMNS = 2
+"""Columns of dates that are looked at, at most."""
+
+
+def find(
+    frame: pl.DataFrame,
+    schema: Schema,
+    rows: Array,
+    time: str | None = None,
+    seed: int = 0,
+    workers: int | None = None,
+    deadline: float | None = None,
+) -> list[Finding]:
+    """Look for a drift along columns of dates.
+
+    Args:
+        frame: the table.
+        schema: of it.
+        rows: ``(n,)`` to look at, all with a target.
+        time: the column; default the schema's, else its columns of dates.
+        seed, workers, deadline: of the nets, see `shift`.
+
+    Raises:
+        InputError: there is no such column.
+    """
+    name = time or schema.time
+    dates = [c for c in schema.columns if c.kind == "datetime"]
+    columns = [schema.column(name)] if name else dates[:MOST_COLUMNS]
+    rest = {c.name for c in (*dates, *columns)}
+    part = frame[np.sort(np.asarray(rows))]
+    found = [_drift(part, schema, c, sorted(rest), seed, workers, deadline) for c in columns]
+    return [f for f in found if f]
+
+
+def _drift(
+    frame: pl.DataFrame,
+    schema: Schema,
+    column: Column,
+    leave_out: Sequence[str],
+    seed: int,
+    workers: int | None,
+    deadline: float | None,
+) -> Finding | None:
+    when = univariate.values(frame[column.name], column)
+    known = np.flatnonzero(np.isfinite(when))
+    if len(known) < FEWEST_ROWS or len(np.unique(when[known])) < FEWEST_TIMES:
+        return None
+    order = known[np.argsort(when[known], kind="stable")]
+    ordered, at = frame[order], when[order]
+    target = _target(ordered, schema, at)
+    # Rows of one time stay together.
+    cut = int(np.searchsorted(at, at[len(at) // 2], side="left"))
+    halves: Shift | None = None
+    others = [c for c in schema.features if c.name not in leave_out]
+    if others and min(cut, len(at) - cut) >= FEWEST_SIDE:
+        halves = shift(
+            ordered[:cut], ordered[cut:], schema, leave_out=leave_out, seed=seed, workers=workers,
+            deadline=deadline,
+        )  # fmt: skip
+    told = halves is not None and halves.shifted and halves.auc >= AREA
+    if not target and not told:
+        return None
+    parts = [f"Along '{column.name}', {words}." for _, words in target]
+    columns = (column.name,)
+    if halves is not None and told:
+        moved = [m for m in halves.columns if m.gives_away][:5]
+        columns += tuple(m.name for m in moved)
+        how = "; ".join(f"'{m.name}' {m.words}" for m in moved[:3])
+        parts.append(
+            f"Nets that do not see it tell the earlier half from the later one with an area under the "
+            f"ROC curve of {halves.auc:.3f} ({halves.low:.3f} to {halves.high:.3f})"
+            + (f": {how}." if how else ".")
+        )
+    split = schema.time == column.name
+    return Finding(
+        rule="time_drift",
+        title=f"the table changes along '{column.name}'",
+        severity="note" if split else "warning",
+        where=f"column '{column.name}'",
+        measured=" ".join(parts),
+        value=max(abs(size) for size, _ in target) if target else halves.auc if halves else 0.0,
+        threshold=SMALL if target else AREA,
+        source="Cohen 1988; Lopez-Paz and Oquab 2017, arXiv:1610.06545",
+        meaning=(
+            "The test part is later than the training part, as new rows will be; expect the score to "
+            "fall further as time goes on."
+            if split
+            else "A random split mixes past and future, so its score is better than that of a model "
+            "which is used for what comes."
+        ),
+        remedy=Remedy(
+            "Train again with newer rows from time to time."
+            if split
+            else f"Split by time (--time {column.name!r})."
+        ),
+        columns=columns,
+    )
+
+
+def _target(frame: pl.DataFrame, schema: Schema, at: Array) -> list[tuple[float, str]]:
+    """Return size and words of each change of the target from the earlier to the later half.
+
+    Args:
+        frame: rows in order of time.
+        schema: names the target.
+        at: ``(N,)`` their times, ascending.
+    """
+    block = np.searchsorted(at, at, side="left") * BLOCKS // len(at)
+    if len(np.unique(block)) < BLOCKS // 2:
+        return []
+    late = np.unique(block) >= BLOCKS // 2
+    found: list[tuple[float, str]] = []
+    regression = schema.target.task == "regression"
+    if regression:
+        series = [(n, to_numbers(frame[n])[0].to_numpy()) for n in schema.target.names]
+    else:
+        column = frame[schema.target.names[0]]
+        number = column.rank("dense").to_numpy() - 1
+        present = column.unique().drop_nulls().sort().to_list()
+        series = [(str(label), (number == i).astype(float)) for i, label in enumerate(present)]
+    for name, y in series:
+        means = np.array([y[block == b].mean() for b in np.unique(block)])
+        if min(late.sum(), (~late).sum()) < 2 or np.ptp(means) <= 1e-12 * (
+            np.abs(y).max() + 1e-300
+        ):
+            continue
+        early, later = y[block < BLOCKS // 2], y[block >= BLOCKS // 2]
+        a, b = float(early.mean()), float(later.mean())
+        size = (b - a) / y.std() if regression else float(_arcsine(b) - _arcsine(a))
+        test = stats.ttest_ind(means[~late], means[late], equal_var=False)
+        p = float(test.pvalue)  # pyright: ignore[reportAttributeAccessIssue]
+        if abs(size) >= SMALL and p * len(series) < CHANCE:
+            words = (
+                f"the mean of '{name}' goes from {a:.4g} in the earlier half to {b:.4g} in the later"
+                if regression
+                else f"the share of class {name} goes from {100 * a:.1f} % in the earlier half to "
+                f"{100 * b:.1f} % in the later"
+            )
+            found.append((size, words))
+    found.sort(key=lambda f: -abs(f[0]))
+    return found[:3]
+
+
+def _arcsine(share: float) -> float:
+    """Return Cohen's transformation of a share, whose differences mean the same everywhere."""
+    return 2 * float(np.arcsin(np.sqrt(np.clip(share, 0, 1))))

@@ -1,0 +1,372 @@
+"""Rules on target leakage: columns that give the target away, alone or added up.
+
+Kaufman et al. 2012, Leakage in data mining: a feature that is known only once the target is makes every score too good.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import polars as pl
+from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+
+from popnet.data.tables.cast import to_numbers
+from popnet.data.tables.schema import Column, Schema
+from popnet.diagnosis.findings import Finding, Remedy
+from popnet.diagnosis.tables import univariate
+from popnet.runtime import keys
+from popnet.types import Array
+
+MOST_ROWS, REST_ROWS = 20_000, 4_000
+"""Rows that single columns, and all the others together, are looked at on, at most."""
+
+FEWEST_ROWS = 50
+"""With fewer rows one column tells classes apart by luck, or because the task is that easy."""
+
+TREES = 20
+
+SKILL, R2 = 0.9, 0.995
+"""What one column must reach alone to be suspected: balanced accuracy from 0 (guessing) to 1, or the share of the
+variance. Conventions: of the speed of a yacht its resistance follows with an R2 of 0.989, and that is physics."""
+
+AHEAD = 3.0
+"""... and how many times smaller its error must be than that of all other columns together. An honest column that is
+as good as that has company (of irises, petal length and width): what is measured of a case shows in more than one
+number, what is written down afterwards stands alone. A convention, checked on the same tables."""
+
+PERFECT = 0.995
+"""Columns this good are suspected together, and none of them is company for another: a leak and its copy."""
+
+PURE_ROWS, PURE_CHANCE = 50, 1e-9
+"""Having a value (or having none) gives a class away if so many rows have it, all are of one class, and so small
+is the chance of that with the table's shares; small enough for a thousand columns."""
+
+EXACT = 1e-5
+"""Share of the variance that a sum may leave: the target rounded to 1/100 of its standard deviation leaves that."""
+
+MOST_TERMS = 5
+"""Columns of a sum: more are a coincidence of many columns, or a model."""
+
+
+class Single(NamedTuple):
+    """What one column reaches alone.
+
+    Attributes:
+        column: which.
+        score: skill (see `single.skill`) or R2.
+        missing: the same of its being missing alone.
+    """
+
+    column: Column
+    score: float
+    missing: float
+
+
+def find(frame: pl.DataFrame, schema: Schema, rows: Array, seed: int = 0) -> list[Finding]:
+    """Look for columns that give the target away.
+
+    Args:
+        frame: the table.
+        schema: of it.
+        rows: ``(n,)`` training rows, all with a target.
+        seed: of samples and folds.
+    """
+    if len(rows) < FEWEST_ROWS:
+        return []
+    rng = keys.generator(seed, "leakage")
+    if len(rows) > MOST_ROWS:
+        rows = rng.choice(rows, MOST_ROWS, replace=False)
+    part = frame[np.sort(rows)]
+    found: list[Finding] = []
+    for name in schema.target.names:
+        y = _target(part[name], schema)
+        alone = _alone(part, schema, y, name, seed)
+        found += alone
+        if schema.target.task == "regression":
+            known = {c for f in alone for c in f.columns}
+            columns = [c for c in schema.features if c.name not in known]
+            found += [f for f in [_sum(part, columns, y, name)] if f]
+        else:
+            known = {c for f in alone for c in f.columns}
+            columns = [c for c in schema.features if c.missing and c.name not in known]
+            found += [
+                f for f in [_presence(part, columns, y, part[name].unique().sort().to_list())] if f
+            ]
+    return found
+
+
+def _target(column: pl.Series, schema: Schema) -> np.ndarray:
+    """Return class numbers as int64, or the numbers."""
+    if schema.target.task == "regression":
+        return to_numbers(column)[0].to_numpy()
+    return column.rank("dense").to_numpy().astype(np.int64) - 1
+
+
+# --- one column ---------------------------------------------------------------------------------
+
+
+def _alone(frame: pl.DataFrame, schema: Schema, y: Array, target: str, seed: int) -> list[Finding]:
+    classes = schema.target.task != "regression"
+    fold = univariate.deal(len(y), seed, y if classes else None)
+    suspected = [
+        s
+        for c in schema.features
+        if (s := _score(frame[c.name], c, y, classes, fold)).score >= (SKILL if classes else R2)
+    ]
+    if not suspected:
+        return []
+    perfect = [s.column.name for s in suspected if s.score >= PERFECT]
+    found = []
+    for s in suspected:
+        without = {s.column.name, *(perfect if s.score >= PERFECT else ())}
+        columns = [c for c in schema.features if c.name not in without]
+        rest = together(frame, columns, y, classes, seed)
+        if 1 - rest >= AHEAD * (1 - s.score):
+            found.append(_leak(s, rest, target, classes))
+    return found
+
+
+def _score(series: pl.Series, column: Column, y: Array, classes: bool, fold: Array) -> Single:
+    cells = univariate.cells(series, column)
+    absent = univariate.Cells((cells.numbers == cells.total - 1).astype(np.int64), 3)
+    varies = 0 < absent.numbers.sum() < len(y)
+    if classes:
+        n = int(y.max()) + 1
+        score = univariate.skill(univariate.crossed_shares(cells, y, n, fold), y)
+        only = univariate.skill(univariate.crossed_shares(absent, y, n, fold), y) if varies else 0.0
+        return Single(column, max(score, only), only)
+    scores = [univariate.middle_r2(y, univariate.crossed_means(cells, y, fold))]
+    if univariate.is_number(column):
+        x = univariate.values(series, column)
+        for line in (univariate.crossed_line, univariate.crossed_straight):
+            scores.append(univariate.middle_r2(y, line(x, y, fold)))
+    only = univariate.r2(y, univariate.crossed_means(absent, y, fold)) if varies else 0.0
+    return Single(column, max(*scores, only), only)
+
+
+def together(
+    frame: pl.DataFrame, columns: list[Column], y: Array, classes: bool, seed: int
+) -> float:
+    """Return the skill, or R2, that a random forest reaches with some columns on rows they have not seen.
+
+    Args:
+        frame: N rows.
+        columns: those that they may use.
+        y: ``(N,)`` class numbers or numbers.
+        classes: whether these are classes.
+        seed: of sample and folds.
+    """
+    if not columns:
+        return 0.0
+    rng = keys.generator(seed, "together")
+    rows = np.sort(rng.permutation(len(y))[:REST_ROWS])
+    part, y = frame[rows], y[rows]
+    X = np.stack([_numbers(part[c.name], c) for c in columns], 1)
+    fold = univariate.deal(len(y), seed, y if classes else None)
+    n = int(y.max()) + 1 if classes else 0
+    out = np.zeros((len(y), n)) if classes else np.zeros(len(y))
+    kind = RandomForestClassifier if classes else RandomForestRegressor
+    # One job: threads would wait for each other where other work has the cores.
+    options: dict[str, Any] = {
+        "min_samples_leaf": 2, "max_features": 1 / 3, "n_jobs": 1, "random_state": 0,
+    }  # fmt: skip
+    for f in range(univariate.FOLDS):
+        held = fold == f
+        model = kind(TREES, **options)
+        if not classes:
+            out[held] = model.fit(X[~held], y[~held]).predict(X[held])
+            continue
+        seen = np.unique(y[~held])
+        if len(seen) > 1:
+            model.fit(X[~held], y[~held])
+            out[np.ix_(held, seen)] = model.predict_proba(X[held])  # pyright: ignore
+    return univariate.skill(out, y) if classes else univariate.middle_r2(y, out)
+
+
+def _numbers(series: pl.Series, column: Column) -> np.ndarray:
+    """Return a column as numbers for trees: levels by frequency, NaN where missing."""
+    if univariate.is_number(column):
+        return univariate.values(series, column)
+    cells = univariate.cells(series, column)
+    counts = np.bincount(cells.numbers, minlength=cells.total)
+    place = np.argsort(np.argsort(-counts, kind="stable")).astype(float)
+    return np.where(cells.numbers == cells.total - 1, np.nan, place[cells.numbers])
+
+
+def _leak(found: Single, rest: float, target: str, classes: bool) -> Finding:
+    name = found.column.name
+    what = "balanced accuracy (0 is guessing, 1 always right)" if classes else "R2"
+    words = f"'{name}' alone predicts '{target}' with a {what} of {found.score:.3f}; "
+    words += f"all other columns together reach {rest:.3f}."
+    by_missing = found.missing >= 0.9 * found.score
+    if by_missing:
+        words += f" Whether it has a value at all gives {found.missing:.3f}."
+    return Finding(
+        rule="target_leakage",
+        title=f"'{name}' gives the target away",
+        severity="error",
+        where=f"column '{name}'",
+        measured=words,
+        value=found.score,
+        threshold=SKILL if classes else R2,
+        source="Kaufman et al. 2012, Leakage in data mining; the number is a convention",
+        meaning=(
+            f"{'Having a value in ' if by_missing else ''}'{name}' may be known only once "
+            f"'{target}' is: then the score is too good, and the model is of no use for new cases."
+        ),
+        remedy=Remedy(
+            f"Leave out '{name}' (--drop {name!r}), unless it is known before '{target}' is.",
+            drop=(name,),
+        ),
+        columns=(name,),
+    )
+
+
+def _presence(frame: pl.DataFrame, columns: list[Column], y: Array, labels: list) -> Finding | None:
+    """Find columns that have a value (or none) in rows of one class only."""
+    shares = np.bincount(y) / len(y)
+    found: list[tuple[Column, str, int, int]] = []
+    for column in columns:
+        absent = frame[column.name].is_null().to_numpy()
+        if column.kind != "categorical" and not absent.all():
+            absent = absent | np.isnan(univariate.values(frame[column.name], column))
+        for has, words in ((~absent, "with"), (absent, "without")):
+            counts = np.bincount(y[has], minlength=len(shares))
+            n, c = int(counts.sum()), int(counts.argmax())
+            if n >= PURE_ROWS and counts[c] == n and n * np.log(shares[c]) < np.log(PURE_CHANCE):
+                found.append((column, words, n, c))
+    if not found:
+        return None
+    listed = "; ".join(
+        f"all {n:,} rows {words} a value in '{c.name}' are of class {labels[k]}"
+        for c, words, n, k in found
+    )
+    names = tuple(dict.fromkeys(c.name for c, *_ in found))
+    quoted = ", ".join(f"'{n}'" for n in names)
+    return Finding(
+        rule="presence_leakage",
+        title=f"missing values of {quoted} give a class away",
+        severity="warning",
+        where=f"column {quoted}",
+        measured=f"{listed}.",
+        value=float(max(n for _, _, n, _ in found)),
+        threshold=PURE_ROWS,
+        source="Kaufman et al. 2012, Leakage in data mining; the number is a convention",
+        meaning=(
+            "Whether such a column is filled in may depend on the target, as if it had been written "
+            "down afterwards: then the score is too good."
+        ),
+        remedy=Remedy(
+            f"Leave out {quoted}, unless it is filled in before the target is known.", drop=names
+        ),
+        columns=names,
+    )
+
+
+# --- sums ---------------------------------------------------------------------------------------
+
+
+def _sum(frame: pl.DataFrame, columns: list[Column], y: Array, target: str) -> Finding | None:
+    usable = [c for c in columns if c.kind in ("numeric", "discrete", "boolean")]
+    if not usable:
+        return None
+    X = np.stack([univariate.values(frame[c.name], c) for c in usable], 1)
+    found = exact_sum(X, y)
+    if found is None or len(found[0]) < 2:
+        return None
+    places, factors, constant, left = found
+    names = tuple(usable[p].name for p in places)
+    formula = _formula(names, factors, constant)
+    quoted = ", ".join(f"'{n}'" for n in names)
+    return Finding(
+        rule="target_sum",
+        title=f"{quoted} add up to the target",
+        severity="error",
+        where=f"columns {quoted}",
+        measured=f"{formula} = {target}; what is left of its variance is {left:.1e}.",
+        value=left,
+        threshold=EXACT,
+        source="Kaufman et al. 2012, Leakage in data mining; the number is a convention",
+        meaning=(
+            f"'{target}' is computed from these columns, so they are known only once it is: the net "
+            "learns to add, and the score says nothing about new cases."
+        ),
+        remedy=Remedy(f"Leave out {quoted}, or all but those known beforehand.", drop=names),
+        columns=names,
+    )
+
+
+def exact_sum(
+    X: Array, y: Array, most: int = MOST_TERMS, exact: float = EXACT
+) -> tuple[list[int], np.ndarray, float, float] | None:
+    """Return a small set of columns of which a linear combination is the target.
+
+    Orthogonal matching pursuit (Pati et al. 1993) adds columns until the target is met; those that turn out not to be
+    needed are taken away again.
+
+    Args:
+        X: ``(N, F)`` float64, NaN where missing; rows that miss something are not regarded.
+        y: ``(N,)`` float64.
+        most: columns of the set.
+        exact: share of the variance that may be left.
+
+    Returns:
+        Numbers of the columns, their factors, the constant and the share of the variance that is left; None if there
+        is no such set.
+    """
+    full = np.isfinite(X)
+    kept = np.flatnonzero(full.mean(0) >= 0.8)
+    rows = full[:, kept].all(1)
+    if len(kept) == 0 or rows.sum() < max(FEWEST_ROWS, 5 * len(kept)):
+        kept = np.flatnonzero(full.all(0))
+        rows = np.ones(len(y), bool)
+    if len(kept) == 0 or rows.sum() < max(FEWEST_ROWS, 5 * len(kept)) or not np.var(y[rows]) > 0:
+        return None
+    chosen = np.flatnonzero(rows)[:REST_ROWS]
+    A, b = X[np.ix_(chosen, kept)], y[chosen]
+    spread = A.std(0)
+    varied = np.flatnonzero(spread > 1e-9 * (np.abs(A).max(0) + 1e-300))
+    kept, A = kept[varied], A[:, varied]
+    if len(kept) == 0 or not b.std() > 0:
+        return None
+    mean, spread = A.mean(0), A.std(0)
+    Z, z = (A - mean) / spread, (b - b.mean()) / b.std()
+
+    def left(places: list[int]) -> tuple[float, np.ndarray]:
+        w = np.linalg.lstsq(Z[:, places], z, rcond=None)[0]
+        return float(np.mean((z - Z[:, places] @ w) ** 2)), w
+
+    if left(list(range(len(kept))))[0] > exact:
+        return None
+    places: list[int] = []
+    rest, w = 1.0, np.zeros(0)
+    while rest > exact and len(places) < min(2 * most, len(kept)):
+        residual = z - Z[:, places] @ w
+        gains = np.abs(Z.T @ residual)
+        gains[places] = -1
+        places.append(int(gains.argmax()))
+        rest, w = left(places)
+    if rest > exact:
+        return None
+    for p in sorted(places, key=lambda p: abs(w[places.index(p)])):
+        others = [q for q in places if q != p]
+        if others and left(others)[0] <= exact:
+            places = others
+    if len(places) > most:
+        return None
+    places.sort()
+    rest, w = left(places)
+    factors = w * b.std() / spread[places]
+    return [int(kept[p]) for p in places], factors, float(b.mean() - factors @ mean[places]), rest
+
+
+def _formula(names: tuple[str, ...], factors: Array, constant: float) -> str:
+    parts = []
+    for name, factor in zip(names, factors, strict=True):
+        sign = "-" if factor < 0 else "+" if parts else ""
+        size = "" if abs(abs(factor) - 1) < 1e-3 else f"{abs(factor):.4g} × "
+        parts.append(f"{sign} {size}{name}".strip() if parts else f"{sign}{size}{name}")
+    if abs(constant) > 1e-3 * np.abs(factors).max():
+        parts.append(f"{'-' if constant < 0 else '+'} {abs(constant):.4g}")
+    return " ".join(parts)

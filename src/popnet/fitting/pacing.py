@@ -1,0 +1,217 @@
+"""What a run can afford: rows held out, folds, and epochs that fit a time limit."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+DEFAULT_MEMBERS = 40
+MOST_TEST_ROWS = 20_000
+MOST_VALIDATION_ROWS = 50_000
+RECIPES_WANTED = 5
+"""Recipes that a time limit should have room for on all folds, or twice as many of which half are only compared on the
+first (`popnet.tuning.strategies.screening`); epochs are cut to make that room, down to `enough_epochs`. With 8 the
+nets of 60 s had too few epochs where they learn for long (RMSE of california +2 %, log-loss of letter +7 %)."""
+
+ENOUGH_STEPS, FEWEST_EPOCHS, ENOUGH_EPOCHS = 1000, 3, 16
+"""Steps after which most nets of tables are good, and the fewest and most epochs that are taken for as many (on letter
+nets of 4, 8, 16 and 32 epochs of 57 steps have a log-loss of .58, .35, .20 and .13: few nets that learned their
+task are worth more than many that did not)."""
+
+ENOUGH_MUON_STEPS, ENOUGH_MUON_EPOCHS = 360, 12
+"""The same with Muon."""
+
+LITTLE_GAIN, HURRY = 0.04, 0.5
+"""Where four epochs take less than this share of the loss of two away, this share of the steps and epochs is enough.
+With Muon they took 1 to 3 % on bank, adult, churn, default_credit and otto, where nets of 12 epochs are hardly better
+than those of 6, and 5 to 7 % on california, phoneme and wine_quality, where they are 5 % better."""
+
+PACED_SHARE = 0.94
+"""Share of the time that is left which is given to trainings that are to end within it; predicting takes some, too."""
+
+LEAST_SHARE = 0.4
+"""A member is not begun if it could have only less than this share of its epochs."""
+
+
+def test_fraction(rows: int) -> float:
+    """Return the share of rows held out for the honest score: a fifth, less of many rows."""
+    share = 0.2 if rows < 10_000 else 0.1
+    return min(share, MOST_TEST_ROWS / max(rows, 1))
+
+
+def fold_count(rows: int, members: int | None = None) -> int:
+    """Return the number of folds: 5, fewer on many rows, where one held-out part says enough; at most ``members``."""
+    folds = 5 if rows <= 50_000 else 3 if rows <= 150_000 else 1
+    return max(1, min(folds, members or folds))
+
+
+def image_fold_count(rows: int, members: int | None = None) -> int:
+    """Return the number of folds of images: 6, or one held-out part where that says enough; at most ``members``.
+
+    Nets of images take long and gain by each image more, so many are not held out again and again; 6 nets keep 2 or 3
+    cores busy to the end.
+    """
+    folds = 6 if rows <= 10_000 else 1
+    return max(1, min(folds, members or folds))
+
+
+def fewest_recipes(folds: int, workers: int, nets: int = 4) -> int:
+    """Return the fewest recipes with at least so many nets, and without idle workers where that costs little."""
+    recipes = -(-nets // folds)
+    for more in range(recipes, recipes + 3):
+        if more * folds % workers == 0:
+            return more
+    return recipes
+
+
+def validation_images(rows: int) -> int:
+    """Return how many images one held-out part has at most."""
+    return int(np.clip(rows / 10, 1000, 5000))
+
+
+def finite(seconds: float) -> float | None:
+    """Return seconds as they are shown: None for those of a run without a limit."""
+    return float(seconds) if np.isfinite(seconds) else None
+
+
+@dataclass(frozen=True)
+class Clock:
+    """A time limit, counted from the command's start.
+
+    Attributes:
+        began: moment of ``time.monotonic()``.
+        limit: seconds, or None.
+    """
+
+    began: float
+    limit: float | None
+
+    def elapsed(self) -> float:
+        """Return seconds since the start."""
+        return time.monotonic() - self.began
+
+    def left(self) -> float:
+        """Return seconds until the limit, infinite without one."""
+        return np.inf if self.limit is None else self.limit - self.elapsed()
+
+    def training_deadline(self, finishing: float) -> float | None:
+        """Return the moment at which training must end, so that ``finishing`` seconds are left for the rest."""
+        if self.limit is None:
+            return None
+        return self.began + self.limit - finishing
+
+
+@dataclass(frozen=True)
+class Finish:
+    """The time that is kept for what comes after training: ensemble, scores, report.
+
+    Attributes:
+        clock: the time limit.
+        seconds: kept.
+    """
+
+    clock: Clock
+    seconds: float
+
+    def has_left(self, share: float, seconds: float = 0.0) -> bool:
+        """Return whether at least a share of it is left, after so many seconds more."""
+        return self.clock.left() - seconds >= share * self.seconds
+
+    def moment(self, share: float) -> float | None:
+        """Return the moment of ``time.monotonic()`` at which a share of it is left; None without a limit."""
+        limit = self.clock.limit
+        return None if limit is None else self.clock.began + limit - share * self.seconds
+
+
+def finishing_seconds(limit: float | None, test_rows: int) -> float:
+    """Return seconds to keep for ensemble, test score, report and saving, of a time limit."""
+    if limit is None:
+        return 0.0
+    return min(0.3 * limit, 1.0 + 0.02 * limit + test_rows / 20_000)
+
+
+def enough_epochs(steps: int, muon: bool = False, gain: float | None = None) -> int:
+    """Return the epochs that a net should have before another recipe is trained.
+
+    Args:
+        steps: batches of an epoch.
+        muon: whether that is the optimizer.
+        gain: share of the loss that twice the epochs took away; None if that is not known.
+    """
+    own = (ENOUGH_MUON_STEPS, ENOUGH_MUON_EPOCHS)
+    enough, most = own if muon else (ENOUGH_STEPS, ENOUGH_EPOCHS)
+    if gain is not None and gain < LITTLE_GAIN:
+        enough, most = HURRY * enough, HURRY * most
+    return int(np.clip(math.ceil(enough / max(steps, 1)), FEWEST_EPOCHS, most))
+
+
+class Affordable(NamedTuple):
+    """What there is time for: epochs of a member, and whole trainings of so many epochs."""
+
+    epochs: int
+    trainings: float
+
+
+def affordable(
+    wanted: int, enough: int, epoch_seconds: float, seconds: float, workers: int, folds: int,
+    members: int | None,
+) -> Affordable:  # fmt: skip
+    """Return what a member can have, so that recipes are trained on all folds before the time is over.
+
+    There is room for `RECIPES_WANTED` recipes, or for fewer, if their members could not have enough epochs otherwise.
+
+    Args:
+        wanted: epochs without a limit.
+        enough: epochs of a member that are more useful than another recipe, see `enough_epochs`.
+        epoch_seconds: measured, of one member on one worker.
+        seconds: left for training.
+        workers: members in training at once.
+        folds: members of a recipe.
+        members: how many were asked for, or None for as many as the time allows.
+    """
+    if not np.isfinite(seconds):
+        return Affordable(wanted, np.inf)
+    epochs = max(seconds, 0.0) * workers / max(epoch_seconds, 1e-6)
+    asked = max(1, (members or 10**9) // folds)
+    recipes = int(np.clip(epochs // (folds * enough), 1, min(RECIPES_WANTED, asked)))
+    each = int(np.clip(epochs / (folds * recipes), 2, wanted))
+    # Where there is not even enough for one recipe, nothing is spent on a race.
+    most = folds if each < min(enough, wanted) else np.inf
+    return Affordable(each, min(epochs / each, most))
+
+
+def paced_epochs(
+    wanted: int, epoch_seconds: float, seconds: float, workers: int, folds: int, due: int
+) -> int:
+    """Return the epochs of the next member, so that whole trainings fill the time that is left.
+
+    Args:
+        wanted: epochs that a member should have.
+        epoch_seconds: measured, of one member on one worker.
+        seconds: left for training.
+        workers: members in training at once.
+        folds: members of a recipe.
+        due: members of the present recipe that are still to come, with this one.
+
+    Returns:
+        From 1 to twice ``wanted``; 0 if there is not even time for `LEAST_SHARE` of them.
+    """
+    possible = PACED_SHARE * seconds / epoch_seconds
+    if possible < max(1.0, LEAST_SHARE * wanted):
+        return 0
+
+    def each(recipes: int) -> float:
+        """Return the epochs of a member if so many whole recipes come after this one."""
+        return possible / -(-(due + recipes * folds) // workers)
+
+    # So many recipes more that no member has more than is wanted; one fewer, if that comes closer.
+    rounds = math.ceil(possible / wanted)
+    more = max(0, -(-((rounds - 1) * workers + 1 - due) // folds))
+    epochs = each(more)
+    if more and epochs < each(more - 1) < wanted * (wanted / epochs):
+        epochs = each(more - 1)
+    return int(min(max(epochs, 1.0), 2.0 * wanted))

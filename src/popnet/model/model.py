@@ -1,0 +1,695 @@
+"""The saved model: encoder, nets, ensemble weights. Predict, save, load; nothing here runs code from a file.
+
+A model folder holds ``model.json`` (all but the arrays), ``weights.safetensors``, and beside them, for people,
+``report.html`` and ``population.parquet``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, get_args
+
+import jax
+import numpy as np
+import polars as pl
+from pydantic import ValidationError
+from safetensors.numpy import load as load_tensors
+from safetensors.numpy import save as save_tensors
+
+from popnet._version import __version__
+from popnet.data.dataset import Features, Images
+from popnet.data.images.pictures import TEST, Pictures
+from popnet.data.tables.encode import Encoder
+from popnet.data.tables.schema import Schema
+from popnet.errors import InputError, ModelError
+from popnet.nn.net import init
+from popnet.population.predict import Net, predict
+from popnet.predictions import ensemble, metrics
+from popnet.predictions.calibration import tempered
+from popnet.predictions.conformal import (
+    REPORTED,
+    Conformal,
+    check_coverage,
+    check_level,
+    coverage_and_width,
+    ends,
+)
+from popnet.predictions.decisions import Decision, quantile_sentence, sentence
+from popnet.runtime import strict_json
+from popnet.spec.recipe import Recipe
+from popnet.spec.shape import Shape
+from popnet.types import Array, Tree
+
+FORMAT = 1
+"""Version of the folder's format; raised when older popnets could not read it."""
+
+MODEL, WEIGHTS, REPORT, POPULATION = (
+    "model.json",
+    "weights.safetensors",
+    "report.html",
+    "population.parquet",
+)
+ERRORS = "intervals/errors"
+"""The tensor of held-out errors."""
+
+RECIPES_SHOWN = 5
+"""Recipes that `describe` names, those with the largest shares of the ensemble."""
+
+BLOCK_ROWS = 16_384
+"""Rows that all nets predict before the next are encoded: bounds the memory of an ensemble's predictions."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained ensemble with everything that turns rows of a table into predictions.
+
+    Attributes:
+        schema: the table that it was trained on.
+        encoder: turns its rows into arrays and outputs back into labels.
+        nets: the ensemble's members.
+        weights: ``(len(nets),)``, sum 1.
+        method: how they are combined (`popnet.predictions.ensemble.Method`).
+        metric: name of the metric that it was chosen for.
+        facts: scores, baselines and how it was made, as in ``model.json``.
+        views: of each image that a prediction is the mean of, see `popnet.population.predict.predict`.
+        conformal: what intervals are made from; None for classes, and where there were no held-out errors.
+        decision: how classes are taken; None for the most probable one.
+        temperature: of the probabilities (`popnet.predictions.calibration`).
+    """
+
+    schema: Schema
+    encoder: Encoder
+    nets: tuple[Net, ...]
+    weights: np.ndarray
+    method: ensemble.Method
+    metric: str
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    views: int = 1
+    conformal: Conformal | None = None
+    decision: Decision | None = None
+    temperature: float = 1.0
+
+    @property
+    def is_classifier(self) -> bool:
+        """Whether it predicts classes."""
+        return self.encoder.target.task != "regression"
+
+    @property
+    def classes(self) -> tuple[Any, ...]:
+        """The labels, in the order of the columns of `predict_proba`."""
+        return self.encoder.target.classes
+
+    @property
+    def level(self) -> float | None:
+        """Of the quantile that it predicts: that of the pinball loss that it was chosen for; None for the mean."""
+        metric = metrics.named(self.metric)
+        level = None if metric is None else metric.level
+        if level is None or self.conformal is None or not self.conformal.has(level):
+            return None
+        return level
+
+    @property
+    def decides(self) -> str | None:
+        """What it predicts instead of the most probable class, or of the mean, in a sentence; None if it does not."""
+        if self.level is not None:
+            return quantile_sentence(self.level, self.encoder.target.names)
+        if self.decision is not None:
+            return sentence(self.decision, self.metric, self.classes)
+        return None
+
+    def scores(self, features: Features | Images) -> np.ndarray:
+        """Return probabilities ``(N, O)``, or standardised targets, of encoded rows."""
+        out = np.empty((len(features), self.nets[0].shape.n_outputs))
+        for rows, outputs in self._outputs(features):
+            if self.is_classifier:
+                outputs = ensemble.softmax(outputs)
+            out[rows] = ensemble.combine(outputs, self.weights, self.method)
+        return tempered(out, self.temperature) if self.is_classifier else out
+
+    def bounds(
+        self, features: Features | Images, coverage: float | None, levels: Sequence[float] = ()
+    ) -> np.ndarray:
+        """Return standardised predictions of encoded rows, the low and high ends of their intervals, and quantiles.
+
+        Args:
+            features: N rows.
+            coverage: of the intervals; None for none.
+            levels: of the quantiles.
+
+        Returns:
+            ``(1 or 3, and len(levels), N, T)``.
+
+        Raises:
+            InputError: the model has no intervals, or none of this coverage or level (see
+                `popnet.predictions.conformal`).
+        """
+        conformal = self.intervals(coverage, levels)
+        every = (*(() if coverage is None else ends(coverage)), *levels)
+        out = np.empty((1 + len(every), len(features), self.nets[0].shape.n_outputs))
+        for rows, outputs in self._outputs(features):
+            out[0, rows] = ensemble.combine(outputs, self.weights, self.method)
+            out[1:, rows] = conformal.quantiles(outputs, self.weights, every)
+        return out
+
+    def answers(self, features: Features | Images) -> np.ndarray:
+        """Return standardised numbers to predict, ``(N, T)``, of encoded rows: means, or quantiles of the `level`."""
+        if self.level is None:
+            return self.scores(features)
+        return self.bounds(features, None, (self.level,))[1]
+
+    def deviations(self, features: Features | Images) -> tuple[np.ndarray, np.ndarray]:
+        """Return standardised predictions of encoded rows and their standard deviations, ``(N, T)`` each.
+
+        Raises:
+            InputError: the model predicts classes, or has no held-out errors.
+        """
+        conformal = self.intervals(None)
+        out = np.empty((2, len(features), self.nets[0].shape.n_outputs))
+        for rows, outputs in self._outputs(features):
+            out[0, rows] = ensemble.combine(outputs, self.weights, self.method)
+            out[1, rows] = conformal.deviations(outputs, self.weights)
+        return out[0], out[1]
+
+    def intervals(self, coverage: float | None, levels: Sequence[float] = ()) -> Conformal:
+        """Return what intervals of a coverage, and quantiles, are made from.
+
+        Raises:
+            InputError: the model has no intervals, or none of this coverage or level.
+        """
+        if coverage is not None:
+            check_coverage(coverage)
+        for level in levels:
+            check_level(level)
+        if self.is_classifier:
+            raise InputError(
+                "Intervals and quantiles are for regression; this model predicts classes."
+            )
+        if self.conformal is None:
+            raise InputError(
+                "The model has no held-out errors to make intervals from: an older popnet fitted it, or no net was "
+                "trained in its time; fit it again."
+            )
+        if coverage is not None:
+            self.conformal.rank(coverage)
+        for level in levels:
+            self.conformal.place(level)
+        return self.conformal
+
+    def _outputs(self, features: Features | Images) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield row numbers and all nets' outputs ``(M, n, O)``, block by block; numbers within the range seen."""
+        for start in range(0, len(features), BLOCK_ROWS):
+            rows = np.arange(start, min(start + BLOCK_ROWS, len(features)))
+            outputs = predict(self.nets, features, rows, views=self.views)
+            yield rows, outputs if self.is_classifier else self.encoder.within_range(outputs)
+
+    def decided(self, scores: Array) -> Array:
+        """Return what the class that is predicted is the largest of, ``(N, O)``, of scores likewise."""
+        return scores if self.decision is None else self.decision(scores)
+
+    def with_views(self, views: int | None) -> Model:
+        """Return the model with another number of views; None leaves it.
+
+        Raises:
+            InputError: several views are asked of a table's model.
+        """
+        if views is None:
+            return self
+        if views > 1 and self.encoder.image is None:
+            raise InputError("--tta is for images; the model takes a table.")
+        return replace(self, views=views)
+
+    def predict_frame(
+        self,
+        frame: pl.DataFrame,
+        *,
+        proba: bool = False,
+        interval: float | None = None,
+        quantiles: Sequence[float] = (),
+        report: list[str] | None = None,
+        first_row: int = 1,
+    ) -> pl.DataFrame:
+        """Predict the rows of a frame.
+
+        Args:
+            frame: has the columns that the model was trained on; others are ignored.
+            proba: also give a column ``probability_<class>`` for each class.
+            interval: coverage of intervals, as 0.9: also give columns ``<target>_low`` and ``<target>_high``, between
+                which the true values of that share of new rows lie (see `popnet.predictions.conformal`).
+            quantiles: levels, as 0.9: also give a column ``<target>_q90`` each, which true values are below so often.
+            report: receives what was noticed (columns ignored, levels not seen in training).
+            first_row: number of the frame's first row, for messages.
+
+        Returns:
+            A column named like each target, and the probabilities, intervals or quantiles.
+
+        Raises:
+            InputError: a column is missing, a value cannot be taken as its column's kind, or the model has no such
+                probabilities, intervals or quantiles.
+        """
+        if self.encoder.image is not None:
+            raise InputError(
+                "the model takes images, not a table; give a folder or files of images."
+            )
+        if interval is not None or len(quantiles):
+            self.intervals(interval, quantiles)  # before the rows are read
+        features = self.encoder.transform(frame, report=report, first_row=first_row)
+        return pl.DataFrame(self._columns(features, proba, interval, quantiles))
+
+    def _columns(
+        self,
+        features: Features | Images,
+        proba: bool,
+        interval: float | None,
+        quantiles: Sequence[float],
+    ) -> list[pl.Series]:
+        names = self.encoder.target.names
+        if interval is None and not len(quantiles):
+            scores, *more = (self.answers(features),)
+        elif self.level is not None:
+            _, *more, scores = self.bounds(features, interval, [*quantiles, self.level])
+        else:
+            scores, *more = self.bounds(features, interval, quantiles)
+        if self.is_classifier:
+            labels = np.array(self.classes, dtype=object)[self.decided(scores).argmax(1)]
+            columns = [pl.Series(names[0], labels.tolist())]
+            if proba:
+                columns += [
+                    pl.Series(f"probability_{c}", scores[:, k]) for k, c in enumerate(self.classes)
+                ]
+        else:
+            if proba:
+                raise InputError(
+                    "Probabilities are for classification; this model predicts numbers."
+                )
+            values = [self.encoder.decode_target(v) for v in (scores, *more)]
+            endings = ["", *(() if interval is None else ("_low", "_high"))]
+            endings += [f"_q{100 * level:g}" for level in quantiles]
+            columns = [
+                pl.Series(f"{name}{end}", v[:, k])
+                for k, name in enumerate(names)
+                for v, end in zip(values, endings, strict=True)
+            ]
+            if len({c.name for c in columns}) < len(columns):
+                raise InputError(
+                    "Two columns would be called alike: a quantile is asked for twice, or a target has the name of "
+                    "another's interval; then rename it and fit again."
+                )
+        return columns
+
+    def predict_pictures(
+        self,
+        pictures: Pictures,
+        *,
+        proba: bool = False,
+        interval: float | None = None,
+        quantiles: Sequence[float] = (),
+    ) -> pl.DataFrame:
+        """Predict images that were read in the model's format (`popnet.data.images.format.ImageFormat.read`).
+
+        Args:
+            pictures: the images.
+            proba, interval, quantiles: see `predict_frame`.
+
+        Returns:
+            A column ``image`` with the files' names (or numbers from 1), one named like the target, and the
+            probabilities, intervals or quantiles.
+        """
+        assert self.encoder.image is not None
+        names = pictures.names or list(range(1, len(pictures.pixels) + 1))
+        images = self.encoder.image.images(pictures.pixels)
+        columns = self._columns(images, proba, interval, quantiles)
+        taken = {c.name for c in columns}
+        return pl.DataFrame(
+            [pl.Series("image" if "image" not in taken else "file", names), *columns]
+        )
+
+    def evaluate_pictures(self, pictures: Pictures) -> tuple[int, dict[str, float]]:
+        """Return the number of images and every metric on them; of images with parts, on their test part.
+
+        Raises:
+            InputError: there are no labels, or one is of a class that the model does not know.
+        """
+        assert self.encoder.image is not None
+        if pictures.labels is None:
+            raise InputError("The images have no labels, so there is nothing to evaluate.")
+        rows = np.arange(len(pictures.labels))
+        if pictures.parts is not None and (pictures.parts == TEST).any():
+            rows = rows[pictures.parts == TEST]
+        name = self.encoder.target.names[0]
+        frame = pl.DataFrame({name: [pictures.labels[i] for i in rows]})
+        y, _ = self.encoder.encode_target(frame)
+        return len(rows), self.judge(
+            y, self.judged(self.encoder.image.images(pictures.pixels[rows]))
+        )
+
+    def predict_batches(
+        self,
+        batches: Iterator[pl.DataFrame],
+        *,
+        proba: bool = False,
+        interval: float | None = None,
+        quantiles: Sequence[float] = (),
+        report: list[str] | None = None,
+    ) -> Iterator[pl.DataFrame]:
+        """Predict a table batch by batch, for tables larger than memory; see `predict_frame`."""
+        row = 1
+        for batch in batches:
+            yield self.predict_frame(
+                batch, proba=proba, interval=interval, quantiles=quantiles, report=report, first_row=row,
+            )  # fmt: skip
+            row += batch.height
+
+    def evaluate(self, batches: Iterator[pl.DataFrame]) -> tuple[int, dict[str, float]]:
+        """Return the number of rows with a target, and every metric on them.
+
+        Raises:
+            InputError: the target is not there, or no row has one, or a class is unknown.
+        """
+        true, predicted, keeps, weights = [], [], [], []
+        row = 1
+        for batch in batches:
+            y, keep = self.encoder.encode_target(batch, first_row=row)
+            true.append(y[keep])
+            predicted.append(self.judged(self.encoder.transform(batch, first_row=row))[:, keep])
+            keeps.append(keep)
+            if self.schema.weight in batch.columns:
+                weights.append(batch.select(self.schema.weight))
+            row += batch.height
+        if not sum(map(len, true)):
+            raise InputError("The table has no row with a target, so there is nothing to evaluate.")
+        w = None
+        if weights:  # of all batches at once: weights are relative to their mean
+            found = self.encoder.weights(pl.concat(weights, how="vertical_relaxed"))
+            w = None if found is None else found[np.concatenate(keeps)]
+        y = np.concatenate(true)
+        return len(y), self.judge(y, np.concatenate(predicted, 1), w)
+
+    def judged(self, features: Features | Images) -> np.ndarray:
+        """Return what `judge` takes of encoded rows: scores, ends of intervals and the quantile, if there are any."""
+        reported = (
+            REPORTED if self.conformal is not None and self.conformal.gives(REPORTED) else None
+        )
+        own = () if self.level is None else (self.level,)
+        if reported is None and not own:
+            return self.scores(features)[None]
+        return self.bounds(features, reported, own)
+
+    def judge(self, true: Array, found: Array, weights: Array | None = None) -> dict[str, float]:
+        """Return every metric, and of intervals the share of rows within them and their width.
+
+        Args:
+            true: ``(N,)`` class numbers or ``(N, T)`` standardised targets.
+            found: ``(1, N, O)`` or more: scores; the low and high ends of intervals, if there are any; the quantile, if
+                the metric wants one.
+            weights: ``(N,)`` row weights.
+        """
+        y, scores = self.encoder.in_units(true, found[0])
+        asked = metrics.named(self.metric)
+        values = metrics.all_of(
+            self.encoder.target.task, y, scores, weights, self.meant(found), asked
+        )
+        if len(found) > 2:
+            low, high = map(self.encoder.decode_target, found[1:3])
+            values |= coverage_and_width(y, low, high, weights)
+        return values
+
+    def meant(self, found: Array) -> np.ndarray:
+        """Return what a metric that `Metric.decides` looks at, ``(N, O)`` in the target's units.
+
+        Args:
+            found: see `judge`.
+        """
+        if self.is_classifier:
+            return self.decided(found[0])
+        return self.encoder.decode_target(found[0 if self.level is None else -1])
+
+    def save(self, folder: Path) -> None:
+        """Write ``model.json`` and ``weights.safetensors`` into a folder that exists."""
+        tensors, nets = {}, []
+        for i, (net, weight) in enumerate(zip(self.nets, self.weights, strict=True)):
+            for part, tree in (("parameters", net.parameters), ("running", net.running)):
+                for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
+                    tensors[f"{i}/{part}{jax.tree_util.keystr(path)}"] = np.ascontiguousarray(leaf)
+            nets.append({"recipe": net.recipe.model_dump(), "weight": float(weight)})
+        if self.conformal is not None:
+            tensors[ERRORS] = self.conformal.errors
+        data = save_tensors(tensors)
+        content = {
+            "format": FORMAT,
+            "popnet": __version__,
+            "schema": self.schema.model_dump(mode="json"),
+            "encoder": self.encoder.model_dump(mode="json"),
+            "method": self.method,
+            "metric": self.metric,
+            "views": self.views,
+            "intervals": None if self.conformal is None else self.conformal.to_json(),
+            "decision": None if self.decision is None else self.decision.to_json(),
+            "temperature": self.temperature,
+            "nets": nets,
+            "facts": dict(self.facts),
+            "weights_sha256": hashlib.sha256(data).hexdigest(),
+        }
+        content = strict_json.finite(content)
+        content["sha256"] = _digest(content)
+        (folder / WEIGHTS).write_bytes(data)
+        (folder / MODEL).write_text(strict_json.dumps(content, indent=1), encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Model:
+        """Read a model folder.
+
+        Raises:
+            ModelError: it is missing, of a newer format, altered or cut short; one sentence says which.
+        """
+        folder = Path(folder)
+        if not folder.exists():
+            raise ModelError(f"There is no folder {folder}; check the path.")
+        if not (folder / MODEL).is_file():
+            raise ModelError(f"{folder} is not a model folder: it has no {MODEL}.")
+        try:
+            content = json.loads((folder / MODEL).read_bytes())
+            version = content["format"]
+        except (ValueError, KeyError, TypeError):
+            raise ModelError(
+                f"{folder / MODEL} is cut short or damaged; copy the folder again."
+            ) from None
+        except OSError as error:
+            raise ModelError(f"{folder / MODEL} cannot be read: {error.strerror}.") from None
+        if version != FORMAT:
+            raise ModelError(
+                f"{folder} has format {version}, this popnet ({__version__}) reads {FORMAT}; "
+                f"use popnet {content.get('popnet', 'of another version')}."
+            )
+        if content.pop("sha256", None) != _digest(content):
+            raise ModelError(
+                f"{folder / MODEL} was altered after it was saved; copy the folder again."
+            )
+        try:
+            data = (folder / WEIGHTS).read_bytes()
+        except OSError as error:
+            raise ModelError(f"{folder / WEIGHTS} cannot be read: {error.strerror}.") from None
+        if hashlib.sha256(data).hexdigest() != content.get("weights_sha256"):
+            raise ModelError(
+                f"{folder / WEIGHTS} is cut short or was altered; copy the folder again."
+            )
+        try:
+            return cls._from(content, load_tensors(data))
+        except (
+            KeyError,
+            TypeError,
+            ValueError,
+            ValidationError,
+            InputError,
+            struct.error,
+        ) as error:
+            raise ModelError(f"{folder} cannot be read as a model: {error}.") from None
+
+    @classmethod
+    def _from(cls, content: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> Model:
+        encoder = Encoder.model_validate_json(json.dumps(content["encoder"]))
+        weights = np.array([r["weight"] for r in content["nets"]], np.float64)
+        if not (len(weights) and np.all(weights >= 0) and abs(weights.sum() - 1) < 1e-6):
+            raise ValueError("the weights of its nets are no shares of 1")
+        if content["method"] not in get_args(ensemble.Method):
+            raise ValueError(f"it combines nets by {content['method']!r}, which is not known")
+        metrics.choose(content["metric"], encoder.target.task)
+        nets = []
+        for i, record in enumerate(content["nets"]):
+            recipe = Recipe.from_mapping(record["recipe"])
+            shape = net_shape(recipe, encoder)
+            trees = []
+            for part, template in zip(
+                ("parameters", "running"), init(recipe, shape, 0), strict=True
+            ):
+                trees.append(_fill(template, tensors, f"{i}/{part}"))
+            nets.append(Net(recipe, shape, *trees))
+        conformal = content.get("intervals")
+        if conformal is not None:
+            conformal = Conformal.from_json(conformal, tensors[ERRORS])
+            if (len(conformal.folds), len(conformal.sizes)) != (len(nets), encoder.n_outputs):
+                raise ValueError("its intervals are of other nets or targets")
+        decision = content.get("decision")
+        if decision is not None:
+            decision = Decision.from_json(decision, len(encoder.target.classes))
+        temperature = float(content.get("temperature", 1.0))
+        if not 0 < temperature < np.inf:
+            raise ValueError(f"a temperature of {temperature}")
+        return cls(
+            schema=Schema.model_validate_json(json.dumps(content["schema"])),
+            encoder=encoder,
+            nets=tuple(nets),
+            weights=weights,
+            method=content["method"],
+            metric=content["metric"],
+            facts=content["facts"],
+            views=int(content.get("views", 1)),
+            conformal=conformal,
+            decision=decision,
+            temperature=temperature,
+        )
+
+
+def net_shape(recipe: Recipe, encoder: Encoder) -> Shape:
+    """Return the shape of a recipe's net on an encoder's arrays."""
+    names = encoder.names
+    return Shape.make(
+        recipe,
+        image=encoder.image.size if encoder.image else None,
+        n_numeric=len(names.numeric),
+        n_flags=len(names.flags),
+        levels=tuple(encoder.levels),
+        knots=encoder.knots,
+        n_outputs=encoder.n_outputs,
+        task="regression" if encoder.target.task == "regression" else "classification",
+    )
+
+
+def _fill(template: Tree, tensors: Mapping[str, np.ndarray], prefix: str) -> Tree:
+    def leaf(path: Any, like: np.ndarray) -> np.ndarray:
+        found = tensors[prefix + jax.tree_util.keystr(path)]
+        if found.shape != like.shape or found.dtype != like.dtype:
+            raise ValueError(
+                f"{prefix}: {found.dtype} {found.shape} instead of {like.dtype} {like.shape}"
+            )
+        if not np.isfinite(found).all():
+            raise ValueError(f"{prefix}: a weight is not a finite number")
+        return found
+
+    return jax.tree_util.tree_map_with_path(leaf, template)
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+OWN_FILES = frozenset({MODEL, WEIGHTS, REPORT, POPULATION})
+
+
+def check_output(folder: Path, overwrite: bool = False) -> None:
+    """Refuse an output folder before any work is done.
+
+    Raises:
+        InputError: it holds a model (unless ``overwrite``) or anything else (always: only models are replaced), is the
+            folder that one is in, or cannot be written to.
+    """
+    place = folder.resolve()
+    try:
+        if place.exists() and not place.is_dir():
+            raise InputError(f"{folder} is a file; give --out the name of a folder.")
+        if place in (Path.cwd(), *Path.cwd().parents):
+            raise InputError(
+                f"{folder} is the folder you are in, or around it; give --out a new name."
+            )
+        held = {f.name for f in place.iterdir()} if place.is_dir() else set()
+        if others := sorted(held - OWN_FILES):
+            raise InputError(
+                f"{folder} holds other files ({others[0]}); give --out the name of a new folder."
+            )
+        if held and not overwrite:
+            raise InputError(
+                f"{folder} holds a model already; choose another --out, or give --overwrite."
+            )
+        place.parent.mkdir(parents=True, exist_ok=True)
+        probe = place.with_name(f".{place.name}.probe")
+        probe.write_bytes(b"popnet")
+        probe.unlink()
+    except OSError as error:
+        raise InputError(f"{folder} cannot be written: {error.strerror}.") from None
+
+
+def write_folder(folder: Path, model: Model, files: Mapping[str, bytes] | None = None) -> None:
+    """Write a model folder as a whole or not at all: beside its place first, then moved there.
+
+    Args:
+        folder: its place; a model that is there is replaced only once the new one is complete.
+        model: to save.
+        files: further files, name -> content.
+
+    Raises:
+        InputError: the disk is full or cannot be written, or the folder holds other files by now; nothing
+            half-written is left.
+    """
+    check_output(folder, overwrite=True)
+    place = folder.resolve()
+    new, old = (place.with_name(f".{place.name}.{what}") for what in ("new", "old"))
+    try:
+        shutil.rmtree(new, ignore_errors=True)
+        new.mkdir()
+        model.save(new)
+        for name, data in (files or {}).items():
+            (new / name).write_bytes(data)
+        if place.exists():
+            shutil.rmtree(old, ignore_errors=True)
+            place.rename(old)
+        new.rename(place)
+        shutil.rmtree(old, ignore_errors=True)
+    except OSError as error:
+        shutil.rmtree(new, ignore_errors=True)
+        if old.exists() and not place.exists():
+            old.rename(place)
+        raise InputError(f"{folder} cannot be written: {error.strerror or error}.") from None
+
+
+def describe(model: Model) -> list[str]:
+    """Return lines for people about a model: task, score, members, features."""
+    target = model.encoder.target
+    facts = model.facts
+    lines = [f"target     {', '.join(target.names)} ({target.task})"]
+    if "score" in facts:
+        low, high = facts["interval"]
+        lines.append(
+            f"score      {facts['metric']} {number(facts['score'])} "
+            f"(95 % interval {number(low)} to {number(high)}) {facts['scored_on']}"
+        )
+        for name, values in facts["baselines"].items():
+            lines.append(f"           {name} model: {number(values[facts['metric']])}")
+    if model.decides is not None:
+        lines.append(f"decides    {model.decides}")
+    lines.append(f"ensemble   {len(model.nets)} nets, {model.method}")
+    shares: dict[Recipe, float] = {}
+    for net, weight in zip(model.nets, model.weights, strict=True):
+        shares[net.recipe] = shares.get(net.recipe, 0.0) + float(weight)
+    ranked = sorted(shares.items(), key=lambda item: -item[1])
+    for r, share in ranked[:RECIPES_SHOWN]:
+        what = (
+            f"depth {r.depth}, width {r.width}, {r.activation}, norm {r.norm}, dropout {r.dropout:.2f}, "
+            f"learning rate {r.learning_rate:.2g}"
+        )
+        lines.append(f"           {share:.3f}  {what if r.depth else 'the linear model'}")
+    if len(ranked) > RECIPES_SHOWN:
+        lines.append(f"           and {len(ranked) - RECIPES_SHOWN} recipes more")
+    return lines + [f"data       {line}" for line in model.schema.describe()]
+
+
+def number(value: float | None) -> str:
+    """Return a score for people: five digits, thousands apart, a dash if there is none."""
+    if value is None or not np.isfinite(value):
+        return "-"
+    return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.5g}"

@@ -1,0 +1,93 @@
+"""How sure a score is: bootstrap over rows or groups of rows, and an exact form for a share of rows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from statistics import NormalDist
+
+import numpy as np
+
+from popnet.predictions.metrics import Metric
+from popnet.types import Array
+
+MOST_DRAWS, FEWEST_DRAWS = 1000, 200
+
+
+def bootstrap(
+    metric: Metric,
+    true: Array,
+    predictions: Sequence[Array],
+    weights: Array | None = None,
+    groups: Array | None = None,
+    *,
+    rng: np.random.Generator,
+    deadline: float | None = None,
+) -> np.ndarray:
+    """Return a metric on resampled rows (Efron and Tibshirani 1993), the same rows for all predictions.
+
+    Args:
+        metric: which.
+        true: ``(N,)`` class numbers or ``(N, T)`` targets.
+        predictions: of each model.
+        weights: ``(N,)``; rows of weight 0 are left out.
+        groups: ``(N,)`` whole numbers; rows of a group are drawn together, because they are alike.
+        rng: of the draws.
+        deadline: moment of ``time.monotonic()`` after which no more than `FEWEST_DRAWS` / 10 are made.
+
+    Returns:
+        ``(draws, len(predictions))``: 1,000 draws; fewer, but at least 200, of very many rows.
+    """
+    rows = np.arange(len(true)) if weights is None else np.flatnonzero(weights)
+    members = [rows]
+    if groups is not None:
+        number = np.unique(np.asarray(groups)[rows], return_inverse=True)[1]
+        members = np.split(
+            rows[np.argsort(number, kind="stable")], np.cumsum(np.bincount(number))[:-1]
+        )
+    draws = int(np.clip(2e7 / max(len(rows), 1), FEWEST_DRAWS, MOST_DRAWS))
+    values = []
+    for i in range(draws):
+        if i >= FEWEST_DRAWS // 10 and deadline is not None and time.monotonic() > deadline:
+            break
+        if groups is None:
+            index = rows[rng.integers(0, len(rows), len(rows))]
+        else:
+            index = np.concatenate(
+                [members[g] for g in rng.integers(0, len(members), len(members))]
+            )
+        w = None if weights is None else weights[index]
+        values.append([metric(true[index], p[index], w) for p in predictions])
+    return np.array(values)
+
+
+def interval(
+    metric: Metric,
+    true: Array,
+    predicted: Array,
+    draws: Array,
+    weights: Array | None = None,
+    groups: Array | None = None,
+    level: float = 0.95,
+) -> tuple[float, float]:
+    """Return a metric's interval: `wilson` for the accuracy of independent rows, else the `bounds` of its draws."""
+    if metric.name == "accuracy" and weights is None and groups is None:
+        return wilson(metric(true, predicted), len(true), level)
+    return bounds(draws, level)
+
+
+def bounds(values: Array, level: float = 0.95) -> tuple[float, float]:
+    """Return the percentile interval of draws ``(D,)``; NaN if none is a number."""
+    values = values[np.isfinite(values)]
+    if not len(values):
+        return float("nan"), float("nan")
+    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def wilson(share: float, n: int, level: float = 0.95) -> tuple[float, float]:
+    """Return the score interval of a share of n independent rows (Wilson 1927), sound also at 0 and 1."""
+    z = NormalDist().inv_cdf((1 + level) / 2)
+    middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+    return max(0.0, float(middle - half)), min(1.0, float(middle + half))

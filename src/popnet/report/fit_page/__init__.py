@@ -1,0 +1,1 @@
+"""The page of a fit, section by section."""

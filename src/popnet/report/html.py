@@ -1,0 +1,131 @@
+"""The report, or a document, as one HTML page that needs nothing but itself."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, cast
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from popnet.errors import InputError
+from popnet.report import document_view, format
+from popnet.report.document import Document
+from popnet.report.fit_page import sections
+from popnet.report.fit_page.facts import Facts
+
+
+def render(facts: Facts | Mapping[str, Any]) -> str:
+    """Return the page of a run as HTML; the same facts give the same text, byte for byte.
+
+    Args:
+        facts: as in `popnet.report.fit_page.facts.Facts`.
+    """
+    known = cast(Facts, facts)
+    env = _environment()
+    style, script = _source("page.css"), _source("page.js")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return env.get_template("page.html").render(
+        facts=known,
+        title=known["title"],
+        version=known["version"],
+        style=Markup(style),
+        script=Markup(script),
+        script_hash=f"sha256-{digest}",
+        **sections.sections(known),
+    )
+
+
+def render_document(document: Document) -> str:
+    """Return a document as HTML; the same document gives the same text, byte for byte. It needs no script."""
+    return (
+        _environment()
+        .get_template("document.html")
+        .render(
+            document=document,
+            title=document.title,
+            version=document.version,
+            style=Markup(_source("page.css")),
+            script_hash="",
+            **document_view.show(document),
+        )
+    )
+
+
+def write(facts: Facts | Mapping[str, Any], path: str | os.PathLike[str]) -> None:
+    """Write the page of a run to a file; the file is there whole or not at all.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    write_text(render(facts), path)
+
+
+def write_document(document: Document, path: str | os.PathLike[str]) -> None:
+    """Write a document to a file; the file is there whole or not at all.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    write_text(render_document(document), path)
+
+
+def write_text(text: str, path: str | os.PathLike[str]) -> None:
+    """Write a file; it is there whole or not at all.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    path = Path(path)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        try:
+            part.write_text(text, encoding="utf-8", newline="\n")
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"The report {path} cannot be written: {error.strerror or error}. "
+            "Choose a folder that exists and has room."
+        ) from None
+
+
+@cache
+def _environment() -> Environment:
+    env = Environment(
+        loader=PackageLoader("popnet.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_finalize,
+        lstrip_blocks=True,
+    )
+    env.filters |= {
+        "number": format.number,
+        "percent": format.percent,
+        "duration": format.duration,
+        "short": format.short,
+        "count_of": format.count,
+        "capital": format.capital,
+        "enumeration": format.enumeration,
+    }
+    return env
+
+
+def _finalize(value: Any) -> Any:
+    """Clean every text on its way into the page."""
+    return (
+        format.clean(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+    )
+
+
+def _source(name: str) -> str:
+    """Return a template file as it stands."""
+    env = _environment()
+    assert env.loader is not None
+    return env.loader.get_source(env, name)[0]

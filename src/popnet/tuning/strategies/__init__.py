@@ -1,0 +1,1 @@
+"""Which recipe is trained next, and how long: random, grid, halving, screening, Optuna's samplers."""

@@ -1,0 +1,145 @@
+"""Search strategies: each proposes runs, batch after batch, and learns from their results.
+
+A run is a member (recipe, fold), or a stretch of its training. The runs of a batch may be trained in any order and at
+the same time; the next batch is asked for when their results have been told.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import MappingProxyType
+from typing import NamedTuple, Protocol
+
+from popnet.errors import InputError, closest
+from popnet.population.members import Result
+from popnet.spec.recipe import Recipe
+from popnet.tuning.space.space import Space
+from popnet.tuning.strategies.samplers import DRAWS
+
+OPTUNA = "optuna:"
+"""Before the name of any sampler of Optuna."""
+
+NAMES = (*DRAWS, "portfolio", "halving", "tpe")
+"""Strategies, beside Optuna's other samplers."""
+
+
+class Run(NamedTuple):
+    """A stretch of a member's training: its recipe's number and the recipe, its fold, and the epoch after which it
+    pauses (None for its end)."""
+
+    recipe_id: int
+    recipe: Recipe
+    fold: int
+    until: int | None = None
+
+
+class Strategy(Protocol):
+    """Chooses what is trained."""
+
+    def batches(self) -> Iterator[Iterable[Run]]:
+        """Yield runs, batch after batch; a batch may be endless, and is drawn from as workers become free."""
+        ...
+
+    def tell(self, run: Run, result: Result) -> None:
+        """Learn how a run ended."""
+        ...
+
+    def dropped(self) -> set[int]:
+        """Return the numbers of the recipes that will not be trained on, because others are better."""
+        ...
+
+
+class Straight:
+    """Trains recipes one after another, each on all folds, whatever the results.
+
+    Args:
+        recipes: a sequence, maybe endless.
+        folds: of each.
+    """
+
+    def __init__(self, recipes: Iterable[Recipe], folds: int) -> None:
+        self._recipes, self._folds = recipes, folds
+
+    def batches(self) -> Iterator[Iterable[Run]]:
+        """Yield one batch."""
+        yield (Run(i, r, fold) for i, r in enumerate(self._recipes) for fold in range(self._folds))
+
+    def tell(self, run: Run, result: Result) -> None:
+        """Do nothing."""
+
+    def dropped(self) -> set[int]:
+        """Return none."""
+        return set()
+
+
+def check(name: str) -> None:
+    """Raise `InputError` if there is no such strategy."""
+    if name not in NAMES and not name.startswith(OPTUNA):
+        raise InputError(
+            f"search must be one of {', '.join(NAMES)}, or {OPTUNA}SAMPLER; got {name!r}.{closest(name, NAMES)}"
+        )
+
+
+def make(
+    name: str,
+    space: Space,
+    seed: int,
+    folds: int,
+    most: int | None = None,
+    last: Callable[[Recipe], Recipe] = lambda recipe: recipe,
+    storage: str | None = None,
+    known: Mapping[int, Recipe] = MappingProxyType({}),
+    trainings: float | None = None,
+) -> Strategy:
+    """Return a strategy.
+
+    Args:
+        name: of `NAMES`, or ``optuna:`` and the name of a sampler, as in ``optuna:CmaEsSampler``.
+        space: where recipes come from.
+        seed: of every random choice.
+        folds: that a recipe is trained on.
+        most: recipes, or in a race as many trainings as these would take; None for no end.
+        last: gives a recipe its epochs.
+        storage: URL of an Optuna storage for the study; None keeps it in memory.
+        known: recipes by number, which a sampler asked for in an earlier part of the run.
+        trainings: whole ones that there is time for, for a race; None for no limit.
+
+    Raises:
+        InputError: the name is unknown, the grid is too large, or the storage cannot be opened.
+    """
+    check(name)
+    if name in ("portfolio", "halving"):
+        from popnet.tuning.strategies.halving import (
+            Halving,
+            bracket,
+            has_room,
+            heat,
+            starts,
+        )
+        from popnet.tuning.strategies.screening import Scouting, scouts
+
+        time, first = trainings if most is None else most * folds, 0
+        if name == "portfolio":
+            tried_first = len(space.known())
+            first = heat(time, folds, tried_first)
+            if not (first and has_room(time, folds, first)):
+                recipes = map(last, itertools.islice(DRAWS["random"](space, seed), most))
+                limit = trainings if most is None else None
+                if limit is not None and (compared := scouts(limit, tried_first)):
+                    return Scouting(recipes, folds, compared)
+                if first:
+                    return Straight(recipes, folds)
+        count = None if most is None else first + starts((most - first) * folds, folds)
+        drawn = map(last, itertools.islice(DRAWS["random"](space, seed), count))
+        size, finalists = bracket(trainings, folds, last(space.base).epochs)
+        # Where there is time for one recipe, it has nobody to race against.
+        if size == 1 and not first:
+            return Straight(drawn, folds)
+        return Halving(drawn, folds, size, finalists, first)
+    if name in DRAWS:
+        return Straight(map(last, itertools.islice(DRAWS[name](space, seed), most)), folds)
+    from popnet.tuning.strategies.optuna_trials import Trials
+
+    sampler = "TPESampler" if name == "tpe" else name.removeprefix(OPTUNA)
+    return Trials(space, seed, folds, most, last, sampler, storage, known)
