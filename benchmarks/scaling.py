@@ -48,7 +48,7 @@ def driver(members: int) -> dict[str, float]:
     from popnet.report.fit_page.gather import population_parquet
     from popnet.tuning.journal import Journal
     from popnet.tuning.space.table_space import default_space
-    from popnet.tuning.strategies.factory import Run
+    from popnet.tuning.strategies.base import Run
     from popnet.tuning.strategies.samplers import DRAWS
 
     rng = np.random.default_rng(0)

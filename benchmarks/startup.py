@@ -50,7 +50,7 @@ def structures(name: str) -> list[dict[str, Any]]:
     if name == "mnist":
         recipes, make = image_recipes()
     else:
-        from popnet.fitting.plan import planned_space
+        from popnet.fitting.plan_table import planned_space
         from popnet.fitting.run import prepare
 
         (table,) = known(name)

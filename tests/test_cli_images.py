@@ -13,7 +13,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from popnet import Model
-from popnet.ablation.transformations import check
+from popnet.ablation.transformations import catalogue, check
 
 RECIPE = 'kind = "conv"\ndepth = 1\nwidth = 6\nstages = 2\nbatch_size = 16\nepochs = 40\nlearning_rate = 0.01\n'
 CHEAP = ["--recipe", "recipe.toml", "--folds", "2", "--members", "2", "--augment", "none"]
@@ -127,9 +127,9 @@ def test_a_model_of_images_takes_no_table(run, model, tmp_path):
 
 def test_augment_draws_a_sheet_and_trains_twins(run, tmp_path, monkeypatch):
     monkeypatch.setattr(check, "STEPS", 40)
-    tried = check.transformations((8, 8, 1))
+    tried = catalogue.transformations((8, 8, 1))
     some = [t for t in tried if t.name in ("translation", "half_turn")]
-    monkeypatch.setattr(check, "transformations", lambda image: some)
+    monkeypatch.setattr(catalogue, "transformations", lambda image: some)
     out, _ = run(
         "augment", "digits", "--out", tmp_path / "s.png", "--check", "--pairs", 2, "--json"
     )

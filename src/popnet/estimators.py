@@ -199,7 +199,7 @@ class _Estimator(BaseEstimator):
         Raises:
             InputError: the folder holds something already, or cannot be written.
         """
-        from popnet.model.model import check_output
+        from popnet.model.folder import check_output
         from popnet.report.folder import write_all
 
         check_is_fitted(self, "model_")

@@ -8,7 +8,8 @@ import pytest
 from popnet import Dataset, Recipe
 from popnet.ablation.effects import Effect
 from popnet.ablation.transformations import check as keeping
-from popnet.ablation.transformations.check import Check, Finding, Transformation
+from popnet.ablation.transformations.catalogue import Transformation
+from popnet.ablation.transformations.check import Check, Finding
 from popnet.data.dataset import Images
 from popnet.errors import InputError
 

@@ -12,13 +12,13 @@ import pytest
 
 from popnet.fitting import selection
 from popnet.fitting.candidates import PILOT_ID, Candidates
-from popnet.fitting.pacing import Clock, Finish
 from popnet.fitting.run import prepare
 from popnet.model import baselines
 from popnet.options import Options
 from popnet.predictions import ensemble
 from popnet.predictions.metrics import METRICS
 from popnet.prepare.prepared import Prepared
+from popnet.runtime.clock import Clock, Finish
 
 ROWS = 5 * selection.FEWEST_FOLD_ROWS
 

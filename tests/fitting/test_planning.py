@@ -11,7 +11,7 @@ import pytest
 
 from popnet import Dataset, Recipe
 from popnet.data.dataset import Features
-from popnet.fitting.plan import ONE_KIND, plan_table, planned_space
+from popnet.fitting.plan_table import ONE_KIND, plan_table, planned_space
 from popnet.fitting.run import prepare
 from popnet.options import Options
 from popnet.population.feed import Arrays

@@ -15,7 +15,9 @@ import pytest
 from popnet import Model, ModelError, Recipe
 from popnet.errors import InputError
 from popnet.fitting.run import Options, fit
-from popnet.model.model import FORMAT, _digest, check_output, describe, write_folder
+from popnet.model.folder import check_output, write_folder
+from popnet.model.saving import FORMAT, _digest
+from popnet.report.describe import describe
 
 RECIPE = Recipe(depth=1, width=8, batch_size=32, epochs=3, norm="batch", heads=2, input_scale=6.0)
 OPTIONS = Options(members=4, folds=2, recipe=RECIPE)

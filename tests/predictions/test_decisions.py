@@ -19,11 +19,12 @@ from sklearn.metrics import balanced_accuracy_score, f1_score, mean_pinball_loss
 from popnet import Classifier, Recipe, Regressor
 from popnet.errors import InputError
 from popnet.fitting.run import fit
-from popnet.model.model import Model, describe
+from popnet.model.model import Model
 from popnet.options import Options
 from popnet.population.program import Program
 from popnet.predictions.decisions import Decision, decided, proven, sentence, suited
 from popnet.predictions.metrics import METRICS, pinball
+from popnet.report.describe import describe
 from popnet.report.html import render
 
 F1, BALANCED = METRICS["f1"], METRICS["balanced_accuracy"]

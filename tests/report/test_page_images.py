@@ -222,7 +222,8 @@ def test_fields_of_images_are_those_of_the_recipe():
 def test_a_real_check_is_shown(make_image_facts):
     """What `study.augmentation.record` gives is what the page takes, class numbers and all."""
     from popnet.ablation.effects import effect
-    from popnet.ablation.transformations.check import Check, Finding, record, transformations
+    from popnet.ablation.transformations.catalogue import transformations
+    from popnet.ablation.transformations.check import Check, Finding, record
 
     tried = transformations((28, 28, 3))
     rng = np.random.default_rng(0)

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from popnet.ablation.transformations import contact_sheet as sheet
-from popnet.ablation.transformations.check import transformations
+from popnet.ablation.transformations.catalogue import transformations
 from popnet.ablation.transformations.contact_sheet import contact_sheet
 
 POLICY = {"translation": 0.08, "rotation": 12.0, "reflection": 0.5}

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from popnet.report import format
+from popnet.report import format, vocabulary
 
 SPACE = format.NARROW
 
@@ -112,10 +112,10 @@ def test_every_metric_of_popnet_has_words():
     from popnet.predictions.metrics import METRICS
 
     for name, metric in METRICS.items():
-        assert format.METRICS[name].greater == metric.greater_is_better
+        assert vocabulary.METRICS[name].greater == metric.greater_is_better
 
 
 def test_every_status_of_a_member_has_words():
     from popnet.population.members import STATUSES
 
-    assert set(format.STATUSES) == set(STATUSES) - {"running", "paused"}
+    assert set(vocabulary.STATUSES) == set(STATUSES) - {"running", "paused"}

@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from popnet.data import split_sizes
 from popnet.fitting import pacing
+from popnet.runtime.clock import Clock, Finish, finishing_seconds
 from popnet.tuning.strategies.halving import bracket
 
 
@@ -17,12 +19,12 @@ from popnet.tuning.strategies.halving import bracket
     ("rows", "share"), [(100, 0.2), (9_999, 0.2), (10_000, 0.1), (200_000, 0.1), (2_000_000, 0.01)]
 )
 def test_a_fifth_is_held_out_and_less_of_many_rows(rows, share):
-    assert pacing.test_fraction(rows) == pytest.approx(share)
+    assert split_sizes.test_fraction(rows) == pytest.approx(share)
 
 
 @given(st.integers(1, 10**8))
 def test_never_more_than_the_most_test_rows(rows):
-    assert pacing.test_fraction(rows) * rows <= pacing.MOST_TEST_ROWS + 1e-6
+    assert split_sizes.test_fraction(rows) * rows <= split_sizes.MOST_TEST_ROWS + 1e-6
 
 
 @pytest.mark.parametrize(
@@ -33,31 +35,31 @@ def test_never_more_than_the_most_test_rows(rows):
     ],
 )  # fmt: skip
 def test_folds(rows, members, folds):
-    assert pacing.fold_count(rows, members) == folds
+    assert split_sizes.fold_count(rows, members) == folds
 
 
 def test_clock_counts_from_the_commands_start():
-    clock = pacing.Clock(time.monotonic() - 100.0, 160.0)
+    clock = Clock(time.monotonic() - 100.0, 160.0)
     assert 100 <= clock.elapsed() < 160
     assert clock.left() == pytest.approx(160 - clock.elapsed(), abs=1)
     assert clock.training_deadline(10.0) == pytest.approx(clock.began + 150)
 
 
 def test_clock_without_a_limit_never_ends():
-    clock = pacing.Clock(time.monotonic(), None)
+    clock = Clock(time.monotonic(), None)
     assert clock.left() == np.inf
     assert clock.training_deadline(10.0) is None
 
 
 @given(st.floats(0.01, 1e5), st.integers(0, 20_000))
 def test_finishing_takes_less_than_a_third_of_the_limit(limit, rows):
-    seconds = pacing.finishing_seconds(limit, rows)
+    seconds = finishing_seconds(limit, rows)
     assert 0 < seconds <= 0.3 * limit
-    assert pacing.finishing_seconds(limit, rows + 1000) >= seconds
+    assert finishing_seconds(limit, rows + 1000) >= seconds
 
 
 def test_finishing_needs_no_time_kept_without_a_limit():
-    assert pacing.finishing_seconds(None, 20_000) == 0
+    assert finishing_seconds(None, 20_000) == 0
 
 
 def test_epochs_fill_the_time_of_all_workers():
@@ -145,12 +147,12 @@ def test_paced_members_fit_the_time_and_have_much_of_their_epochs(
 
 
 def test_the_time_kept_for_finishing_is_counted_from_the_limit_backwards():
-    clock = pacing.Clock(time.monotonic() - 90_000, 100_000)  # 10,000 s are left
-    finish = pacing.Finish(clock, 16_000)
+    clock = Clock(time.monotonic() - 90_000, 100_000)  # 10,000 s are left
+    finish = Finish(clock, 16_000)
     assert finish.has_left(0.6)  # 9,600 s
     assert not finish.has_left(0.7)
     assert not finish.has_left(0.6, seconds=1_000)
     assert finish.moment(0.25) == clock.began + 96_000
-    endless = pacing.Finish(pacing.Clock(clock.began, None), 0.0)
+    endless = Finish(Clock(clock.began, None), 0.0)
     assert endless.has_left(1.0, seconds=1e9)
     assert endless.moment(0.5) is None

@@ -14,7 +14,8 @@ from scipy import stats
 from popnet import Recipe
 from popnet.population.members import Member, Result
 from popnet.tuning.space.table_space import table_space
-from popnet.tuning.strategies.factory import Run, Straight, make
+from popnet.tuning.strategies.base import Run, Straight
+from popnet.tuning.strategies.factory import make
 from popnet.tuning.strategies.halving import (
     BRACKET,
     FINALISTS,

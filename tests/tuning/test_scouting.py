@@ -10,8 +10,8 @@ import pytest
 from popnet.population.members import Member, Result
 from popnet.spec.recipe import Recipe
 from popnet.tuning.space.space import Space
-from popnet.tuning.strategies import factory
-from popnet.tuning.strategies.factory import Run
+from popnet.tuning.strategies import base, factory
+from popnet.tuning.strategies.base import Run
 from popnet.tuning.strategies.screening import Scouting, scouts
 
 RECIPES = [Recipe(width=w) for w in (8, 16, 32, 64, 128)]
@@ -68,4 +68,4 @@ def test_a_time_limit_makes_the_portfolio_compare_and_a_number_of_members_does_n
     first = list(next(iter(limited.batches())))
     assert [(r.recipe.width, r.fold) for r in first] == [(w.width, 0) for w in RECIPES]
     counted = factory.make("portfolio", space, 0, 5, most=4, trainings=20)
-    assert isinstance(counted, factory.Straight)
+    assert isinstance(counted, base.Straight)

@@ -14,7 +14,7 @@ from popnet.population.members import Member, Result
 from popnet.tuning.space import user_space
 from popnet.tuning.space.ranges import Choice, Integer, Linear, Log, OrZero
 from popnet.tuning.space.space import Dimension, Space
-from popnet.tuning.strategies import factory
+from popnet.tuning.strategies import base, factory
 from popnet.tuning.strategies.optuna_trials import STRUCTURE, Trials, parameters, suggest
 
 SPACE = Space(
@@ -30,7 +30,7 @@ SPACE = Space(
 )
 
 
-def ended(run: factory.Run, score: float, status: str = "finished") -> Result:
+def ended(run: base.Run, score: float, status: str = "finished") -> Result:
     return Result(Member(run.recipe, 0, run.fold), None, status, 1, 1, score, {}, {}, {})
 
 

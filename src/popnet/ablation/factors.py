@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from popnet.ablation.transformations.check import transformations
+from popnet.ablation.transformations.catalogue import transformations
 from popnet.errors import InputError, closest
 from popnet.spec.recipe import NEEDS, Recipe
 from popnet.tuning.space import ranges, user_space

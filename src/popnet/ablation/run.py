@@ -12,8 +12,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-import numpy as np
-
 from popnet._version import __version__
 from popnet.ablation import factors, page
 from popnet.ablation.design import design
@@ -26,23 +24,16 @@ from popnet.ablation.experiment import (
 )
 from popnet.ablation.losses import METRICS
 from popnet.ablation.results import Found
-from popnet.ablation.transformations import check
+from popnet.ablation.sample import base_recipe, sample
 from popnet.ablation.verdicts import Plan
-from popnet.data.dataset import Dataset, Images
+from popnet.data.dataset import Images
 from popnet.errors import InputError
 from popnet.options import DEFAULTS, Options
-from popnet.prepare.prepared import Prepared
 from popnet.prepare.source import prepare_source
 from popnet.report import format
 from popnet.report.document import Document
-from popnet.runtime import keys
 from popnet.runtime.memory import Memory
 from popnet.runtime.progress import Progress, clock
-from popnet.spec.recipe import Recipe
-from popnet.tuning.space.table_space import default_space
-
-MOST_ROWS, MOST_IMAGES = 10_000, 2_000
-"""Rows (images) of a study, unless asked otherwise: twins by the hundred are to be trained."""
 
 FINISHING = 2.0
 """Seconds of a time limit that are kept for the page."""
@@ -200,33 +191,6 @@ def _check(
         raise InputError(f"a study needs at least 20 rows; got {rows}.")
     if metric not in METRICS:
         raise InputError(f"metric must be one of {', '.join(METRICS)}; got {metric!r}.")
-
-
-def sample(
-    prepared: Prepared, rows: int | None, seed: int
-) -> tuple[Dataset, np.ndarray, list[str]]:
-    """Return the data, smaller images, the rows of the study, and lines about what was left out."""
-    data, usable, notes = prepared.data, np.asarray(prepared.train), []
-    most = rows or (MOST_IMAGES if isinstance(data.features, Images) else MOST_ROWS)
-    if len(usable) > most:
-        total = len(usable)
-        picked = keys.generator(seed, "study").permutation(usable)[:most]
-        usable = np.sort(picked)
-        notes.append(f"{most:,} of {total:,} rows are used; --rows takes more")
-    if isinstance(data.features, Images):
-        small = check.shrunk(data.features)
-        if small.size != data.features.size:
-            notes.append(f"images are made smaller, {small.size[0]} x {small.size[1]} pixels")
-            data = replace(data, features=small)
-    return data, usable, notes
-
-
-def base_recipe(data: Dataset, rows: int, own: Recipe | None) -> Recipe:
-    """Return the recipe that twins differ from: the default net of a fit, with a user's own fields."""
-    if isinstance(data.features, Images):
-        fields = {} if own is None else own.model_dump(exclude_unset=True)
-        return check.twin_recipe(data.features.size, int(0.7 * rows)).replace(**fields)
-    return default_space(data, int(0.7 * rows), own, 1).base
 
 
 def _run(

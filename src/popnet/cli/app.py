@@ -184,12 +184,13 @@ def fit(
         )
         + ".popnet"
     )
-    from popnet.model.model import check_output
+    from popnet.model.folder import check_output
 
     check_output(folder, overwrite)
+    from popnet.cli.status_line import Watcher
     from popnet.fitting.run import fit as run
     from popnet.report.folder import write_all
-    from popnet.runtime.progress import Progress, Watcher
+    from popnet.runtime.progress import Progress
     from popnet.tuning.journal import Journal
     from popnet.tuning.space import user_space
 
@@ -288,7 +289,7 @@ def _print_fit(fitted: Fitted, folder: Path, as_json: bool, quiet: bool) -> None
         return
     if quiet:
         return
-    from popnet.model.model import number
+    from popnet.report.describe import number
 
     if not sys.stderr.isatty():  # there they were shown while it ran
         for text in facts["notes"]:
@@ -355,7 +356,7 @@ def augment(
     if out is not None and out.suffix.lower() != ".png":
         raise InputError(f"--out {out} must end in .png.")
     from popnet.ablation.transformations.run import examine
-    from popnet.runtime.progress import Watcher
+    from popnet.cli.status_line import Watcher
 
     options = _options(
         None, time_limit, None, None, None, image_size, strict=strict, seed=seed, workers=workers
@@ -412,7 +413,7 @@ def study(
     """Find what each technique buys on your data: twins that differ in one factor, with intervals; writes a page."""
     _check_page(out)
     from popnet.ablation.run import study as run
-    from popnet.runtime.progress import Watcher
+    from popnet.cli.status_line import Watcher
     from popnet.tuning.space import user_space
 
     options = _options(
@@ -455,8 +456,8 @@ def doctor(
 ) -> None:  # fmt: skip
     """Find what is wrong with data, a net's training, or new data of a model, and prove the remedy; writes a page."""
     _check_page(out)
+    from popnet.cli.status_line import Watcher
     from popnet.diagnosis.run import doctor as run
-    from popnet.runtime.progress import Watcher
     from popnet.tuning.space import user_space
 
     options = _options(
@@ -493,8 +494,8 @@ def claims(
 ) -> None:  # fmt: skip
     """Run the course as experiments: 17 claims about deep nets, each with a verdict and an interval; writes a page."""
     _check_page(out)
+    from popnet.cli.status_line import Watcher
     from popnet.course.run import claims as run
-    from popnet.runtime.progress import Watcher
 
     options = _options(
         task, time_limit, memory_limit, drop, keep, image_size, weight=weight, group=group, time=time_column, seed=seed,
@@ -602,7 +603,8 @@ def predict(
         loaded.intervals(coverage, levels)
     notes: list[str] = []
     if loaded.encoder.image is not None:
-        from popnet.runtime.progress import Progress, Watcher
+        from popnet.cli.status_line import Watcher
+        from popnet.runtime.progress import Progress
 
         with Watcher(quiet) as watch:
             pictures = loaded.encoder.image.read(
@@ -655,7 +657,8 @@ def evaluate(
 @app.command()
 def show(model: ModelFolder, as_json: Json = False) -> None:
     """Describe a model: task, score, members, data."""
-    from popnet.model.model import Model, describe
+    from popnet.model.model import Model
+    from popnet.report.describe import describe
 
     loaded = Model.load(model)
     if as_json:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from popnet.ablation.losses import chance
-from popnet.ablation.transformations.check import smaller
+from popnet.ablation.transformations.small_images import smaller
 from popnet.data import splits
 from popnet.data.dataset import Dataset, Images
 from popnet.errors import InputError

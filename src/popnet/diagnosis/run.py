@@ -14,7 +14,7 @@ import numpy as np
 
 from popnet._version import __version__
 from popnet.ablation.design import Pair, design, nested
-from popnet.ablation.run import base_recipe, sample
+from popnet.ablation.sample import base_recipe, sample
 from popnet.data import splits
 from popnet.data.dataset import Dataset
 from popnet.data.images.read import is_image_source

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import math
-import time
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
 DEFAULT_MEMBERS = 40
-MOST_TEST_ROWS = 20_000
-MOST_VALIDATION_ROWS = 50_000
 RECIPES_WANTED = 5
 """Recipes that a time limit should have room for on all folds, or twice as many of which half are only compared on the
 first (`popnet.tuning.strategies.screening`); epochs are cut to make that room, down to `enough_epochs`. With 8 the
@@ -37,28 +33,6 @@ LEAST_SHARE = 0.4
 """A member is not begun if it could have only less than this share of its epochs."""
 
 
-def test_fraction(rows: int) -> float:
-    """Return the share of rows held out for the honest score: a fifth, less of many rows."""
-    share = 0.2 if rows < 10_000 else 0.1
-    return min(share, MOST_TEST_ROWS / max(rows, 1))
-
-
-def fold_count(rows: int, members: int | None = None) -> int:
-    """Return the number of folds: 5, fewer on many rows, where one held-out part says enough; at most ``members``."""
-    folds = 5 if rows <= 50_000 else 3 if rows <= 150_000 else 1
-    return max(1, min(folds, members or folds))
-
-
-def image_fold_count(rows: int, members: int | None = None) -> int:
-    """Return the number of folds of images: 6, or one held-out part where that says enough; at most ``members``.
-
-    Nets of images take long and gain by each image more, so many are not held out again and again; 6 nets keep 2 or 3
-    cores busy to the end.
-    """
-    folds = 6 if rows <= 10_000 else 1
-    return max(1, min(folds, members or folds))
-
-
 def fewest_recipes(folds: int, workers: int, nets: int = 4) -> int:
     """Return the fewest recipes with at least so many nets, and without idle workers where that costs little."""
     recipes = -(-nets // folds)
@@ -66,72 +40,6 @@ def fewest_recipes(folds: int, workers: int, nets: int = 4) -> int:
         if more * folds % workers == 0:
             return more
     return recipes
-
-
-def validation_images(rows: int) -> int:
-    """Return how many images one held-out part has at most."""
-    return int(np.clip(rows / 10, 1000, 5000))
-
-
-def finite(seconds: float) -> float | None:
-    """Return seconds as they are shown: None for those of a run without a limit."""
-    return float(seconds) if np.isfinite(seconds) else None
-
-
-@dataclass(frozen=True)
-class Clock:
-    """A time limit, counted from the command's start.
-
-    Attributes:
-        began: moment of ``time.monotonic()``.
-        limit: seconds, or None.
-    """
-
-    began: float
-    limit: float | None
-
-    def elapsed(self) -> float:
-        """Return seconds since the start."""
-        return time.monotonic() - self.began
-
-    def left(self) -> float:
-        """Return seconds until the limit, infinite without one."""
-        return np.inf if self.limit is None else self.limit - self.elapsed()
-
-    def training_deadline(self, finishing: float) -> float | None:
-        """Return the moment at which training must end, so that ``finishing`` seconds are left for the rest."""
-        if self.limit is None:
-            return None
-        return self.began + self.limit - finishing
-
-
-@dataclass(frozen=True)
-class Finish:
-    """The time that is kept for what comes after training: ensemble, scores, report.
-
-    Attributes:
-        clock: the time limit.
-        seconds: kept.
-    """
-
-    clock: Clock
-    seconds: float
-
-    def has_left(self, share: float, seconds: float = 0.0) -> bool:
-        """Return whether at least a share of it is left, after so many seconds more."""
-        return self.clock.left() - seconds >= share * self.seconds
-
-    def moment(self, share: float) -> float | None:
-        """Return the moment of ``time.monotonic()`` at which a share of it is left; None without a limit."""
-        limit = self.clock.limit
-        return None if limit is None else self.clock.began + limit - share * self.seconds
-
-
-def finishing_seconds(limit: float | None, test_rows: int) -> float:
-    """Return seconds to keep for ensemble, test score, report and saving, of a time limit."""
-    if limit is None:
-        return 0.0
-    return min(0.3 * limit, 1.0 + 0.02 * limit + test_rows / 20_000)
 
 
 def enough_epochs(steps: int, muon: bool = False, gain: float | None = None) -> int:

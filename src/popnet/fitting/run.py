@@ -14,7 +14,7 @@ import numpy as np
 from popnet._version import __version__
 from popnet.data.dataset import StoredFeatures
 from popnet.errors import InputError
-from popnet.fitting import pacing, selection
+from popnet.fitting import selection
 from popnet.fitting.candidates import Candidates
 from popnet.fitting.plan import epochs_note, wanted_epochs
 from popnet.fitting.scoring import Scoring
@@ -26,6 +26,7 @@ from popnet.predictions import metrics
 from popnet.predictions.conformal import MOST_ERRORS, place_of
 from popnet.prepare.prepared import Prepared
 from popnet.prepare.source import prepare_source
+from popnet.runtime.clock import Clock, finite
 from popnet.runtime.memory import COMPILING, Memory, used
 from popnet.runtime.progress import Progress
 from popnet.runtime.sizes import words
@@ -75,10 +76,10 @@ def fit(
     options.check()
     before = 0.0 if journal is None else journal.before
     began = (time.monotonic() if began is None else began) - before
-    clock = pacing.Clock(began, options.time_limit)
+    clock = Clock(began, options.time_limit)
     memory = Memory(options.memory_limit)
     tell = on_progress or (lambda _: None)
-    tell(Progress("reading", left=pacing.finite(clock.left())))
+    tell(Progress("reading", left=finite(clock.left())))
     table = prepare(source, target, options, tell, clock, memory)
     if options.memory_limit is not None:
         _enough(memory)
@@ -104,7 +105,7 @@ def fit(
         training.train()
     finally:
         training.close()
-    done, left = len(training.results), pacing.finite(clock.left())
+    done, left = len(training.results), finite(clock.left())
     tell(Progress("finishing", done=done, left=left, metric=metric.name))
     called = source if isinstance(source, str) else type(source).__name__
     fitted = _finish(training, reading, called, command)
@@ -166,13 +167,13 @@ def prepare(
     target: str | Sequence[str] | None,
     options: Options,
     tell: Callable[[Progress], None] = lambda _: None,
-    clock: pacing.Clock | None = None,
+    clock: Clock | None = None,
     memory: Memory | None = None,
 ) -> Prepared:
     """Read, check, split and encode what the user brings."""
 
     def reading(what: str, done: int, total: int) -> None:
-        left = None if clock is None else pacing.finite(clock.left())
+        left = None if clock is None else finite(clock.left())
         tell(Progress(f"reading {what}", done, total, left))
 
     return prepare_source(source, target, options, reading, memory)

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from popnet.fitting.candidates import Candidates
-from popnet.fitting.pacing import Finish
 from popnet.fitting.selection import MOST_SELECTION_ROWS
 from popnet.model import baselines
 from popnet.model.model import Model
@@ -16,6 +15,7 @@ from popnet.population.predict import Net
 from popnet.predictions import intervals, metrics
 from popnet.predictions.decisions import decided, proven
 from popnet.runtime import keys
+from popnet.runtime.clock import Finish
 from popnet.types import Array
 
 MOST_CONFUSED = 30

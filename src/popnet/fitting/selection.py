@@ -17,13 +17,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from popnet.fitting.candidates import PILOT_ID, Candidate, Candidates, some_rows
-from popnet.fitting.pacing import Finish
 from popnet.model import baselines
 from popnet.options import Options
 from popnet.population.members import Result
 from popnet.population.predict import Net, predict
 from popnet.predictions import calibration, conformal, decisions, ensemble
 from popnet.predictions.metrics import Metric
+from popnet.runtime.clock import Finish
 from popnet.tuning.selection_bias import selection_bias
 from popnet.types import Array
 

@@ -12,7 +12,9 @@ import numpy as np
 
 from popnet.fitting import pacing
 from popnet.fitting.candidates import PILOT_ID, Candidates
-from popnet.fitting.plan import ONE_KIND, Plan, pilot_fold, plan_images, plan_table, seed_of
+from popnet.fitting.plan import Plan, seed_of
+from popnet.fitting.plan_images import pilot_fold, plan_images
+from popnet.fitting.plan_table import ONE_KIND, plan_table
 from popnet.fitting.search_patience import Settling
 from popnet.model import baselines
 from popnet.options import Options
@@ -21,6 +23,7 @@ from popnet.population.feed import Arrays
 from popnet.population.members import Member, Result
 from popnet.population.predict import Net
 from popnet.prepare.prepared import Prepared
+from popnet.runtime.clock import Clock, Finish, finishing_seconds, finite
 from popnet.runtime.memory import Memory
 from popnet.runtime.progress import Progress
 from popnet.spec.recipe import MOST_EPOCHS, Recipe
@@ -28,7 +31,7 @@ from popnet.tuning.journal import Journal
 from popnet.tuning.runner import Running
 from popnet.tuning.space.table_space import FEW
 from popnet.tuning.strategies import factory
-from popnet.tuning.strategies.factory import Run
+from popnet.tuning.strategies.base import Run
 from popnet.tuning.strategies.halving import Halving
 
 LINEAR_MEMBER_ROWS = 20_000
@@ -84,15 +87,15 @@ class Training:
     """
 
     def __init__(
-        self, candidates: Candidates, options: Options, clock: pacing.Clock, memory: Memory,
+        self, candidates: Candidates, options: Options, clock: Clock, memory: Memory,
         tell: Callable[[Progress], None], stop: threading.Event, journal: Journal | None = None,
     ) -> None:  # fmt: skip
         self.candidates, self.options, self.clock = candidates, options, clock
         self.memory, self.tell, self.stop, self.journal = memory, tell, stop, journal
         self.table = table = candidates.table
         self._linear = _linear_seconds(table, options.time_limit)
-        kept = pacing.finishing_seconds(options.time_limit, len(table.test))
-        self.finish = pacing.Finish(clock, kept + (self._linear or 0.0))
+        kept = finishing_seconds(options.time_limit, len(table.test))
+        self.finish = Finish(clock, kept + (self._linear or 0.0))
         pilot = [pilot_fold(table)] if table.encoder.image is not None else []
         self.trainer = engines.make(
             options.engine,
@@ -175,7 +178,7 @@ class Training:
         self.trainer.close()
 
     def _plan(self) -> Plan:
-        members, left = self.options.members, pacing.finite(self.clock.left())
+        members, left = self.options.members, finite(self.clock.left())
         metric = self.candidates.metric.name
         self.tell(Progress("compiling", total=members, left=left, metric=metric))
         if self.table.encoder.image is None:
@@ -267,7 +270,7 @@ class Training:
             passed = self.clock.elapsed() - began
             left = min(left, passed / done * (total - done))
         best, metric = self.candidates.best_score(), self.candidates.metric.name
-        self.tell(Progress("training", done, total, pacing.finite(left), best, metric))
+        self.tell(Progress("training", done, total, finite(left), best, metric))
 
 
 def _import_early(planned: threading.Event) -> None:

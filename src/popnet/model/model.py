@@ -6,29 +6,20 @@ A model folder holds ``model.json`` (all but the arrays), ``weights.safetensors`
 
 from __future__ import annotations
 
-import hashlib
-import json
-import shutil
-import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
-import jax
 import numpy as np
 import polars as pl
-from pydantic import ValidationError
-from safetensors.numpy import load as load_tensors
-from safetensors.numpy import save as save_tensors
 
-from popnet._version import __version__
 from popnet.data.dataset import Features, Images
 from popnet.data.images.pictures import TEST, Pictures
 from popnet.data.tables.encode import Encoder
 from popnet.data.tables.schema import Schema
-from popnet.errors import InputError, ModelError
-from popnet.nn.net import init
+from popnet.errors import InputError
+from popnet.model import saving
 from popnet.population.predict import Net, predict
 from popnet.predictions import ensemble, metrics
 from popnet.predictions.calibration import tempered
@@ -41,25 +32,7 @@ from popnet.predictions.conformal import (
     ends,
 )
 from popnet.predictions.decisions import Decision, quantile_sentence, sentence
-from popnet.runtime import strict_json
-from popnet.spec.recipe import Recipe
-from popnet.spec.shape import Shape
-from popnet.types import Array, Tree
-
-FORMAT = 1
-"""Version of the folder's format; raised when older popnets could not read it."""
-
-MODEL, WEIGHTS, REPORT, POPULATION = (
-    "model.json",
-    "weights.safetensors",
-    "report.html",
-    "population.parquet",
-)
-ERRORS = "intervals/errors"
-"""The tensor of held-out errors."""
-
-RECIPES_SHOWN = 5
-"""Recipes that `describe` names, those with the largest shares of the ensemble."""
+from popnet.types import Array
 
 BLOCK_ROWS = 16_384
 """Rows that all nets predict before the next are encoded: bounds the memory of an ensemble's predictions."""
@@ -431,34 +404,7 @@ class Model:
 
     def save(self, folder: Path) -> None:
         """Write ``model.json`` and ``weights.safetensors`` into a folder that exists."""
-        tensors, nets = {}, []
-        for i, (net, weight) in enumerate(zip(self.nets, self.weights, strict=True)):
-            for part, tree in (("parameters", net.parameters), ("running", net.running)):
-                for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
-                    tensors[f"{i}/{part}{jax.tree_util.keystr(path)}"] = np.ascontiguousarray(leaf)
-            nets.append({"recipe": net.recipe.model_dump(), "weight": float(weight)})
-        if self.conformal is not None:
-            tensors[ERRORS] = self.conformal.errors
-        data = save_tensors(tensors)
-        content = {
-            "format": FORMAT,
-            "popnet": __version__,
-            "schema": self.schema.model_dump(mode="json"),
-            "encoder": self.encoder.model_dump(mode="json"),
-            "method": self.method,
-            "metric": self.metric,
-            "views": self.views,
-            "intervals": None if self.conformal is None else self.conformal.to_json(),
-            "decision": None if self.decision is None else self.decision.to_json(),
-            "temperature": self.temperature,
-            "nets": nets,
-            "facts": dict(self.facts),
-            "weights_sha256": hashlib.sha256(data).hexdigest(),
-        }
-        content = strict_json.finite(content)
-        content["sha256"] = _digest(content)
-        (folder / WEIGHTS).write_bytes(data)
-        (folder / MODEL).write_text(strict_json.dumps(content, indent=1), encoding="utf-8")
+        saving.save(self, folder)
 
     @classmethod
     def load(cls, folder: str | Path) -> Model:
@@ -467,229 +413,4 @@ class Model:
         Raises:
             ModelError: it is missing, of a newer format, altered or cut short; one sentence says which.
         """
-        folder = Path(folder)
-        if not folder.exists():
-            raise ModelError(f"There is no folder {folder}; check the path.")
-        if not (folder / MODEL).is_file():
-            raise ModelError(f"{folder} is not a model folder: it has no {MODEL}.")
-        try:
-            content = json.loads((folder / MODEL).read_bytes())
-            version = content["format"]
-        except (ValueError, KeyError, TypeError):
-            raise ModelError(
-                f"{folder / MODEL} is cut short or damaged; copy the folder again."
-            ) from None
-        except OSError as error:
-            raise ModelError(f"{folder / MODEL} cannot be read: {error.strerror}.") from None
-        if version != FORMAT:
-            raise ModelError(
-                f"{folder} has format {version}, this popnet ({__version__}) reads {FORMAT}; "
-                f"use popnet {content.get('popnet', 'of another version')}."
-            )
-        if content.pop("sha256", None) != _digest(content):
-            raise ModelError(
-                f"{folder / MODEL} was altered after it was saved; copy the folder again."
-            )
-        try:
-            data = (folder / WEIGHTS).read_bytes()
-        except OSError as error:
-            raise ModelError(f"{folder / WEIGHTS} cannot be read: {error.strerror}.") from None
-        if hashlib.sha256(data).hexdigest() != content.get("weights_sha256"):
-            raise ModelError(
-                f"{folder / WEIGHTS} is cut short or was altered; copy the folder again."
-            )
-        try:
-            return cls._from(content, load_tensors(data))
-        except (
-            KeyError,
-            TypeError,
-            ValueError,
-            ValidationError,
-            InputError,
-            struct.error,
-        ) as error:
-            raise ModelError(f"{folder} cannot be read as a model: {error}.") from None
-
-    @classmethod
-    def _from(cls, content: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> Model:
-        encoder = Encoder.model_validate_json(json.dumps(content["encoder"]))
-        weights = np.array([r["weight"] for r in content["nets"]], np.float64)
-        if not (len(weights) and np.all(weights >= 0) and abs(weights.sum() - 1) < 1e-6):
-            raise ValueError("the weights of its nets are no shares of 1")
-        if content["method"] not in get_args(ensemble.Method):
-            raise ValueError(f"it combines nets by {content['method']!r}, which is not known")
-        metrics.choose(content["metric"], encoder.target.task)
-        nets = []
-        for i, record in enumerate(content["nets"]):
-            recipe = Recipe.from_mapping(record["recipe"])
-            shape = net_shape(recipe, encoder)
-            trees = []
-            for part, template in zip(
-                ("parameters", "running"), init(recipe, shape, 0), strict=True
-            ):
-                trees.append(_fill(template, tensors, f"{i}/{part}"))
-            nets.append(Net(recipe, shape, *trees))
-        conformal = content.get("intervals")
-        if conformal is not None:
-            conformal = Conformal.from_json(conformal, tensors[ERRORS])
-            if (len(conformal.folds), len(conformal.sizes)) != (len(nets), encoder.n_outputs):
-                raise ValueError("its intervals are of other nets or targets")
-        decision = content.get("decision")
-        if decision is not None:
-            decision = Decision.from_json(decision, len(encoder.target.classes))
-        temperature = float(content.get("temperature", 1.0))
-        if not 0 < temperature < np.inf:
-            raise ValueError(f"a temperature of {temperature}")
-        return cls(
-            schema=Schema.model_validate_json(json.dumps(content["schema"])),
-            encoder=encoder,
-            nets=tuple(nets),
-            weights=weights,
-            method=content["method"],
-            metric=content["metric"],
-            facts=content["facts"],
-            views=int(content.get("views", 1)),
-            conformal=conformal,
-            decision=decision,
-            temperature=temperature,
-        )
-
-
-def net_shape(recipe: Recipe, encoder: Encoder) -> Shape:
-    """Return the shape of a recipe's net on an encoder's arrays."""
-    names = encoder.names
-    return Shape.make(
-        recipe,
-        image=encoder.image.size if encoder.image else None,
-        n_numeric=len(names.numeric),
-        n_flags=len(names.flags),
-        levels=tuple(encoder.levels),
-        knots=encoder.knots,
-        n_outputs=encoder.n_outputs,
-        task="regression" if encoder.target.task == "regression" else "classification",
-    )
-
-
-def _fill(template: Tree, tensors: Mapping[str, np.ndarray], prefix: str) -> Tree:
-    def leaf(path: Any, like: np.ndarray) -> np.ndarray:
-        found = tensors[prefix + jax.tree_util.keystr(path)]
-        if found.shape != like.shape or found.dtype != like.dtype:
-            raise ValueError(
-                f"{prefix}: {found.dtype} {found.shape} instead of {like.dtype} {like.shape}"
-            )
-        if not np.isfinite(found).all():
-            raise ValueError(f"{prefix}: a weight is not a finite number")
-        return found
-
-    return jax.tree_util.tree_map_with_path(leaf, template)
-
-
-def _digest(content: Mapping[str, Any]) -> str:
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-OWN_FILES = frozenset({MODEL, WEIGHTS, REPORT, POPULATION})
-
-
-def check_output(folder: Path, overwrite: bool = False) -> None:
-    """Refuse an output folder before any work is done.
-
-    Raises:
-        InputError: it holds a model (unless ``overwrite``) or anything else (always: only models are replaced), is the
-            folder that one is in, or cannot be written to.
-    """
-    place = folder.resolve()
-    try:
-        if place.exists() and not place.is_dir():
-            raise InputError(f"{folder} is a file; give --out the name of a folder.")
-        if place in (Path.cwd(), *Path.cwd().parents):
-            raise InputError(
-                f"{folder} is the folder you are in, or around it; give --out a new name."
-            )
-        held = {f.name for f in place.iterdir()} if place.is_dir() else set()
-        if others := sorted(held - OWN_FILES):
-            raise InputError(
-                f"{folder} holds other files ({others[0]}); give --out the name of a new folder."
-            )
-        if held and not overwrite:
-            raise InputError(
-                f"{folder} holds a model already; choose another --out, or give --overwrite."
-            )
-        place.parent.mkdir(parents=True, exist_ok=True)
-        probe = place.with_name(f".{place.name}.probe")
-        probe.write_bytes(b"popnet")
-        probe.unlink()
-    except OSError as error:
-        raise InputError(f"{folder} cannot be written: {error.strerror}.") from None
-
-
-def write_folder(folder: Path, model: Model, files: Mapping[str, bytes] | None = None) -> None:
-    """Write a model folder as a whole or not at all: beside its place first, then moved there.
-
-    Args:
-        folder: its place; a model that is there is replaced only once the new one is complete.
-        model: to save.
-        files: further files, name -> content.
-
-    Raises:
-        InputError: the disk is full or cannot be written, or the folder holds other files by now; nothing
-            half-written is left.
-    """
-    check_output(folder, overwrite=True)
-    place = folder.resolve()
-    new, old = (place.with_name(f".{place.name}.{what}") for what in ("new", "old"))
-    try:
-        shutil.rmtree(new, ignore_errors=True)
-        new.mkdir()
-        model.save(new)
-        for name, data in (files or {}).items():
-            (new / name).write_bytes(data)
-        if place.exists():
-            shutil.rmtree(old, ignore_errors=True)
-            place.rename(old)
-        new.rename(place)
-        shutil.rmtree(old, ignore_errors=True)
-    except OSError as error:
-        shutil.rmtree(new, ignore_errors=True)
-        if old.exists() and not place.exists():
-            old.rename(place)
-        raise InputError(f"{folder} cannot be written: {error.strerror or error}.") from None
-
-
-def describe(model: Model) -> list[str]:
-    """Return lines for people about a model: task, score, members, features."""
-    target = model.encoder.target
-    facts = model.facts
-    lines = [f"target     {', '.join(target.names)} ({target.task})"]
-    if "score" in facts:
-        low, high = facts["interval"]
-        lines.append(
-            f"score      {facts['metric']} {number(facts['score'])} "
-            f"(95 % interval {number(low)} to {number(high)}) {facts['scored_on']}"
-        )
-        for name, values in facts["baselines"].items():
-            lines.append(f"           {name} model: {number(values[facts['metric']])}")
-    if model.decides is not None:
-        lines.append(f"decides    {model.decides}")
-    lines.append(f"ensemble   {len(model.nets)} nets, {model.method}")
-    shares: dict[Recipe, float] = {}
-    for net, weight in zip(model.nets, model.weights, strict=True):
-        shares[net.recipe] = shares.get(net.recipe, 0.0) + float(weight)
-    ranked = sorted(shares.items(), key=lambda item: -item[1])
-    for r, share in ranked[:RECIPES_SHOWN]:
-        what = (
-            f"depth {r.depth}, width {r.width}, {r.activation}, norm {r.norm}, dropout {r.dropout:.2f}, "
-            f"learning rate {r.learning_rate:.2g}"
-        )
-        lines.append(f"           {share:.3f}  {what if r.depth else 'the linear model'}")
-    if len(ranked) > RECIPES_SHOWN:
-        lines.append(f"           and {len(ranked) - RECIPES_SHOWN} recipes more")
-    return lines + [f"data       {line}" for line in model.schema.describe()]
-
-
-def number(value: float | None) -> str:
-    """Return a score for people: five digits, thousands apart, a dash if there is none."""
-    if value is None or not np.isfinite(value):
-        return "-"
-    return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.5g}"
+        return cls(**saving.load(folder))

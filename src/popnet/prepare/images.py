@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from popnet.data import splits
+from popnet.data import split_sizes, splits
 from popnet.data.dataset import Dataset
 from popnet.data.images.format import ImageFormat
 from popnet.data.images.pictures import TEST, TRAIN, VALIDATION, Pictures
@@ -17,7 +17,6 @@ from popnet.data.tables.encode import Encoder, fit_scales
 from popnet.data.tables.schema import Column, Schema
 from popnet.data.tables.target import infer_target
 from popnet.errors import InputError
-from popnet.fitting import pacing
 from popnet.options import Options
 from popnet.prepare.prepared import Prepared
 
@@ -112,7 +111,7 @@ def _test_part(
             notes.append("the images have a test part of their own, so test_size is not used")
         test = pictures.parts == TEST
         return splits.Fold(everything[~test], everything[test])
-    fraction = pacing.test_fraction(rows) if options.test_size is None else options.test_size
+    fraction = split_sizes.test_fraction(rows) if options.test_size is None else options.test_size
     if fraction == 0:
         return splits.Fold(everything, everything[:0])
     return splits.holdout(rows, fraction, options.seed, stratify=classes)
@@ -126,11 +125,11 @@ def _folds(
     if options.folds is None and parts is not None and (parts == VALIDATION).any():
         own = parts[train]
         return [splits.Fold(train[own == TRAIN], train[own == VALIDATION])]
-    k = options.folds or pacing.image_fold_count(len(train), options.members)
+    k = options.folds or split_sizes.image_fold_count(len(train), options.members)
     folds = splits.folds(train, k, options.seed, stratify=classes)
     if k > 1:
         return folds
-    return [splits.capped(folds[0], pacing.validation_images(len(train)), options.seed)]
+    return [splits.capped(folds[0], split_sizes.validation_images(len(train)), options.seed)]
 
 
 def _duplicates(pixels: np.ndarray, part: splits.Fold) -> list[str]:

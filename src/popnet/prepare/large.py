@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 
-from popnet.data import splits
+from popnet.data import split_sizes, splits
 from popnet.data.dataset import Dataset, StoredFeatures, stored_type
 from popnet.data.row_file import RowFile
 from popnet.data.tables.delimited import ahead
@@ -27,7 +27,6 @@ from popnet.data.tables.read import read_batches
 from popnet.data.tables.sample import BATCH_ROWS, Sample, frame_bytes, sample_table
 from popnet.data.tables.schema import Schema, infer_schema
 from popnet.errors import InputError
-from popnet.fitting import pacing
 from popnet.options import Options
 from popnet.prepare.prepared import Prepared
 from popnet.prepare.table import TIME_BLOCKS, usable_rows
@@ -143,8 +142,8 @@ def _held_out(
     n: int, order: dict[str, np.ndarray | None], options: Options
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the numbers of the rows to test on and to validate on, of all n rows of the table, ascending."""
-    share = pacing.test_fraction(n) if options.test_size is None else options.test_size
-    tested, validated = round(share * n), min(pacing.MOST_VALIDATION_ROWS, round(0.2 * n))
+    share = split_sizes.test_fraction(n) if options.test_size is None else options.test_size
+    tested, validated = round(share * n), min(split_sizes.MOST_VALIDATION_ROWS, round(0.2 * n))
     groups, times = order["groups"], order["time"]
     if times is not None:
         return splits.latest(times, tested, validated)

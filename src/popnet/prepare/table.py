@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from popnet.data import splits
+from popnet.data import split_sizes, splits
 from popnet.data.dataset import Dataset
 from popnet.data.tables.encode import fit_encoder, group_numbers, time_numbers
 from popnet.data.tables.read import read_table
 from popnet.data.tables.schema import Schema, infer_schema
 from popnet.errors import InputError
-from popnet.fitting import pacing
 from popnet.options import Options
 from popnet.prepare.prepared import Prepared
 from popnet.types import Array
@@ -45,7 +44,7 @@ def prepare_table(source: Any, target: str | Sequence[str], options: Options) ->
         "stratify": frame[names[0]].rank("dense").to_numpy() if classification else None,
         "groups": groups, "time": times,
     }  # fmt: skip
-    fraction = pacing.test_fraction(rows) if options.test_size is None else options.test_size
+    fraction = split_sizes.test_fraction(rows) if options.test_size is None else options.test_size
     if fraction > 0:
         part = splits.holdout(rows, fraction, options.seed, **order)
     else:
@@ -92,11 +91,11 @@ def usable_rows(frame: pl.DataFrame, schema: Schema, notes: list[str]) -> np.nda
 def _folds(train: Array, options: Options, order: dict[str, Any]) -> list[splits.Fold]:
     """Cut training rows into the folds asked for, or as many as are worth it and possible."""
     k = options.folds or min(
-        pacing.fold_count(len(train), options.members),
+        split_sizes.fold_count(len(train), options.members),
         splits.most_folds(train, order["groups"], order["time"]),
     )
     folds = splits.folds(train, k, options.seed, **order)
     if k > 1:
         return folds
     back = order["groups"] is None and order["time"] is None
-    return [splits.capped(folds[0], pacing.MOST_VALIDATION_ROWS, options.seed, back=back)]
+    return [splits.capped(folds[0], split_sizes.MOST_VALIDATION_ROWS, options.seed, back=back)]

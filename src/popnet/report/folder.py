@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from popnet.model.model import POPULATION, REPORT, Model, write_folder
+from popnet.model.folder import POPULATION, REPORT, write_folder
+from popnet.model.model import Model
 from popnet.report import html
 from popnet.report.fit_page.gather import population_parquet
 
@@ -15,7 +16,7 @@ def write_all(folder: Path, model: Model, facts: Mapping[str, Any]) -> None:
     """Write a model folder with its report and its population; a fault in the page does not cost the model.
 
     Args:
-        folder: its place, see `popnet.model.model.write_folder`.
+        folder: its place, see `popnet.model.folder.write_folder`.
         model: to save.
         facts: of its fit.
 

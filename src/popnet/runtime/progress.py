@@ -1,11 +1,8 @@
-"""Show a fit's progress on stderr: one line that is rewritten, on a terminal only."""
+"""How far a run is."""
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self
 
 
 @dataclass(frozen=True)
@@ -32,27 +29,6 @@ class Progress:
     note: str = ""
 
 
-COUNTED = {
-    "reading images": "read", "reading rows": "read", "augmentation": "twins", "study": "nets", "doctor": "nets",
-    "claims": "claims",
-}  # fmt: skip
-"""Stages beside the training that are counted, and what is counted."""
-
-
-def line(p: Progress) -> str:
-    """Return one line for people: stage, members done, best score, time left."""
-    parts = [p.stage]
-    if p.total and p.stage in COUNTED:
-        parts = [f"{p.stage}: {p.done:,} of {p.total:,} {COUNTED[p.stage]}"]
-    if p.stage == "training":
-        parts = [f"{p.done} members" if p.total is None else f"{p.done} of {p.total} members"]
-    if p.best is not None:
-        parts.append(f"best {p.metric} {p.best:.4g} (validation)")
-    if p.left is not None:
-        parts.append(f"{clock(p.left)} left")
-    return " · ".join(parts)
-
-
 def clock(seconds: float) -> str:
     """Return a duration as ``42 s``, ``3:07`` or ``1:02:03``."""
     whole = max(0, round(seconds))
@@ -61,48 +37,3 @@ def clock(seconds: float) -> str:
     minutes, s = divmod(whole, 60)
     hours, m = divmod(minutes, 60)
     return f"{hours}:{m:02}:{s:02}" if hours else f"{m}:{s:02}"
-
-
-class Watcher:
-    """Prints notes and keeps a status line up to date while it is open.
-
-    Args:
-        quiet: print nothing at all.
-    """
-
-    def __init__(self, quiet: bool) -> None:
-        self._quiet = quiet
-        self._live = not quiet and sys.stderr.isatty()
-        self._status = None
-
-    def __enter__(self) -> Self:
-        if self._live:
-            from rich.console import Console
-
-            self._console = Console(stderr=True)
-            self._status = self._console.status("starting", spinner_style="cyan")
-            self._status.start()
-        return self
-
-    def __call__(self, p: Progress) -> None:
-        """Show a progress record."""
-        if self._quiet:
-            return
-        if p.note:
-            self.note(p.note)
-        elif self._status is not None:
-            self._status.update(line(p))
-
-    def note(self, text: str) -> None:
-        """Print a line that stays, on a terminal only."""
-        if self._live:
-            self._console.print(f"  {text}", style="dim", highlight=False, markup=False)
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._status is not None:
-            self._status.stop()

@@ -25,7 +25,7 @@ from popnet.errors import InputError
 from popnet.population import checkpoint
 from popnet.population.members import Member, Result
 from popnet.spec.recipe import Recipe
-from popnet.tuning.strategies.factory import Run
+from popnet.tuning.strategies.base import Run
 
 RUN, PLAN, LOCK, MEMBERS = "run.json", "plan.json", "lock", "members"
 

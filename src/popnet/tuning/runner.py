@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from popnet.population.members import Leg, Member, Result
 from popnet.population.train import Trainer
 from popnet.tuning.journal import Journal
-from popnet.tuning.strategies.factory import Run, Strategy
+from popnet.tuning.strategies.base import Run, Strategy
 
 
 @dataclass

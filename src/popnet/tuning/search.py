@@ -25,7 +25,7 @@ from popnet.tuning.space import user_space
 from popnet.tuning.space.image_space import image_space
 from popnet.tuning.space.space import Space, refuse_fixed
 from popnet.tuning.space.table_space import default_space
-from popnet.tuning.strategies import factory
+from popnet.tuning.strategies import base, factory
 from popnet.types import Array
 
 REMEASURED_SEEDS = 3
@@ -130,7 +130,7 @@ def search(
     trainer = engines.make(engine, Arrays(data, data, pairs), until, workers)
     plan = factory.make(strategy, space, seed, len(pairs), count, storage=storage)
 
-    def member(run: factory.Run) -> Member:
+    def member(run: base.Run) -> Member:
         return Member(run.recipe, int(keys.key(seed, "member", run.recipe_id)), run.fold)
 
     running = Running(plan, trainer, member)

@@ -15,6 +15,16 @@ import numpy as np
 
 from popnet.ablation.effects import Effect, effect
 from popnet.ablation.losses import losses_of
+from popnet.ablation.transformations.catalogue import (
+    BENDING,
+    FREE,
+    GENTLE,
+    MANY,
+    MOST_LOSS,
+    Transformation,
+    transformations,
+)
+from popnet.ablation.transformations.small_images import shrunk
 from popnet.data.dataset import Dataset, Images
 from popnet.errors import InputError, closest
 from popnet.population.feed import Arrays
@@ -26,25 +36,8 @@ from popnet.runtime.memory import Memory
 from popnet.spec.recipe import Recipe
 from popnet.types import Array
 
-GENTLE = (
-    "translation", "rotation", "scaling", "shear", "elastic_alpha", "zoomed_crop", "brightness", "contrast",
-    "saturation", "erasing",
-)  # fmt: skip
-"""Transformations that are used where they show no loss, if there are few images."""
+MOST_TRAIN, MOST_VALID = 600, 1500
 
-MANY = 20_000
-"""From so many images on a gentle transformation is used only if it helps: what does nothing measurable for 600 images
-does less for many, and costs accuracy in a training of a few epochs."""
-
-FREE, MOST_LOSS = ("reflection", "erasing"), 0.1
-"""These pay in trainings longer than the twins': they are used if their interval leaves out that they add more than
-this share to the error (a test of non-inferiority). On Fashion-MNIST, 50,000 images, 18 epochs, erasing took errors
-from 7.3 to 6.9 %, of which 600 images show nothing; on MNIST the test leaves it out."""
-
-BENDING = ("translation", "rotation", "scaling", "shear", "elastic_alpha", "zoomed_crop")
-"""Those whose strengths are lowered where several are used at once."""
-
-MOST_TRAIN, MOST_VALID, MOST_SIDE = 600, 1500, 32
 STEPS = 800
 """Few images for many steps: what a transformation is worth shows where a net would learn its images by heart."""
 
@@ -55,21 +48,6 @@ FEWEST_PAIRS = 2
 
 _Losses = tuple[np.ndarray, np.ndarray]
 """Of each row: its loss, and the class that it was taken for."""
-
-
-@dataclass(frozen=True)
-class Transformation:
-    """One transformation as it is tried.
-
-    Attributes:
-        name: of the recipe's field.
-        words: for people, such as "turns up to 15 degrees".
-        fields: changes of the recipe.
-    """
-
-    name: str
-    words: str
-    fields: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -130,39 +108,6 @@ class Check:
         if name in FREE:
             return effect.low > -MOST_LOSS * self.error
         return name in GENTLE and effect.mean >= 0 and self.images < MANY
-
-
-def transformations(image: tuple[int, int, int]) -> list[Transformation]:
-    """Return what is tried on images of a height, width and number of channels."""
-    side = min(image[:2])
-    tried = [
-        Transformation("translation", "shifts up to 8 % of the side", {"translation": 0.08}),
-        Transformation("rotation", "turns up to 12 degrees", {"rotation": 12.0}),
-        Transformation("scaling", "scaling up to 15 %", {"scaling": 0.15}),
-        Transformation("shear", "shear up to 10 degrees", {"shear": 10.0}),
-        Transformation("elastic_alpha", "nonlinear morphing", elastic(side)),
-        Transformation("zoomed_crop", "crops of at least 60 % of the area", {"zoomed_crop": 0.4}),
-        Transformation("reflection", "left and right exchanged", {"reflection": 0.5}),
-        Transformation("vertical_reflection", "top and bottom exchanged", {"vertical_reflection": 0.5}),
-        Transformation("quarter_turn", "quarter turns", {"quarter_turn": 0.5}),
-        Transformation("half_turn", "half turns", {"half_turn": 0.5}),
-        Transformation("brightness", "brightness changed up to 30 %", {"brightness": 0.3}),
-        Transformation("contrast", "contrast changed up to 30 %", {"contrast": 0.3}),
-        Transformation("erasing", "a rectangle erased", {"erasing": 0.4}),
-    ]  # fmt: skip
-    if image[2] == 3:
-        tried.append(
-            Transformation("saturation", "saturation changed up to 40 %", {"saturation": 0.4})
-        )
-    return tried
-
-
-def elastic(side: int, strength: float = 1.0) -> dict[str, float]:
-    """Return nonlinear morphing, on a side of any length 0.6 of what Simard et al. (2003) took on 29 pixels."""
-    return {
-        "elastic_alpha": round(strength * 20.0 * (side / 29) ** 2, 2),
-        "elastic_sigma": round(max(4.0 * side / 29, 1.0), 2),
-    }
 
 
 def check(
@@ -292,26 +237,6 @@ def _sample(
         rest = np.concatenate([at[: k * n_valid], at[(k + 1) * n_valid :]])
         folds.append((np.sort(np.roll(rest, -k * n_valid)[:n_train]), np.sort(valid)))
     return small, folds
-
-
-def shrunk(images: Images) -> Images:
-    """Return images made smaller by a whole factor, so that their shorter side is at most `MOST_SIDE`."""
-    return replace(images, pixels=smaller(images.pixels, MOST_SIDE))
-
-
-def smaller(pixels: np.ndarray, most: int) -> np.ndarray:
-    """Return images ``(N, H, W, C)`` whose shorter side is at most so many pixels; the same array if they are small."""
-    step = -(-min(pixels.shape[1:3]) // most)
-    return _shrunk(pixels, step) if step > 1 else pixels
-
-
-def _shrunk(pixels: np.ndarray, step: int) -> np.ndarray:
-    """Return images made smaller by a whole factor: means of squares of pixels."""
-    n, height, width, channels = pixels.shape
-    rows, columns = height // step, width // step
-    cut = pixels[:, : rows * step, : columns * step]
-    squares = cut.reshape(n, rows, step, columns, step, channels)
-    return np.round(squares.mean((2, 4), dtype=np.float32)).astype(np.uint8)
 
 
 def _losses(data: Dataset, net: Net, rows: Array, workers: int | None) -> _Losses:

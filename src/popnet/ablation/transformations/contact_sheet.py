@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from popnet.ablation.transformations.check import Transformation, transformations
+from popnet.ablation.transformations.catalogue import Transformation, transformations
 from popnet.augment import Policy
 from popnet.runtime import keys
 from popnet.types import Array

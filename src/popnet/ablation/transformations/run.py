@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from popnet.ablation.transformations.catalogue import standard_policy
 from popnet.ablation.transformations.check import check as train_twins
 from popnet.ablation.transformations.check import record as record_of
 from popnet.ablation.transformations.contact_sheet import contact_sheet
 from popnet.data.dataset import Images
 from popnet.errors import InputError
-from popnet.fitting.plan import standard_policy
 from popnet.options import DEFAULTS, Options
 from popnet.prepare.images import prepare_images
 from popnet.runtime import keys

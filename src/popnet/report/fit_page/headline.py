@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from popnet.report import format
+from popnet.report import format, vocabulary
 from popnet.report.fit_page.facts import Facts
 from popnet.report.fit_page.ranking import best_baselines, linear_share
 from popnet.report.fit_page.scores import Scores, dot_chart
@@ -77,7 +77,7 @@ def what(task: str, classes: int, targets: int) -> str:
         return f"one of {format.count(classes, 'class', 'classes')}"
     if task == "regression" and targets > 1:
         return format.count(targets, "number")
-    return "one of two classes" if task == "binary" else format.TASKS.get(task, task)
+    return "one of two classes" if task == "binary" else vocabulary.TASKS.get(task, task)
 
 
 def _paired(gain: object) -> list[float] | None:

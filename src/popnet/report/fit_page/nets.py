@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from popnet.report import format
+from popnet.report import format, vocabulary
 from popnet.report.charts import axes
 from popnet.report.charts.axes import Axis
 from popnet.report.fit_page.facts import Facts, Member, Recipe
@@ -107,7 +107,7 @@ def _band(
                 "r": round(radius, 2),
                 "tip": tip,
                 "chosen": m["weight"] > 0,
-                "status": m["status"] if m["status"] in format.STATUSES else "finished",
+                "status": m["status"] if m["status"] in vocabulary.STATUSES else "finished",
             }
         )
     return {

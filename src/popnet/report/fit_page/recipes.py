@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from typing import Any
 
-from popnet.report import format
+from popnet.report import format, vocabulary
 from popnet.report.fit_page.board import field_value, value_key
 from popnet.report.fit_page.facts import Facts, Member, Recipe
 from popnet.report.fit_page.fields import foreign
@@ -31,7 +31,7 @@ def show(facts: Facts, scores: Scores) -> dict[str, Any]:
     if default and default not in compared:
         compared.append(default)
     statuses = Counter(m["status"] for m in facts["members"])
-    order = [*format.STATUSES, *sorted(set(statuses) - set(format.STATUSES))]
+    order = [*vocabulary.STATUSES, *sorted(set(statuses) - set(vocabulary.STATUSES))]
     diverged = [
         f"net {m['id']} ({format.short(recipe_name(known.get(m['recipe_id']), m['recipe_id']), 40)}, "
         f"fold {m['fold']})"
@@ -53,7 +53,7 @@ def show(facts: Facts, scores: Scores) -> dict[str, Any]:
         "whole": best is not None and is_number(best["score"]),
         "default": default and _standing(default, ranked, scores),
         "statuses": [
-            {"name": s, "count": statuses[s], "meaning": format.STATUSES.get(s, "")}
+            {"name": s, "count": statuses[s], "meaning": vocabulary.STATUSES.get(s, "")}
             for s in order
             if statuses[s]
         ],

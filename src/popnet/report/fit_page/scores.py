@@ -9,7 +9,8 @@ from popnet.report import format
 from popnet.report.charts import axes
 from popnet.report.charts.axes import Axis
 from popnet.report.fit_page.facts import Facts
-from popnet.report.format import MetricWords, decimals, is_number, metric_words
+from popnet.report.format import decimals, is_number
+from popnet.report.vocabulary import MetricWords, metric_words
 
 
 class Scores:

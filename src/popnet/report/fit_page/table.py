@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from popnet.report import format
+from popnet.report import format, vocabulary
 from popnet.report.fit_page.facts import Column, Facts
 from popnet.report.fit_page.fields import of_images
 
@@ -63,7 +63,7 @@ def show(facts: Facts) -> dict[str, Any]:
         "used": sum(c["used"] for c in columns),
         "classes": classes_shown,
         "classes_hidden": len(classes) - len(classes_shown),
-        "split": format.SPLITS.get(d["split"], d["split"]),
+        "split": vocabulary.SPLITS.get(d["split"], d["split"]),
         "folds": _folds(d["split"], d["folds"], "images" if of_images(facts) else "rows"),
     }
 

@@ -11,7 +11,8 @@ from popnet.report.fit_page.facts import Facts
 from popnet.report.fit_page.headline import BASELINE_TITLES
 from popnet.report.fit_page.ranking import best_baselines
 from popnet.report.fit_page.scores import Scores
-from popnet.report.format import decimals, is_number, metric_words
+from popnet.report.format import decimals, is_number
+from popnet.report.vocabulary import metric_words
 
 CONFUSED_SHOWN = 3
 TARGETS_SHOWN = 6

@@ -22,7 +22,7 @@ import numpy as np
 
 from popnet.population.members import Result
 from popnet.spec.recipe import Recipe
-from popnet.tuning.strategies.factory import Run
+from popnet.tuning.strategies.base import Run
 
 BRACKET = 16
 """Recipes that start side by side, at most."""

@@ -20,7 +20,7 @@ from popnet.runtime import keys
 from popnet.spec.recipe import Recipe
 from popnet.tuning.space.ranges import Choice, Integer, Linear, Log, OrZero, Range
 from popnet.tuning.space.space import Space
-from popnet.tuning.strategies.factory import Run
+from popnet.tuning.strategies.base import Run
 
 STRUCTURE, USED = "structure", " is used"
 """Names of a study's parameters: which of the space's shapes; behind a field's name, whether it is more than 0."""

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 
 from popnet.population.members import Result
 from popnet.spec.recipe import Recipe
-from popnet.tuning.strategies.factory import Run
+from popnet.tuning.strategies.base import Run
 
 SHARE = 1 / 2
 """Of the time that goes into nets of the first fold, at most."""

@@ -1,0 +1,88 @@
+"""The folder that a model lies in: which files there are, and writing it so that a half-written one is never there."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from popnet.errors import InputError
+
+if TYPE_CHECKING:
+    from popnet.model.model import Model
+
+MODEL, WEIGHTS, REPORT, POPULATION = (
+    "model.json",
+    "weights.safetensors",
+    "report.html",
+    "population.parquet",
+)
+
+
+OWN_FILES = frozenset({MODEL, WEIGHTS, REPORT, POPULATION})
+
+
+def check_output(folder: Path, overwrite: bool = False) -> None:
+    """Refuse an output folder before any work is done.
+
+    Raises:
+        InputError: it holds a model (unless ``overwrite``) or anything else (always: only models are replaced), is the
+            folder that one is in, or cannot be written to.
+    """
+    place = folder.resolve()
+    try:
+        if place.exists() and not place.is_dir():
+            raise InputError(f"{folder} is a file; give --out the name of a folder.")
+        if place in (Path.cwd(), *Path.cwd().parents):
+            raise InputError(
+                f"{folder} is the folder you are in, or around it; give --out a new name."
+            )
+        held = {f.name for f in place.iterdir()} if place.is_dir() else set()
+        if others := sorted(held - OWN_FILES):
+            raise InputError(
+                f"{folder} holds other files ({others[0]}); give --out the name of a new folder."
+            )
+        if held and not overwrite:
+            raise InputError(
+                f"{folder} holds a model already; choose another --out, or give --overwrite."
+            )
+        place.parent.mkdir(parents=True, exist_ok=True)
+        probe = place.with_name(f".{place.name}.probe")
+        probe.write_bytes(b"popnet")
+        probe.unlink()
+    except OSError as error:
+        raise InputError(f"{folder} cannot be written: {error.strerror}.") from None
+
+
+def write_folder(folder: Path, model: Model, files: Mapping[str, bytes] | None = None) -> None:
+    """Write a model folder as a whole or not at all: beside its place first, then moved there.
+
+    Args:
+        folder: its place; a model that is there is replaced only once the new one is complete.
+        model: to save.
+        files: further files, name -> content.
+
+    Raises:
+        InputError: the disk is full or cannot be written, or the folder holds other files by now; nothing
+            half-written is left.
+    """
+    check_output(folder, overwrite=True)
+    place = folder.resolve()
+    new, old = (place.with_name(f".{place.name}.{what}") for what in ("new", "old"))
+    try:
+        shutil.rmtree(new, ignore_errors=True)
+        new.mkdir()
+        model.save(new)
+        for name, data in (files or {}).items():
+            (new / name).write_bytes(data)
+        if place.exists():
+            shutil.rmtree(old, ignore_errors=True)
+            place.rename(old)
+        new.rename(place)
+        shutil.rmtree(old, ignore_errors=True)
+    except OSError as error:
+        shutil.rmtree(new, ignore_errors=True)
+        if old.exists() and not place.exists():
+            old.rename(place)
+        raise InputError(f"{folder} cannot be written: {error.strerror or error}.") from None

@@ -1,0 +1,196 @@
+"""A model on its way into its folder and back: JSON and tensors, with digests that say whether they were altered."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+import jax
+import numpy as np
+from pydantic import ValidationError
+from safetensors.numpy import load as load_tensors
+from safetensors.numpy import save as save_tensors
+
+from popnet._version import __version__
+from popnet.data.tables.encode import Encoder
+from popnet.data.tables.schema import Schema
+from popnet.errors import InputError, ModelError
+from popnet.model.folder import MODEL, WEIGHTS
+from popnet.nn.net import init
+from popnet.population.predict import Net
+from popnet.predictions import ensemble, metrics
+from popnet.predictions.conformal import (
+    Conformal,
+)
+from popnet.predictions.decisions import Decision
+from popnet.runtime import strict_json
+from popnet.spec.recipe import Recipe
+from popnet.spec.shape import Shape
+from popnet.types import Tree
+
+if TYPE_CHECKING:
+    from popnet.model.model import Model
+
+FORMAT = 1
+"""Version of the folder's format; raised when older popnets could not read it."""
+
+ERRORS = "intervals/errors"
+"""The tensor of held-out errors."""
+
+
+def save(model: Model, folder: Path) -> None:
+    """Write ``model.json`` and ``weights.safetensors`` into a folder that exists."""
+    tensors, nets = {}, []
+    for i, (net, weight) in enumerate(zip(model.nets, model.weights, strict=True)):
+        for part, tree in (("parameters", net.parameters), ("running", net.running)):
+            for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
+                tensors[f"{i}/{part}{jax.tree_util.keystr(path)}"] = np.ascontiguousarray(leaf)
+        nets.append({"recipe": net.recipe.model_dump(), "weight": float(weight)})
+    if model.conformal is not None:
+        tensors[ERRORS] = model.conformal.errors
+    data = save_tensors(tensors)
+    content = {
+        "format": FORMAT,
+        "popnet": __version__,
+        "schema": model.schema.model_dump(mode="json"),
+        "encoder": model.encoder.model_dump(mode="json"),
+        "method": model.method,
+        "metric": model.metric,
+        "views": model.views,
+        "intervals": None if model.conformal is None else model.conformal.to_json(),
+        "decision": None if model.decision is None else model.decision.to_json(),
+        "temperature": model.temperature,
+        "nets": nets,
+        "facts": dict(model.facts),
+        "weights_sha256": hashlib.sha256(data).hexdigest(),
+    }
+    content = strict_json.finite(content)
+    content["sha256"] = _digest(content)
+    (folder / WEIGHTS).write_bytes(data)
+    (folder / MODEL).write_text(strict_json.dumps(content, indent=1), encoding="utf-8")
+
+
+def load(folder: str | Path) -> dict[str, Any]:
+    """Return the fields of the `Model` that a folder holds.
+
+    Raises:
+        ModelError: it is missing, of a newer format, altered or cut short; one sentence says which.
+    """
+    folder = Path(folder)
+    if not folder.exists():
+        raise ModelError(f"There is no folder {folder}; check the path.")
+    if not (folder / MODEL).is_file():
+        raise ModelError(f"{folder} is not a model folder: it has no {MODEL}.")
+    try:
+        content = json.loads((folder / MODEL).read_bytes())
+        version = content["format"]
+    except (ValueError, KeyError, TypeError):
+        raise ModelError(
+            f"{folder / MODEL} is cut short or damaged; copy the folder again."
+        ) from None
+    except OSError as error:
+        raise ModelError(f"{folder / MODEL} cannot be read: {error.strerror}.") from None
+    if version != FORMAT:
+        raise ModelError(
+            f"{folder} has format {version}, this popnet ({__version__}) reads {FORMAT}; "
+            f"use popnet {content.get('popnet', 'of another version')}."
+        )
+    if content.pop("sha256", None) != _digest(content):
+        raise ModelError(f"{folder / MODEL} was altered after it was saved; copy the folder again.")
+    try:
+        data = (folder / WEIGHTS).read_bytes()
+    except OSError as error:
+        raise ModelError(f"{folder / WEIGHTS} cannot be read: {error.strerror}.") from None
+    if hashlib.sha256(data).hexdigest() != content.get("weights_sha256"):
+        raise ModelError(f"{folder / WEIGHTS} is cut short or was altered; copy the folder again.")
+    try:
+        return _fields(content, load_tensors(data))
+    except (
+        KeyError,
+        TypeError,
+        ValueError,
+        ValidationError,
+        InputError,
+        struct.error,
+    ) as error:
+        raise ModelError(f"{folder} cannot be read as a model: {error}.") from None
+
+
+def _fields(content: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    encoder = Encoder.model_validate_json(json.dumps(content["encoder"]))
+    weights = np.array([r["weight"] for r in content["nets"]], np.float64)
+    if not (len(weights) and np.all(weights >= 0) and abs(weights.sum() - 1) < 1e-6):
+        raise ValueError("the weights of its nets are no shares of 1")
+    if content["method"] not in get_args(ensemble.Method):
+        raise ValueError(f"it combines nets by {content['method']!r}, which is not known")
+    metrics.choose(content["metric"], encoder.target.task)
+    nets = []
+    for i, record in enumerate(content["nets"]):
+        recipe = Recipe.from_mapping(record["recipe"])
+        shape = net_shape(recipe, encoder)
+        trees = []
+        for part, template in zip(("parameters", "running"), init(recipe, shape, 0), strict=True):
+            trees.append(_fill(template, tensors, f"{i}/{part}"))
+        nets.append(Net(recipe, shape, *trees))
+    conformal = content.get("intervals")
+    if conformal is not None:
+        conformal = Conformal.from_json(conformal, tensors[ERRORS])
+        if (len(conformal.folds), len(conformal.sizes)) != (len(nets), encoder.n_outputs):
+            raise ValueError("its intervals are of other nets or targets")
+    decision = content.get("decision")
+    if decision is not None:
+        decision = Decision.from_json(decision, len(encoder.target.classes))
+    temperature = float(content.get("temperature", 1.0))
+    if not 0 < temperature < np.inf:
+        raise ValueError(f"a temperature of {temperature}")
+    return {
+        "schema": Schema.model_validate_json(json.dumps(content["schema"])),
+        "encoder": encoder,
+        "nets": tuple(nets),
+        "weights": weights,
+        "method": content["method"],
+        "metric": content["metric"],
+        "facts": content["facts"],
+        "views": int(content.get("views", 1)),
+        "conformal": conformal,
+        "decision": decision,
+        "temperature": temperature,
+    }
+
+
+def net_shape(recipe: Recipe, encoder: Encoder) -> Shape:
+    """Return the shape of a recipe's net on an encoder's arrays."""
+    names = encoder.names
+    return Shape.make(
+        recipe,
+        image=encoder.image.size if encoder.image else None,
+        n_numeric=len(names.numeric),
+        n_flags=len(names.flags),
+        levels=tuple(encoder.levels),
+        knots=encoder.knots,
+        n_outputs=encoder.n_outputs,
+        task="regression" if encoder.target.task == "regression" else "classification",
+    )
+
+
+def _fill(template: Tree, tensors: Mapping[str, np.ndarray], prefix: str) -> Tree:
+    def leaf(path: Any, like: np.ndarray) -> np.ndarray:
+        found = tensors[prefix + jax.tree_util.keystr(path)]
+        if found.shape != like.shape or found.dtype != like.dtype:
+            raise ValueError(
+                f"{prefix}: {found.dtype} {found.shape} instead of {like.dtype} {like.shape}"
+            )
+        if not np.isfinite(found).all():
+            raise ValueError(f"{prefix}: a weight is not a finite number")
+        return found
+
+    return jax.tree_util.tree_map_with_path(leaf, template)
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()

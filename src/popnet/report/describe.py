@@ -1,0 +1,49 @@
+"""A model in a few lines for people."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from popnet.model.model import Model
+from popnet.spec.recipe import Recipe
+
+RECIPES_SHOWN = 5
+"""Recipes that `describe` names, those with the largest shares of the ensemble."""
+
+
+def describe(model: Model) -> list[str]:
+    """Return lines for people about a model: task, score, members, features."""
+    target = model.encoder.target
+    facts = model.facts
+    lines = [f"target     {', '.join(target.names)} ({target.task})"]
+    if "score" in facts:
+        low, high = facts["interval"]
+        lines.append(
+            f"score      {facts['metric']} {number(facts['score'])} "
+            f"(95 % interval {number(low)} to {number(high)}) {facts['scored_on']}"
+        )
+        for name, values in facts["baselines"].items():
+            lines.append(f"           {name} model: {number(values[facts['metric']])}")
+    if model.decides is not None:
+        lines.append(f"decides    {model.decides}")
+    lines.append(f"ensemble   {len(model.nets)} nets, {model.method}")
+    shares: dict[Recipe, float] = {}
+    for net, weight in zip(model.nets, model.weights, strict=True):
+        shares[net.recipe] = shares.get(net.recipe, 0.0) + float(weight)
+    ranked = sorted(shares.items(), key=lambda item: -item[1])
+    for r, share in ranked[:RECIPES_SHOWN]:
+        what = (
+            f"depth {r.depth}, width {r.width}, {r.activation}, norm {r.norm}, dropout {r.dropout:.2f}, "
+            f"learning rate {r.learning_rate:.2g}"
+        )
+        lines.append(f"           {share:.3f}  {what if r.depth else 'the linear model'}")
+    if len(ranked) > RECIPES_SHOWN:
+        lines.append(f"           and {len(ranked) - RECIPES_SHOWN} recipes more")
+    return lines + [f"data       {line}" for line in model.schema.describe()]
+
+
+def number(value: float | None) -> str:
+    """Return a score for people: five digits, thousands apart, a dash if there is none."""
+    if value is None or not np.isfinite(value):
+        return "-"
+    return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.5g}"
