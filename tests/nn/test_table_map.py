@@ -122,9 +122,11 @@ def test_size_classes_are_few_and_not_far_above(n):
     assert size >= n
     assert size_class(size) == size
     assert size_class(n + 1) >= size
-    if n > 16:
-        assert size <= n * (1.5 if n < 128 else 1.25 if n < 512 else 1.125) + 1
-    assert len({size_class(k) for k in range(1, 4096)}) < 40
+    assert size_class(n, parts=1) == size_class(n, 32, 1) >= size
+    if n > 32:
+        assert size <= n * (2 if n < 64 else 1.5 if n < 256 else 1.25) + 1
+        assert size_class(n, parts=1) <= 2 * n
+    assert len({size_class(k) for k in range(1, 4096)}) < 24
 
 
 def test_classes_have_few_sizes_and_regressions_their_own():

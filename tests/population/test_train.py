@@ -170,7 +170,7 @@ def test_padding_changes_nothing_but_by_rounding(table, folds, monkeypatch):
     # Features that are dropped are drawn by their place, which does not move here: recipes drop no inputs.
     plain = train_population(table, recipes=PADDED, folds=folds[:1])
     other = shape.size_class
-    monkeypatch.setattr(shape, "size_class", lambda n, smallest=16: 3 * other(n, smallest))
+    monkeypatch.setattr(shape, "size_class", lambda *n, **how: 3 * other(*n, **how))
     monkeypatch.setattr(shape, "output_class", lambda n, task: n if task == "regression" else 11)
     padded = train_population(table, recipes=PADDED, folds=folds[:1])
     for a, b in zip(plain, padded, strict=True):

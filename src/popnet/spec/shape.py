@@ -186,17 +186,19 @@ def split_levels(levels: tuple[int, ...]) -> tuple[list[int], list[int]]:
     return one_hot, [c for c, n in enumerate(levels) if n > ONE_HOT_LEVELS]
 
 
-def size_class(n: int, smallest: int = 16) -> int:
+def size_class(n: int, smallest: int = 32, parts: int | None = None) -> int:
     """Return a size rounded up to one of a few; 0 stays 0. Tables whose sizes are of equal classes share programs.
 
-    The classes are two an octave up to 128, where a layer's width is what its time depends on, then four, and eight
-    from 512 on: 16, 24, 32, 48, ..., 128, 160, 192, 224, 256, ..., 512, 576, 640, ... so that little is padding.
+    Args:
+        n: the size.
+        smallest: class.
+        parts: of an octave; None for one up to 64, two up to 256, four from there on: 32, 64, 96, 128, 192, 256, 320,
+            384, ... so that the first layer of a net, and with it a step, has little padding.
     """
     if n == 0:
         return 0
     octave = max(smallest, 1 << max(0, n.bit_length() - 1))
-    parts = 2 if octave < 128 else 4 if octave < 512 else 8
-    step = octave // parts
+    step = octave // (parts or (1 if octave < 64 else 2 if octave < 256 else 4))
     return max(smallest, -(-n // step) * step)
 
 
@@ -253,12 +255,13 @@ class Form(Structure):
         plain = shape.n_numeric + bins.count(shape.bounds) + shape.n_flags + sum(one_hot)
         raw = shape.n_numeric * (2 if shape.frequencies else 1) + shape.n_flags + len(shape.levels)
         padded: dict[str, Any] = {
-            "columns": size_class(raw),
+            # These are copied and not multiplied: padding hardly counts.
+            "columns": size_class(raw, parts=1),
             "plain": size_class(plain),
             "waves": size_class(shape.n_numeric * shape.frequencies),
-            "vectors": size_class(sum(sizes)),
+            "vectors": size_class(sum(sizes), parts=1),
             # One more, which is 0: what inputs are made of that there are not.
-            "entries": size_class(entries + 1, 1024) if entries else 0,
+            "entries": size_class(entries + 1, 4096, parts=1) if entries else 0,
             "n_outputs": n_outputs,
         }
         return cls(**{**own, **padded})
