@@ -26,7 +26,7 @@ from sklearn.metrics import log_loss
 from sklearn.model_selection import train_test_split
 
 PATIENCE = 50
-MOST_ROUNDS = {"lightgbm": 4000, "xgboost": 4000, "catboost": 1000}
+MAX_ROUNDS = {"lightgbm": 4000, "xgboost": 4000, "catboost": 1000}
 """Early stopping ends most fits before; CatBoost's default rate is made for its default of 1000."""
 
 TUNED_ROUNDS = 4000
@@ -232,7 +232,7 @@ def by_default(job: Job, rows: Rows) -> np.ndarray:
     """Fit by the library's defaults; early stopping on a tenth of the training rows."""
     a, v = split(job, rows.y, 0.1)
     train, valid = ((rows.X.iloc[part], rows.y[part]) for part in (a, v))
-    library, rounds = LIBRARIES[job.system], MOST_ROUNDS[job.system]
+    library, rounds = LIBRARIES[job.system], MAX_ROUNDS[job.system]
     return library(Fit(job, {}, rounds, train, valid)).predict(rows.X_test)
 
 

@@ -25,7 +25,7 @@ import pandas as pd
 from sklearn.metrics import mean_pinball_loss
 
 from benchmarks.accuracy import parts, run
-from benchmarks.peers_trees import LIBRARIES, MOST_ROUNDS, Fit, Job, read, split
+from benchmarks.peers_trees import LIBRARIES, MAX_ROUNDS, Fit, Job, read, split
 from benchmarks.standings import shown
 from benchmarks.table import conditions, cores, markdown
 from benchmarks.tables import known
@@ -63,7 +63,7 @@ def by_booster(job: Job, folder: Path) -> np.ndarray:
     X, y, test = read(job, folder)
     rows, held_out = split(job, y, 0.1)
     train, valid = (X.iloc[rows], y[rows]), (X.iloc[held_out], y[held_out])
-    library, rounds = LIBRARIES[job.system], MOST_ROUNDS[job.system]
+    library, rounds = LIBRARIES[job.system], MAX_ROUNDS[job.system]
     found = [library(Fit(job, LOSSES[job.system](a), rounds, train, valid)) for a in LEVELS]
     return np.stack([model.predict(test) for model in found], 1)
 

@@ -26,7 +26,7 @@ import numpy as np
 
 from benchmarks.table import conditions, markdown
 
-TASK_SECONDS, MOST_LEGS = 2.0, 64
+TASK_SECONDS, MAX_LEGS = 2.0, 64
 SPREAD = 0.25
 """Standard deviation of the logarithm of members' times (early stops, other machines)."""
 
@@ -121,7 +121,7 @@ def simulate(
         seed: of the members' times.
     """
     rng = np.random.default_rng(seed)
-    legs = int(np.clip(round(TASK_SECONDS / seconds), 1, MOST_LEGS))
+    legs = int(np.clip(round(TASK_SECONDS / seconds), 1, MAX_LEGS))
     ends = [(0.0, k) for k in range(workers)]  # moments at which workers' results arrive
     heapq.heapify(ends)
     now, busy, left, last = 0.0, 0.0, members, 0.0

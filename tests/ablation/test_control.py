@@ -9,7 +9,7 @@ from scipy import stats
 from popnet import Dataset, Recipe
 from popnet.ablation import factors
 from popnet.ablation.control_variate import (
-    FEWEST,
+    MIN_PAIRS,
     Measured,
     controlled,
     replicates,
@@ -51,13 +51,13 @@ def test_rows_lose_the_same_as_their_pairs():
 
 
 def test_few_pairs_and_no_luck_stay_as_they_are():
-    found, control = drawn(FEWEST - 1)
+    found, control = drawn(MIN_PAIRS - 1)
     assert controlled(found, control) is found
-    found, control = drawn(FEWEST)
+    found, control = drawn(MIN_PAIRS)
     assert controlled(found, control) is not found
-    still = Measured(np.zeros(FEWEST), None)
+    still = Measured(np.zeros(MIN_PAIRS), None)
     assert controlled(found, still) is found
-    unknown = Measured(np.full(FEWEST, np.nan), None)
+    unknown = Measured(np.full(MIN_PAIRS, np.nan), None)
     assert controlled(found, unknown) is found
     assert controlled(unknown, control) is unknown
 

@@ -20,7 +20,7 @@ from popnet.predictions.metrics import METRICS
 from popnet.prepare.prepared import Prepared
 from popnet.runtime.clock import Clock, Finish
 
-ROWS = 5 * selection.FEWEST_FOLD_ROWS
+ROWS = 5 * selection.MIN_FOLD_ROWS
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +106,7 @@ def test_nets_that_were_cut_short_do_not_join(table):
 
 
 def test_where_enough_recipes_are_through_they_are_judged_by_all_folds(table):
-    found, recipe_of = chosen(table, selection.ENOUGH_COMPLETE)
+    found, recipe_of = chosen(table, selection.SUFFICIENT_COMPLETE)
     assert 100 not in weights(found, recipe_of)
     assert found.gain["on"] == "out-of-fold predictions"
 
@@ -179,7 +179,7 @@ def test_last_epochs_complete_best_ones(table: Prepared) -> None:
 
 def test_last_epochs_that_are_as_good_have_their_share_at_least(table: Prepared) -> None:
     _, share, _ = of_two_stages(table, (0, 1), (1, 0))
-    assert share >= selection.MOST_LATE - 1e-9
+    assert share >= selection.MAX_LATE - 1e-9
 
 
 def test_a_last_epoch_that_is_the_best_one_is_one_net(table: Prepared) -> None:
@@ -221,7 +221,7 @@ def test_ensemble_of_last_epochs_far_worse_has_no_share_of_its_own() -> None:
     mixed = selection._greedy(near, 3, true, METRICS["rmse"], None, finish, np.ones(1))
     assert mixed.weights.sum() == pytest.approx(1)
     by_rows = ensemble.greedy(near, true, METRICS["rmse"]).weights[3:].sum()
-    expected = selection.MOST_LATE + (1 - selection.MOST_LATE) * by_rows
+    expected = selection.MAX_LATE + (1 - selection.MAX_LATE) * by_rows
     assert mixed.weights[3:].sum() == pytest.approx(expected, abs=0.01)
 
 

@@ -488,7 +488,7 @@ def test_members_are_rounded_up_to_whole_recipes():
 
 
 def test_only_the_best_recipes_are_kept(monkeypatch):
-    monkeypatch.setattr("popnet.fitting.training.MOST_CANDIDATES", 2)
+    monkeypatch.setattr("popnet.fitting.training.MAX_CANDIDATES", 2)
     found = fit(PEOPLE, "bought", replace(OPTIONS, members=8))
     kept = [r for r in found.results if r.parameters]
     assert 2 <= len(kept) < len(found.results) == 8

@@ -17,7 +17,7 @@ from popnet import Recipe
 from popnet.errors import InputError
 from popnet.fitting.candidates import Candidate
 from popnet.fitting.run import Fitted, fit
-from popnet.fitting.search_patience import LEAST_GAIN, Settling
+from popnet.fitting.search_patience import MIN_GAIN, Settling
 from popnet.options import Options
 
 ROWS, FOLDS = 400, 2
@@ -80,7 +80,7 @@ def test_losses_are_those_of_the_best_recipe_where_recipes_are_alike_in_all_rows
 
 
 def test_a_gain_below_the_least_one_is_none():
-    step = LEAST_GAIN * -np.log(0.7)
+    step = MIN_GAIN * -np.log(0.7)
     little, enough = (0.7 * np.exp(x * step) for x in (0.9, 1.1))
     assert ended_at([0.7, little], patience=1)[0] == 1
     assert ended_at([0.7, enough], patience=1)[0] is None

@@ -85,7 +85,7 @@ def test_columns_with_many_levels_are_zeros(features):
 def test_linear_model_of_very_many_rows_takes_a_sample_that_the_seed_determines(
     regression, monkeypatch
 ):
-    monkeypatch.setattr(baselines, "MOST_ROWS", 60)
+    monkeypatch.setattr(baselines, "MAX_ROWS", 60)
     one, same, other = (
         outputs(baselines.linear(regression, TRAIN, s), regression, REST) for s in (1, 1, 2)
     )

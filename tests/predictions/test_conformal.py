@@ -119,7 +119,7 @@ def test_rows_of_no_weight_say_nothing_and_weights_count_like_repeated_rows():
 def test_of_very_many_rows_quantiles_are_kept():
     rng = np.random.default_rng(4)
     found = learned(draw(rng, 30_000))
-    assert found.errors.shape == (conformal.MOST_ERRORS, 1)
+    assert found.errors.shape == (conformal.MAX_ERRORS, 1)
     assert (np.diff(found.errors[:, 0]) >= 0).all()
     assert inside(found, draw(rng, 20_000), 0.9).mean() == pytest.approx(0.9, abs=0.01)
 

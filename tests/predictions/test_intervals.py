@@ -108,4 +108,4 @@ def test_a_deadline_leaves_few_draws():
         rng=np.random.default_rng(0),
         deadline=time.monotonic() - 1,
     )
-    assert draws.shape == (intervals.FEWEST_DRAWS // 10, 1)
+    assert draws.shape == (intervals.MIN_DRAWS // 10, 1)

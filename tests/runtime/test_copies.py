@@ -22,9 +22,9 @@ def test_each_worker_has_a_device_of_its_own():
 
 
 def test_many_workers_share_devices_equally():
-    devices = cpu.devices(cpu.MOST_CLIENTS * 2)
-    assert len(set(devices)) == cpu.MOST_CLIENTS
-    assert devices[: cpu.MOST_CLIENTS] == devices[cpu.MOST_CLIENTS :]
+    devices = cpu.devices(cpu.MAX_CLIENTS * 2)
+    assert len(set(devices)) == cpu.MAX_CLIENTS
+    assert devices[: cpu.MAX_CLIENTS] == devices[cpu.MAX_CLIENTS :]
 
 
 def test_values_are_the_functions_on_every_device_and_it_is_traced_once():
@@ -121,7 +121,7 @@ def test_deal_hands_on_what_goes_wrong():
 
 
 def test_no_more_programs_are_kept_than_the_system_bears(monkeypatch):
-    monkeypatch.setattr(compiled, "MOST_LOADED", 4)
+    monkeypatch.setattr(compiled, "MAX_LOADED", 4)
     monkeypatch.setattr(compiled, "_loaded", compiled._Loaded())
     devices = cpu.devices(2)
     double = compiled.Copies(lambda x: jnp.sort(2 * x))

@@ -24,7 +24,7 @@ def test_a_fifth_is_held_out_and_less_of_many_rows(rows, share):
 
 @given(st.integers(1, 10**8))
 def test_never_more_than_the_most_test_rows(rows):
-    assert split_sizes.test_fraction(rows) * rows <= split_sizes.MOST_TEST_ROWS + 1e-6
+    assert split_sizes.test_fraction(rows) * rows <= split_sizes.MAX_TEST_ROWS + 1e-6
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from popnet.tuning.importance import FEWEST, importance
+from popnet.tuning.importance import MIN_RECIPES, importance
 
 
 def drawn(count: int = 80, seed: int = 0) -> tuple[list[dict], np.ndarray]:
@@ -34,9 +34,9 @@ def test_what_the_score_depends_on_comes_first():
 
 
 def test_nothing_is_said_of_few_recipes_equal_ones_or_equal_losses():
-    recipes, loss = drawn(FEWEST)
+    recipes, loss = drawn(MIN_RECIPES)
     assert importance(recipes, loss)
     assert importance(recipes[1:], loss[1:]) == {}
     assert importance(recipes, [np.inf, *loss[1:]]) == {}
-    assert importance(recipes, np.ones(FEWEST)) == {}
-    assert importance([recipes[0]] * FEWEST, loss) == {}
+    assert importance(recipes, np.ones(MIN_RECIPES)) == {}
+    assert importance([recipes[0]] * MIN_RECIPES, loss) == {}

@@ -18,7 +18,7 @@ import numpy as np
 
 from popnet.types import Array
 
-FEWEST = 8
+MIN_PAIRS = 8
 """Pairs from which on a slope is estimated: of fewer it would cost more than it gains."""
 
 
@@ -54,7 +54,7 @@ def controlled(found: Measured, control: Measured) -> Measured:
         control: of the same pairs and rows, 0 in expectation.
     """
     y, x = found.values, control.values
-    if len(y) < FEWEST or not (np.isfinite(x).all() and np.isfinite(y).all()):
+    if len(y) < MIN_PAIRS or not (np.isfinite(x).all() and np.isfinite(y).all()):
         return found
     spread = float(((x - x.mean()) ** 2).sum())
     if spread == 0:

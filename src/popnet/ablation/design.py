@@ -19,7 +19,7 @@ FOLDS = 5
 """Of a cross-validation; it is repeated with other folds if there are more pairs. Half of a pair's variance and more
 comes from which rows happen to be its test rows, so that few large folds show more than many small ones."""
 
-FEWEST_TEST = 10
+MIN_TEST = 10
 """Rows that a pair is compared on; small tables get fewer folds."""
 
 
@@ -58,7 +58,7 @@ def design(rows: np.ndarray, pairs: int, seed: int, order: Mapping[str, Any]) ->
     """
     found: list[Pair] = []
     most = splits.most_folds(rows, order.get("groups"), order.get("time"))
-    k = int(np.clip(len(rows) // FEWEST_TEST, 2, min(FOLDS, max(most, 2))))
+    k = int(np.clip(len(rows) // MIN_TEST, 2, min(FOLDS, max(most, 2))))
     repeat = 0
     while len(found) < pairs:
         repeat_seed = int(keys.key(seed, "repeat", repeat))

@@ -34,10 +34,10 @@ from popnet.types import Array
 PILOT = 4
 """Pairs after which the number of pairs is planned."""
 
-FEWEST_PAIRS, FEWEST_PLANNED, MOST_PAIRS = 3, 10, 100
+MIN_PAIRS, MIN_PLANNED, MAX_PAIRS = 3, 10, 100
 """Pairs that anything can be said of, and that are planned: at least two cross-validations of a table."""
 
-MOST_NETS, MANY_PAIRS = 1200, 40
+MAX_NETS, MANY_PAIRS = 1200, 40
 """Nets beyond which no more than so many pairs are planned: a study of many levels takes long enough with these."""
 
 WASTE = 20
@@ -50,7 +50,7 @@ of a point."""
 TRAIN_ROWS = 2000
 """Training rows that the gap to the training error is measured on."""
 
-MOST_INTERACTIONS = 40
+MAX_INTERACTIONS = 40
 BASE = Level("base")
 
 Term = tuple[float, "Cell"]
@@ -139,9 +139,9 @@ class Experiment:
             if interactions
             else []
         )
-        if len(self.couples) > MOST_INTERACTIONS:
+        if len(self.couples) > MAX_INTERACTIONS:
             raise InputError(
-                f"interactions of these factors are {len(self.couples)} pairs of levels, at most {MOST_INTERACTIONS} "
+                f"interactions of these factors are {len(self.couples)} pairs of levels, at most {MAX_INTERACTIONS} "
                 "are possible; name fewer factors or levels with --factor."
             )
         cells = [
@@ -323,8 +323,8 @@ class Experiment:
             pairs: if they are not to be planned.
         """
         done, most = self.done(), len(self.design)
-        if self.nets_of_a_pair() * most > MOST_NETS:
-            most = min(most, max(MANY_PAIRS, MOST_NETS // self.nets_of_a_pair()))
+        if self.nets_of_a_pair() * most > MAX_NETS:
+            most = min(most, max(MANY_PAIRS, MAX_NETS // self.nets_of_a_pair()))
         shared = self.shared(done)
         sizes, spreads = [], []
         for _, level in self.levels:
@@ -336,7 +336,7 @@ class Experiment:
         lacking = [s.rows_needed(x, self.comparisons) for x, s in zip(sizes, spreads, strict=True)]
         rows = max((n for n in lacking if n > self._rows), default=0)
         if pairs is None:
-            designs = [d for d in self._weights if FEWEST_PLANNED <= d[0] <= most]
+            designs = [d for d in self._weights if MIN_PLANNED <= d[0] <= most]
             needed = [
                 min(most, WASTE)
                 if n > self._rows
@@ -371,12 +371,12 @@ class Experiment:
         """Return the results of the pairs that are whole.
 
         Raises:
-            InputError: fewer than `FEWEST_PAIRS` are.
+            InputError: fewer than `MIN_PAIRS` are.
         """
         done = self.done()
-        if len(done) < FEWEST_PAIRS:
+        if len(done) < MIN_PAIRS:
             raise InputError(
-                f"the time was over before {FEWEST_PAIRS} pairs of twins were trained ({len(done)} were); give more "
+                f"the time was over before {MIN_PAIRS} pairs of twins were trained ({len(done)} were); give more "
                 "time, fewer factors, or fewer rows (--rows)."
             )
         shared = self.shared(done)

@@ -12,7 +12,7 @@ from popnet.spec.recipe import NEEDS, Recipe
 from popnet.tuning.space import ranges, user_space
 from popnet.tuning.space.table_space import scales, with_optimizer
 
-MOST_LEVELS = 12
+MAX_LEVELS = 12
 
 ANOTHER = 1000
 """Seed of the level that does nothing else: none of an ensemble's or of the base's other nets."""
@@ -163,8 +163,8 @@ def parse(text: str, base: Recipe, classification: bool, image: tuple[int, int, 
         raise InputError(
             f"the factor '{name}' has no level but the base's, {factor.base}; give another one."
         )
-    if len(factor.levels) > MOST_LEVELS:
-        raise InputError(f"the factor '{name}' has more than {MOST_LEVELS} levels.")
+    if len(factor.levels) > MAX_LEVELS:
+        raise InputError(f"the factor '{name}' has more than {MAX_LEVELS} levels.")
     return factor
 
 

@@ -16,9 +16,9 @@ from popnet._version import __version__
 from popnet.ablation import factors, page
 from popnet.ablation.design import design
 from popnet.ablation.experiment import (
-    FEWEST_PAIRS,
-    FEWEST_PLANNED,
-    MOST_PAIRS,
+    MAX_PAIRS,
+    MIN_PAIRS,
+    MIN_PLANNED,
     PILOT,
     Experiment,
 )
@@ -156,7 +156,7 @@ def study(
     base = base_recipe(data, len(usable), options.recipe)
     wanted = [factors.parse(text, base, classification, image) for text in dict.fromkeys(factor)]
     wanted = wanted or factors.classic(base, classification, image)
-    twins = design(usable, pairs or MOST_PAIRS, options.seed, prepared.order)
+    twins = design(usable, pairs or MAX_PAIRS, options.seed, prepared.order)
     memory = Memory(options.memory_limit)
     experiment = Experiment(
         data, twins, base, wanted, metric=metric, shares=sizes, interactions=interactions, deadline=deadline,
@@ -180,8 +180,8 @@ def study(
 def _check(
     pairs: int | None, detect: float | None, sizes: Sequence[float], rows: int | None, metric: str
 ) -> None:
-    if pairs is not None and pairs < FEWEST_PAIRS:
-        raise InputError(f"a study needs at least {FEWEST_PAIRS} pairs of twins; got {pairs}.")
+    if pairs is not None and pairs < MIN_PAIRS:
+        raise InputError(f"a study needs at least {MIN_PAIRS} pairs of twins; got {pairs}.")
     if detect is not None and not 0 < detect < 10:
         raise InputError(f"the effect to detect must be above 0, as 0.5%; got {detect:g}.")
     for size in sizes:
@@ -237,7 +237,7 @@ def _run(
             return done, least
         step = plan.pairs
         if pairs is None:
-            step = min(step, max(FEWEST_PLANNED, math.floor(GROWTH * done)))
+            step = min(step, max(MIN_PLANNED, math.floor(GROWTH * done)))
         experiment.run(range(step), on_net)
         if len(experiment.done()) < step or step == pairs:
             return plan.pairs, least

@@ -13,7 +13,7 @@ from popnet.runtime import keys
 from popnet.spec.recipe import Recipe
 from popnet.tuning.space.table_space import default_space
 
-MOST_ROWS, MOST_IMAGES = 10_000, 2_000
+MAX_ROWS, MAX_IMAGES = 10_000, 2_000
 """Rows (images) of a study, unless asked otherwise: twins by the hundred are to be trained."""
 
 
@@ -22,7 +22,7 @@ def sample(
 ) -> tuple[Dataset, np.ndarray, list[str]]:
     """Return the data, smaller images, the rows of the study, and lines about what was left out."""
     data, usable, notes = prepared.data, np.asarray(prepared.train), []
-    most = rows or (MOST_IMAGES if isinstance(data.features, Images) else MOST_ROWS)
+    most = rows or (MAX_IMAGES if isinstance(data.features, Images) else MAX_ROWS)
     if len(usable) > most:
         total = len(usable)
         picked = keys.generator(seed, "study").permutation(usable)[:most]

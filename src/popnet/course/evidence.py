@@ -14,7 +14,7 @@ from popnet.course.base import Part, Verdict
 from popnet.report.format import fixed, number
 from popnet.types import Array
 
-FEWEST_KNOWN = 3
+MIN_KNOWN = 3
 
 
 def crossed(values: Array, overlap: float = 0.0, level: float = 0.95) -> Interval:
@@ -39,11 +39,11 @@ def crossed(values: Array, overlap: float = 0.0, level: float = 0.95) -> Interva
 def of_known(values: Array, overlap: float = 0.0) -> Interval:
     """Return `popnet.ablation.effects.interval` of the repetitions ``(J,)`` in which something could be measured.
 
-    Of fewer than `FEWEST_KNOWN` there is none: its ends are NaN, and nothing is decided by it.
+    Of fewer than `MIN_KNOWN` there is none: its ends are NaN, and nothing is decided by it.
     """
     values = np.asarray(values, float)
     known = values[np.isfinite(values)]
-    if len(known) < FEWEST_KNOWN:
+    if len(known) < MIN_KNOWN:
         nan = float("nan")
         return Interval(nan, nan, nan, nan, nan)
     return interval(known, overlap)

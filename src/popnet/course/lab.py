@@ -27,7 +27,7 @@ from popnet.types import Array
 REPEATS = 10
 """Repetitions of an experiment, each with training rows and a seed of its own."""
 
-FEWEST = 4
+MIN_REPEATS = 4
 """With fewer repetitions an interval says nothing."""
 
 ENDED = ("finished", "stopped", "paused", "diverged")
@@ -139,7 +139,7 @@ class Bench:
             Of each repetition that was through, its nets in order.
 
         Raises:
-            OutOfTimeError: fewer than `FEWEST` repetitions were through.
+            OutOfTimeError: fewer than `MIN_REPEATS` repetitions were through.
         """
         self.check()
         material = material or self.table
@@ -161,7 +161,7 @@ class Bench:
             ):  # later ones are left out, so that populations of a claim stay in step
                 break
             whole.append(nets)
-        if len(whole) < min(FEWEST, len(groups)):
+        if len(whole) < min(MIN_REPEATS, len(groups)):
             raise OutOfTimeError
         return whole
 

@@ -25,11 +25,11 @@ FACTORS = (0.5, 1, 2, 4)
 STANDARD = 100
 """Training rows of a repetition at least, if there are twice as many."""
 
-MOST_POOL, MOST_TEST = 1200, 600
+MAX_POOL, MAX_TEST = 1200, 600
 """Rows to train on and to judge by; more would take longer and say the same: claims are about small data and large."""
 
-FEWEST_POOL, FEWEST_TEST = 40, 20
-MOST_SIDE = 16
+MIN_POOL, MIN_TEST = 40, 20
+MAX_SIDE = 16
 TEST_SHARE = 1 / 3
 
 
@@ -60,9 +60,9 @@ class Material:
     order: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if len(self.pool) < FEWEST_POOL or len(self.test) < FEWEST_TEST:
+        if len(self.pool) < MIN_POOL or len(self.test) < MIN_TEST:
             raise InputError(
-                f"claims are tried on at least {FEWEST_POOL + FEWEST_TEST} rows, a third of which is held out; "
+                f"claims are tried on at least {MIN_POOL + MIN_TEST} rows, a third of which is held out; "
                 f"{len(self.pool)} are left to train on and {len(self.test)} to judge by."
             )
 
@@ -162,8 +162,8 @@ def own(name: str, prepared: Prepared, repeats: int, seed: int) -> tuple[Materia
         seed: of the sample, where there are more rows than claims take.
     """
     rng = keys.generator(seed, "claims", "sample")
-    pool = np.sort(rng.permutation(prepared.train)[:MOST_POOL])
-    test = np.sort(rng.permutation(prepared.test)[:MOST_TEST])
+    pool = np.sort(rng.permutation(prepared.train)[:MAX_POOL])
+    test = np.sort(rng.permutation(prepared.test)[:MAX_TEST])
     kept = np.sort(np.concatenate([pool, test]))
     pool, test = np.searchsorted(kept, pool), np.searchsorted(kept, test)
     order = {
@@ -174,11 +174,11 @@ def own(name: str, prepared: Prepared, repeats: int, seed: int) -> tuple[Materia
     data = prepared.data
     weights = None if data.weights is None else data.weights[kept]
     features, target = data.features.take(kept), data.target[kept]
-    repeats = min(repeats, len(pool) // 4) if len(pool) >= FEWEST_POOL else repeats
+    repeats = min(repeats, len(pool) // 4) if len(pool) >= MIN_POOL else repeats
     if not isinstance(features, Images):
         table = Dataset(features, target, data.task, data.n_outputs, weights)
         return Material(name, table, pool, test, repeats, seed, order), None
-    images = Images.measured(smaller(features.pixels, MOST_SIDE), pool)
+    images = Images.measured(smaller(features.pixels, MAX_SIDE), pool)
     values = (images.pixels - images.mean) * (1 / images.std)
     flat = Dataset.from_arrays(values.reshape(len(kept), -1), target, data.task, weights)
     flat = replace(flat, n_outputs=data.n_outputs)

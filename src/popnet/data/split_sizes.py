@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-MOST_TEST_ROWS = 20_000
+MAX_TEST_ROWS = 20_000
 
 
-MOST_VALIDATION_ROWS = 50_000
+MAX_VALIDATION_ROWS = 50_000
 
 
 def test_fraction(rows: int) -> float:
     """Return the share of rows held out for the honest score: a fifth, less of many rows."""
     share = 0.2 if rows < 10_000 else 0.1
-    return min(share, MOST_TEST_ROWS / max(rows, 1))
+    return min(share, MAX_TEST_ROWS / max(rows, 1))
 
 
 def fold_count(rows: int, members: int | None = None) -> int:

@@ -30,7 +30,7 @@ SHOWN: Mapping[str, tuple[str, str, bool]] = {
 CURVES = ("divergence", "over_fitting", "under_fitting", "impatient", "too_few_epochs", "loss_stays")  # fmt: skip
 """Rules that learning curves show."""
 
-MOST_LAYERS = 6
+MAX_LAYERS = 6
 
 
 def document(
@@ -179,8 +179,8 @@ def _lines(t: Training, name: str, axis: str, log: bool) -> Lines:
     """Return a probe of the layers over the epochs."""
     values = t.layer(name)
     layers = [i for i in range(values.shape[1]) if np.isfinite(values[:, i]).any()]
-    if len(layers) > MOST_LAYERS:  # evenly spaced, the first and the last among them
-        layers = [layers[round(k)] for k in np.linspace(0, len(layers) - 1, MOST_LAYERS)]
+    if len(layers) > MAX_LAYERS:  # evenly spaced, the first and the last among them
+        layers = [layers[round(k)] for k in np.linspace(0, len(layers) - 1, MAX_LAYERS)]
     drawn = tuple(
         Line(
             "output layer" if i == t.hidden else f"layer {i + 1}", t.probed.tolist(),

@@ -13,12 +13,12 @@ RECIPES_WANTED = 5
 first (`popnet.tuning.strategies.screening`); epochs are cut to make that room, down to `enough_epochs`. With 8 the
 nets of 60 s had too few epochs where they learn for long (RMSE of california +2 %, log-loss of letter +7 %)."""
 
-ENOUGH_STEPS, FEWEST_EPOCHS, ENOUGH_EPOCHS = 1000, 3, 16
+SUFFICIENT_STEPS, MIN_EPOCHS, SUFFICIENT_EPOCHS = 1000, 3, 16
 """Steps after which most nets of tables are good, and the fewest and most epochs that are taken for as many (on letter
 nets of 4, 8, 16 and 32 epochs of 57 steps have a log-loss of .58, .35, .20 and .13: few nets that learned their
 task are worth more than many that did not)."""
 
-ENOUGH_MUON_STEPS, ENOUGH_MUON_EPOCHS = 360, 12
+SUFFICIENT_MUON_STEPS, SUFFICIENT_MUON_EPOCHS = 360, 12
 """The same with Muon."""
 
 LITTLE_GAIN, HURRY = 0.04, 0.5
@@ -29,7 +29,7 @@ than those of 6, and 5 to 7 % on california, phoneme and wine_quality, where the
 PACED_SHARE = 0.94
 """Share of the time that is left which is given to trainings that are to end within it; predicting takes some, too."""
 
-LEAST_SHARE = 0.4
+MIN_SHARE = 0.4
 """A member is not begun if it could have only less than this share of its epochs."""
 
 
@@ -50,11 +50,11 @@ def enough_epochs(steps: int, muon: bool = False, gain: float | None = None) -> 
         muon: whether that is the optimizer.
         gain: share of the loss that twice the epochs took away; None if that is not known.
     """
-    own = (ENOUGH_MUON_STEPS, ENOUGH_MUON_EPOCHS)
-    enough, most = own if muon else (ENOUGH_STEPS, ENOUGH_EPOCHS)
+    own = (SUFFICIENT_MUON_STEPS, SUFFICIENT_MUON_EPOCHS)
+    enough, most = own if muon else (SUFFICIENT_STEPS, SUFFICIENT_EPOCHS)
     if gain is not None and gain < LITTLE_GAIN:
         enough, most = HURRY * enough, HURRY * most
-    return int(np.clip(math.ceil(enough / max(steps, 1)), FEWEST_EPOCHS, most))
+    return int(np.clip(math.ceil(enough / max(steps, 1)), MIN_EPOCHS, most))
 
 
 class Affordable(NamedTuple):
@@ -106,10 +106,10 @@ def paced_epochs(
         due: members of the present recipe that are still to come, with this one.
 
     Returns:
-        From 1 to twice ``wanted``; 0 if there is not even time for `LEAST_SHARE` of them.
+        From 1 to twice ``wanted``; 0 if there is not even time for `MIN_SHARE` of them.
     """
     possible = PACED_SHARE * seconds / epoch_seconds
-    if possible < max(1.0, LEAST_SHARE * wanted):
+    if possible < max(1.0, MIN_SHARE * wanted):
         return 0
 
     def each(recipes: int) -> float:

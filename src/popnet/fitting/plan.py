@@ -9,7 +9,7 @@ from typing import Any
 from popnet.options import Options
 from popnet.runtime import keys
 from popnet.runtime.progress import clock as time_text
-from popnet.spec.recipe import MOST_EPOCHS
+from popnet.spec.recipe import MAX_EPOCHS
 from popnet.tuning.space.space import Space
 
 
@@ -53,7 +53,7 @@ def seed_of(options: Options, recipe_id: int) -> int:
 
 def wanted_epochs(space: Space, parts: int) -> int:
     """Return the epochs that a member has without a time limit, if so many of them are a pass."""
-    return min(space.base.epochs * parts, MOST_EPOCHS)
+    return min(space.base.epochs * parts, MAX_EPOCHS)
 
 
 def epochs_note(rows: int, parts: int) -> list[str]:

@@ -39,7 +39,7 @@ SPEED_EXPONENT = 0.82
 """An image's time grows with this power of a net's multiplications (measured from 16 to 32 channels)."""
 
 
-ENOUGH, MOST_STRETCH = 1.5, 2
+MIN_STRETCH, MAX_STRETCH = 1.5, 2
 """A wider net is taken if it can have so many times its usual epochs (narrower nets with more epochs were better in the
 same time: on Fashion-MNIST, in 500 s, width 16 and 29 epochs had 6.4 % errors, width 24 and 18 epochs 6.9 %); no net
 has more than so many times of them."""
@@ -131,9 +131,9 @@ def plan_images(
     recipes = fewest
     if not members:
         # More epochs before more recipes: on Fashion-MNIST single nets had 7.5 % errors after 16, 6.4 % after 29.
-        while affordable(each, recipes + fewest) >= MOST_STRETCH * chosen.base.epochs:
+        while affordable(each, recipes + fewest) >= MAX_STRETCH * chosen.base.epochs:
             recipes += fewest
-    epochs = int(np.clip(affordable(each, recipes), 1, MOST_STRETCH * chosen.base.epochs))
+    epochs = int(np.clip(affordable(each, recipes), 1, MAX_STRETCH * chosen.base.epochs))
     if options.recipe is not None and "epochs" in options.recipe.model_fields_set:
         epochs = min(epochs, chosen.base.epochs)
     tell_grid(width, epochs, each)
@@ -156,7 +156,7 @@ def _widest(
     best = WIDTHS[0]
     for width in WIDTHS:
         estimate = seconds * (products[width] / products[IMAGE_WIDTH]) ** SPEED_EXPONENT
-        if epochs(estimate) >= ENOUGH * space(width).base.epochs:
+        if epochs(estimate) >= MIN_STRETCH * space(width).base.epochs:
             best = width
     return best
 

@@ -17,7 +17,7 @@ from popnet.runtime.clock import finishing_seconds
 from popnet.runtime.progress import Progress
 from popnet.spec.shape import Shape
 from popnet.tuning.space.space import Space
-from popnet.tuning.space.table_space import FEW, default_space
+from popnet.tuning.space.table_space import SMALL_TABLE_ROWS, default_space
 
 PILOT_SECONDS = 2.0
 """Epochs shorter than this are timed twice before a run under a time limit is planned."""
@@ -120,7 +120,7 @@ def planned_space(data: Dataset, rows: int, options: Options, short: bool = Fals
     space = default_space(data, rows, options.recipe, shapes)
     known_first = options.strategy(images=False) == "portfolio"
     many = PORTFOLIO_SECONDS if known_first else SEARCH_SECONDS
-    if short or seconds < (FEW_ROWS_SECONDS if rows < FEW else many):
+    if short or seconds < (FEW_ROWS_SECONDS if rows < SMALL_TABLE_ROWS else many):
         space = space.without(ONE_KIND)
     return space.having(options.ranges)
 

@@ -23,7 +23,7 @@ from popnet.model.model import Model
 from popnet.options import DEFAULTS, Options
 from popnet.population.members import Result
 from popnet.predictions import metrics
-from popnet.predictions.conformal import MOST_ERRORS, place_of
+from popnet.predictions.conformal import MAX_ERRORS, place_of
 from popnet.prepare.prepared import Prepared
 from popnet.prepare.source import prepare_source
 from popnet.runtime.clock import Clock, finite
@@ -159,7 +159,7 @@ def _enough_held_out(level: float, candidates: Candidates) -> None:
     rows = table.folds[-1].valid if table.split == "time-ordered" else candidates.rows
     weights = table.data.weights
     count = len(rows) if weights is None else int(np.count_nonzero(np.asarray(weights)[rows]))
-    place_of(level, min(count, MOST_ERRORS))
+    place_of(level, min(count, MAX_ERRORS))
 
 
 def prepare(

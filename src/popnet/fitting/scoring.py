@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from popnet.fitting.candidates import Candidates
-from popnet.fitting.selection import MOST_SELECTION_ROWS
+from popnet.fitting.selection import MAX_SELECTION_ROWS
 from popnet.model import baselines
 from popnet.model.model import Model
 from popnet.population.predict import Net
@@ -18,7 +18,7 @@ from popnet.runtime import keys
 from popnet.runtime.clock import Finish
 from popnet.types import Array
 
-MOST_CONFUSED = 30
+MAX_CONFUSED = 30
 """Classes up to which the counts of each confusion are shown."""
 
 SHOWN_PREDICTIONS = 1000
@@ -126,7 +126,7 @@ class Scoring:
         def meant(net: Net, train: Array, predicted: np.ndarray) -> np.ndarray:
             if not self.candidates.by_rule:
                 return predicted
-            known = train[:MOST_SELECTION_ROWS]
+            known = train[:MAX_SELECTION_ROWS]
             w = None if data.weights is None else np.asarray(data.weights)[known]
             rule = proven(self.candidates.metric, data.target[known], scores(net, known), w)
             return predicted if rule is None else rule(predicted)
@@ -170,7 +170,7 @@ class Scoring:
         """Return what charts show: the counts of confusions, or some true and predicted numbers."""
         if self.model.is_classifier:
             classes = len(self.model.classes)
-            if classes > MOST_CONFUSED:
+            if classes > MAX_CONFUSED:
                 return {"confusion": None, "predictions": None}
             counts = np.bincount(true * classes + predicted.argmax(1), minlength=classes**2)
             return {"confusion": counts.reshape(classes, -1).tolist(), "predictions": None}

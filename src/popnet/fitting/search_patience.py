@@ -16,7 +16,7 @@ from popnet.fitting.candidates import Candidates, some_rows
 from popnet.predictions import ensemble
 from popnet.predictions.metrics import METRICS
 
-LEAST_GAIN = 0.001
+MIN_GAIN = 0.001
 """Share of the loss that counts as better: greedy selection among more recipes gains a little by luck alone."""
 
 ROWS = 5000
@@ -96,7 +96,7 @@ class Settling:
             self._predictions.append(predictions)
             loss = self._loss()
             self.losses.append(loss)
-            if len(self.losses) == 1 or self._best - loss > LEAST_GAIN * self._best:
+            if len(self.losses) == 1 or self._best - loss > MIN_GAIN * self._best:
                 self._best, self._waited = loss, 0
                 return
         self._waited += 1

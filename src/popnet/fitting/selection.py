@@ -27,15 +27,15 @@ from popnet.runtime.clock import Finish
 from popnet.tuning.selection_bias import selection_bias
 from popnet.types import Array
 
-MOST_SELECTION_ROWS = 20_000
+MAX_SELECTION_ROWS = 20_000
 """Rows that greedy selection looks at."""
 
-ENOUGH_COMPLETE, FEWEST_FOLD_ROWS = 8, 1000
+SUFFICIENT_COMPLETE, MIN_FOLD_ROWS = 8, 1000
 """With fewer recipes than this that are through with all folds, those that are through with the first one may join the
 ensemble, if it holds out so many rows: then all are judged by these."""
 
 
-MOST_LATE, FORGIVEN = 0.4, 0.1
+MAX_LATE, FORGIVEN = 0.4, 0.1
 """The most weight of the ensemble of last epochs; by this share more of the log-loss, or mean squared error, of
 held-out rows it has none. On a quarter of the training rows that no choice had seen, in 19 fits of ten tables of 25 and
 40 s, the mixture had 1.7 % less of it than ensembles of best epochs, on average (wine_quality 7, phoneme 5, california
@@ -99,7 +99,7 @@ def choose(
         else "no net was trained in time"
     )
     table = candidates.table
-    most = baselines.MOST_ROWS if finish.has_left(1.0) else baselines.HURRIED_ROWS
+    most = baselines.MAX_ROWS if finish.has_left(1.0) else baselines.HURRIED_ROWS
     linear = baselines.linear(table.data, table.train, options.seed, most)
     warning = f"{why}; the model is the linear one"
     return Chosen((linear,), np.ones(1), "average", {}, {}, warnings=(warning,))
@@ -158,8 +158,8 @@ def _beside(
     table = candidates.table
     recipes = sum(c.recipe_id != baselines.LINEAR_ID for c in complete)
     if (
-        recipes >= ENOUGH_COMPLETE
-        or len(table.folds[0].valid) < FEWEST_FOLD_ROWS
+        recipes >= SUFFICIENT_COMPLETE
+        or len(table.folds[0].valid) < MIN_FOLD_ROWS
         or table.split == "time-ordered"  # the first fold's nets know the oldest rows only
     ):
         return []
@@ -200,7 +200,7 @@ def _selected(
         row_weights = None if row_weights is None else row_weights[places]
     best = len(entrants.best)
     alone = [candidates.score(true, p, row_weights) for p in units[:best]]
-    rows = some_rows(len(true), MOST_SELECTION_ROWS, options.seed, "selection")
+    rows = some_rows(len(true), MAX_SELECTION_ROWS, options.seed, "selection")
     some_weights = None if row_weights is None else row_weights[rows]
     if method == "greedy":
         selection = _greedy(
@@ -285,7 +285,7 @@ def _greedy(
         for w in (chosen.weights, own)
     )
     worse = (of_late - loss) / max(loss, 1e-12)
-    share = MOST_LATE * float(np.clip(1 - worse / FORGIVEN, 0, 1))
+    share = MAX_LATE * float(np.clip(1 - worse / FORGIVEN, 0, 1))
     return ensemble.Selection((1 - share) * chosen.weights + share * own, chosen.path)
 
 
@@ -333,7 +333,7 @@ def decision(candidates: Candidates, chosen: Chosen) -> decisions.Decision | Non
         return None
     homes = _homes(candidates, chosen.nets)
     if homes is None:
-        rows = table.train[:MOST_SELECTION_ROWS]
+        rows = table.train[:MAX_SELECTION_ROWS]
         outputs = ensemble.softmax(predict(chosen.nets, table.data.features, rows))
         predicted = ensemble.combine(outputs, chosen.weights)
     else:

@@ -26,10 +26,10 @@ from popnet.prepare.prepared import Prepared
 from popnet.runtime.clock import Clock, Finish, finishing_seconds, finite
 from popnet.runtime.memory import Memory
 from popnet.runtime.progress import Progress
-from popnet.spec.recipe import MOST_EPOCHS, Recipe
+from popnet.spec.recipe import MAX_EPOCHS, Recipe
 from popnet.tuning.journal import Journal
 from popnet.tuning.runner import Running
-from popnet.tuning.space.table_space import FEW
+from popnet.tuning.space.table_space import SMALL_TABLE_ROWS
 from popnet.tuning.strategies import factory
 from popnet.tuning.strategies.base import Run
 from popnet.tuning.strategies.halving import Halving
@@ -40,17 +40,17 @@ LINEAR_MEMBER_ROWS = 20_000
 LINEAR_SHARE = 0.04
 """Of a time limit that the linear model may take; it is no candidate if it takes more."""
 
-FEWEST_CANDIDATES = 10
+MIN_CANDIDATES = 10
 """Recipes that are kept, too, when memory is short."""
 
-MOST_UNFINISHED = 4
+MAX_UNFINISHED = 4
 """Members that are taken, if none was trained to its end."""
 
 IMPORTS_AFTER = 1.5
 """Seconds of planning after which a program is traced, and is compiled without Python: the imports for the
 end may begin."""
 
-LEAST_PATIENCE = 5
+MIN_PATIENCE = 5
 """Epochs without a better score, at least, after which a net ends whose patience nobody chose."""
 
 EPOCH_ROWS = 131_072
@@ -60,7 +60,7 @@ in 30 s, so that the linear model stood in (accuracy .65); now they have .836, 5
 MARGIN = 0.1
 """Memory is short when less than this share of its limit is left."""
 
-MOST_CANDIDATES = 100
+MAX_CANDIDATES = 100
 """Recipes that are kept for the ensemble, the best by score; the others' weights and predictions are let go."""
 
 
@@ -167,7 +167,7 @@ class Training:
             self._forget_later(settling)
         if not self.candidates.by_id:
             self._unfinished()
-        if not self.candidates.by_id and self.table.fold_rows >= FEW:
+        if not self.candidates.by_id and self.table.fold_rows >= SMALL_TABLE_ROWS:
             self._of_pilots()
         self.seconds = self.clock.elapsed() - began
         self._linear_members()
@@ -210,7 +210,7 @@ class Training:
     def _unfinished(self) -> None:
         """Take the best of the members that a race has paused, where it ended before any of them."""
         usable = [i for i, r in self.results.items() if r.usable]
-        for i in sorted(usable, key=lambda i: (self.results[i].best_score, i))[:MOST_UNFINISHED]:
+        for i in sorted(usable, key=lambda i: (self.results[i].best_score, i))[:MAX_UNFINISHED]:
             self._add(i, self.results[i])
 
     def _of_pilots(self) -> None:
@@ -231,8 +231,8 @@ class Training:
     def _let_go(self) -> None:
         """Forget the worst recipe's weights and predictions if there are very many recipes, or memory is short."""
         count = len(self.candidates.scored())
-        short = count > FEWEST_CANDIDATES and not self.memory.room_for(MARGIN * self.memory.limit)
-        if count <= MOST_CANDIDATES and not short:
+        short = count > MIN_CANDIDATES and not self.memory.room_for(MARGIN * self.memory.limit)
+        if count <= MAX_CANDIDATES and not short:
             return
         for i in self.candidates.drop_worst().ids.values():
             if i >= 0:
@@ -306,7 +306,7 @@ def _lasting(recipe: Recipe, epochs: int, parts: int = 1) -> Recipe:
     quarter of them those of wine_quality and phoneme had 1 and 4 % more of RMSE and log-loss.
     """
     if "patience" not in recipe.model_fields_set and recipe.schedule == "cosine":
-        patience = max(LEAST_PATIENCE, -(-epochs // 2))
+        patience = max(MIN_PATIENCE, -(-epochs // 2))
         return recipe.replace(epochs=epochs, patience=min(patience, parts * recipe.patience))
     if epochs == recipe.epochs and parts == 1:
         return recipe
@@ -315,5 +315,5 @@ def _lasting(recipe: Recipe, epochs: int, parts: int = 1) -> Recipe:
         epochs=epochs,
         patience=max(epochs, recipe.patience)
         if endless
-        else min(parts * recipe.patience, MOST_EPOCHS),
+        else min(parts * recipe.patience, MAX_EPOCHS),
     )

@@ -19,13 +19,13 @@ ITERATIONS = 100
 SECONDS_A_PRODUCT = 1.5e-9
 """Measured on seven tables: from 0.4e-9 (otto) to 3e-9 (default_credit)."""
 
-MOST_ROWS = 50_000
+MAX_ROWS = 50_000
 """Rows that the linear model is fitted on, at most; it needs no more."""
 
 HURRIED_ROWS = 5_000
 """The same where a fit's time is over and there is nothing else."""
 
-MOST_PIXELS = 10_000_000
+MAX_PIXELS = 10_000_000
 """Values of images that the linear model is fitted on, at most: rows times values of an image."""
 
 LINEAR_ID = -1
@@ -59,8 +59,8 @@ def constant(data: Dataset, rows: Array) -> Net:
     return _net(data, np.zeros((mlp.input_size(Shape.of(LINEAR, data)), data.n_outputs)), bias)
 
 
-def linear(data: Dataset, rows: Array, seed: int, most: int = MOST_ROWS) -> Net:
-    """Return ridge or logistic regression, fitted on some rows (at most `MOST_ROWS`, or ``most``, of them)."""
+def linear(data: Dataset, rows: Array, seed: int, most: int = MAX_ROWS) -> Net:
+    """Return ridge or logistic regression, fitted on some rows (at most `MAX_ROWS`, or ``most``, of them)."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression, Ridge
 
@@ -96,8 +96,8 @@ def linear_seconds(data: Dataset, rows: int) -> float:
 
 def _most_rows(data: Dataset) -> int:
     if isinstance(data.features, Images):
-        return min(MOST_ROWS, max(200, MOST_PIXELS // int(np.prod(data.features.size))))
-    return MOST_ROWS
+        return min(MAX_ROWS, max(200, MAX_PIXELS // int(np.prod(data.features.size))))
+    return MAX_ROWS
 
 
 def _weights(data: Dataset, rows: Array) -> np.ndarray | None:

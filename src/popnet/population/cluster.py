@@ -29,13 +29,13 @@ from popnet.types import Array
 NAME = "ray"
 """Of the engine; ``ray:HOST:PORT`` is that of a cluster that is there."""
 
-TASK_SECONDS, MOST_LEGS = 2.0, 64
+TASK_SECONDS, MAX_LEGS = 2.0, 64
 """Aim for tasks of this length, so that messages do not count; so many legs in one at most."""
 
 ANSWER_SECONDS = 5.0
 """An address that does not answer within these is given up."""
 
-MOST_DEATHS = 20
+MAX_DEATHS = 20
 """Actors that may die before a run is given up: then something is wrong with the members themselves, as memory."""
 
 
@@ -131,7 +131,7 @@ class ClusterTrainer(Trainer):
         """Return the legs of the next task: about `TASK_SECONDS` of them, lost ones first."""
         items: list[Item] = []
         expected = 0.0
-        while len(items) < MOST_LEGS and expected < TASK_SECONDS:
+        while len(items) < MAX_LEGS and expected < TASK_SECONDS:
             item = again.popleft() if again else next(waiting, None)
             if item is None:
                 break
@@ -157,7 +157,7 @@ class ClusterTrainer(Trainer):
             results, compiling = self._ray.get(task)
         except (self._ray.exceptions.RayActorError, self._ray.exceptions.WorkerCrashedError):
             self._deaths += 1
-            if self._deaths > MOST_DEATHS:
+            if self._deaths > MAX_DEATHS:
                 raise
             again.extend(items)
             self._actors[k] = self._actor()

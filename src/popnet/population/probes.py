@@ -49,7 +49,7 @@ BEYOND = {"sigmoid": 2 * np.arctanh(np.sqrt(1 - FLAT)), "tanh": np.arctanh(np.sq
 """Distance from 0 beyond which a bounded activation is so flat: ``1 - tanh(z)^2`` is the slope of tanh and, of ``2z``,
 that of the sigmoid over its largest. A comparison is all that it takes then."""
 
-MOST_NOISE = 1000.0
+MAX_NOISE = 1000.0
 TINY = 1e-12
 
 LAYER_VALUES = ("saturated", "dead", "signal", "batch_mean", "batch_spread")
@@ -152,7 +152,7 @@ def probe(state: State, n: Numbers, facts: Facts, rows: ProbeRows, form: Form) -
     # The product of two independent gradients is an unbiased square of their mean; where it is not positive there is
     # too much noise for two batches to tell.
     noise = 0.5 * (difference @ difference) / jnp.maximum(first @ second, TINY)
-    noise = jnp.minimum(noise, MOST_NOISE)
+    noise = jnp.minimum(noise, MAX_NOISE)
     running = running_layout.split(state.running)
     values = [_layer(s, r, form, n) for s, r in zip(seen, running, strict=True)]
     way, _ = direction(first + pull, state.moments, rule, form, n, facts)

@@ -33,7 +33,7 @@ from popnet.spec.recipe import Recipe
 from popnet.spec.shape import Form, Numbers
 from popnet.types import Array, Tree
 
-MOST_LANES = 256
+MAX_LANES = 256
 """Most members side by side on an accelerator."""
 
 
@@ -51,7 +51,7 @@ def places(workers: int | None = None) -> list[Place]:
     devices = jax.local_devices()
     if devices[0].platform == "cpu":
         return [Place(d, 1) for d in cpu.devices(workers or cpu.cores())]
-    return [Place(d, MOST_LANES) for d in devices[: workers or len(devices)]]
+    return [Place(d, MAX_LANES) for d in devices[: workers or len(devices)]]
 
 
 def fitting_lanes(place: Place, form: Form, rows: int, members: int) -> int:

@@ -28,10 +28,10 @@ from popnet.types import Array
 REPORTED = 0.9
 """Coverage of the intervals that reports judge."""
 
-MOST_ERRORS = 10_000
+MAX_ERRORS = 10_000
 """Errors that are kept; of more, as many quantiles."""
 
-MOST_KNOTS, ROWS_A_KNOT = 6, 30
+MAX_KNOTS, ROWS_A_KNOT = 6, 30
 """Predicted values between which the usual size of an error is interpolated, and held-out rows that each needs."""
 
 EDGE = 0.02
@@ -49,7 +49,7 @@ PARTS = 5
 FITTED_ROWS = 20_000
 """Held-out rows that the usual size is fitted to; of more, equally spaced ones."""
 
-LEAST = 1e-6
+MIN_SIZE = 1e-6
 """The smallest size of errors and disagreements, in deviations of the target."""
 
 
@@ -134,7 +134,7 @@ class Conformal:
         between = np.einsum("k,knt->nt", shares, (centres - centre) ** 2)
         # Of one fold: its own sizes made the errors.
         square = np.einsum("k,knt->nt", shares, sizes**2)
-        return centre, size / np.sqrt(1 + between / (square * self._mean_square + LEAST**2))
+        return centre, size / np.sqrt(1 + between / (square * self._mean_square + MIN_SIZE**2))
 
     @property
     def _mean_square(self) -> np.ndarray:
@@ -294,7 +294,7 @@ def calibrate(
     with threadpool_limits(1, "blas"):  # so small that threads would only wait for each other
         for t in range(error.shape[1]):
             rows = np.stack([error[:, t], centre[kept, t], spread[kept, t]])
-            knots = int(np.clip(len(error) // ROWS_A_KNOT, 1, MOST_KNOTS))
+            knots = int(np.clip(len(error) // ROWS_A_KNOT, 1, MAX_KNOTS))
             sizes.append(_size(rows, knots))
             errors.append(_ordered(rows[0] / _by_others(rows, knots), w))
     return Conformal(tuple(folds), tuple(sizes), np.stack(errors, 1).astype(np.float32))
@@ -326,8 +326,8 @@ def _size(rows: np.ndarray, knots: int) -> Size:
 
     error, centre, spread = rows[:, :: -(-rows.shape[1] // FITTED_ROWS)]
     places = np.unique(np.quantile(centre, np.linspace(EDGE, 1 - EDGE, knots)))
-    least = FLOOR * float(np.median(spread)) + LEAST
-    error = np.abs(error) + LEAST
+    least = FLOOR * float(np.median(spread)) + MIN_SIZE
+    error = np.abs(error) + MIN_SIZE
     mean = error.mean()
     apart = np.log(spread + least)
     hats = [np.interp(centre, places, one) for one in np.eye(len(places))]
@@ -351,7 +351,7 @@ def _size(rows: np.ndarray, knots: int) -> Size:
 def _ordered(errors: Array, weights: Array | None) -> np.ndarray:
     """Return errors in ascending order, or as many of their weighted quantiles as are kept."""
     order = np.argsort(errors)
-    count = min(len(errors), MOST_ERRORS)
+    count = min(len(errors), MAX_ERRORS)
     if weights is None and count == len(errors):
         return errors[order]
     w = np.ones(len(errors)) if weights is None else weights[order]

@@ -24,7 +24,7 @@ import numpy as np
 from popnet.predictions.metrics import Metric
 from popnet.types import Array
 
-MOST_ROUNDS = 50
+MAX_ROUNDS = 50
 """Of the search for the gains and costs of several classes."""
 
 RAREST = 1e-6
@@ -177,7 +177,7 @@ def _f1(p: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     best = -np.inf
     for start in (rule, (1 / np.maximum(total, RAREST), rule[1])):
         rule = start
-        for _ in range(MOST_ROUNDS):
+        for _ in range(MAX_ROUNDS):
             taken = (p * rule[0] - rule[1]).argmax(1)
             size = total + np.bincount(taken, w, classes) + RAREST
             right = np.bincount(taken, w * p[np.arange(len(p)), taken], classes)

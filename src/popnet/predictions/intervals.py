@@ -11,7 +11,7 @@ import numpy as np
 from popnet.predictions.metrics import Metric
 from popnet.types import Array
 
-MOST_DRAWS, FEWEST_DRAWS = 1000, 200
+MAX_DRAWS, MIN_DRAWS = 1000, 200
 
 
 def bootstrap(
@@ -33,7 +33,7 @@ def bootstrap(
         weights: ``(N,)``; rows of weight 0 are left out.
         groups: ``(N,)`` whole numbers; rows of a group are drawn together, because they are alike.
         rng: of the draws.
-        deadline: moment of ``time.monotonic()`` after which no more than `FEWEST_DRAWS` / 10 are made.
+        deadline: moment of ``time.monotonic()`` after which no more than `MIN_DRAWS` / 10 are made.
 
     Returns:
         ``(draws, len(predictions))``: 1,000 draws; fewer, but at least 200, of very many rows.
@@ -45,10 +45,10 @@ def bootstrap(
         members = np.split(
             rows[np.argsort(number, kind="stable")], np.cumsum(np.bincount(number))[:-1]
         )
-    draws = int(np.clip(2e7 / max(len(rows), 1), FEWEST_DRAWS, MOST_DRAWS))
+    draws = int(np.clip(2e7 / max(len(rows), 1), MIN_DRAWS, MAX_DRAWS))
     values = []
     for i in range(draws):
-        if i >= FEWEST_DRAWS // 10 and deadline is not None and time.monotonic() > deadline:
+        if i >= MIN_DRAWS // 10 and deadline is not None and time.monotonic() > deadline:
             break
         if groups is None:
             index = rows[rng.integers(0, len(rows), len(rows))]

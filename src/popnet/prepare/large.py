@@ -143,7 +143,7 @@ def _held_out(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the numbers of the rows to test on and to validate on, of all n rows of the table, ascending."""
     share = split_sizes.test_fraction(n) if options.test_size is None else options.test_size
-    tested, validated = round(share * n), min(split_sizes.MOST_VALIDATION_ROWS, round(0.2 * n))
+    tested, validated = round(share * n), min(split_sizes.MAX_VALIDATION_ROWS, round(0.2 * n))
     groups, times = order["groups"], order["time"]
     if times is not None:
         return splits.latest(times, tested, validated)

@@ -98,4 +98,4 @@ def _folds(train: Array, options: Options, order: dict[str, Any]) -> list[splits
     if k > 1:
         return folds
     back = order["groups"] is None and order["time"] is None
-    return [splits.capped(folds[0], split_sizes.MOST_VALIDATION_ROWS, options.seed, back=back)]
+    return [splits.capped(folds[0], split_sizes.MAX_VALIDATION_ROWS, options.seed, back=back)]

@@ -12,7 +12,7 @@ MINUS = "\N{MINUS SIGN}"
 NARROW = "\N{NARROW NO-BREAK SPACE}"
 SIGNIFICANT = 4
 """Digits of a number that stands alone."""
-MOST_NINES = 6
+MAX_NINES = 6
 """Decimals at most of a score that is nearly 1: below them it is cut, not rounded."""
 PLAIN_LOW, PLAIN_HIGH = 1e-5, 1e9
 """Numbers outside are written with an exponent."""
@@ -56,7 +56,7 @@ def score(value: object, decimals: int) -> str:
     if abs(value) >= PLAIN_HIGH or 0 < abs(value) < 10.0**-decimals / 2:
         return number(float(value))
     if decimals > 0 and abs(value) < 1:
-        most = max(decimals, MOST_NINES)
+        most = max(decimals, MAX_NINES)
         while decimals < most and abs(round(value, decimals)) >= 1:
             decimals += 1
         if abs(round(value, decimals)) >= 1:

@@ -24,7 +24,7 @@ ALIGNMENT = 64
 T = TypeVar("T")
 
 
-MOST_LOADED = 40
+MAX_LOADED = 40
 """Programs kept in memory. Each takes about 1,000 memory mappings, of which Linux allows a process 65,530."""
 
 
@@ -32,7 +32,7 @@ class Copies:
     """A function, traced once for each form of its arguments, and loaded on each device that asks.
 
     The first device compiles; the others find the program in JAX's compilation cache (`popnet.runtime.cpu.prepare`),
-    as does one that asks again after `MOST_LOADED` others.
+    as does one that asks again after `MAX_LOADED` others.
 
     Args:
         function: of arrays and trees of them, and of static keywords.
@@ -100,7 +100,7 @@ class _Loaded:
     def put(self, key: tuple[_Form, Device], program: Any) -> None:
         with self._lock:
             self._programs[key] = program
-            while len(self._programs) > MOST_LOADED:
+            while len(self._programs) > MAX_LOADED:
                 (form, _), _ = self._programs.popitem(last=False)
                 form.traced = None
 

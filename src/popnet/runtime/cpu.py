@@ -20,7 +20,7 @@ Device = Any
 # One worker a core already: a product must not be spread over the cores again.
 CPU_OPTIONS = {"xla_cpu_multi_thread_eigen": False}
 
-MOST_CLIENTS = 8
+MAX_CLIENTS = 8
 """Devices of the CPU at most."""
 
 MAX_CACHE_BYTES = 2**30
@@ -90,13 +90,13 @@ def devices(workers: int) -> list[Device]:
 
     All devices of one XLA client share a pool of threads, over which it spreads large operations even when it is told
     not to: programs that run at the same time then wait for each other (1.2 to 1.6 times slower, measured with jax
-    0.10). So each worker gets a client of its own, up to `MOST_CLIENTS`, which many workers share equally: a program
+    0.10). So each worker gets a client of its own, up to `MAX_CLIENTS`, which many workers share equally: a program
     has to be loaded for every client. Arrays of `popnet.runtime.compiled.empty` are not copied to them.
     """
     prepare()
     with _lock:
-        clients = min(workers, MOST_CLIENTS)
-        threads = -(-cores() // MOST_CLIENTS)
+        clients = min(workers, MAX_CLIENTS)
+        threads = -(-cores() // MAX_CLIENTS)
         while len(_devices) < clients:
             _devices.append(_client(threads))
         return [_devices[i % clients] for i in range(workers)]

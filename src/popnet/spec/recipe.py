@@ -42,7 +42,7 @@ Initializer = Literal[
 
 Fill = Literal["constant", "edge", "reflect"]
 
-MOST_EPOCHS = 1_000_000
+MAX_EPOCHS = 1_000_000
 
 GEOMETRY = (
     "translation", "crop", "rotation", "quarter_turn", "half_turn", "reflection",
@@ -268,11 +268,11 @@ class Recipe(BaseModel):
     Default ``constant``."""
 
     # --- stopping -------------------------------------------------------------------------------------
-    epochs: Annotated[int, Field(ge=1, le=MOST_EPOCHS)] = 100
+    epochs: Annotated[int, Field(ge=1, le=MAX_EPOCHS)] = 100
     """Passes over the training rows, at most; the schedule's length. Of more than 131,072 rows `fit` makes each pass
     several epochs, validated one by one. Default 100, usual range 20 to 500."""
 
-    patience: Annotated[int, Field(ge=1, le=MOST_EPOCHS)] = 16
+    patience: Annotated[int, Field(ge=1, le=MAX_EPOCHS)] = 16
     """Training stops after this many epochs without a better validation score; the best epoch's weights are kept.
     Default 16, usual range 3 to 50; where nobody sets it and the schedule is ``cosine``, `fit` takes half of the epochs
     of a table's net, from 5 to 16. Prechelt 1998."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-FEWEST = 12
+MIN_RECIPES = 12
 """Of fewer recipes nothing is said."""
 
 DECADE = 10.0
@@ -26,10 +26,10 @@ def importance(
         seed: of the forest of trees.
 
     Returns:
-        Shares that sum to 1, of the fields that vary; empty for fewer than `FEWEST` recipes, or equal losses.
+        Shares that sum to 1, of the fields that vary; empty for fewer than `MIN_RECIPES` recipes, or equal losses.
     """
     known = [(r, float(v)) for r, v in zip(recipes, losses, strict=True) if np.isfinite(v)]
-    if len(known) < FEWEST or len({v for _, v in known}) < 2:
+    if len(known) < MIN_RECIPES or len({v for _, v in known}) < 2:
         return {}
     columns = {f: [r.get(f) for r, _ in known] for f in known[0][0]}
     columns = {f: values for f, values in columns.items() if len({repr(v) for v in values}) > 1}

@@ -16,7 +16,7 @@ MANY = 20_000
 does less for many, and costs accuracy in a training of a few epochs."""
 
 
-FREE, MOST_LOSS = ("reflection", "erasing"), 0.1
+FREE, MAX_LOSS = ("reflection", "erasing"), 0.1
 """These pay in trainings longer than the twins': they are used if their interval leaves out that they add more than
 this share to the error (a test of non-inferiority). On Fashion-MNIST, 50,000 images, 18 epochs, erasing took errors
 from 7.3 to 6.9 %, of which 600 images show nothing; on MNIST the test leaves it out."""

@@ -20,7 +20,7 @@ from popnet.ablation.transformations.catalogue import (
     FREE,
     GENTLE,
     MANY,
-    MOST_LOSS,
+    MAX_LOSS,
     Transformation,
     transformations,
 )
@@ -36,13 +36,13 @@ from popnet.runtime.memory import Memory
 from popnet.spec.recipe import Recipe
 from popnet.types import Array
 
-MOST_TRAIN, MOST_VALID = 600, 1500
+MAX_TRAIN, MAX_VALID = 600, 1500
 
 STEPS = 800
 """Few images for many steps: what a transformation is worth shows where a net would learn its images by heart."""
 
 CONFUSIONS = 3
-FEWEST_PAIRS = 2
+MIN_PAIRS = 2
 """Of one pair nobody knows how far chance goes."""
 
 
@@ -106,7 +106,7 @@ class Check:
         if effect.verdict != "nothing measurable":
             return effect.verdict == "helps"
         if name in FREE:
-            return effect.low > -MOST_LOSS * self.error
+            return effect.low > -MAX_LOSS * self.error
         return name in GENTLE and effect.mean >= 0 and self.images < MANY
 
 
@@ -135,7 +135,7 @@ def check(
         only: names of the transformations that are tried; none for all. Names joined by ``+``, as
             ``reflection+zoomed_crop``, are tried at once, as one.
         steps: of a twin's training; None for `STEPS`. What only helps against over-fitting needs many.
-        train: images of a twin; None for `MOST_TRAIN`.
+        train: images of a twin; None for `MAX_TRAIN`.
         deadline: moment of ``time.monotonic()`` at which training ends.
         workers: threads.
         stop: when set, training ends as at the deadline.
@@ -149,7 +149,7 @@ def check(
         InputError: there is no such transformation of these images.
     """
     assert isinstance(data.features, Images)
-    small, folds = _sample(data, np.asarray(rows), pairs, seed, train or MOST_TRAIN)
+    small, folds = _sample(data, np.asarray(rows), pairs, seed, train or MAX_TRAIN)
     image = small.features.size if isinstance(small.features, Images) else (1, 1, 1)
     base = twin_recipe(image, len(folds[0][0]), steps or STEPS)
     tried = transformations(image)
@@ -217,13 +217,13 @@ def twin_recipe(image: tuple[int, int, int], rows: int, steps: int = STEPS) -> R
 
 
 def _sample(
-    data: Dataset, rows: np.ndarray, pairs: int, seed: int, most_train: int = MOST_TRAIN
+    data: Dataset, rows: np.ndarray, pairs: int, seed: int, most_train: int = MAX_TRAIN
 ) -> tuple[Dataset, list[tuple[np.ndarray, np.ndarray]]]:
-    """Return a smaller data set of images about `MOST_SIDE` pixels large, and validation rows for each pair."""
+    """Return a smaller data set of images about `MAX_SIDE` pixels large, and validation rows for each pair."""
     assert isinstance(data.features, Images)
     rng = keys.generator(seed, "check")
     rows = rng.permutation(rows)
-    n_valid = int(min(MOST_VALID, len(rows) // (pairs + 1)))
+    n_valid = int(min(MAX_VALID, len(rows) // (pairs + 1)))
     n_train = int(min(most_train, len(rows) - n_valid))
     used = np.unique(rows[: n_train + pairs * n_valid])
     rows = rows[: n_train + pairs * n_valid]
@@ -257,7 +257,7 @@ def _compare(
 ) -> Check | None:
     each = len(tried) + 1
     whole = [k for k in range(len(folds)) if all(k * each + j in losses for j in range(each))]
-    if len(whole) < FEWEST_PAIRS:
+    if len(whole) < MIN_PAIRS:
         return None
     findings = []
     for j, t in enumerate(tried, 1):

@@ -8,12 +8,12 @@ import numpy as np
 
 from popnet.data.dataset import Images
 
-MOST_SIDE = 32
+MAX_SIDE = 32
 
 
 def shrunk(images: Images) -> Images:
-    """Return images made smaller by a whole factor, so that their shorter side is at most `MOST_SIDE`."""
-    return replace(images, pixels=smaller(images.pixels, MOST_SIDE))
+    """Return images made smaller by a whole factor, so that their shorter side is at most `MAX_SIDE`."""
+    return replace(images, pixels=smaller(images.pixels, MAX_SIDE))
 
 
 def smaller(pixels: np.ndarray, most: int) -> np.ndarray:

@@ -21,7 +21,7 @@ SEEDS = 3
 WRONG = 0.2
 """Share of the training rows whose target is exchanged, in the trial with wrong targets."""
 
-FEW = FACTORS[0]
+SMALLEST_FACTOR = FACTORS[0]
 
 
 def shuffled(target: Array, share: float, rng: np.random.Generator) -> np.ndarray:
@@ -40,7 +40,7 @@ def capacity(bench: Bench) -> Outcome:
         bench, shuffled(table.data.target, WRONG, keys.generator(bench.seed, "claims", "wrong"))
     )
     train, test = right
-    few, many = table.overlap(FEW), table.overlap(FACTORS[-1])
+    few, many = table.overlap(SMALLEST_FACTOR), table.overlap(FACTORS[-1])
     gap = test - train[..., None]
     wider = crossed(gap[:, 0, -1] - gap[:, 0, 0], few)
     fewer = crossed(gap[:, 0, -1] - gap[:, -1, -1], max(few, many))
@@ -48,7 +48,7 @@ def capacity(bench: Bench) -> Outcome:
     wrong_gap = wrong[1] - wrong[0][..., None]
     wrong_wider = crossed(wrong_gap[:, 0, -1] - wrong_gap[:, 0, 0], few)
     wrong_harm = crossed(wrong[1][:, 0, -1] - wrong[1][:, 0, 1], few)
-    rows_few, rows_many = table.rows(FEW), table.rows(FACTORS[-1])
+    rows_few, rows_many = table.rows(SMALLEST_FACTOR), table.rows(FACTORS[-1])
     parts = (
         Part(
             f"with {rows_few} training rows, the gap between test and training error is larger at width "

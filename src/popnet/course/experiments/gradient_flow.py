@@ -16,7 +16,7 @@ from popnet.types import Array
 ACTIVATIONS: tuple[Activation, ...] = ("sigmoid", "tanh", "relu")
 DEPTHS = (2, 20)
 SCALES = (0.5, 1.0, 2.0)
-LEAST = 0.1
+MIN_GAIN = 0.1
 
 
 def bent(gradients: Array) -> np.ndarray:
@@ -60,7 +60,7 @@ def gradient_flow(bench: Bench) -> Outcome:
                 f"with {a}, fewer powers of ten lie between the first layer's gradients at 2 and at 20 layers, on "
                 "average over initial weights of half, all and twice the recommended scale",
                 f"with {a}, batch normalization takes away {plain(gain, 2)} powers of ten between 2 and 20 layers",
-                gains(gain, LEAST),
+                gains(gain, MIN_GAIN),
                 gain,
             )
         )  # fmt: skip

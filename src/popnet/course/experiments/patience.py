@@ -15,7 +15,7 @@ from popnet.report.format import fixed, number
 PATIENCES = (1, 3, 10, 30)
 SEEDS = 6
 STEPS = 1200
-LEAST = 0.01
+MIN_GAIN = 0.01
 
 
 def ends(valid: np.ndarray, patience: int) -> tuple[int, int]:
@@ -63,19 +63,19 @@ def patience(bench: Bench) -> Outcome:
         Part(
             "the test loss of what patience 10 keeps is lower than that of what stopping at the first rise keeps",
             f"patience 10 instead of the first rise takes {plain(later, 2)} off the test loss",
-            gains(later, LEAST),
+            gains(later, MIN_GAIN),
             later,
         ),
         Part(
             "the test loss of what patience 30 keeps is lower than that after all epochs",
             f"stopping with patience 30 instead of never takes {plain(stops, 2)} off it",
-            gains(stops, LEAST),
+            gains(stops, MIN_GAIN),
             stops,
         ),
         Part(
             "patience 30 keeps a lower test loss than patience 10",
             f"patience 30 instead of 10 takes {plain(longer, 2)} off it",
-            gains(longer, LEAST),
+            gains(longer, MIN_GAIN),
             longer,
             main=False,
         ),

@@ -22,7 +22,7 @@ FACTOR = 2
 TRAINED = 0.5
 """A net has trained if its loss is below this share of a guess's."""
 
-LEAST = 0.25
+MIN_GAIN = 0.25
 
 
 def width(losses: Array) -> np.ndarray:
@@ -59,7 +59,7 @@ def rates(bench: Bench) -> Outcome:
                 f"with {a}, nets train over a wider range of learning rates, in powers of ten, with batch "
                 "normalization",
                 f"with {a}, the range of rates that train is wider by {plain(gain, 2)} powers of ten",
-                gains(gain, LEAST),
+                gains(gain, MIN_GAIN),
                 gain,
             )
         )

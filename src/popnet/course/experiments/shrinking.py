@@ -36,7 +36,7 @@ ZERO = 1e-3
 """Weights smaller than this are called 0: gradient descent only comes near."""
 
 MORE_ZEROS = 0.1
-LEAST = 0.01
+MIN_GAIN = 0.01
 SHOWN = 6
 """Weights whose path is drawn."""
 
@@ -100,7 +100,7 @@ def shrinking(bench: Bench) -> Outcome:
                 f"{name} makes the gap between test and training loss smaller, at the penalty with the lowest "
                 "validation loss",
                 f"with {name} of {chosen:g} the gap between test and training loss is {plain(narrower, 2)} smaller",
-                gains(narrower, LEAST),
+                gains(narrower, MIN_GAIN),
                 narrower,
             )
         )

@@ -35,7 +35,7 @@ OLD = {"init": "lecun_uniform", "init_scale": 3**-0.5}
 RATES = (0.003, 0.01, 0.03, 0.1, 0.3)
 STEPS = 240
 FACTOR = 2
-LEAST_AREA = 0.01
+MIN_AREA = 0.01
 
 Gradients = dict[tuple[Activation, str], np.ndarray]
 
@@ -179,7 +179,7 @@ def tanh(bench: Bench) -> Outcome:
     faster = Part(
         "the training loss, averaged over the whole training, is lower than sigmoid's, each at its best learning rate",
         f"tanh's mean training loss is {plain(gain, 2)} of a guess's loss lower than sigmoid's",
-        gains(gain, LEAST_AREA),
+        gains(gain, MIN_AREA),
         gain,
     )
     epochs = sigmoid_curves.shape[1]
@@ -221,7 +221,7 @@ def relu(bench: Bench) -> Outcome:
         "a net of 10 ReLU layers learns faster than one of 10 sigmoid layers, each at its best learning rate",
         f"the mean training loss of 10 ReLU layers is {plain(gain, 2)} of a guess's loss lower than that of 10 sigmoid "
         "layers",
-        gains(gain, LEAST_AREA),
+        gains(gain, MIN_AREA),
         gain,
         main=False,
     )  # fmt: skip

@@ -32,7 +32,7 @@ _PLUGINS = (
     TiffImagePlugin,
 )
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
-MOST_PIXELS = 100_000_000
+MAX_PIXELS = 100_000_000
 """A header that promises more is a decompression bomb, or a map to be cut into tiles first."""
 GREY_TOLERANCE = 4
 """Channels that differ by at most this are equal: JPEG rounds."""
@@ -79,7 +79,7 @@ def read_header(path: Path) -> Header:
     """Read height, width and kind of an image file without its pixels.
 
     Raises:
-        Broken: no such file, empty, not an image, damaged, or of more than `MOST_PIXELS`.
+        Broken: no such file, empty, not an image, damaged, or of more than `MAX_PIXELS`.
     """
     with _opened(path) as image:
         return Header(_size(image), image.mode in _GREY_MODES)
@@ -164,8 +164,8 @@ def _identify(file: BinaryIO) -> Image.Image:
         file.seek(0)
         image = factory(file, "")
         width, height = image.size
-        if width * height > MOST_PIXELS:
-            most = MOST_PIXELS // 1_000_000
+        if width * height > MAX_PIXELS:
+            most = MAX_PIXELS // 1_000_000
             raise Broken(f"{width:,} x {height:,} pixels, more than {most} million")
         if width < 1 or height < 1:
             raise Broken("no pixels")

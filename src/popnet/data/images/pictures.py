@@ -32,7 +32,7 @@ PART_NAMES = {
 }
 """What folders and values of a split column are called, in lower case."""
 
-FEWEST_IMAGES = 10
+MIN_IMAGES = 10
 """With fewer there is nothing to train on."""
 
 
@@ -84,10 +84,10 @@ def own_parts(parts: np.ndarray) -> np.ndarray | None:
 
 def check_number(n: int, where: object) -> None:
     """Raise an InputError if there are too few images to train on."""
-    if n < FEWEST_IMAGES:
+    if n < MIN_IMAGES:
         raise InputError(
             f"{where} has {n} readable image{'s' if n != 1 else ''} with a label, and at least "
-            f"{FEWEST_IMAGES} are needed; add images."
+            f"{MIN_IMAGES} are needed; add images."
         )
 
 

@@ -29,7 +29,7 @@ LIMIT = 3.0
 """Bound of scaled numbers: z / sqrt(1 + (z / LIMIT)^2), near z for small z."""
 KNOTS, KNOT_ROWS = 49, 50_000
 """Quantiles that are kept of a column, and of how many rows, about, they are taken."""
-FEWEST_DISTINCT = 32
+MIN_DISTINCT = 32
 """Different values below which a column is better off without bins (letter's columns have 16, and a log-loss 15 % worse
 with them)."""
 
@@ -37,8 +37,8 @@ FAR = 1e6
 """Scaled numbers beyond are all taken as this one; in float32 they are at the bound long before."""
 FURTHEST = 1e150
 """Training values beyond are taken as this far, so that differences of quantiles stay finite."""
-MOST_LEVELS = 2_000
-FEWEST_ROWS, ROW_SHARE, ENOUGH_ROWS = 2, 1e-3, 10
+MAX_LEVELS = 2_000
+MIN_ROWS, ROW_SHARE, SUFFICIENT_ROWS = 2, 1e-3, 10
 """A level needs 0.1 % of the training rows, but 2 at least, and 10 are always enough."""
 SPIKED_SHARE, SPARSE = 0.8, 20
 """Of the rows without a column's most frequent value, those whose value has a code, at least; and how far apart such
@@ -152,10 +152,10 @@ def fit_knots(values: np.ndarray) -> np.ndarray:
 
     They are quantiles where a value that occurs n times counts sqrt(n) times: of a column where nearly all values are
     0, plain ones would leave hardly a bin for the others. Up to `KNOTS` different values are all there; fewer than
-    `FEWEST_DISTINCT` give no bins: all knots are equal.
+    `MIN_DISTINCT` give no bins: all knots are equal.
     """
     distinct, counts = np.unique(values.astype(np.float32), return_counts=True)
-    if len(distinct) < FEWEST_DISTINCT:
+    if len(distinct) < MIN_DISTINCT:
         return np.zeros(KNOTS, np.float32)
     if len(distinct) <= KNOTS:
         return distinct[np.round(np.linspace(0, len(distinct) - 1, KNOTS)).astype(int)]
@@ -468,10 +468,10 @@ def fit_levels(values: pl.Series) -> tuple[list, bool]:
     of the rows does not matter.
     """
     known = values.drop_nulls()
-    fewest = min(max(FEWEST_ROWS, math.ceil(ROW_SHARE * len(values))), ENOUGH_ROWS)
+    fewest = min(max(MIN_ROWS, math.ceil(ROW_SHARE * len(values))), SUFFICIENT_ROWS)
     counts = known.alias("level").value_counts().filter(pl.col("count") >= fewest)
     counts = counts.sort(["count", "level"], descending=[True, False])
-    return counts["level"].head(MOST_LEVELS).to_list(), len(known) < len(values)
+    return counts["level"].head(MAX_LEVELS).to_list(), len(known) < len(values)
 
 
 def level_text(column: pl.Series, numbers: bool) -> pl.Series:

@@ -12,7 +12,7 @@ from popnet.data.tables.kinds import USED_KINDS, Finding, Kind, find_duplicates,
 from popnet.data.tables.target import Target, infer_target
 from popnet.errors import InputError, closest
 
-FEWEST_ROWS = 10
+MIN_ROWS = 10
 """Rows with a target that a table must have: fewer cannot be split and scored."""
 
 
@@ -131,7 +131,7 @@ def infer_schema(
     time: str | None = None,
     drop: Sequence[str] = (),
     keep: Sequence[str] = (),
-    fewest_rows: int = FEWEST_ROWS,
+    fewest_rows: int = MIN_ROWS,
     single_rows: bool = False,
 ) -> Schema:
     """Find what each column of a table holds, and the task.

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from popnet.ablation.design import Pair
-from popnet.ablation.experiment import FEWEST_PAIRS, Experiment
+from popnet.ablation.experiment import MIN_PAIRS, Experiment
 from popnet.ablation.factors import Factor, Level
 from popnet.ablation.losses import chance
 from popnet.ablation.results import Effect
@@ -125,7 +125,7 @@ def proven(
         stop=limits.stop, memory=limits.memory, known={t.result.member: t.result for t in trained},
     )  # fmt: skip
     experiment.run(range(len(pairs)), on_net)
-    if len(experiment.done()) < FEWEST_PAIRS:
+    if len(experiment.done()) < MIN_PAIRS:
         return {}
     found = experiment.found(experiment.detect(None), len(pairs))
     return {e.factor: proof(e, data.task) for e in found.effects}

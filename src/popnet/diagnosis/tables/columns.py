@@ -32,7 +32,7 @@ SHARED = 0.01
 """Share of test rows that may be in the training part too (compared is the low end of its 95 % interval): a hundredth
 of the rows moves an accuracy by 0.01 at most. A convention."""
 
-MOST_LISTED = 1000
+MAX_LISTED = 1000
 """Rows that a finding lists."""
 
 IMBALANCE = 9.0
@@ -338,7 +338,7 @@ def _shared(copies: bool, rows: Array, of: int, share: float, chance: float) -> 
             if copies
             else "Add a column that tells them apart, or check their targets."
         ),
-        rows=tuple(int(r) for r in rows[:MOST_LISTED]),
+        rows=tuple(int(r) for r in rows[:MAX_LISTED]),
     )
 
 

@@ -15,11 +15,11 @@ from popnet.data.tables.cast import to_numbers
 from popnet.data.tables.schema import Column, Schema
 from popnet.diagnosis.findings import Finding, Remedy
 from popnet.diagnosis.tables import univariate
-from popnet.diagnosis.tables.shift import FEWEST_ROWS as FEWEST_SIDE
+from popnet.diagnosis.tables.shift import MIN_ROWS as MIN_SIDE
 from popnet.diagnosis.tables.shift import Shift, shift
 from popnet.types import Array
 
-FEWEST_ROWS, FEWEST_TIMES = 200, 20
+MIN_ROWS, MIN_TIMES = 200, 20
 """Rows, and different times among them, below which nobody looks for a drift."""
 
 BLOCKS = 20
@@ -35,7 +35,7 @@ CHANCE = 0.01
 AREA = 0.6
 """Area under the ROC curve by which nets must tell the earlier half from the later one. See `shift.CLEAR`."""
 
-MOST_COLUMNS = 2
+MAX_COLUMNS = 2
 """Columns of dates that are looked at, at most."""
 
 
@@ -62,7 +62,7 @@ def find(
     """
     name = time or schema.time
     dates = [c for c in schema.columns if c.kind == "datetime"]
-    columns = [schema.column(name)] if name else dates[:MOST_COLUMNS]
+    columns = [schema.column(name)] if name else dates[:MAX_COLUMNS]
     rest = {c.name for c in (*dates, *columns)}
     part = frame[np.sort(np.asarray(rows))]
     found = [_drift(part, schema, c, sorted(rest), seed, workers, deadline) for c in columns]
@@ -80,7 +80,7 @@ def _drift(
 ) -> Finding | None:
     when = univariate.values(frame[column.name], column)
     known = np.flatnonzero(np.isfinite(when))
-    if len(known) < FEWEST_ROWS or len(np.unique(when[known])) < FEWEST_TIMES:
+    if len(known) < MIN_ROWS or len(np.unique(when[known])) < MIN_TIMES:
         return None
     order = known[np.argsort(when[known], kind="stable")]
     ordered, at = frame[order], when[order]
@@ -89,7 +89,7 @@ def _drift(
     cut = int(np.searchsorted(at, at[len(at) // 2], side="left"))
     halves: Shift | None = None
     others = [c for c in schema.features if c.name not in leave_out]
-    if others and min(cut, len(at) - cut) >= FEWEST_SIDE:
+    if others and min(cut, len(at) - cut) >= MIN_SIDE:
         halves = shift(
             ordered[:cut], ordered[cut:], schema, leave_out=leave_out, seed=seed, workers=workers,
             deadline=deadline,

@@ -28,10 +28,10 @@ EVEN = 0.8
 """... and the share among the surest eighth must be this large a part of that among the surest half. A convention: on
 nine real tables as they are it is 0.0 to 0.67, where 5 % of the labels were exchanged 0.5 to 1.4, 10 %: 0.67 to 1.0."""
 
-MOST_ROWS = 50
+MAX_ROWS = 50
 """Rows that are listed."""
 
-FEWEST_ROWS = 200
+MIN_ROWS = 200
 """With fewer rows there are too few sure ones to count."""
 
 
@@ -75,7 +75,7 @@ def label_noise(
     if found is None or found.low < NOISE or found.even < EVEN:
         return None
     numbers = np.arange(len(target)) if rows is None else np.asarray(rows)
-    listed = tuple(int(numbers[r]) for r in found.rows[:MOST_ROWS])
+    listed = tuple(int(numbers[r]) for r in found.rows[:MAX_ROWS])
     mean = _mean(probabilities)
     example = ""
     if len(found.rows):
@@ -119,7 +119,7 @@ def suspects(probabilities: Array, target: Array) -> Suspects | None:
     """
     p, y = _mean(probabilities), np.asarray(target)
     known = np.isfinite(p).all(1)
-    if known.sum() < FEWEST_ROWS:
+    if known.sum() < MIN_ROWS:
         return None
     n = p.shape[1]
     place = np.flatnonzero(known)

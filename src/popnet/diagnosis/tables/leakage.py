@@ -18,10 +18,10 @@ from popnet.diagnosis.tables import univariate
 from popnet.runtime import keys
 from popnet.types import Array
 
-MOST_ROWS, REST_ROWS = 20_000, 4_000
+MAX_ROWS, REST_ROWS = 20_000, 4_000
 """Rows that single columns, and all the others together, are looked at on, at most."""
 
-FEWEST_ROWS = 50
+MIN_ROWS = 50
 """With fewer rows one column tells classes apart by luck, or because the task is that easy."""
 
 TREES = 20
@@ -45,7 +45,7 @@ is the chance of that with the table's shares; small enough for a thousand colum
 EXACT = 1e-5
 """Share of the variance that a sum may leave: the target rounded to 1/100 of its standard deviation leaves that."""
 
-MOST_TERMS = 5
+MAX_TERMS = 5
 """Columns of a sum: more are a coincidence of many columns, or a model."""
 
 
@@ -72,11 +72,11 @@ def find(frame: pl.DataFrame, schema: Schema, rows: Array, seed: int = 0) -> lis
         rows: ``(n,)`` training rows, all with a target.
         seed: of samples and folds.
     """
-    if len(rows) < FEWEST_ROWS:
+    if len(rows) < MIN_ROWS:
         return []
     rng = keys.generator(seed, "leakage")
-    if len(rows) > MOST_ROWS:
-        rows = rng.choice(rows, MOST_ROWS, replace=False)
+    if len(rows) > MAX_ROWS:
+        rows = rng.choice(rows, MAX_ROWS, replace=False)
     part = frame[np.sort(rows)]
     found: list[Finding] = []
     for name in schema.target.names:
@@ -298,7 +298,7 @@ def _sum(frame: pl.DataFrame, columns: list[Column], y: Array, target: str) -> F
 
 
 def exact_sum(
-    X: Array, y: Array, most: int = MOST_TERMS, exact: float = EXACT
+    X: Array, y: Array, most: int = MAX_TERMS, exact: float = EXACT
 ) -> tuple[list[int], np.ndarray, float, float] | None:
     """Return a small set of columns of which a linear combination is the target.
 
@@ -318,10 +318,10 @@ def exact_sum(
     full = np.isfinite(X)
     kept = np.flatnonzero(full.mean(0) >= 0.8)
     rows = full[:, kept].all(1)
-    if len(kept) == 0 or rows.sum() < max(FEWEST_ROWS, 5 * len(kept)):
+    if len(kept) == 0 or rows.sum() < max(MIN_ROWS, 5 * len(kept)):
         kept = np.flatnonzero(full.all(0))
         rows = np.ones(len(y), bool)
-    if len(kept) == 0 or rows.sum() < max(FEWEST_ROWS, 5 * len(kept)) or not np.var(y[rows]) > 0:
+    if len(kept) == 0 or rows.sum() < max(MIN_ROWS, 5 * len(kept)) or not np.var(y[rows]) > 0:
         return None
     chosen = np.flatnonzero(rows)[:REST_ROWS]
     A, b = X[np.ix_(chosen, kept)], y[chosen]

@@ -29,10 +29,10 @@ from popnet.runtime import keys
 from popnet.spec.recipe import Recipe
 from popnet.types import Array
 
-MOST_ROWS = 20_000
+MAX_ROWS = 20_000
 """Rows of either table that are looked at, at most: the interval of the area is then about 0.01 wide."""
 
-FEWEST_ROWS = 20
+MIN_ROWS = 20
 """Rows of either table that there must be: four in each fold."""
 
 SEEDS = 2
@@ -120,9 +120,9 @@ def shift(
     """
     columns, lacking = _common(new, schema, leave_out)
     for name, frame in (("training", old), ("new", new)):
-        if frame.height < FEWEST_ROWS:
+        if frame.height < MIN_ROWS:
             raise InputError(
-                f"the {name} table has {frame.height} rows, at least {FEWEST_ROWS} are needed to "
+                f"the {name} table has {frame.height} rows, at least {MIN_ROWS} are needed to "
                 "compare it with another; give more rows."
             )
     rng = keys.generator(seed, "shift")
@@ -202,9 +202,9 @@ def _common(
 
 
 def _sample(frame: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
-    if frame.height <= MOST_ROWS:
+    if frame.height <= MAX_ROWS:
         return frame
-    return frame[np.sort(rng.choice(frame.height, MOST_ROWS, replace=False))]
+    return frame[np.sort(rng.choice(frame.height, MAX_ROWS, replace=False))]
 
 
 def _united(

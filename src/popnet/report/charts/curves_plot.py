@@ -22,13 +22,13 @@ DENSE = 400
 """A piece of more points is drawn with fewer."""
 COLUMN = 0.5
 """Per cent of the width in which a dense curve keeps four points."""
-ENOUGH = 20
+MIN_VALUES = 20
 """With fewer values none is left out of the picture."""
 EXTREME = 20.0
 """A few far values are left out if they would make the picture so many times as high."""
 FAR = 1000.0
 """Per cent outside the frame where a curve's way is no longer followed exactly."""
-CHARACTER, GAP, LEAST_GUTTER = 7, 14, 40
+CHARACTER, GAP, MIN_GUTTER = 7, 14, 40
 """Pixels of a letter of a tick, of the room around it, and of the column of ticks at least."""
 
 Scale = Axis | LogAxis
@@ -103,7 +103,7 @@ def show(lines: Lines) -> Plot:
         lines.log_x,
         lines.log_y,
         curves if any(c.parts for c in curves) else [],
-        max(LEAST_GUTTER, GAP + CHARACTER * longest),
+        max(MIN_GUTTER, GAP + CHARACTER * longest),
         any(is_number(v) and not y.low <= v <= y.high for v in ys if _has_place(v, y)),
         any(is_number(v) and not _has_place(v, s) for vs, s in ((xs, x), (ys, y)) for v in vs),
     )
@@ -185,7 +185,7 @@ def _y_axis(values: Sequence[float], log: bool) -> Scale:
     if log:
         return log_axis(values, most=6, upward=True)
     known = [v for v in values if is_number(v)]
-    if len(known) >= ENOUGH:
+    if len(known) >= MIN_VALUES:
         low, high = axes.robust_limits(known, reach=5)
         if 0 < EXTREME * (high - low) < max(known) - min(known):
             known = [low, high]

@@ -12,7 +12,7 @@ from popnet.report.format import is_number, number
 
 REACH = 3.0
 """Quartile distances beyond which a value is not drawn in full, so that one great effect does not hide the rest."""
-FEW = 4
+MIN_INTERVALS = 4
 """With so few values all are drawn in full: there is no telling which of them is far off."""
 
 
@@ -85,7 +85,7 @@ def _axis(triples: list[tuple[float, float, float]], zero: float | None) -> Axis
     known = [v for triple in triples for v in triple if is_number(v)]
     limits: tuple[float, ...] = ()
     if known:
-        few = sum(is_number(t[0]) for t in triples) <= FEW
+        few = sum(is_number(t[0]) for t in triples) <= MIN_INTERVALS
         limits = (min(known), max(known)) if few else axes.robust_limits(known, REACH)
     return axes.axis([zero, *limits] if is_number(zero) else limits)
 

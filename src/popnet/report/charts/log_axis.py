@@ -9,7 +9,7 @@ from typing import NamedTuple
 from popnet.report.charts.axes import PADDING, Tick, round_values, tick_texts
 from popnet.report.format import is_number, number
 
-LEAST_TICKS = 3
+MIN_TICKS = 3
 """An axis with fewer powers of ten has finer ticks."""
 PLAIN = (1e-4, 1e6)
 """An axis with a tick outside writes all of them as powers of ten."""
@@ -68,7 +68,7 @@ def log_values(low: float, high: float, most: int = 7) -> list[float]:
     """
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
     powers = [e for e in range(first, last + 1) if _within(10.0**e, low, high)]
-    if len(powers) >= LEAST_TICKS:
+    if len(powers) >= MIN_TICKS:
         stride = math.ceil(len(powers) / most)
         # Multiples of the stride, so that 1 is among them if it is on the axis.
         return [10.0**e for e in powers if e % stride == 0]
@@ -78,7 +78,7 @@ def log_values(low: float, high: float, most: int = 7) -> list[float]:
         for v in (float(f"{m}e{e}") for m in (1, 2, 5))
         if _within(v, low, high)
     ]
-    if len(fine) >= LEAST_TICKS:
+    if len(fine) >= MIN_TICKS:
         return fine
     even = [v for v in round_values(low, high, 4) if _within(v, low, high)]
     return even if len(even) > len(fine) else fine

@@ -9,7 +9,7 @@ from typing import Any
 from popnet.report import format
 from popnet.report.fit_page.facts import Facts, Recipe
 from popnet.report.fit_page.fields import foreign, idle, of_a_kind
-from popnet.report.fit_page.ranking import LEAST_SHARE, linear_share, recipes_by_score
+from popnet.report.fit_page.ranking import MIN_SHARE, linear_share, recipes_by_score
 from popnet.report.fit_page.scores import Scores
 from popnet.report.format import is_number
 
@@ -31,7 +31,7 @@ def show(facts: Facts, scores: Scores) -> dict[str, Any]:
     columns = sorted(varying, key=_importance)[:COLUMNS]
     others = [f for f in varying if f not in columns]
     usual = next((r for r in ranked if r["name"] == "default"), None)
-    shown = [(i, r) for i, r in enumerate(ranked, 1) if i <= SHOWN or r["weight"] > LEAST_SHARE]
+    shown = [(i, r) for i, r in enumerate(ranked, 1) if i <= SHOWN or r["weight"] > MIN_SHARE]
     linear = _linear(facts, scores)
     heaviest = max(
         [r["weight"] for r in ranked] + ([linear["weight"]] if linear else []), default=0
@@ -117,7 +117,7 @@ def _linear(facts: Facts, scores: Scores) -> Mapping[str, Any] | None:
 
 def _standing(score: object, weight: float, heaviest: float, scores: Scores) -> dict[str, Any]:
     """Return the cells of a score and a weight."""
-    inside = weight > LEAST_SHARE
+    inside = weight > MIN_SHARE
     return {
         "score": scores.text(score),
         "sort": score if is_number(score) else "",

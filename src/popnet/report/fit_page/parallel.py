@@ -16,7 +16,7 @@ from popnet.report.fit_page.scores import Scores
 from popnet.report.format import is_number
 from popnet.tuning.importance import spans_decades
 
-FEWEST, MOST_LINES, AXES, LABELS = 6, 200, 6, 8
+MIN_RECIPES, MAX_LINES, AXES, LABELS = 6, 200, 6, 8
 """Recipes from which on there is a picture, lines in it at most, settings with an axis, and names on one axis."""
 
 TOP = 0.1
@@ -32,12 +32,12 @@ def show(facts: Facts, scores: Scores) -> dict[str, Any] | None:
     explained: Mapping[str, float] = facts.get("importance") or {}
     unused = foreign(facts)
     varying = [f for f in varying_fields(ranked) if f not in unused]
-    if len(ranked) < FEWEST or not varying:
+    if len(ranked) < MIN_RECIPES or not varying:
         return None
     known = [*explained, *IMPORTANT]
     order = sorted(varying, key=lambda f: known.index(f) if f in known else len(known))
     fields = order[:AXES]
-    shown = ranked[:MOST_LINES]
+    shown = ranked[:MAX_LINES]
     axes = [_axis(f, [field_value(f, r["recipe"]) for r in shown]) for f in fields]
     low, high = robust_limits([r["score"] for r in shown])
     axes.append(_scale(scores.words.title, low, high, False, [scores.text(low), scores.text(high)]))

@@ -6,7 +6,7 @@ from popnet.report.fit_page.facts import Baseline, Facts, Member, Recipe
 from popnet.report.fit_page.scores import Scores
 from popnet.report.format import is_number
 
-LEAST_SHARE = 1e-6
+MIN_SHARE = 1e-6
 """A smaller share of the ensemble's weight is rounding."""
 
 
@@ -56,7 +56,7 @@ def linear_share(facts: Facts) -> float:
     else:  # what no net of the population holds, the linear model does: nothing else joins an ensemble
         inside = sum(m["weight"] for m in facts["members"])
         share = 1 - inside if is_number(facts["score"]) else 0.0
-    return share if share > LEAST_SHARE else 0.0
+    return share if share > MIN_SHARE else 0.0
 
 
 def best_baselines(facts: Facts, scores: Scores) -> list[Baseline]:

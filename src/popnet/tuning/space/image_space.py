@@ -17,7 +17,7 @@ WIDTHS = (12, 16, 24, 32, 48, 64)
 SEARCHED_STRENGTHS = ("translation", "rotation", "scaling", "shear", "elastic_alpha", "erasing")
 """Fields of transformations whose strength is searched, if they are used."""
 
-SIDE, MOST_PATCH = 18, 4
+SIDE, MAX_PATCH = 18, 4
 """Images are taken in patches, so that the first stage has about so many places a side; patches are no larger.
 
 Measured on Fashion-MNIST, 30,000 images, two minutes on a core: patches of 2 x 2 with 24 channels have 10.2 % errors,
@@ -42,7 +42,7 @@ def base_recipe(
         recipe: its fields that were set are kept.
     """
     given = {} if recipe is None else {f: getattr(recipe, f) for f in recipe.model_fields_set}
-    patch = int(np.clip(round(min(image[:2]) / SIDE), 1, MOST_PATCH))
+    patch = int(np.clip(round(min(image[:2]) / SIDE), 1, MAX_PATCH))
     side = min(image[:2]) // patch
     values: dict[str, Any] = {
         "kind": "residual",

@@ -14,7 +14,7 @@ from popnet.spec.recipe import NEEDS, Recipe
 from popnet.tuning.space import ranges
 from popnet.tuning.space.ranges import Range
 
-MOST_GRID = 100_000
+MAX_GRID = 100_000
 """Recipes of a grid, at most."""
 
 GRID_POINTS = 3
@@ -121,14 +121,14 @@ class Space:
         """Yield the full factorial, each recipe once.
 
         Raises:
-            InputError: it has more than `MOST_GRID` points.
+            InputError: it has more than `MAX_GRID` points.
         """
         axes = self.grid_axes()
-        if (size := self.grid_size()) > MOST_GRID:
+        if (size := self.grid_size()) > MAX_GRID:
             counts = {"structures": len(self.shapes), **{k: len(v) for k, v in axes.items()}}
             sizes = " x ".join(f"{name} {count}" for name, count in counts.items() if count > 1)
             raise InputError(
-                f"The grid has {size:,} recipes ({sizes}); at most {MOST_GRID:,} can be trained. Set fewer ranges, "
+                f"The grid has {size:,} recipes ({sizes}); at most {MAX_GRID:,} can be trained. Set fewer ranges, "
                 "or search at random."
             )
         seen = set()

@@ -14,14 +14,14 @@ from popnet.tuning.space.portfolio import Changes
 from popnet.tuning.space.ranges import Choice, Linear, Log, OrZero
 from popnet.tuning.space.space import Dimension, Space
 
-BINS, ROWS_A_BIN, MOST_BINS = (12, 48), 400, 768
+BINS, ROWS_A_BIN, MAX_BINS = (12, 48), 400, 768
 """Fewest and most bins of a column, training rows that are there for each, and most bins of all columns together (nets
 of 3,000 rows had the best log-loss with 12 bins, of 13,000 and 26,000 with 48)."""
 
-FEWEST_FEATURES = {"piecewise": 4, "periodic": 2}
+MIN_FEATURES = {"piecewise": 4, "periodic": 2}
 """Of a column; with fewer an embedding is left out."""
 
-FEW, FEWEST = 1500, 600
+SMALL_TABLE_ROWS, TINY_TABLE_ROWS = 1500, 600
 """Training rows of a fold below which the default recipe is a more careful one, and a narrower one."""
 
 RATES, DECAYS = {"sgd": 25.0, "muon": 6.0}, {"muon": 2.0}
@@ -59,10 +59,10 @@ def table_space(
         embedded: those of them that bins can be made of; default all.
     """
     given = {} if recipe is None else {f: getattr(recipe, f) for f in recipe.model_fields_set}
-    optimizer = given.get("optimizer", "adamw" if rows < FEW else "muon")
+    optimizer = given.get("optimizer", "adamw" if rows < SMALL_TABLE_ROWS else "muon")
     rate, decay = scales(optimizer)
     factors = {"learning_rate": rate, "weight_decay": decay}
-    first = portfolio.first(optimizer, few=rows < FEW)
+    first = portfolio.first(optimizer, few=rows < SMALL_TABLE_ROWS)
     sizes = _embedding_sizes(numeric, numeric if embedded is None else embedded, rows)
 
     def sized(changes: Changes) -> Changes | None:
@@ -83,7 +83,7 @@ def table_space(
     kind = next((k for k in (wanted, *sizes) if k in sizes), "none")
     values: dict[str, Any] = {
         **scaled(first),
-        "width": 64 if rows < FEWEST else 128,
+        "width": 64 if rows < TINY_TABLE_ROWS else 128,
         "batch_size": _batch_size(rows, BATCHES.get(optimizer, 60)),
         "numeric_embedding": kind,
         **({} if kind == "none" else {"embedding_size": sizes[kind]}),
@@ -147,10 +147,10 @@ def _embedding_sizes(numeric: int, embedded: int, rows: int) -> dict[str, int]:
     """
     sizes: dict[str, int] = {}
     if 2 * embedded >= numeric > 0:
-        sizes["piecewise"] = min(int(np.clip(rows // ROWS_A_BIN, *BINS)), MOST_BINS // embedded)
+        sizes["piecewise"] = min(int(np.clip(rows // ROWS_A_BIN, *BINS)), MAX_BINS // embedded)
     if numeric:
         sizes["periodic"] = min(16, 256 // numeric)
-    return {kind: size for kind, size in sizes.items() if size >= FEWEST_FEATURES[kind]}
+    return {kind: size for kind, size in sizes.items() if size >= MIN_FEATURES[kind]}
 
 
 def _dimensions(rate: float, decay: float) -> tuple[Dimension, ...]:

@@ -39,7 +39,7 @@ SPARE = 0.1
 FINALISTS = 4
 """Recipes of a bracket that get through, at least if there is time for so many: an ensemble wants several."""
 
-FEWEST_KNOWN = 2
+MIN_KNOWN = 2
 """Known recipes that there must be time for, or all start in the race."""
 
 LEVEL = 0.05
@@ -78,7 +78,7 @@ def heat(trainings: float | None, folds: int, known: int) -> int:
     """
     time = math.inf if trainings is None else (1 - SPARE) * trainings
     size = int(min(known, time / folds))
-    return size if size >= FEWEST_KNOWN else 0
+    return size if size >= MIN_KNOWN else 0
 
 
 def has_room(trainings: float | None, folds: int, known: int) -> bool:

@@ -18,7 +18,7 @@ from popnet.tuning.strategies.base import Run
 SHARE = 1 / 2
 """Of the time that goes into nets of the first fold, at most."""
 
-FEWEST = 3
+MIN_RECIPES = 3
 """Recipes that there must be time to compare."""
 
 
@@ -30,7 +30,7 @@ def scouts(trainings: float, known: int) -> int:
         known: recipes that are known to do well.
     """
     count = min(known, int(SHARE * trainings))
-    return count if count >= FEWEST else 0
+    return count if count >= MIN_RECIPES else 0
 
 
 class Scouting:
