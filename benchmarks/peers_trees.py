@@ -273,8 +273,8 @@ def suggest(trial: Any, space: Mapping[str, tuple[float, float, bool, float]]) -
 def tuned(job: Job, rows: Rows) -> np.ndarray:
     """Tune by Optuna's TPE on a fixed fifth of the training rows; train the best again on all, within the limit.
 
-    Trials are compared by log-loss or RMSE. A trial stops when there would be no time left to train it, or the best one
-    before it, again.
+    Trials are compared by log-loss or RMSE. A trial stops when there would be no time left to train it, or the
+    best one before it, again.
     """
     import optuna
 

@@ -19,7 +19,7 @@ from popnet.ablation.design import design
 from popnet.ablation.effects import Interval, holm, interval
 from popnet.ablation.experiment import Cell, Experiment, Outcome
 from popnet.ablation.factors import Factor, Level
-from popnet.ablation.losses import calibration_error, losses_of, worths
+from popnet.ablation.losses import calibration_error, losses_of, row_losses
 from popnet.ablation.row_overlap import Shared
 from popnet.ablation.run import study
 from popnet.ablation.verdicts import NULL_POWER, POWER, Spread, reach, verdict
@@ -442,11 +442,11 @@ def test_a_net_that_is_worse_than_a_constant_counts_as_one():
     rows = np.arange(40)
     entropy = -(0.75 * np.log(0.75) + 0.25 * np.log(0.25))
     wrong = np.eye(2)[1 - target]
-    assert worths(data, rows, wrong, rows, "log_loss").mean() == pytest.approx(entropy)
-    assert worths(data, rows, None, rows, "log_loss").mean() == pytest.approx(entropy)
-    assert worths(data, rows, wrong, rows, "error").mean() == 1.0
+    assert row_losses(data, rows, wrong, rows, "log_loss").mean() == pytest.approx(entropy)
+    assert row_losses(data, rows, None, rows, "log_loss").mean() == pytest.approx(entropy)
+    assert row_losses(data, rows, wrong, rows, "error").mean() == 1.0
     good = 0.1 + 0.8 * np.eye(2)[target]
-    assert worths(data, rows, good, rows, "log_loss").mean() == pytest.approx(-np.log(0.9))
+    assert row_losses(data, rows, good, rows, "log_loss").mean() == pytest.approx(-np.log(0.9))
 
 
 def test_calibration_error_is_the_distance_of_confidence_from_accuracy():

@@ -270,7 +270,7 @@ def test_a_curve_of_a_net_that_diverged_is_as_bad_as_a_guess():
     assert lab.training_curve(result, 2, 2.0).tolist() == [0.5, 0.25]
 
 
-class Broken:
+class UnreadableImage:
     """A trainer that does not come to one net's end."""
 
     def __init__(self, *_, **__):
@@ -283,7 +283,7 @@ class Broken:
 
 
 def test_a_repetition_that_is_cut_short_ends_the_population(monkeypatch):
-    monkeypatch.setattr(lab, "Trainer", Broken)
+    monkeypatch.setattr(lab, "Trainer", UnreadableImage)
     made = a_bench()
     pairs = [seeded([PLAIN, PLAIN], k, 0) for k in range(8)]
     assert len(made.train(pairs)) == 4  # the tenth net is of the fifth pair

@@ -26,7 +26,7 @@ from popnet.data.images.read import Pictures, is_image_source, read_images
 from popnet.data.images.resize import choose_size, fit_image
 from popnet.data.images.values import find_range, to_bytes
 from popnet.errors import InputError
-from popnet.runtime.parallel import for_each
+from popnet.runtime.parallel import parallel_for
 
 RNG = np.random.default_rng(0)
 GREY = RNG.integers(0, 256, (9, 7), dtype=np.uint8)
@@ -894,7 +894,7 @@ def test_interruption_ends_the_work():
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        for_each(10_000_000, work, 2, interrupt)
+        parallel_for(10_000_000, work, 2, interrupt)
     assert len(done) < 10_000_000
 
     def fail(i: int) -> None:
@@ -902,7 +902,7 @@ def test_interruption_ends_the_work():
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        for_each(100, fail, 2)
+        parallel_for(100, fail, 2)
 
 
 # --- real files --------------------------------------------------------------------------------

@@ -179,7 +179,7 @@ def test_cells_put_missing_values_apart_and_predictions_do_not_see_their_own_fol
     y = np.arange(40) % 2
     # Each row a level of its own: seen rows would be known by heart, unseen ones not at all.
     alone = univariate.Cells(np.arange(40), 41)
-    shares = univariate.crossed_shares(alone, y, 2, np.arange(40) % 5)
+    shares = univariate.cross_fitted_proba(alone, y, 2, np.arange(40) % 5)
     np.testing.assert_allclose(shares, 0.5)
 
 

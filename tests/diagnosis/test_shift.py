@@ -76,7 +76,7 @@ def test_a_planted_shift_is_found_and_its_column_named(case):
     assert found.shifted
     assert found.low > 0.5
     assert found.columns[0].name == name
-    assert found.columns[0].gives_away
+    assert found.columns[0].is_shifted
     assert words in found.columns[0].words
     said = finding(found)
     assert said is not None

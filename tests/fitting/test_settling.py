@@ -17,7 +17,7 @@ from popnet import Recipe
 from popnet.errors import InputError
 from popnet.fitting.candidates import Candidate
 from popnet.fitting.run import Fitted, fit
-from popnet.fitting.search_patience import MIN_GAIN, Settling
+from popnet.fitting.search_patience import MIN_GAIN, SearchEarlyStopping
 from popnet.options import Options
 
 ROWS, FOLDS = 400, 2
@@ -52,10 +52,10 @@ FAILED = -1.0
 
 def ended_at(
     qualities: Sequence[float | np.ndarray | None], patience: int, order: Sequence[int] = (), in_order: bool = True
-) -> tuple[int | None, Settling]:  # fmt: skip
+) -> tuple[int | None, SearchEarlyStopping]:  # fmt: skip
     """Let recipes end, each with a probability of the true class; None is one that a race takes out."""
     candidates = Fake()
-    settling = Settling(candidates, patience, 0, in_order)  # pyright: ignore[reportArgumentType]
+    settling = SearchEarlyStopping(candidates, patience, 0, in_order)  # pyright: ignore[reportArgumentType]
     dropped = {i for i, q in enumerate(qualities) if q is None}
     for i in order or range(len(qualities)):
         quality = qualities[i]

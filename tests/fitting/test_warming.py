@@ -30,7 +30,9 @@ def test_a_table_of_a_usual_size_finds_its_program(few, monkeypatch):
     done = warming.warm(tell=lambda *counts: told.append(counts))
     assert (done.programs, done.whole) == (1, True)
     assert told == [(0, 1), (1, 1)]
-    monkeypatch.setattr(compiled.Copies, "_compiled", None)  # nothing more is compiled or loaded
+    monkeypatch.setattr(
+        compiled.CompiledCache, "_compiled", None
+    )  # nothing more is compiled or loaded
     # The structure that a fit chooses for a table of four numbers whose quantiles are known.
     made = warming.made(4, (), "classification", 2)
     recipe = default_space(made, 1_000).base.replace(epochs=1)

@@ -42,7 +42,7 @@ def test_what_is_kept_is_scaled_up_and_the_rest_is_zero(seed, rate):
 
 def test_the_expectation_is_the_input():
     x = np.random.default_rng(0).uniform(1, 2, SHAPE).astype(np.float32)
-    outs = [apply(x, keys.fold(np.uint32(1), i), np.float32(0.5)) for i in range(400)]
+    outs = [apply(x, keys.fold_in(np.uint32(1), i), np.float32(0.5)) for i in range(400)]
     # Standard deviation of an element's mean is x / 20.
     assert np.abs(np.mean(outs, axis=0) / x - 1).max() < 5.5 / 20
 
@@ -65,7 +65,7 @@ def test_masks_of_rows_columns_and_keys_are_independent(rate):
     m = mask(3, rate)
     pairs = [(m[1:], m[:-1]), (m[:, 1:], m[:, :-1]), (m[2:], m[:-2]), (m, m[::-1]), (m, m[:, ::-1])]
     pairs += [(m, mask(s, rate)) for s in (2, 4, 5, 3 + 2**31)]
-    pairs += [(m, mask(int(keys.fold(np.uint32(3), i)), rate)) for i in range(4)]
+    pairs += [(m, mask(int(keys.fold_in(np.uint32(3), i)), rate)) for i in range(4)]
     assert min(dependence(a, b) for a, b in pairs) > 1e-3
 
 

@@ -17,12 +17,12 @@ def _prepare():
 def compiled(monkeypatch):
     """A list that grows by the form of a program's arguments whenever one is compiled or loaded."""
     forms = []
-    compile_ = programs.Copies._compiled
+    compile_ = programs.CompiledCache._compiled
 
     def counted(self, form, *rest):
         forms.append(form)
         return compile_(self, form, *rest)
 
     monkeypatch.setattr(programs, "_loaded", programs._Loaded())
-    monkeypatch.setattr(programs.Copies, "_compiled", counted)
+    monkeypatch.setattr(programs.CompiledCache, "_compiled", counted)
     return forms

@@ -72,7 +72,7 @@ def train_member(
     reference, waited, done, status = np.inf, 0, 0, "running"
     curves: list[list[float]] = []
     for epoch in range(recipe.epochs):
-        epoch_keys = np.repeat(keys.fold(member_key, epoch), steps)
+        epoch_keys = np.repeat(keys.fold_in(member_key, epoch), steps)
         every_key = StepKeys.of(epoch_keys, steps, net.dropouts(Form.of(shape)))
         mixing = mixing_shares(recipe.mixup, member.seed, epoch, steps)
         over, part = divmod(epoch, parts)

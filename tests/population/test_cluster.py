@@ -17,7 +17,7 @@ from popnet import Member, Recipe
 from popnet.errors import InputError
 from popnet.population import engines
 from popnet.population.feed import Arrays
-from popnet.population.members import Leg
+from popnet.population.members import TrainingSegment
 from popnet.population.train import Trainer
 
 ray = pytest.importorskip("ray")
@@ -73,7 +73,7 @@ def test_a_worker_that_is_killed_costs_its_present_legs_only(arrays, cluster):
     members = [Member(LONG, seed, 0) for seed in range(3)]
     expected = dict(Trainer(arrays, workers=1).run(enumerate(members)))
     pauses = {}
-    for i, result in cluster.run((i, Leg(m, 1500)) for i, m in enumerate(members)):
+    for i, result in cluster.run((i, TrainingSegment(m, 1500)) for i, m in enumerate(members)):
         assert result.status == "paused"
         pauses[i] = result.pause
     pids = [ray.get(actor.process.remote()) for actor in cluster._actors]
@@ -83,7 +83,7 @@ def test_a_worker_that_is_killed_costs_its_present_legs_only(arrays, cluster):
             if i == 2:
                 for pid in pids:
                     os.kill(pid, signal.SIGKILL)
-            yield i, Leg(member, None, pauses[i])
+            yield i, TrainingSegment(member, None, pauses[i])
 
     before = cluster._deaths
     found = dict(cluster.run(legs()))

@@ -51,7 +51,7 @@ def test_no_rows_no_outputs(nets, table):
 
 def test_a_second_prediction_compiles_nothing(nets, table, monkeypatch):
     predict.predict(nets, table.features, specialised=False)
-    monkeypatch.setattr(compiled.Copies, "_compiled", None)
+    monkeypatch.setattr(compiled.CompiledCache, "_compiled", None)
     predict.predict(nets, table.features, specialised=False)
     # Nets that differ in numbers only share a program, too.
     nets[0] = nets[0]._replace(recipe=nets[0].recipe.replace(activation="elu", elu_alpha=0.3))

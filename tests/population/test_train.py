@@ -15,7 +15,7 @@ from popnet import Dataset, InputError, Member, Recipe, train_population
 from popnet.data.dataset import Features
 from popnet.population import checkpoint, epoch, feed, lanes, predict, program, train
 from popnet.population.feed import Arrays
-from popnet.population.members import Leg
+from popnet.population.members import TrainingSegment
 from popnet.spec import shape
 
 BASE = Recipe(depth=2, width=8, batch_size=32, epochs=4, dropout=0.2)
@@ -490,7 +490,7 @@ def test_a_member_that_pauses_and_goes_on_is_the_one_that_never_paused(
     start = None
     for until in (*cuts, None):
         trainer = train.Trainer(Arrays(table, table, folds), workers=1)
-        [(_, result)] = trainer.run([(0, Leg(member, until, start))])
+        [(_, result)] = trainer.run([(0, TrainingSegment(member, until, start))])
         if result.status != "paused":
             break
         assert result.epochs == until
@@ -498,14 +498,14 @@ def test_a_member_that_pauses_and_goes_on_is_the_one_that_never_paused(
         assert len(result.curves["loss"]) == until
         kept = jax.tree.map(np.copy, result.pause.state)
         start = result.pause
-        list(trainer.run([(0, Leg(member, None, start))]))
+        list(trainer.run([(0, TrainingSegment(member, None, start))]))
         jax.tree.map(np.testing.assert_array_equal, start.state, kept)  # a pause can be kept
     assert_same(result, whole)
 
 
 def test_a_leg_up_to_the_last_epoch_is_a_whole_training(table, folds):
     trainer = train.Trainer(Arrays(table, table, folds), workers=1)
-    members = [Leg(Member(BASE, 0, 0), until) for until in (4, 7, None)]
+    members = [TrainingSegment(Member(BASE, 0, 0), until) for until in (4, 7, None)]
     results = dict(trainer.run(enumerate(members)))
     assert {r.status for r in results.values()} == {"finished"}
     assert_same(results[0], results[1])

@@ -154,7 +154,7 @@ def test_greedy_is_never_worse_than_the_best_member_and_weights_are_shares(seed,
     predictions, true = case(name, seed, count)
     metric = METRICS[name]
     found = ensemble.greedy(predictions, true, metric)
-    judge = METRICS[metric.chosen_by or name]
+    judge = METRICS[metric.surrogate or name]
     together = judge.loss(true, ensemble.combine(predictions, found.weights))
     assert together <= min(judge.loss(true, p) for p in predictions) + 1e-9
     assert (found.weights >= 0).all()

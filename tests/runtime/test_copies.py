@@ -34,7 +34,7 @@ def test_values_are_the_functions_on_every_device_and_it_is_traced_once():
         traced.append(x.shape)
         return {"sum": x + tree["y"], "product": x @ tree["y"].T}
 
-    both = compiled.Copies(function)
+    both = compiled.CompiledCache(function)
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(2, 5, 4)).astype(np.float32)
     for device in cpu.devices(3):
@@ -106,7 +106,7 @@ def test_deal_does_each_item_once_and_the_first_one_alone(items):
         with lock:
             done.append((device, item))
 
-    compiled.deal(work, range(items), ["a", "b", "c"])
+    compiled.map_over_devices(work, range(items), ["a", "b", "c"])
     assert sorted(i for _, i in done) == list(range(items))
     assert {d for d, _ in done} <= {"a", "b", "c"}
 
@@ -117,14 +117,14 @@ def test_deal_hands_on_what_goes_wrong():
             raise ValueError("seven")
 
     with pytest.raises(ValueError, match="seven"):
-        compiled.deal(work, range(20), ["a", "b"])
+        compiled.map_over_devices(work, range(20), ["a", "b"])
 
 
 def test_no_more_programs_are_kept_than_the_system_bears(monkeypatch):
     monkeypatch.setattr(compiled, "MAX_LOADED", 4)
     monkeypatch.setattr(compiled, "_loaded", compiled._Loaded())
     devices = cpu.devices(2)
-    double = compiled.Copies(lambda x: jnp.sort(2 * x))
+    double = compiled.CompiledCache(lambda x: jnp.sort(2 * x))
 
     def in_memory():
         gc.collect()

@@ -65,8 +65,8 @@ def test_mix_is_the_same_in_numpy_and_in_jax():
     "function",
     [
         keys.mix,
-        lambda x: keys.fold(x, 7),
-        lambda x: keys.fold(np.uint32(7), x),
+        lambda x: keys.fold_in(x, 7),
+        lambda x: keys.fold_in(np.uint32(7), x),
     ],
     ids=["mix", "fold by key", "fold by number"],
 )
@@ -82,13 +82,13 @@ def test_each_input_bit_changes_each_output_bit_half_of_the_time(function):
 
 def test_fold_of_small_numbers_gives_distinct_keys():
     k = np.uint32(12345)
-    tree = keys.fold(keys.fold(k, np.arange(300))[:, None], np.arange(300)[None, :])
+    tree = keys.fold_in(keys.fold_in(k, np.arange(300))[:, None], np.arange(300)[None, :])
     assert len(np.unique(tree)) > 300 * 300 - 10  # one collision is expected among random numbers
 
 
 def test_folding_does_not_commute():
     k = keys.key(0, "x")
-    assert keys.fold(keys.fold(k, 1), 2) != keys.fold(keys.fold(k, 2), 1)
+    assert keys.fold_in(keys.fold_in(k, 1), 2) != keys.fold_in(keys.fold_in(k, 2), 1)
 
 
 @pytest.mark.parametrize("shape", [(65536,), (256, 256), (8, 8192), (16384, 4)])
@@ -127,8 +127,8 @@ def test_rows_columns_and_rectangles_of_bits_are_uncorrelated(seed):
 
 def test_masks_of_successive_steps_and_purposes_are_uncorrelated():
     k = keys.key(5, "training")
-    steps = [keys.fold(k, i) for i in range(24)]
-    purposes = [keys.fold(s, p) for s in steps[:6] for p in (1, 2, 3, 4)]
+    steps = [keys.fold_in(k, i) for i in range(24)]
+    purposes = [keys.fold_in(s, p) for s in steps[:6] for p in (1, 2, 3, 4)]
     masks = np.stack([signs(x, (64, 64))[3].reshape(-1) for x in steps + purposes])
     correlation = masks @ masks.T / masks.shape[1]
     np.fill_diagonal(correlation, 0)
@@ -183,17 +183,17 @@ def test_keys_of_steps_are_those_of_each_by_itself():
     found = keys.StepKeys.of(epochs, 3, 4)
     assert found.dropout.shape == (6, 4)
     for i, epoch in enumerate(epochs):
-        step = keys.fold(epoch, 16 + i % 3)
-        assert found.noise[i] == keys.fold(step, keys.NOISE)
-        assert found.augment[i] == keys.fold(step, keys.AUGMENT)
+        step = keys.fold_in(epoch, 16 + i % 3)
+        assert found.noise[i] == keys.fold_in(step, keys.NOISE)
+        assert found.augment[i] == keys.fold_in(step, keys.AUGMENT)
         for k in range(4):
-            assert found.dropout[i, k] == keys.fold(keys.fold(step, keys.DROPOUT), k)
+            assert found.dropout[i, k] == keys.fold_in(keys.fold_in(step, keys.DROPOUT), k)
     every = np.concatenate([found.noise, found.augment, found.dropout.reshape(-1)])
     assert len(np.unique(every)) == len(every)
 
 
 def test_numpy_and_jax_fold_alike():
     numbers = np.arange(50)
-    host = keys.fold(np.uint32(12345), numbers)
+    host = keys.fold_in(np.uint32(12345), numbers)
     assert isinstance(host, np.ndarray)
-    np.testing.assert_array_equal(host, jax.jit(keys.fold)(np.uint32(12345), numbers))
+    np.testing.assert_array_equal(host, jax.jit(keys.fold_in)(np.uint32(12345), numbers))

@@ -14,7 +14,7 @@ from scipy import stats
 from popnet import Recipe
 from popnet.population.members import Member, Result
 from popnet.tuning.space.table_space import table_space
-from popnet.tuning.strategies.base import Run, Straight
+from popnet.tuning.strategies.base import Run, SequentialStrategy
 from popnet.tuning.strategies.factory import make
 from popnet.tuning.strategies.halving import (
     BRACKET,
@@ -26,7 +26,7 @@ from popnet.tuning.strategies.halving import (
     significantly_worse,
     starts,
 )
-from popnet.tuning.strategies.screening import Scouting
+from popnet.tuning.strategies.screening import FirstFoldScreening
 
 
 def ended(run: Run, score: float, status: str = "finished") -> Result:
@@ -209,7 +209,7 @@ def test_a_race_follows_only_if_there_is_time_for_a_whole_one():
 def test_without_time_for_a_race_known_recipes_are_compared_or_simply_trained():
     space = table_space(4, 1000)
     kinds = [type(make("portfolio", space, 0, 5, trainings=t)) for t in (30.0, 200.0, 7.0, 5.0)]
-    assert kinds == [Scouting, Halving, Scouting, Straight]
+    assert kinds == [FirstFoldScreening, Halving, FirstFoldScreening, SequentialStrategy]
     assert isinstance(make("halving", space, 0, 5, trainings=30.0), Halving)
     # One recipe has nobody to race against, and its folds need not wait for each other.
-    assert isinstance(make("halving", space, 0, 5, trainings=5.0), Straight)
+    assert isinstance(make("halving", space, 0, 5, trainings=5.0), SequentialStrategy)

@@ -15,7 +15,7 @@ from popnet.tuning.space import user_space
 from popnet.tuning.space.ranges import Choice, Integer, Linear, Log, OrZero
 from popnet.tuning.space.space import Dimension, Space
 from popnet.tuning.strategies import base, factory
-from popnet.tuning.strategies.optuna_trials import STRUCTURE, Trials, parameters, suggest
+from popnet.tuning.strategies.optuna_trials import STRUCTURE, OptunaStrategy, parameters, suggest
 
 SPACE = Space(
     Recipe(depth=1, width=32, dropout=0.0),
@@ -51,13 +51,13 @@ def test_recipes_of_an_earlier_part_are_trained_as_they_were():
         return recipe.replace(epochs=2 * recipe.epochs)
 
     space = replace(SPACE, dimensions=(Dimension("epochs", Integer(2, 100)),))
-    before = recipes(Trials(space, seed=0, folds=1, last=last), 4)
+    before = recipes(OptunaStrategy(space, seed=0, folds=1, last=last), 4)
     known = dict(enumerate(before))
-    assert recipes(Trials(space, seed=0, folds=1, last=last, known=known), 6)[:4] == before
+    assert recipes(OptunaStrategy(space, seed=0, folds=1, last=last, known=known), 6)[:4] == before
 
 
 def test_the_default_is_first_and_the_others_lie_in_the_space():
-    strategy = Trials(SPACE, seed=0, folds=1)
+    strategy = OptunaStrategy(SPACE, seed=0, folds=1)
     found = recipes(strategy, 40)
     assert found[0] == SPACE.base
     assert len(set(map(str, found))) > 30
@@ -89,7 +89,7 @@ def test_a_trial_and_its_recipe_say_the_same():
 def test_a_portfolio_is_the_first_trials():
     known = ({"depth": 2, "dropout": 0.3}, {"dropout": 0.2})
     space = replace(SPACE, shapes=({}, {"depth": 2}), portfolio=known)
-    strategy = Trials(space, seed=0, folds=1)
+    strategy = OptunaStrategy(space, seed=0, folds=1)
     found = recipes(strategy, 6)
     assert found[:3] == space.known()
     structures = [t.params[STRUCTURE] for t in strategy.study.trials[:3]]
@@ -100,7 +100,7 @@ def test_same_seed_same_recipes():
     def loss(recipe: Recipe) -> float:
         return abs(math.log10(recipe.learning_rate) + 2)
 
-    runs = [recipes(Trials(SPACE, seed, folds=1), 20, loss) for seed in (3, 3, 4)]
+    runs = [recipes(OptunaStrategy(SPACE, seed, folds=1), 20, loss) for seed in (3, 3, 4)]
     assert runs[0] == runs[1]
     assert runs[0] != runs[2]
 
@@ -121,7 +121,7 @@ def test_tpe_learns_where_random_search_does_not():
 
 
 def test_a_recipe_is_told_when_all_its_folds_are_through():
-    strategy = Trials(SPACE, seed=0, folds=3, most=2)
+    strategy = OptunaStrategy(SPACE, seed=0, folds=3, most=2)
     [batch] = strategy.batches()
     runs = list(batch)
     assert [(r.recipe_id, r.fold) for r in runs] == [(i, f) for i in (0, 1) for f in range(3)]
@@ -134,7 +134,7 @@ def test_a_recipe_is_told_when_all_its_folds_are_through():
 
 def test_a_default_outside_of_the_ranges_is_trained_but_no_trial():
     space = Space(Recipe(learning_rate=0.3), SPACE.dimensions)
-    strategy = Trials(space, seed=0, folds=1, most=3)
+    strategy = OptunaStrategy(space, seed=0, folds=1, most=3)
     assert recipes(strategy, 9)[0] == space.base
     assert len(strategy.study.trials) == 2
 

@@ -15,7 +15,7 @@ from popnet.ablation.control_variate import Measured, controlled, replicates
 from popnet.ablation.design import Pair
 from popnet.ablation.effects import Interval, holm, interval
 from popnet.ablation.factors import Factor, Level
-from popnet.ablation.losses import calibration_error, worths
+from popnet.ablation.losses import calibration_error, row_losses
 from popnet.ablation.results import Effect, Found, Interaction
 from popnet.ablation.row_overlap import Shared
 from popnet.ablation.verdicts import Plan, Spread, reach, verdict
@@ -244,12 +244,12 @@ class Experiment:
         seconds: float,
     ) -> Outcome:  # fmt: skip
         """Return what a cell's nets are worth, by what they say of test rows and of training rows (None: diverged)."""
-        losses = worths(self.data, test, on_test, learned, self.metric)
-        gap = losses.mean() - worths(self.data, shown, on_train, learned, self.metric).mean()
+        losses = row_losses(self.data, test, on_test, learned, self.metric)
+        gap = losses.mean() - row_losses(self.data, shown, on_train, learned, self.metric).mean()
         calibration = wrong = float("nan")
         rows = {"loss": losses.astype(np.float32)}
         if self.data.task == "classification":
-            errors = worths(self.data, test, on_test, learned, "error")
+            errors = row_losses(self.data, test, on_test, learned, "error")
             wrong = float(errors.mean())
             rows["wrong"] = rows["loss"] if self.metric == "error" else errors.astype(np.float32)
             if on_test is not None:

@@ -34,7 +34,7 @@ def losses_of(outputs: Array, target: Array, task: str, metric: str) -> np.ndarr
     return (outputs.argmax(-1) != target).astype(float)
 
 
-def worths(
+def row_losses(
     data: Dataset, rows: Array, outputs: Array | None, learned: Array, metric: str
 ) -> np.ndarray:
     """Return what a net's outputs of each row are worth, ``(N,)``: its loss, that of a constant if there are none.

@@ -14,17 +14,17 @@ AFFINE, ELASTIC, COLOUR, NOISE, ERASE = 1, 2, 3, 4, 5
 
 def image_keys(key: Array, places: Array) -> Array:
     """Return ``(N,)`` uint32, a key for each image, of the batch's key and the images' ``(N,)`` places in it."""
-    return keys.fold(key, places)
+    return keys.fold_in(key, places)
 
 
 def uniforms(each: Array, purpose: int, count: int) -> Array:
     """Return ``(N, count)`` float32 in (0, 1): ``count`` numbers for each of the image keys ``(N,)``."""
-    return jax.vmap(lambda k: keys.uniform(keys.fold(k, purpose), (count,)))(each)
+    return jax.vmap(lambda k: keys.uniform(keys.fold_in(k, purpose), (count,)))(each)
 
 
 def uniform_fields(each: Array, purpose: int, height: int, width: int) -> Array:
     """Return ``(N, height, width)`` float32 in (0, 1)."""
-    return jax.vmap(lambda k: keys.uniform(keys.fold(k, purpose), (height, width)))(each)
+    return jax.vmap(lambda k: keys.uniform(keys.fold_in(k, purpose), (height, width)))(each)
 
 
 def normal_fields(each: Array, purpose: int, height: int, width: int) -> Array:

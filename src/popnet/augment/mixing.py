@@ -25,14 +25,14 @@ def mix(
         The images, and how their targets are to be mixed (`rows.mix`).
     """
     both = (mixup_alpha > 0) & (cutmix_alpha > 0)
-    coin = keys.uniform(keys.fold(key, 0), (1,))[0] < 0.5
+    coin = keys.uniform(keys.fold_in(key, 0), (1,))[0] < 0.5
     paste = (cutmix_alpha > 0) & (~both | coin)
     pairs = rows.pairs(
-        keys.fold(key, 1), jnp.where(paste, 0.0, mixup_alpha), count, images.shape[0]
+        keys.fold_in(key, 1), jnp.where(paste, 0.0, mixup_alpha), count, images.shape[0]
     )
     pasted, pairs = jax.lax.cond(
         paste,
-        lambda x: cutmix(x, keys.fold(key, 2), cutmix_alpha, pairs),
+        lambda x: cutmix(x, keys.fold_in(key, 2), cutmix_alpha, pairs),
         lambda x: (x, pairs),
         images,
     )
@@ -47,8 +47,8 @@ def cutmix(images: Array, key: Array, alpha: Array, pairs: rows.Pairs) -> tuple[
     borders; the share is then that of the pixels that stayed.
     """
     _, height, width, _ = images.shape
-    share = beta.symmetric(keys.fold(key, 0), alpha)
-    u = keys.uniform(keys.fold(key, 1), (2,))
+    share = beta.symmetric(keys.fold_in(key, 0), alpha)
+    u = keys.uniform(keys.fold_in(key, 1), (2,))
     side = jnp.sqrt(1 - share)
 
     def stretch(place: Array, length: int) -> Array:

@@ -20,7 +20,7 @@ from popnet.augment.strengths import ALL, some
 from popnet.data.dataset import border_colour
 from popnet.errors import InputError
 from popnet.runtime import keys
-from popnet.runtime.compiled import Copies, deal
+from popnet.runtime.compiled import CompiledCache, map_over_devices
 from popnet.runtime.cpu import CPU_OPTIONS, Device, cores, devices
 from popnet.spec.recipe import Recipe
 from popnet.spec.shape import Numbers
@@ -106,7 +106,7 @@ def _run(
     return _finished(images, each, n, std, background, finish)
 
 
-_on_cpu = Copies(_run, compiler_options=CPU_OPTIONS)
+_on_cpu = CompiledCache(_run, compiler_options=CPU_OPTIONS)
 _anywhere = jax.jit(_run)
 
 
@@ -169,8 +169,8 @@ class Policy:
         """Return transformed images of the same type, shape and dtype.
 
         Args:
-            key: a number from 0 on, or a uint32 of `popnet.runtime.keys.fold`: the same key gives the same images, and
-                an image is transformed by its place alone.
+            key: a number from 0 on, or a uint32 of `popnet.runtime.keys.fold_in`: the same key gives the same images,
+                and an image is transformed by its place alone.
             images: ``(N, H, W)``, or ``(N, H, W, C)`` with 1 or 3 channels; uint8, or float32 in units of 0 to 255;
                 NumPy or JAX.
 
@@ -226,5 +226,5 @@ def _in_chunks(
         out[start : start + count] = np.asarray(_on_cpu.on(device, *call)(*call))[:count]
 
     starts = range(0, n, size)
-    deal(chunk, starts, devices(min(workers or cores(), len(starts))))
+    map_over_devices(chunk, starts, devices(min(workers or cores(), len(starts))))
     return out

@@ -201,7 +201,7 @@ def fit(
         strict=strict, augment=augment.value, tta=tta, seed=seed, workers=workers, engine=engine,
     )  # fmt: skip
     command = "popnet " + " ".join(sys.argv[1:])
-    with Watcher(quiet) as watch, _stopping() as stop:
+    with Watcher(quiet) as watch, graceful_interrupt() as stop:
         options.check()
         journal = Journal(
             folder.with_name(folder.name + ".run"), resume, overwrite,
@@ -221,7 +221,7 @@ def fit(
         raise typer.Exit(130)
 
 
-class _stopping:  # noqa: N801 - reads as a phrase in a with statement
+class graceful_interrupt:  # noqa: N801 - used like contextlib.suppress
     """Turn the first Ctrl-C into a flag that ends the work; a second one interrupts as usual.
 
     Args:
@@ -238,14 +238,14 @@ class _stopping:  # noqa: N801 - reads as a phrase in a with statement
     def __enter__(self) -> threading.Event:
         self._flag = threading.Event()
 
-        def heed(number: int, frame: Any) -> None:
+        def handle_sigint(number: int, frame: Any) -> None:
             if self._flag.is_set():
                 print(f"popnet: {self._second}", file=sys.stderr)
                 raise KeyboardInterrupt
             self._flag.set()
             print(f"popnet: {self._first}", file=sys.stderr)
 
-        self._before = signal.signal(signal.SIGINT, heed)
+        self._before = signal.signal(signal.SIGINT, handle_sigint)
         return self._flag
 
     def __exit__(self, *_: object) -> None:
@@ -361,7 +361,7 @@ def augment(
     options = _options(
         None, time_limit, None, None, None, image_size, strict=strict, seed=seed, workers=workers
     )
-    with Watcher(quiet) as watch, _stopping() as stop:
+    with Watcher(quiet) as watch, graceful_interrupt() as stop:
         found = examine(folder, target, options, check=check, sheet=out is not None, pairs=pairs, only=only or (), steps=steps, train=train, on_progress=watch, stop=stop)  # fmt: skip
     if out is not None and found.sheet is not None:
         out.write_bytes(found.sheet)
@@ -420,7 +420,7 @@ def study(
         task, time_limit, memory_limit, drop, keep, image_size, recipe=user_space.recipe(recipe, fix or ()), weight=weight,
         group=group, time=time_column, seed=seed, workers=workers,
     )  # fmt: skip
-    with Watcher(quiet) as watch, _stopping() as stop:
+    with Watcher(quiet) as watch, graceful_interrupt() as stop:
         found = run(
             table, _target(target), options, factor=factor or (), pairs=pairs, detect=_share("--detect", detect),
             interactions=interactions, sizes=[_share("--sizes", s) or 0.0 for s in (sizes or "").split(",") if s.strip()],
@@ -464,7 +464,7 @@ def doctor(
         task, time_limit, memory_limit, drop, keep, image_size, recipe=user_space.recipe(recipe, fix or ()), weight=weight,
         group=group, time=time_column, seed=seed, workers=workers,
     )  # fmt: skip
-    with Watcher(quiet) as watch, _stopping() as stop:
+    with Watcher(quiet) as watch, graceful_interrupt() as stop:
         found = run(
             table, _target(target), options, against=against, data=data, rows=rows, prove=prove, on_progress=watch,
             stop=stop,
@@ -501,7 +501,7 @@ def claims(
         task, time_limit, memory_limit, drop, keep, image_size, weight=weight, group=group, time=time_column, seed=seed,
         workers=workers,
     )  # fmt: skip
-    with Watcher(quiet) as watch, _stopping() as stop:
+    with Watcher(quiet) as watch, graceful_interrupt() as stop:
         found = run(table, _target(target), options, only=only or (), on_progress=watch, stop=stop)
     _tell(found, out, as_json, quiet)
 
@@ -726,7 +726,7 @@ def warm(
             print(f"\r{done} of {total} structures compiled", end="", file=sys.stderr, flush=True)
 
     limit = None if time_limit is None else seconds(time_limit)
-    with _stopping("stopping; what is compiled is kept", "stopped at once") as stop:
+    with graceful_interrupt("stopping; what is compiled is kept", "stopped at once") as stop:
         done = compile_all(limit, tell, stop)
     if shows:
         print(file=sys.stderr)

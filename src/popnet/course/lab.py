@@ -14,7 +14,7 @@ from popnet.ablation.losses import losses_of
 from popnet.course.material import Material
 from popnet.nn import net
 from popnet.population.feed import Arrays
-from popnet.population.members import Leg, Member, Result
+from popnet.population.members import Member, Result, TrainingSegment
 from popnet.population.predict import Net, predict
 from popnet.population.train import Trainer
 from popnet.predictions.ensemble import softmax
@@ -229,13 +229,15 @@ def training_curve(result: Result, epochs: int, guess: float) -> np.ndarray:
     return np.where(np.isfinite(found), found, 1.0)
 
 
-def _leg(member: Member, last: bool) -> Leg:
+def _leg(member: Member, last: bool) -> TrainingSegment:
     """Return a member's whole training; for the last weights one that pauses before its end, since the end keeps the
     best."""
     if not last:
-        return Leg(member)
+        return TrainingSegment(member)
     epochs = member.recipe.epochs
-    return Leg(replace(member, recipe=member.recipe.replace(epochs=epochs + 1)), until=epochs)
+    return TrainingSegment(
+        replace(member, recipe=member.recipe.replace(epochs=epochs + 1)), until=epochs
+    )
 
 
 def _last(result: Result) -> Result:

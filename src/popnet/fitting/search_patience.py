@@ -26,7 +26,7 @@ STEPS = 25
 """Of each greedy selection."""
 
 
-class Settling:
+class SearchEarlyStopping:
     """Follows the loss of the ensemble as recipes come in.
 
     Args:

@@ -15,7 +15,7 @@ from popnet.fitting.candidates import PILOT_ID, Candidates
 from popnet.fitting.plan import Plan, seed_of
 from popnet.fitting.plan_images import pilot_fold, plan_images
 from popnet.fitting.plan_table import ONE_KIND, plan_table
-from popnet.fitting.search_patience import Settling
+from popnet.fitting.search_patience import SearchEarlyStopping
 from popnet.model import baselines
 from popnet.options import Options
 from popnet.population import engines
@@ -28,7 +28,7 @@ from popnet.runtime.memory import Memory
 from popnet.runtime.progress import Progress
 from popnet.spec.recipe import MAX_EPOCHS, Recipe
 from popnet.tuning.journal import Journal
-from popnet.tuning.runner import Running
+from popnet.tuning.runner import SearchRunner
 from popnet.tuning.space.table_space import SMALL_TABLE_ROWS
 from popnet.tuning.strategies import factory
 from popnet.tuning.strategies.base import Run
@@ -114,7 +114,7 @@ class Training:
         self.runs: dict[int, Run] = {}
         self.seconds = 0.0
         self._pilots: list[Result] = []
-        self.settling: Settling | None = None
+        self.settling: SearchEarlyStopping | None = None
         self.plan: Plan | None = None
 
     def train(self) -> None:
@@ -141,13 +141,15 @@ class Training:
         )  # fmt: skip
         racing = isinstance(strategy, Halving)
         total = None if plan.recipes is None or racing else plan.recipes * folds
-        running = Running(strategy, self.trainer, lambda run: self._member(run, plan), self.journal)
+        running = SearchRunner(
+            strategy, self.trainer, lambda run: self._member(run, plan), self.journal
+        )
         self.results, self.runs = running.results, running.runs
         patience, settling = self.options.search_patience, None
         if patience is not None:
             # With a time limit who comes so far depends on the clock anyway.
             in_order = self.options.time_limit is None
-            settling = Settling(self.candidates, patience, self.options.seed, in_order)
+            settling = SearchEarlyStopping(self.candidates, patience, self.options.seed, in_order)
             self.settling = settling
         with contextlib.closing(running.train()) as training:
             for i, result in training:
@@ -222,7 +224,7 @@ class Training:
             net = Net.of(result)
             self.candidates.add(PILOT_ID - k, result.member.fold, -1, net)
 
-    def _forget_later(self, settling: Settling) -> None:
+    def _forget_later(self, settling: SearchEarlyStopping) -> None:
         """Let go of what was trained beyond the recipe at which the ensemble settled: who came so far is chance."""
         settling.forget_later()
         self.runs = {i: r for i, r in self.runs.items() if not settling.forgets(r.recipe_id)}

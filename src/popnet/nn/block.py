@@ -16,7 +16,7 @@ from popnet.spec.shape import Form, Numbers
 from popnet.types import Array, Tree
 
 
-class Seen(NamedTuple):
+class LayerActivations(NamedTuple):
     """A block's values on their way through it, for probes.
 
     Attributes:
@@ -73,7 +73,7 @@ def _learned(p: Tree, n: Numbers) -> tuple[Learned, ActivationNumbers]:
 
 def train(
     p: Tree, form: Form, n: Numbers, z: Array, share: Array, key: Array | None = None,
-    seen: list[Seen] | None = None,
+    seen: list[LayerActivations] | None = None,
 ) -> tuple[Array, Tree]:  # fmt: skip
     """Return a block's values in training, ``(N, W)``, and its batch's statistics.
 
@@ -102,7 +102,7 @@ def train(
     statistics = {"before": before, "after": after}
     if seen is not None:
         y = preactivation(_kinds(form), _choice(n, rate), z, _learned(p, n)[0], share)
-        seen.append(Seen(y, h, statistics))
+        seen.append(LayerActivations(y, h, statistics))
     return h, statistics
 
 

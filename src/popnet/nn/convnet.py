@@ -142,7 +142,7 @@ def _map_dropout(h: Array, key: Array, rate: Array) -> Array:
 
 def train(
     parameters: Tree, form: Form, n: Numbers, x: Array, share: Array, step_keys: keys.StepKeys,
-    seen: list[block.Seen] | None = None,
+    seen: list[block.LayerActivations] | None = None,
 ) -> tuple[Array, Tree]:  # fmt: skip
     """Pass a batch through the net in training mode.
 

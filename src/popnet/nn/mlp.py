@@ -195,7 +195,7 @@ def _places(shape: Shape, form: Form) -> np.ndarray:
 
 def train(
     parameters: Tree, form: Form, n: Numbers, x: Array, m: TableMap, share: Array, pairs: rows.Pairs,
-    step_keys: keys.StepKeys, seen: list[block.Seen] | None = None,
+    step_keys: keys.StepKeys, seen: list[block.LayerActivations] | None = None,
 ) -> tuple[Array, Tree]:  # fmt: skip
     """Pass a batch of a table through the net in training mode.
 
@@ -220,7 +220,7 @@ def train(
 
 def train_dense(
     parameters: Tree, form: Form, n: Numbers, h: Array, share: Array, step_keys: keys.StepKeys,
-    seen: list[block.Seen] | None = None,
+    seen: list[block.LayerActivations] | None = None,
 ) -> tuple[Array, Tree]:  # fmt: skip
     """Pass a batch through the layers in training mode, from the first layer's inputs ``(N, D)`` on."""
     h = _first(parameters, form, n, h)

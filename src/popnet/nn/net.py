@@ -169,7 +169,7 @@ def multiply_adds(shape: Shape) -> int:
 
 def train(
     parameters: Tree, form: Form, n: Numbers, x: Columns | Array, share: Array, pairs: rows.Pairs,
-    step_keys: keys.StepKeys, seen: list[block.Seen] | None = None,
+    step_keys: keys.StepKeys, seen: list[block.LayerActivations] | None = None,
 ) -> tuple[Array, Tree]:  # fmt: skip
     """Pass a batch through a net in training mode.
 

@@ -25,10 +25,10 @@ def batch(n: Numbers, images: Pixels, count: Array, key: Array) -> tuple[Array, 
         ``(N, H, W, C)`` float32, standardised, and how the images (and so their targets) are mixed.
     """
     size = images.pixels.shape[0]
-    each = draws.image_keys(keys.fold(key, 0), jax.lax.iota(jnp.int32, size))
+    each = draws.image_keys(keys.fold_in(key, 0), jax.lax.iota(jnp.int32, size))
     changed = policy.apply(images.pixels, each, n, images.std, images.background)
     x = images.standardised(changed)
-    return mixing.mix(x, keys.fold(key, 1), n.mixup, n.cutmix, count)
+    return mixing.mix(x, keys.fold_in(key, 1), n.mixup, n.cutmix, count)
 
 
 def view(n: Numbers, images: Pixels, number: Array) -> Array:
@@ -43,7 +43,7 @@ def view(n: Numbers, images: Pixels, number: Array) -> Array:
         number: scalar int32, of the view, from 1.
     """
     still = n._replace(elastic_alpha=jnp.zeros_like(n.elastic_alpha))
-    key = keys.fold(jnp.asarray(keys.GOLDEN, jnp.uint32), number)
+    key = keys.fold_in(jnp.asarray(keys.GOLDEN, jnp.uint32), number)
     each = jnp.full(images.pixels.shape[0], key)
     seen = geometry.geometry(images.pixels, each, still, images.background)
     mirror = (number == 1) & (n.reflection > 0)

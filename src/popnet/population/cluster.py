@@ -20,7 +20,7 @@ import numpy as np
 from popnet.data.dataset import Dataset
 from popnet.errors import InputError
 from popnet.population.feed import Arrays
-from popnet.population.members import Item, Leg, Member, Result, as_legs
+from popnet.population.members import Item, Member, Result, TrainingSegment, as_legs
 from popnet.population.train import GRACE_SECONDS, Trainer
 from popnet.runtime.cpu import cores
 from popnet.runtime.memory import Memory
@@ -75,7 +75,9 @@ class ClusterTrainer(Trainer):
         """Members in training at once."""
         return self._count
 
-    def run(self, members: Iterable[tuple[int, Member | Leg]]) -> Iterator[tuple[int, Result]]:
+    def run(
+        self, members: Iterable[tuple[int, Member | TrainingSegment]]
+    ) -> Iterator[tuple[int, Result]]:
         """Train members, or legs of them, as `Trainer.run` does."""
         waiting = as_legs(members)
         again: deque[Item] = deque()
@@ -142,7 +144,7 @@ class ClusterTrainer(Trainer):
             items.append(item)
         return items
 
-    def _expected(self, leg: Leg) -> float:
+    def _expected(self, leg: TrainingSegment) -> float:
         """Return the seconds that a leg takes at most; infinite if none like it was trained."""
         known = self.epoch_seconds(leg.member.recipe, leg.member.fold)
         done = 0 if leg.start is None else len(leg.start.curves)

@@ -278,7 +278,7 @@ class Lanes:
         # The numbers of the member's next step, with random bits that it does not use.
         numbers = lane.epoch(number)[2].numbers[[0, 0]]
         numbers[:, Step._fields.index("count")] = batch
-        key = keys.fold(keys.fold(lane.key, PROBE), number)
+        key = keys.fold_in(keys.fold_in(lane.key, PROBE), number)
         step_keys = keys.StepKeys.of(np.repeat(key, 2), 2, net.dropouts(form))
         table = Timetable(numbers, step_keys)
         return ProbeRows(plain, batches, table)

@@ -53,7 +53,7 @@ class Pause:
 
 
 @dataclass(frozen=True)
-class Leg:
+class TrainingSegment:
     """A stretch of a member's training.
 
     Attributes:
@@ -67,13 +67,13 @@ class Leg:
     start: Pause | None = None
 
 
-Item = tuple[int, Leg]
+Item = tuple[int, TrainingSegment]
 """A leg and its member's number."""
 
 
-def as_legs(members: Iterable[tuple[int, Member | Leg]]) -> Iterator[Item]:
+def as_legs(members: Iterable[tuple[int, Member | TrainingSegment]]) -> Iterator[Item]:
     """Yield members as legs to their end, and legs as they are."""
-    return ((i, m if isinstance(m, Leg) else Leg(m)) for i, m in members)
+    return ((i, m if isinstance(m, TrainingSegment) else TrainingSegment(m)) for i, m in members)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from popnet.nn.inputs import Pixels
 from popnet.nn.net import pad
 from popnet.population import feed, lanes, program
 from popnet.population.members import Result
-from popnet.runtime.compiled import deal
+from popnet.runtime.compiled import map_over_devices
 from popnet.runtime.cpu import Device
 from popnet.spec.recipe import Recipe
 from popnet.spec.shape import Form, Numbers, Shape
@@ -80,7 +80,7 @@ def predict(
             outputs = net.outputs(source, index, device, local.shaped, views)
             out[i, start : start + len(index)] = outputs[: len(index)]
 
-    deal(chunk, range(0, len(rows), size), devices)
+    map_over_devices(chunk, range(0, len(rows), size), devices)
     return out
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from popnet.augment.rows import Pairs
 from popnet.nn import heads, net
 from popnet.nn.activations import ACTIVATIONS
-from popnet.nn.block import Seen
+from popnet.nn.block import LayerActivations
 from popnet.nn.inputs import Pixels
 from popnet.nn.net import Facts
 from popnet.nn.norm import BATCH
@@ -134,7 +134,7 @@ def probe(state: State, n: Numbers, facts: Facts, rows: ProbeRows, form: Form) -
         form: of the program.
     """
     layout, running_layout = net.form_layouts(form)
-    seen: list[Seen] = []
+    seen: list[LayerActivations] = []
     outputs = _forward(layout.split(state.parameters), form, n, rows.plain, seen)
     loss, error = _losses(outputs, rows.plain, form)
     pull = penalties.pull(state.parameters, layout.n_first, n.l1, n.l2)
@@ -165,7 +165,9 @@ def probe(state: State, n: Numbers, facts: Facts, rows: ProbeRows, form: Form) -
     )
 
 
-def _forward(parameters: dict, form: Form, n: Numbers, rows: Rows, seen: list[Seen]) -> Array:
+def _forward(
+    parameters: dict, form: Form, n: Numbers, rows: Rows, seen: list[LayerActivations]
+) -> Array:
     """Pass rows through the net as in training, but without dropout, noise and augmentation."""
     none = jnp.float32(0)
     n = n._replace(dropout=none, input_dropout=none, input_noise=none)
@@ -187,7 +189,7 @@ def _losses(outputs: Array, rows: Rows, form: Form) -> tuple[Array, Array]:
     return rows.weight @ loss / total, rows.weight @ error / total
 
 
-def _units(seen: Sequence[Seen]) -> Array:
+def _units(seen: Sequence[LayerActivations]) -> Array:
     """Return mean and spread of each unit of each layer, ``(2, L, W)``."""
     widest = max((s.before.shape[1] for s in seen), default=0)
     rows = []
@@ -210,7 +212,7 @@ def _over_rows(values: Array) -> Array:
     return jnp.full(rows, 1 / rows, jnp.float32) @ values
 
 
-def _layer(seen: Seen, running: dict, form: Form, n: Numbers) -> Array:
+def _layer(seen: LayerActivations, running: dict, form: Form, n: Numbers) -> Array:
     """Return a hidden layer's values, ``(len(LAYER_VALUES),)``."""
     before, after = seen.before, seen.after
     flat = jnp.float32(0)

@@ -26,7 +26,7 @@ from popnet.population.epoch import Rows, State
 from popnet.population.optim import Rule
 from popnet.population.timetable import Step, Timetable
 from popnet.runtime import cpu
-from popnet.runtime.compiled import Copies
+from popnet.runtime.compiled import CompiledCache
 from popnet.runtime.cpu import CPU_OPTIONS, Device
 from popnet.runtime.keys import StepKeys
 from popnet.spec.recipe import Recipe
@@ -120,11 +120,11 @@ def _probe(
 
 
 # The state of a member on a CPU is overwritten by the next one.
-_train = Copies(_train_one, donate_argnums=0, compiler_options=CPU_OPTIONS)
-_lanes = Copies(_train_lanes, donate_argnums=0)
-_evaluate = Copies(_evaluate_one, compiler_options=CPU_OPTIONS)
-_evaluated_lanes = Copies(_evaluate_lanes)
-_prober = Copies(_probe, compiler_options=CPU_OPTIONS)
+_train = CompiledCache(_train_one, donate_argnums=0, compiler_options=CPU_OPTIONS)
+_lanes = CompiledCache(_train_lanes, donate_argnums=0)
+_evaluate = CompiledCache(_evaluate_one, compiler_options=CPU_OPTIONS)
+_evaluated_lanes = CompiledCache(_evaluate_lanes)
+_prober = CompiledCache(_probe, compiler_options=CPU_OPTIONS)
 
 
 class Program:

@@ -121,7 +121,7 @@ def timetable(
     table = np.empty((len(done), len(every)), np.float32)
     for i, column in enumerate(every):
         table[:, i] = column
-    step_keys = StepKeys.of(np.repeat(keys.fold(key, numbers), steps), steps, dropouts)
+    step_keys = StepKeys.of(np.repeat(keys.fold_in(key, numbers), steps), steps, dropouts)
     return Timetable(table, step_keys)
 
 

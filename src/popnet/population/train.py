@@ -32,10 +32,10 @@ from popnet.population.members import (
     STATUSES,
     STOPPED,
     Item,
-    Leg,
     Member,
     Pause,
     Result,
+    TrainingSegment,
     as_legs,
 )
 from popnet.runtime import keys
@@ -162,7 +162,7 @@ class Job:
     """A member in training: its place in the caller's order, its lane, its best epoch and its curves so far."""
 
     index: int
-    leg: Leg
+    leg: TrainingSegment
     lane: Lane
     best: stopping.Best
     epoch: int
@@ -243,7 +243,9 @@ class Trainer:
         """Return seconds until the deadline, infinite without one."""
         return np.inf if self.deadline is None else self.deadline - time.monotonic()
 
-    def run(self, members: Iterable[tuple[int, Member | Leg]]) -> Iterator[tuple[int, Result]]:
+    def run(
+        self, members: Iterable[tuple[int, Member | TrainingSegment]]
+    ) -> Iterator[tuple[int, Result]]:
         """Train members, or legs of them, drawn from an iterable as workers become free, and yield them as they end.
 
         The iterable may be endless: it is drawn from until it ends, the deadline passes, or `stop` is called. Ctrl-C
@@ -422,7 +424,7 @@ class Trainer:
             lane = job.lane
             job.probed[now] = prober(lanes.on_device(0), lane.numbers, lane.facts, rows)
 
-    def _job(self, index: int, leg: Leg, form: Form, lanes: Lanes, k: int) -> Job:
+    def _job(self, index: int, leg: TrainingSegment, form: Form, lanes: Lanes, k: int) -> Job:
         member, start = leg.member, leg.start
         shape = Shape.of(member.recipe, self.arrays.train)
         key = keys.key(member.seed, "training")
@@ -478,7 +480,7 @@ class Trainer:
 class _Source:
     """Members that wait for a worker; an iterator that several threads draw from."""
 
-    def __init__(self, members: Iterable[tuple[int, Member | Leg]]) -> None:
+    def __init__(self, members: Iterable[tuple[int, Member | TrainingSegment]]) -> None:
         self._iterator = as_legs(members)
         self._held: list[Item] = []
         self._lock = threading.Lock()

@@ -70,7 +70,7 @@ def greedy(
 ) -> Selection:
     """Select members with replacement, each step the one that helps the average most (Caruana et al. 2004).
 
-    What helps is judged by the metric that ``metric`` is chosen by (`Metric.chosen_by`). Starts from the best member,
+    What helps is judged by the metric that ``metric`` is chosen by (`Metric.surrogate`). Starts from the best member,
     so by that metric the ensemble is never worse than it on these rows. Of equal scores the log-loss (or squared error)
     decides; it alone decides where the metric is not defined (the area under the curve of one class).
 
@@ -84,7 +84,7 @@ def greedy(
         deadline: moment of ``time.monotonic()`` after which no step is begun, but the first.
     """
     predictions = np.asarray(predictions)
-    judge = METRICS[metric.chosen_by] if metric.chosen_by else metric
+    judge = METRICS[metric.surrogate] if metric.surrogate else metric
     losses_with = _losses_with(predictions, true, judge, weights)
     count = len(predictions)
     chosen, best_chosen = np.zeros(count), np.zeros(count)

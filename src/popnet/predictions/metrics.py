@@ -35,7 +35,7 @@ class Metric:
         greater_is_better: its direction.
         tasks: where it applies.
         function: ``(true, predicted, weights) -> float``.
-        chosen_by: name of the metric that an ensemble is chosen by for this one's sake; "" for itself. Accuracy moves
+        surrogate: name of the metric that an ensemble is chosen by for this one's sake; "" for itself. Accuracy moves
             in steps, and the best of many ensembles by it is often the luckiest: on adult, bank and phoneme ensembles
             chosen by log-loss had the better log-loss on new rows by 1 to 6 %, and no worse accuracy. So do balanced
             accuracy and F1, for which it matters how classes are taken (`popnet.predictions.decisions`): with the most
@@ -52,7 +52,7 @@ class Metric:
     greater_is_better: bool
     tasks: tuple[Task, ...]
     function: Function
-    chosen_by: str = ""
+    surrogate: str = ""
     decides: bool = False
     reported_only: bool = False
     least: float = -np.inf
@@ -231,7 +231,7 @@ def pinball(level: float) -> Metric:
 
     name = f"{PINBALL}{100 * level:g}"
     return Metric(
-        name, False, ("regression",), function, chosen_by="rmse", decides=True, level=level
+        name, False, ("regression",), function, surrogate="rmse", decides=True, level=level
     )
 
 
@@ -248,16 +248,16 @@ CLASSES: tuple[Task, ...] = ("binary", "multiclass")
 METRICS: dict[str, Metric] = {
     m.name: m
     for m in (
-        Metric("accuracy", True, CLASSES, _accuracy, chosen_by="log_loss", decides=True),
+        Metric("accuracy", True, CLASSES, _accuracy, surrogate="log_loss", decides=True),
         Metric(
             "balanced_accuracy",
             True,
             CLASSES,
             _balanced_accuracy,
-            chosen_by="log_loss",
+            surrogate="log_loss",
             decides=True,
         ),
-        Metric("f1", True, CLASSES, _f1, chosen_by="log_loss", decides=True),
+        Metric("f1", True, CLASSES, _f1, surrogate="log_loss", decides=True),
         Metric("log_loss", False, CLASSES, _log_loss),
         Metric("roc_auc", True, CLASSES, _roc_auc),
         Metric("average_precision", True, CLASSES, _average_precision),

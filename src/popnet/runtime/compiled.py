@@ -15,7 +15,7 @@ import jax
 import numpy as np
 
 from popnet.runtime.cpu import Device
-from popnet.runtime.parallel import for_each
+from popnet.runtime.parallel import parallel_for
 from popnet.types import Tree
 
 ALIGNMENT = 64
@@ -28,7 +28,7 @@ MAX_LOADED = 40
 """Programs kept in memory. Each takes about 1,000 memory mappings, of which Linux allows a process 65,530."""
 
 
-class Copies:
+class CompiledCache:
     """A function, traced once for each form of its arguments, and loaded on each device that asks.
 
     The first device compiles; the others find the program in JAX's compilation cache (`popnet.runtime.cpu.prepare`),
@@ -112,7 +112,9 @@ def _description(x: Any) -> jax.ShapeDtypeStruct:
     return jax.ShapeDtypeStruct(np.shape(x), jax.dtypes.result_type(x))
 
 
-def deal(work: Callable[[Device, T], None], items: Sequence[T], devices: Sequence[Device]) -> None:
+def map_over_devices(
+    work: Callable[[Device, T], None], items: Sequence[T], devices: Sequence[Device]
+) -> None:
     """Do some work for each item, a thread a device. The first item is done alone: it compiles for all."""
     if not items:
         return
@@ -130,7 +132,7 @@ def deal(work: Callable[[Device, T], None], items: Sequence[T], devices: Sequenc
         finally:
             free.put(device)
 
-    for_each(len(items) - 1, one, len(devices))
+    parallel_for(len(items) - 1, one, len(devices))
 
 
 def empty(shape: tuple[int, ...], dtype: Any) -> np.ndarray:

@@ -3,7 +3,7 @@
 Two generators, and nobody else in popnet makes random numbers:
 
 * on the host, ``generator(seed, *names)``: NumPy's Philox, for splits, recipes, initial weights and shuffles;
-* inside compiled programs, ``fold`` and ``bits``: a counter-based 32-bit hash. It costs nothing measurable
+* inside compiled programs, ``fold_in`` and ``bits``: a counter-based 32-bit hash. It costs nothing measurable
   where JAX's own generators cost more than the net, and being integer arithmetic it gives the same bits on
   every device and alone or in a population.
 
@@ -51,7 +51,7 @@ def mix(x: Array) -> Array:
     return x ^ (x >> np.uint32(16))
 
 
-def fold(key: Array, number: Array | int) -> Array:
+def fold_in(key: Array, number: Array | int) -> Array:
     """Derive the key of a sub-stream; ``key`` uint32, ``number`` a non-negative integer. NumPy for NumPy."""
     on_device = isinstance(key, jax.Array) or isinstance(number, jax.Array)
     xp = jnp if on_device else np
@@ -83,9 +83,9 @@ class StepKeys(NamedTuple):
             dropouts: L.
         """
         places = np.arange(len(epoch)) % steps
-        every = fold(epoch, 16 + places)
-        dropout = fold(fold(every, DROPOUT)[:, None], np.arange(dropouts))
-        return cls(fold(every, NOISE), fold(every, AUGMENT), dropout)
+        every = fold_in(epoch, 16 + places)
+        dropout = fold_in(fold_in(every, DROPOUT)[:, None], np.arange(dropouts))
+        return cls(fold_in(every, NOISE), fold_in(every, AUGMENT), dropout)
 
 
 def bits(key: Array, shape: tuple[int, ...]) -> Array:
@@ -114,7 +114,7 @@ def uniform(key: Array, shape: tuple[int, ...]) -> Array:
 
 def normal(key: Array, shape: tuple[int, ...]) -> Array:
     """Return standard normal float32 numbers (Box and Muller 1958)."""
-    u, v = uniform(fold(key, 0), shape), uniform(fold(key, 1), shape)
+    u, v = uniform(fold_in(key, 0), shape), uniform(fold_in(key, 1), shape)
     return jnp.sqrt(-2 * jnp.log(u)) * jnp.cos(np.float32(2 * np.pi) * v)
 
 

@@ -12,7 +12,7 @@ from popnet.runtime.cpu import cores
 REPORT_SECONDS = 0.25
 
 
-def for_each(
+def parallel_for(
     n: int,
     work: Callable[[int], None],
     workers: int | None = None,

@@ -34,7 +34,7 @@ Optimizer = Literal["sgd", "adam", "adamw", "rmsprop", "muon"]
 Schedule = Literal[
     "constant", "cosine", "warmup_cosine", "coslog", "one_cycle", "step", "flat_cosine",
 ]  # fmt: skip
-Course = Literal["constant", "cosine", "coslog", "flat_cosine"]
+DecaySchedule = Literal["constant", "cosine", "coslog", "flat_cosine"]
 Initializer = Literal[
     "he_normal", "he_uniform", "xavier_normal", "xavier_uniform", "lecun_normal", "lecun_uniform",
     "orthogonal",
@@ -166,11 +166,11 @@ class Recipe(BaseModel):
     input_dropout: Rate = 0.0
     """Dropout of the first layer's inputs. Default 0, usual range 0 to 0.2. Srivastava et al. 2014."""
 
-    dropout_schedule: Course = "constant"
+    dropout_schedule: DecaySchedule = "constant"
     """Course of both dropouts over ``epochs``, as ``schedule`` is that of the learning rate. Default ``constant``.
     Holzmueller et al. 2024, arXiv:2407.04491 (``flat_cosine``)."""
 
-    decay_schedule: Course = "constant"
+    decay_schedule: DecaySchedule = "constant"
     """Course of ``weight_decay`` over ``epochs``, beside that of the learning rate that it is multiplied by.
     Default ``constant``. Holzmueller et al. 2024, arXiv:2407.04491 (``flat_cosine``)."""
 
@@ -468,7 +468,7 @@ def choices(field: str) -> tuple[str, ...]:
     """Return the allowed values of a recipe's choice field, in the order of their numbers in a program."""
     annotation = {
         "activation": Activation, "norm": Norm, "optimizer": Optimizer, "schedule": Schedule,
-        "dropout_schedule": Course, "decay_schedule": Course, "init": Initializer, "fill": Fill,
+        "dropout_schedule": DecaySchedule, "decay_schedule": DecaySchedule, "init": Initializer, "fill": Fill,
     }[field]  # fmt: skip
     return get_args(annotation)
 

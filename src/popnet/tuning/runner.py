@@ -7,14 +7,14 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
-from popnet.population.members import Leg, Member, Result
+from popnet.population.members import Member, Result, TrainingSegment
 from popnet.population.train import Trainer
 from popnet.tuning.journal import Journal
 from popnet.tuning.strategies.base import Run, Strategy
 
 
 @dataclass
-class Running:
+class SearchRunner:
     """A search in training: its members are numbered in the order in which they began.
 
     Args:
@@ -82,7 +82,7 @@ class Running:
         self.results = {i: self.results[i] for i in sorted(self.results)}
         self.runs = {i: self.runs[i] for i in self.results}
 
-    def _legs(self, batch: Iterable[Run]) -> Iterator[tuple[int, Leg]]:
+    def _legs(self, batch: Iterable[Run]) -> Iterator[tuple[int, TrainingSegment]]:
         """Yield runs as legs of numbered members; drawn from as workers become free."""
         for run in batch:
             key = run.recipe_id, run.fold
@@ -101,4 +101,4 @@ class Running:
                     self._recalled.append((i, result))
                     continue
             before = self.results.get(i)
-            yield i, Leg(member, run.until, None if before is None else before.pause)
+            yield i, TrainingSegment(member, run.until, None if before is None else before.pause)

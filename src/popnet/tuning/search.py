@@ -19,7 +19,7 @@ from popnet.population.train import Trainer
 from popnet.runtime import durations, keys
 from popnet.spec.recipe import Recipe
 from popnet.spec.shape import Shape
-from popnet.tuning.runner import Running
+from popnet.tuning.runner import SearchRunner
 from popnet.tuning.selection_bias import selection_bias
 from popnet.tuning.space import user_space
 from popnet.tuning.space.image_space import image_space
@@ -133,7 +133,7 @@ def search(
     def member(run: base.Run) -> Member:
         return Member(run.recipe, int(keys.key(seed, "member", run.recipe_id)), run.fold)
 
-    running = Running(plan, trainer, member)
+    running = SearchRunner(plan, trainer, member)
     try:
         for _, result in running.train():
             if on_result is not None and result.status != "paused":
@@ -237,7 +237,7 @@ def _space(
     return Space(found.base, ranges)
 
 
-def _losses(running: Running, folds: int, unit: float) -> dict[int, np.ndarray]:
+def _losses(running: SearchRunner, folds: int, unit: float) -> dict[int, np.ndarray]:
     """Return each recipe's loss on each fold: NaN where it was not trained to its end, infinite where that failed."""
     losses: dict[int, np.ndarray] = {}
     for i, result in running.results.items():
@@ -270,7 +270,7 @@ def _remeasured(
 
 
 def _table(
-    running: Running, losses: Mapping[int, np.ndarray], recipes: Mapping[int, Recipe]
+    running: SearchRunner, losses: Mapping[int, np.ndarray], recipes: Mapping[int, Recipe]
 ) -> tuple[dict[str, Any], list[int]]:
     """Return `Search.cv_results_`, and the recipes' numbers in the order of its rows."""
     order = sorted(losses)

@@ -13,7 +13,7 @@ import numpy as np
 from popnet.augment.rows import Pairs
 from popnet.course.lab import Bench
 from popnet.nn import net
-from popnet.nn.block import Seen
+from popnet.nn.block import LayerActivations
 from popnet.nn.inputs import Columns
 from popnet.nn.net import Facts
 from popnet.population import feed, program
@@ -21,7 +21,7 @@ from popnet.population.epoch import Rows, batch_loss
 from popnet.population.members import Member, Result
 from popnet.population.timetable import Step
 from popnet.runtime import keys
-from popnet.runtime.compiled import Copies, deal
+from popnet.runtime.compiled import CompiledCache, map_over_devices
 from popnet.runtime.cpu import CPU_OPTIONS, Device
 from popnet.runtime.keys import StepKeys
 from popnet.spec.shape import Form, Numbers, Shape
@@ -75,7 +75,7 @@ def _gradients(parameters: Array, n: Numbers, facts: Facts, rows: Rows, *, form:
 
 
 def _units(parameters: Array, n: Numbers, rows: Rows, *, form: Form) -> Array:
-    seen: list[Seen] = []
+    seen: list[LayerActivations] = []
     _passed(parameters, n, rows, _no_keys(form), form, seen)
     return jnp.stack([s.after.max(0) - s.after.min(0) for s in seen])
 
@@ -85,7 +85,7 @@ def _noisy(parameters: Array, n: Numbers, rows: Rows, step_keys: StepKeys, *, fo
 
 
 def _passed(
-    parameters: Array, n: Numbers, rows: Rows, step_keys: StepKeys, form: Form, seen: list[Seen] | None
+    parameters: Array, n: Numbers, rows: Rows, step_keys: StepKeys, form: Form, seen: list[LayerActivations] | None
 ) -> Array:  # fmt: skip
     """Return a net's outputs in training mode, ``(N, O)``, without mixup."""
     pairs = Pairs(jnp.zeros(len(rows.share), jnp.int32), jnp.float32(1), jnp.bool_(False))
@@ -106,9 +106,9 @@ def _no_keys(form: Form) -> StepKeys:
     return StepKeys(key, key, jnp.zeros(net.dropouts(form), jnp.uint32))
 
 
-_gradient_program = Copies(_gradients, compiler_options=CPU_OPTIONS)
-_unit_program = Copies(_units, compiler_options=CPU_OPTIONS)
-_noisy_program = Copies(_noisy, compiler_options=CPU_OPTIONS)
+_gradient_program = CompiledCache(_gradients, compiler_options=CPU_OPTIONS)
+_unit_program = CompiledCache(_units, compiler_options=CPU_OPTIONS)
+_noisy_program = CompiledCache(_noisy, compiler_options=CPU_OPTIONS)
 
 
 def gradients(bench: Bench, states: Sequence[State]) -> list[np.ndarray]:
@@ -194,7 +194,7 @@ def _each(
         bench.check()
         found[i] = one(states[i], device)
 
-    deal(work, range(len(states)), [p.device for p in program.places(bench.workers)])
+    map_over_devices(work, range(len(states)), [p.device for p in program.places(bench.workers)])
     return [found[i] for i in range(len(states))]
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from popnet.data.images.decode import GREY_TOLERANCE
 from popnet.data.images.load import COLOUR_SAMPLE
-from popnet.data.images.pictures import Pictures, Wish
+from popnet.data.images.pictures import Pictures, ReadOptions
 from popnet.data.images.resize import choose_size, fit_image, size_note
 from popnet.data.images.values import (
     check_values,
@@ -21,13 +21,13 @@ from popnet.data.images.values import (
     to_channels,
 )
 from popnet.errors import InputError
-from popnet.runtime.parallel import for_each
+from popnet.runtime.parallel import parallel_for
 
 SMALLEST_FLAT = 8
 """Rows of fewer than 8 x 8 values are no images but the features of a table."""
 
 
-def read_arrays(arrays: Sequence[np.ndarray], where: Sequence[str], wish: Wish) -> Pictures:
+def read_arrays(arrays: Sequence[np.ndarray], where: Sequence[str], wish: ReadOptions) -> Pictures:
     """Join arrays of images.
 
     Args:
@@ -70,7 +70,7 @@ def read_arrays(arrays: Sequence[np.ndarray], where: Sequence[str], wish: Wish) 
             image = Image.fromarray(flat[i][..., 0] if channels == 1 else flat[i])
             pixels[i] = np.asarray(fit_image(image, size, wish.fit)).reshape(*size, channels)
 
-        for_each(len(flat), work, wish.workers, wish.on_progress)
+        parallel_for(len(flat), work, wish.workers, wish.on_progress)
     return Pictures(pixels, notes=notes, value_range=(float(value_range[0]), float(value_range[1])))
 
 

@@ -51,7 +51,7 @@ _TURNS = {
 _GREY_MODES = {"1", "L", "LA", "La", "I", "F", "I;16", "I;16L", "I;16B", "I;16N"}
 
 
-class Broken(Exception):  # noqa: N818 (a finding, not an error of the program)
+class UnreadableImage(Exception):  # noqa: N818 (a finding, not an error of the program)
     """A file cannot be read; the text is the short reason."""
 
 
@@ -79,7 +79,7 @@ def read_header(path: Path) -> Header:
     """Read height, width and kind of an image file without its pixels.
 
     Raises:
-        Broken: no such file, empty, not an image, damaged, or of more than `MAX_PIXELS`.
+        UnreadableImage: no such file, empty, not an image, damaged, or of more than `MAX_PIXELS`.
     """
     with _opened(path) as image:
         return Header(_size(image), image.mode in _GREY_MODES)
@@ -99,7 +99,7 @@ def decode(path: Path, size: Size, fit: Fit, channels: int) -> tuple[np.ndarray,
         width of the file.
 
     Raises:
-        Broken: as `read_header`, or the pixels are damaged or cut short.
+        UnreadableImage: as `read_header`, or the pixels are damaged or cut short.
     """
     with _opened(path) as image:
         whole = _size(image)
@@ -122,31 +122,33 @@ def is_coloured(path: Path) -> bool:
             pairs = ((red, green), (green, blue), (red, blue))
             ranges: list[Any] = [ImageChops.difference(a, b).getextrema() for a, b in pairs]
             return max(most for _, most in ranges) > GREY_TOLERANCE
-    except Broken:
+    except UnreadableImage:
         return False
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
-    """Open an image; whatever goes wrong until the block ends is a `Broken`."""
+    """Open an image; whatever goes wrong until the block ends is a `UnreadableImage`."""
     try:
         file = path.open("rb")
     except (FileNotFoundError, NotADirectoryError):
-        raise Broken("no such file") from None
+        raise UnreadableImage("no such file") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "its name cannot be used"
-        raise Broken(f"cannot be opened: {reason}") from None
+        raise UnreadableImage(f"cannot be opened: {reason}") from None
     with file:
         try:
             yield _identify(file)
-        except Broken:
+        except UnreadableImage:
             raise
         except MemoryError:
-            raise Broken("needs more memory than there is") from None
+            raise UnreadableImage("needs more memory than there is") from None
         # Plugins raise all kinds: OSError, SyntaxError, ValueError, struct.error, KeyError, ...
         except Exception as error:
             short = isinstance(error, EOFError) or "truncated" in str(error).lower()
-            raise Broken("cut short" if short else "damaged or of an unknown kind") from None
+            raise UnreadableImage(
+                "cut short" if short else "damaged or of an unknown kind"
+            ) from None
 
 
 def _identify(file: BinaryIO) -> Image.Image:
@@ -156,7 +158,7 @@ def _identify(file: BinaryIO) -> Image.Image:
     """
     prefix = file.read(16)
     if not prefix:
-        raise Broken("empty file")
+        raise UnreadableImage("empty file")
     for name in FORMATS:
         factory, accept = Image.OPEN[name]
         if accept is None or accept(prefix) is not True:
@@ -166,11 +168,11 @@ def _identify(file: BinaryIO) -> Image.Image:
         width, height = image.size
         if width * height > MAX_PIXELS:
             most = MAX_PIXELS // 1_000_000
-            raise Broken(f"{width:,} x {height:,} pixels, more than {most} million")
+            raise UnreadableImage(f"{width:,} x {height:,} pixels, more than {most} million")
         if width < 1 or height < 1:
-            raise Broken("no pixels")
+            raise UnreadableImage("no pixels")
         return image
-    raise Broken("not an image")
+    raise UnreadableImage("not an image")
 
 
 def _orientation(image: Image.Image) -> int:
@@ -226,7 +228,7 @@ def _to_bytes(values: np.ndarray) -> np.ndarray:
     else:
         low, high = float(values.min()), float(values.max())
         if not np.isfinite(low + high):
-            raise Broken("values that are not numbers")
+            raise UnreadableImage("values that are not numbers")
         if low < 0 or high > 255:
             scaled = (values.astype(np.float64) - low) * (255 / ((high - low) or 1))
         else:

@@ -15,7 +15,7 @@ from popnet.data.images.pictures import (
     PART_NAMES,
     TRAIN,
     Pictures,
-    Wish,
+    ReadOptions,
     check_number,
     counted,
     own_parts,
@@ -38,7 +38,7 @@ class _Plan:
     beside: list[_Path] = field(default_factory=list)
 
 
-def read_unlabelled(source: Path, wish: Wish) -> Pictures:
+def read_unlabelled(source: Path, wish: ReadOptions) -> Pictures:
     """Read one image file, or all images below a folder, sorted by path.
 
     Raises:
@@ -53,7 +53,7 @@ def read_unlabelled(source: Path, wish: Wish) -> Pictures:
     return replace(pictures, notes=pictures.notes + _others_note(below))
 
 
-def read_class_folders(root: Path, wish: Wish) -> Pictures:
+def read_class_folders(root: Path, wish: ReadOptions) -> Pictures:
     """Read a folder with a subfolder for each class, perhaps below train, val and test.
 
     A single subfolder that holds all others counts as the folder itself.
@@ -79,7 +79,7 @@ def read_class_folders(root: Path, wish: Wish) -> Pictures:
     return replace(pictures, labels=labels, parts=own_parts(parts), notes=notes, label_name="class")
 
 
-def _load(root: Path, files: Sequence[_Path], wish: Wish) -> tuple[Pictures, np.ndarray]:
+def _load(root: Path, files: Sequence[_Path], wish: ReadOptions) -> tuple[Pictures, np.ndarray]:
     paths = [root.joinpath(*f) for f in files]
     loaded = load_files(paths, [show_name(f) for f in files], wish, root)
     return loaded.pictures, loaded.kept

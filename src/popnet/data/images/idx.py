@@ -18,7 +18,7 @@ from popnet.data.images.pictures import (
     TEST,
     TRAIN,
     Pictures,
-    Wish,
+    ReadOptions,
     check_number,
     own_parts,
 )
@@ -45,7 +45,7 @@ def find_idx(folder: Path) -> list[Path]:
     return [p for p in found if not (p.suffix == ".gz" and p.stem in names)]
 
 
-def read_idx_images(source: Path, wish: Wish) -> Pictures:
+def read_idx_images(source: Path, wish: ReadOptions) -> Pictures:
     """Read a folder of IDX files, or one file of IDX images with its labels beside it.
 
     Raises:

@@ -8,11 +8,18 @@ from pathlib import Path
 
 import numpy as np
 
-from popnet.data.images.decode import Broken, Header, decode, is_coloured, quiet, read_header
-from popnet.data.images.pictures import Pictures, Size, Wish, counted, some
+from popnet.data.images.decode import (
+    Header,
+    UnreadableImage,
+    decode,
+    is_coloured,
+    quiet,
+    read_header,
+)
+from popnet.data.images.pictures import Pictures, ReadOptions, Size, counted, some
 from popnet.data.images.resize import choose_size, size_note
 from popnet.errors import InputError
-from popnet.runtime.parallel import for_each
+from popnet.runtime.parallel import parallel_for
 
 COLOUR_SAMPLE = 200
 """So many images that are not grey by their header are looked at for colour."""
@@ -31,7 +38,7 @@ class Loaded:
     kept: np.ndarray
 
 
-def load_files(paths: list[Path], names: list[str], wish: Wish, where: object) -> Loaded:
+def load_files(paths: list[Path], names: list[str], wish: ReadOptions, where: object) -> Loaded:
     """Read image files.
 
     Args:
@@ -61,10 +68,10 @@ def load_files(paths: list[Path], names: list[str], wish: Wish, where: object) -
             i = int(todo[position])
             try:
                 pixels[position], sizes[position] = decode(paths[i], size, wish.fit, channels)
-            except Broken as broken:
+            except UnreadableImage as broken:
                 reasons[i] = str(broken)
 
-        for_each(len(todo), work, wish.workers, wish.on_progress)
+        parallel_for(len(todo), work, wish.workers, wish.on_progress)
     if len(reasons) == len(paths):
         raise InputError(_all_broken(names, reasons, where))
     broken = [(names[i], reasons[i]) for i in sorted(reasons)]
@@ -88,24 +95,24 @@ def load_files(paths: list[Path], names: list[str], wish: Wish, where: object) -
     return Loaded(pictures, todo[kept])
 
 
-def _headers(paths: list[Path], reasons: dict[int, str], wish: Wish) -> dict[int, Header]:
+def _headers(paths: list[Path], reasons: dict[int, str], wish: ReadOptions) -> dict[int, Header]:
     """Read the headers of the sound files; the others get a reason."""
     headers: dict[int, Header] = {}
 
     def work(i: int) -> None:
         try:
             headers[i] = read_header(paths[i])
-        except Broken as broken:
+        except UnreadableImage as broken:
             reasons[i] = str(broken)
 
     # No image is done yet, but the caller hears that something goes on.
     report = wish.on_progress
     still = None if report is None else (lambda _, n: report(0, n))
-    for_each(len(paths), work, wish.workers, still)
+    parallel_for(len(paths), work, wish.workers, still)
     return headers
 
 
-def _channels(unsure: list[Path], wish: Wish) -> int:
+def _channels(unsure: list[Path], wish: ReadOptions) -> int:
     """Return 3 if an image of a sample has colour, otherwise 1."""
     n = min(COLOUR_SAMPLE, len(unsure))
     picked = [unsure[i] for i in np.linspace(0, len(unsure) - 1, n).astype(int)]
@@ -114,7 +121,7 @@ def _channels(unsure: list[Path], wish: Wish) -> int:
     def work(i: int) -> None:
         coloured[i] = any(coloured) or is_coloured(picked[i])
 
-    for_each(n, work, wish.workers)
+    parallel_for(n, work, wish.workers)
     return 3 if any(coloured) else 1
 
 

@@ -16,7 +16,7 @@ from popnet.data.images.pictures import (
     TRAIN,
     VALIDATION,
     Pictures,
-    Wish,
+    ReadOptions,
     check_number,
     own_parts,
 )
@@ -48,7 +48,7 @@ _SCHEMES = (
 _NONE = np.empty(0)
 
 
-def read_npz(path: Path, wish: Wish) -> Pictures:
+def read_npz(path: Path, wish: ReadOptions) -> Pictures:
     """Read the images of an .npz file, with the parts that its names tell.
 
     Raises:

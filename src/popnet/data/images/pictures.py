@@ -63,7 +63,7 @@ class Pictures:
 
 
 @dataclass(frozen=True)
-class Wish:
+class ReadOptions:
     """What the caller asks of the images; the fields are those of `read.read_images`."""
 
     size: Size | None = None

@@ -14,7 +14,7 @@ from popnet.data.images.files import is_image_name
 from popnet.data.images.folder import read_class_folders, read_unlabelled
 from popnet.data.images.idx import find_idx, is_idx_name, read_idx_images
 from popnet.data.images.npz import read_npz
-from popnet.data.images.pictures import Fit, Pictures, Progress, Size, Wish
+from popnet.data.images.pictures import Fit, Pictures, Progress, ReadOptions, Size
 from popnet.data.images.table import is_image_table, read_image_table
 from popnet.errors import InputError, closest
 
@@ -79,7 +79,9 @@ def read_images(
         InputError: the source or an option cannot be used.
     """
     _check_options(size, fit, channels, value_range, workers)
-    wish = Wish(size, fit, channels, value_range, target, need_labels, strict, on_progress, workers)
+    wish = ReadOptions(
+        size, fit, channels, value_range, target, need_labels, strict, on_progress, workers
+    )
     if isinstance(source, np.ndarray):
         return read_arrays([source], ["the array"], wish)
     if not isinstance(source, str | PathLike):

@@ -15,7 +15,7 @@ from popnet.data.images.load import load_files
 from popnet.data.images.pictures import (
     PART_NAMES,
     Pictures,
-    Wish,
+    ReadOptions,
     check_number,
     counted,
     own_parts,
@@ -39,7 +39,7 @@ def is_image_table(path: str | PathLike[str]) -> bool:
     return frame is not None and _path_column(frame) is not None
 
 
-def read_image_table(path: Path, wish: Wish) -> Pictures:
+def read_image_table(path: Path, wish: ReadOptions) -> Pictures:
     """Read the images that a table names, relative to its folder.
 
     Raises:

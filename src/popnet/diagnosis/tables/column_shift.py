@@ -32,14 +32,14 @@ class Moved:
         name: of the column.
         auc: area under the ROC curve by which it tells the tables apart alone; 0.5 is chance.
         importance: area that the nets lose if its values are permuted.
-        gives_away: whether it differs for certain.
+        is_shifted: whether it differs for certain.
         words: how it moved, for people.
     """
 
     name: str
     auc: float
     importance: float
-    gives_away: bool
+    is_shifted: bool
     words: str
 
 

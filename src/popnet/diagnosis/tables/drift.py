@@ -100,7 +100,7 @@ def _drift(
     parts = [f"Along '{column.name}', {words}." for _, words in target]
     columns = (column.name,)
     if halves is not None and told:
-        moved = [m for m in halves.columns if m.gives_away][:5]
+        moved = [m for m in halves.columns if m.is_shifted][:5]
         columns += tuple(m.name for m in moved)
         how = "; ".join(f"'{m.name}' {m.words}" for m in moved[:3])
         parts.append(

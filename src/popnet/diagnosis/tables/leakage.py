@@ -108,7 +108,7 @@ def _target(column: pl.Series, schema: Schema) -> np.ndarray:
 
 def _alone(frame: pl.DataFrame, schema: Schema, y: Array, target: str, seed: int) -> list[Finding]:
     classes = schema.target.task != "regression"
-    fold = univariate.deal(len(y), seed, y if classes else None)
+    fold = univariate.random_folds(len(y), seed, y if classes else None)
     suspected = [
         s
         for c in schema.features
@@ -133,14 +133,18 @@ def _score(series: pl.Series, column: Column, y: Array, classes: bool, fold: Arr
     varies = 0 < absent.numbers.sum() < len(y)
     if classes:
         n = int(y.max()) + 1
-        score = univariate.skill(univariate.crossed_shares(cells, y, n, fold), y)
-        only = univariate.skill(univariate.crossed_shares(absent, y, n, fold), y) if varies else 0.0
+        score = univariate.skill(univariate.cross_fitted_proba(cells, y, n, fold), y)
+        only = (
+            univariate.skill(univariate.cross_fitted_proba(absent, y, n, fold), y)
+            if varies
+            else 0.0
+        )
         return Single(column, max(score, only), only)
-    scores = [univariate.middle_r2(y, univariate.crossed_means(cells, y, fold))]
+    scores = [univariate.trimmed_r2(y, univariate.crossed_means(cells, y, fold))]
     if univariate.is_number(column):
         x = univariate.values(series, column)
         for line in (univariate.crossed_line, univariate.crossed_straight):
-            scores.append(univariate.middle_r2(y, line(x, y, fold)))
+            scores.append(univariate.trimmed_r2(y, line(x, y, fold)))
     only = univariate.r2(y, univariate.crossed_means(absent, y, fold)) if varies else 0.0
     return Single(column, max(*scores, only), only)
 
@@ -163,7 +167,7 @@ def together(
     rows = np.sort(rng.permutation(len(y))[:REST_ROWS])
     part, y = frame[rows], y[rows]
     X = np.stack([_numbers(part[c.name], c) for c in columns], 1)
-    fold = univariate.deal(len(y), seed, y if classes else None)
+    fold = univariate.random_folds(len(y), seed, y if classes else None)
     n = int(y.max()) + 1 if classes else 0
     out = np.zeros((len(y), n)) if classes else np.zeros(len(y))
     kind = RandomForestClassifier if classes else RandomForestRegressor
@@ -181,7 +185,7 @@ def together(
         if len(seen) > 1:
             model.fit(X[~held], y[~held])
             out[np.ix_(held, seen)] = model.predict_proba(X[held])  # pyright: ignore
-    return univariate.skill(out, y) if classes else univariate.middle_r2(y, out)
+    return univariate.skill(out, y) if classes else univariate.trimmed_r2(y, out)
 
 
 def _numbers(series: pl.Series, column: Column) -> np.ndarray:

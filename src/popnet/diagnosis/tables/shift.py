@@ -129,7 +129,7 @@ def shift(
     old, new = _sample(old, rng), _sample(new, rng)
     side = np.repeat([0, 1], [old.height, new.height]).astype(np.int32)
     frame, columns = _united(old, new, columns)
-    fold = univariate.deal(len(side), seed, side)
+    fold = univariate.random_folds(len(side), seed, side)
     frame = frame.with_columns(pl.Series(_SIDE, side))
     told = Target(names=(_SIDE,), task="binary", classes=(0, 1), detected=False)
     own = Schema(columns=tuple(columns), target=told, rows=len(side), rows_without_target=0)
@@ -150,7 +150,7 @@ def shift(
         column_shift.moved(frame[c.name], c, side, alone[c.name], losses[c.name], len(columns))
         for c in columns
     ]
-    found.sort(key=lambda m: (not m.gives_away, -max(m.auc - 0.5, m.importance)))
+    found.sort(key=lambda m: (not m.is_shifted, -max(m.auc - 0.5, m.importance)))
     verdict = _verdict(auc, low, high, certain, found)
     return Shift(auc, low, high, certain, verdict, tuple(found), (old.height, new.height), lacking)
 
@@ -159,7 +159,7 @@ def finding(found: Shift) -> Finding | None:
     """Return what a doctor says of a shift; None if there is none for certain."""
     if not found.shifted:
         return None
-    told = [m for m in found.columns if m.gives_away]
+    told = [m for m in found.columns if m.is_shifted]
     names = tuple(m.name for m in told[:10])
     quoted = ", ".join(f"'{n}'" for n in names[:5])
     how = "; ".join(f"'{m.name}' (alone {m.auc:.2f}): {m.words}" for m in told[:5])
@@ -289,7 +289,7 @@ def _pooled(areas: list[tuple[float, float]]) -> tuple[float, float]:
 
 def _alone(series: pl.Series, column: Column, side: Array, fold: Array) -> float:
     """Return the area that one column reaches by its cells, mean over folds."""
-    shares = univariate.crossed_shares(univariate.cells(series, column), side, 2, fold)[:, 1]
+    shares = univariate.cross_fitted_proba(univariate.cells(series, column), side, 2, fold)[:, 1]
     return float(
         np.mean([univariate.area(side[h], shares[h]) for f in np.unique(fold) for h in [fold == f]])
     )
@@ -337,6 +337,6 @@ def _verdict(auc: float, low: float, high: float, certain: bool, found: list[Mov
     told = f"area {auc:.3f}, {low:.3f} to {high:.3f}"
     if not certain:
         return f"no shift: nets cannot tell the tables apart for certain ({told}; 0.5 is chance)"
-    names = ", ".join(f"'{m.name}'" for m in found[:3] if m.gives_away)
+    names = ", ".join(f"'{m.name}'" for m in found[:3] if m.is_shifted)
     how = "clear" if auc >= CLEAR else "slight"
     return f"{how} shift ({told})" + (f", seen in {names}" if names else ", in no single column")

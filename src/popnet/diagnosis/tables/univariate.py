@@ -80,7 +80,7 @@ def cells(series: pl.Series, column: Column, bins: int = BINS) -> Cells:
     return Cells(np.where(np.isnan(x), count, numbers).astype(np.int64), count + 1)
 
 
-def crossed_shares(column: Cells, classes: Array, n: int, fold: Array) -> np.ndarray:
+def cross_fitted_proba(column: Cells, classes: Array, n: int, fold: Array) -> np.ndarray:
     """Return the share of each class in a row's cell, over the other folds' rows, ``(N, n)``.
 
     `PRIOR` rows are added to each cell, with the shares of all rows that are not missing: a level that stands alone
@@ -107,7 +107,8 @@ def crossed_shares(column: Cells, classes: Array, n: int, fold: Array) -> np.nda
 
 
 def crossed_means(column: Cells, y: Array, fold: Array) -> np.ndarray:
-    """Return the mean target in a row's cell over the other folds' rows, ``(N,)``; arguments as `crossed_shares`."""
+    """Return the mean target in a row's cell over the other folds' rows, ``(N,)``; arguments as
+    `cross_fitted_proba`."""
     sums = np.bincount(column.numbers, y, minlength=column.total)
     counts = np.bincount(column.numbers, minlength=column.total)
     present = column.numbers < column.total - 1
@@ -194,7 +195,7 @@ def r2(y: Array, predicted: Array) -> float:
     return METRICS["r2"](np.asarray(y)[:, None], np.asarray(predicted)[:, None])
 
 
-def middle_r2(y: Array, predicted: Array) -> float:
+def trimmed_r2(y: Array, predicted: Array) -> float:
     """Return R2 of all rows or, if larger, of those whose ``y`` is not among the 2 % furthest out on either side.
 
     A target of long tails has nearly all its variance in a few rows, where no curve is met by its neighbours.
@@ -209,7 +210,7 @@ def area(positive: Array, score: Array) -> float:
     return METRICS["roc_auc"](np.asarray(positive, np.int64), np.stack([-score, score], 1))
 
 
-def deal(n: int, seed: int, classes: Array | None = None) -> np.ndarray:
+def random_folds(n: int, seed: int, classes: Array | None = None) -> np.ndarray:
     """Return ``(n,)`` fold numbers of `FOLDS` folds, with each class spread over them evenly."""
     fold = np.zeros(n, np.int64)
     for f, part in enumerate(splits.folds(np.arange(n), FOLDS, seed, stratify=classes)):

@@ -35,7 +35,7 @@ class Strategy(Protocol):
         ...
 
 
-class Straight:
+class SequentialStrategy:
     """Trains recipes one after another, each on all folds, whatever the results.
 
     Args:

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from popnet.errors import InputError, closest
 from popnet.spec.recipe import Recipe
 from popnet.tuning.space.space import Space
-from popnet.tuning.strategies.base import Straight, Strategy
+from popnet.tuning.strategies.base import SequentialStrategy, Strategy
 from popnet.tuning.strategies.samplers import DRAWS
 
 OPTUNA = "optuna:"
@@ -67,7 +67,7 @@ def make(
             heat,
             starts,
         )
-        from popnet.tuning.strategies.screening import Scouting, scouts
+        from popnet.tuning.strategies.screening import FirstFoldScreening, n_screened
 
         time, first = trainings if most is None else most * folds, 0
         if name == "portfolio":
@@ -76,20 +76,22 @@ def make(
             if not (first and has_room(time, folds, first)):
                 recipes = map(last, itertools.islice(DRAWS["random"](space, seed), most))
                 limit = trainings if most is None else None
-                if limit is not None and (compared := scouts(limit, tried_first)):
-                    return Scouting(recipes, folds, compared)
+                if limit is not None and (compared := n_screened(limit, tried_first)):
+                    return FirstFoldScreening(recipes, folds, compared)
                 if first:
-                    return Straight(recipes, folds)
+                    return SequentialStrategy(recipes, folds)
         count = None if most is None else first + starts((most - first) * folds, folds)
         drawn = map(last, itertools.islice(DRAWS["random"](space, seed), count))
         size, finalists = bracket(trainings, folds, last(space.base).epochs)
         # Where there is time for one recipe, it has nobody to race against.
         if size == 1 and not first:
-            return Straight(drawn, folds)
+            return SequentialStrategy(drawn, folds)
         return Halving(drawn, folds, size, finalists, first)
     if name in DRAWS:
-        return Straight(map(last, itertools.islice(DRAWS[name](space, seed), most)), folds)
-    from popnet.tuning.strategies.optuna_trials import Trials
+        return SequentialStrategy(
+            map(last, itertools.islice(DRAWS[name](space, seed), most)), folds
+        )
+    from popnet.tuning.strategies.optuna_trials import OptunaStrategy
 
     sampler = "TPESampler" if name == "tpe" else name.removeprefix(OPTUNA)
-    return Trials(space, seed, folds, most, last, sampler, storage, known)
+    return OptunaStrategy(space, seed, folds, most, last, sampler, storage, known)

@@ -26,7 +26,7 @@ STRUCTURE, USED = "structure", " is used"
 """Names of a study's parameters: which of the space's shapes; behind a field's name, whether it is more than 0."""
 
 
-class Trials:
+class OptunaStrategy:
     """Recipes as trials of an Optuna study: known recipes first, then what the sampler asks for.
 
     Samplers learn from the recipes that were through when they are asked; with several workers others are in training

@@ -22,7 +22,7 @@ MIN_RECIPES = 3
 """Recipes that there must be time to compare."""
 
 
-def scouts(trainings: float, known: int) -> int:
+def n_screened(trainings: float, known: int) -> int:
     """Return how many known recipes are compared on the first fold in time for trainings; 0 for none.
 
     Args:
@@ -33,7 +33,7 @@ def scouts(trainings: float, known: int) -> int:
     return count if count >= MIN_RECIPES else 0
 
 
-class Scouting:
+class FirstFoldScreening:
     """Compares the first recipes on the first fold, then trains them on the others, the best first; then the rest.
 
     Args:
