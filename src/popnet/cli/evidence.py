@@ -1,0 +1,216 @@
+"""Commands that answer questions by twins: study, doctor, claims, augment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from popnet.cli.arguments import (
+    Drop,
+    Fix,
+    Group,
+    ImageSize,
+    Json,
+    Keep,
+    MemoryLimit,
+    Quiet,
+    RecipeFile,
+    Seed,
+    Strict,
+    Table,
+    Targets,
+    TaskOption,
+    TimeColumn,
+    Weight,
+    Workers,
+    options_of,
+    share_of,
+    target_of,
+)
+from popnet.cli.console import (
+    check_page,
+    graceful_interrupt,
+    print_check,
+    show_found,
+)
+from popnet.errors import InputError
+from popnet.runtime import strict_json
+
+if TYPE_CHECKING:
+    pass
+
+
+def augment(
+    folder: Annotated[str, typer.Argument(metavar="IMAGES", help="Images with classes, as fit takes them.")],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="PNG file for a contact sheet of the transformations.")] = None,
+    check: Annotated[bool, typer.Option("--check", help="Train twins with and without each transformation: which keep the class?")] = False,
+    target: Annotated[str | None, typer.Option("--target", "-t", help="Label column of a table of paths.")] = None,
+    pairs: Annotated[int, typer.Option(min=2, help="Pairs of twins for each transformation.")] = 4,
+    only: Annotated[list[str] | None, typer.Option(help="Transformation to check, as reflection, or several at once, as reflection+zoomed_crop (repeatable). [default: all]")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Steps of a twin's training; what helps against over-fitting needs many. [default: 800]")] = None,
+    train: Annotated[int | None, typer.Option(min=2, help="Images that a twin trains on. [default: 600]")] = None,
+    time_limit: Annotated[str | None, typer.Option(help="Of the check, for example 5m.")] = None,
+    image_size: ImageSize = None,
+    strict: Strict = False,
+    seed: Seed = 0,
+    workers: Workers = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:  # fmt: skip
+    """Show transformations of images (--out), or find which of them keep the class (--check)."""
+    if out is None and not check:
+        raise InputError(
+            "augment needs --out FILE.png for a contact sheet, --check for the twins, or both."
+        )
+    if out is not None and out.suffix.lower() != ".png":
+        raise InputError(f"--out {out} must end in .png.")
+    from popnet.ablation.transformations.run import examine
+    from popnet.cli.status_line import Watcher
+
+    options = options_of(
+        None, time_limit, None, None, None, image_size, strict=strict, seed=seed, workers=workers
+    )
+    with Watcher(quiet) as watch, graceful_interrupt() as stop:
+        found = examine(folder, target, options, check=check, sheet=out is not None, pairs=pairs, only=only or (), steps=steps, train=train, on_progress=watch, stop=stop)  # fmt: skip
+    if out is not None and found.sheet is not None:
+        out.write_bytes(found.sheet)
+    if as_json:
+        print(
+            strict_json.dumps(
+                {
+                    "check": found.check,
+                    "sheet": None if out is None else str(out),
+                    "notes": found.notes,
+                }
+            )
+        )
+    elif not quiet:
+        if found.check is not None:
+            print_check(found.check)
+        if out is not None:
+            print(f"sheet   {out}")
+
+
+def study(
+    table: Table,
+    target: Targets = None,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Page to write; a .csv of the same name goes beside it.")] = Path("study.html"),
+    factor: Annotated[list[str] | None, typer.Option("--factor", "-f", help="What to vary, as dropout, activation=relu,elu, l2=0,1e-3, ensemble (repeatable). [default: all classic techniques]")] = None,
+    pairs: Annotated[int | None, typer.Option(help="Pairs of twins. [default: planned from a pilot, so that --detect can be seen]")] = None,
+    detect: Annotated[str | None, typer.Option(help="Smallest effect that matters, in the metric, as 0.5% or 0.005. [default: a twentieth of the base's]")] = None,
+    interactions: Annotated[bool, typer.Option("--interactions", help="Also levels of different factors together.")] = False,
+    sizes: Annotated[str | None, typer.Option(help="Shares of the training rows to compare at, as 0.1,0.3,1.0.")] = None,
+    rows: Annotated[int | None, typer.Option(help="Rows to use at most. [default: 10,000, or 2,000 images]")] = None,
+    metric: Annotated[str, typer.Option(help="What is decided by: log_loss, which sees smaller effects, or error (wrong classes). A regression: the variance unexplained.")] = "log_loss",
+    time_limit: Annotated[str | None, typer.Option(help="For example 90s, 5m; the pairs that are whole are compared.")] = None,
+    memory_limit: MemoryLimit = None,
+    recipe: RecipeFile = None,
+    fix: Fix = None,
+    task: TaskOption = None,
+    weight: Weight = None,
+    group: Group = None,
+    time_column: TimeColumn = None,
+    drop: Drop = None,
+    keep: Keep = None,
+    image_size: ImageSize = None,
+    seed: Seed = 0,
+    workers: Workers = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:  # fmt: skip
+    """Find what each technique buys on your data: twins that differ in one factor, with intervals; writes a page."""
+    check_page(out)
+    from popnet.ablation.run import study as run
+    from popnet.cli.status_line import Watcher
+    from popnet.tuning.space import user_space
+
+    options = options_of(
+        task, time_limit, memory_limit, drop, keep, image_size, recipe=user_space.recipe(recipe, fix or ()), weight=weight,
+        group=group, time=time_column, seed=seed, workers=workers,
+    )  # fmt: skip
+    with Watcher(quiet) as watch, graceful_interrupt() as stop:
+        found = run(
+            table, target_of(target), options, factor=factor or (), pairs=pairs, detect=share_of("--detect", detect),
+            interactions=interactions, sizes=[share_of("--sizes", s) or 0.0 for s in (sizes or "").split(",") if s.strip()],
+            rows=rows, metric=metric, on_progress=watch, stop=stop,
+        )  # fmt: skip
+    show_found(found, out, as_json, quiet, {out.with_suffix(".csv"): found.csv()})
+
+
+def doctor(
+    table: Annotated[str, typer.Argument(metavar="DATA|MODEL", help="A table or images as fit takes them, or a model folder.")],
+    target: Targets = None,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Page to write.")] = Path("doctor.html"),
+    against: Annotated[str | None, typer.Option(help="New data: is it like the training data? Nothing else is looked at then.")] = None,
+    data: Annotated[str | None, typer.Option(help="Training data of the model, if it is not where it was.")] = None,
+    rows: Annotated[int | None, typer.Option(help="Rows to train on at most. [default: 10,000, or 2,000 images]")] = None,
+    prove: Annotated[bool, typer.Option("--prove/--no-prove", help="Train remedies as twins.")] = True,
+    time_limit: Annotated[str | None, typer.Option(help="For example 90s, 5m.")] = None,
+    memory_limit: MemoryLimit = None,
+    recipe: RecipeFile = None,
+    fix: Fix = None,
+    task: TaskOption = None,
+    weight: Weight = None,
+    group: Group = None,
+    time_column: TimeColumn = None,
+    drop: Drop = None,
+    keep: Keep = None,
+    image_size: ImageSize = None,
+    seed: Seed = 0,
+    workers: Workers = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:  # fmt: skip
+    """Find what is wrong with data, a net's training, or new data of a model, and prove the remedy; writes a page."""
+    check_page(out)
+    from popnet.cli.status_line import Watcher
+    from popnet.diagnosis.run import doctor as run
+    from popnet.tuning.space import user_space
+
+    options = options_of(
+        task, time_limit, memory_limit, drop, keep, image_size, recipe=user_space.recipe(recipe, fix or ()), weight=weight,
+        group=group, time=time_column, seed=seed, workers=workers,
+    )  # fmt: skip
+    with Watcher(quiet) as watch, graceful_interrupt() as stop:
+        found = run(
+            table, target_of(target), options, against=against, data=data, rows=rows, prove=prove, on_progress=watch,
+            stop=stop,
+        )  # fmt: skip
+    show_found(found, out, as_json, quiet)
+
+
+def claims(
+    table: Annotated[str | None, typer.Argument(metavar="[DATA]", help="A table or images as fit takes them. [default: handwritten digits that scikit-learn bundles]")] = None,
+    target: Targets = None,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Page to write.")] = Path("claims.html"),
+    only: Annotated[list[str] | None, typer.Option(help="Number or key of a claim (repeatable). [default: all 17]")] = None,
+    time_limit: Annotated[str | None, typer.Option(help="For example 5m; claims that are left are not decided. [default: 20m]")] = None,
+    memory_limit: MemoryLimit = None,
+    task: TaskOption = None,
+    weight: Weight = None,
+    group: Group = None,
+    time_column: TimeColumn = None,
+    drop: Drop = None,
+    keep: Keep = None,
+    image_size: ImageSize = None,
+    seed: Seed = 0,
+    workers: Workers = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:  # fmt: skip
+    """Run the course as experiments: 17 claims about deep nets, each with a verdict and an interval; writes a page."""
+    check_page(out)
+    from popnet.cli.status_line import Watcher
+    from popnet.course.run import claims as run
+
+    options = options_of(
+        task, time_limit, memory_limit, drop, keep, image_size, weight=weight, group=group, time=time_column, seed=seed,
+        workers=workers,
+    )  # fmt: skip
+    with Watcher(quiet) as watch, graceful_interrupt() as stop:
+        found = run(
+            table, target_of(target), options, only=only or (), on_progress=watch, stop=stop
+        )
+    show_found(found, out, as_json, quiet)

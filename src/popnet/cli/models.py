@@ -1,0 +1,222 @@
+"""Commands that make models and use them: fit, predict, evaluate, show."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from popnet.cli.arguments import (
+    Augment,
+    Drop,
+    Ensemble,
+    Fix,
+    Group,
+    ImageSize,
+    Json,
+    Keep,
+    MemoryLimit,
+    ModelFolder,
+    Quiet,
+    Seed,
+    Set,
+    Strict,
+    Table,
+    Targets,
+    TaskOption,
+    TimeColumn,
+    Weight,
+    Workers,
+    number_of,
+    options_of,
+    share_of,
+    target_of,
+)
+from popnet.cli.console import (
+    BEGAN,
+    graceful_interrupt,
+    print_fit,
+)
+from popnet.errors import InputError
+from popnet.runtime import strict_json
+
+if TYPE_CHECKING:
+    pass
+
+
+def fit(
+    table: Table,
+    target: Targets = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Model folder to write. [default: DATA's name + .popnet]")] = None,
+    time_limit: Annotated[str | None, typer.Option(help="For example 90s, 5m, 1h; counts from the command's start.")] = None,
+    memory_limit: MemoryLimit = None,
+    members: Annotated[int | None, typer.Option(help="Nets to train, whole recipes of a net a fold. [default: 40, of images 10, or what the time allows]")] = None,
+    search: Annotated[str | None, typer.Option(help="How recipes are chosen: portfolio (known ones, then a race), halving (a race), random, sobol, grid, tpe, or optuna:SAMPLER. [default: portfolio; random with --members and for images]")] = None,
+    search_patience: Annotated[int | None, typer.Option(help="End the search when so many recipes have not made the ensemble better; without --members and --time-limit nothing else ends it.")] = None,
+    storage: Annotated[str | None, typer.Option(help="Optuna storage that keeps the study of tpe or a sampler, as sqlite:///study.db.")] = None,
+    folds: Annotated[int | None, typer.Option(help="Cross-validation folds; 1 holds out a fifth, or fewer of very many rows. [default: by rows]")] = None,
+    metric: Annotated[str | None, typer.Option(help="What the ensemble is chosen for: accuracy, balanced_accuracy, f1 (these by log-loss; with the last two a class is predicted from the probability on that suits them), log_loss, roc_auc, average_precision; rmse, mae, rmsle, r2, or a pinball loss as pinball_90: then the quantile is predicted that 90 % of true values are below. [default: accuracy, rmse, or r2 of several targets]")] = None,
+    ensemble: Annotated[Ensemble, typer.Option(help="How members are combined: greedy (weights chosen by held-out rows), average, or vote (of classes).")] = Ensemble.greedy,
+    task: TaskOption = None,
+    recipe: Annotated[Path | None, typer.Option(help="TOML or JSON file: fields in it are kept in every net, the others chosen or searched.")] = None,
+    space: Annotated[Path | None, typer.Option(help="TOML file of ranges to search, in place of the default ones; known recipes are left out then.")] = None,
+    set_: Set = None,
+    fix: Fix = None,
+    test_size: Annotated[float | None, typer.Option(help="Share of rows for the honest score. [default: by rows]")] = None,
+    weight: Weight = None,
+    group: Group = None,
+    time_column: TimeColumn = None,
+    drop: Drop = None,
+    keep: Keep = None,
+    image_size: ImageSize = None,
+    strict: Strict = False,
+    augment: Annotated[Augment, typer.Option(help="Transformations of images: found by twins, none, or a mild standard set.")] = Augment.auto,
+    tta: Annotated[int | None, typer.Option(help="Views of each image that a prediction is the mean of. [default: 1; 2, with the mirror image, where nets learn from mirrored images]")] = None,
+    seed: Seed = 0,
+    workers: Workers = None,
+    engine: Annotated[str, typer.Option(help="Where nets are trained: local, ray (processes on this machine) or ray:HOST:PORT (a cluster).")] = "local",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a model that is in the output folder, and forget a run that was killed.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue a run that was killed: the same command with this.")] = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:  # fmt: skip
+    """Fit an ensemble of nets to a table or to images; writes a model folder with its report."""
+    folder = out or Path(
+        re.sub(
+            r"(\.(csv|tsv|parquet|arrow|feather|ipc|jsonl|ndjson|gz|npz))+$",
+            "",
+            Path(table).resolve().name,
+        )
+        + ".popnet"
+    )
+    from popnet.model.folder import check_output
+
+    check_output(folder, overwrite)
+    from popnet.cli.status_line import Watcher
+    from popnet.fitting.run import fit as run
+    from popnet.report.folder import write_all
+    from popnet.runtime.progress import Progress
+    from popnet.tuning.journal import Journal
+    from popnet.tuning.space import user_space
+
+    options = options_of(
+        task, time_limit, memory_limit, drop, keep, image_size, folds=folds, members=members, search=search,
+        search_patience=search_patience, storage=storage, ensemble=ensemble.value, metric=metric, recipe=user_space.recipe(recipe, fix or ()),
+        ranges=user_space.merged(space, set_ or ()), test_size=test_size, weight=weight, group=group, time=time_column,
+        strict=strict, augment=augment.value, tta=tta, seed=seed, workers=workers, engine=engine,
+    )  # fmt: skip
+    command = "popnet " + " ".join(sys.argv[1:])
+    with Watcher(quiet) as watch, graceful_interrupt() as stop:
+        options.check()
+        journal = Journal(
+            folder.with_name(folder.name + ".run"), resume, overwrite,
+            warn=lambda text: watch(Progress("training", note=text)),
+        )  # fmt: skip
+        try:
+            fitted = run(
+                table, target_of(target), options, on_progress=watch,
+                began=BEGAN, stop=stop, command=command, journal=journal,
+            )  # fmt: skip
+            write_all(folder, fitted.model, fitted.facts)
+            journal.done()
+        finally:
+            journal.close()
+    print_fit(fitted, folder, as_json, quiet)
+    if fitted.interrupted:
+        raise typer.Exit(130)
+
+
+def predict(
+    model: ModelFolder,
+    table: Table,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="File to write: .csv, .csv.gz, .parquet or .jsonl. [default: stdout, CSV]")] = None,
+    proba: Annotated[bool, typer.Option("--proba", help="Also a column of probabilities for each class.")] = False,
+    interval: Annotated[str | None, typer.Option(metavar="COVERAGE", help="Also columns TARGET_low and TARGET_high, for example 0.9: between them are the true values of 90 % of new rows.")] = None,
+    quantile: Annotated[str | None, typer.Option(metavar="LEVELS", help="Also a column for each quantile, for example 0.1,0.5,0.9: TARGET_q10, which the true values of 10 % of new rows are below, and so on.")] = None,
+    tta: Annotated[int | None, typer.Option(min=1, help="Views of each image that a prediction is the mean of. [default: as fitted]")] = None,
+    strict: Strict = False,
+    quiet: Quiet = False,
+) -> None:  # fmt: skip
+    """Predict a table, batch by batch: it may be larger than memory; or images."""
+    from popnet.data.tables.read import read_batches
+    from popnet.data.tables.write import write_batches
+    from popnet.model.model import Model
+
+    if out is not None and out.resolve() == Path(table).resolve():
+        raise InputError(f"--out {out} is the table itself; give another file.")
+    if out is not None and out.resolve().parent == model.resolve():
+        raise InputError(f"--out {out} lies in the model's folder; give another place.")
+    coverage = share_of("--interval", interval)
+    levels = [] if quantile is None else [number_of("--quantile", q) for q in quantile.split(",")]
+    loaded = Model.load(model).with_views(tta)
+    if coverage is not None or levels:
+        loaded.intervals(coverage, levels)
+    notes: list[str] = []
+    if loaded.encoder.image is not None:
+        from popnet.cli.status_line import Watcher
+        from popnet.runtime.progress import Progress
+
+        with Watcher(quiet) as watch:
+            pictures = loaded.encoder.image.read(
+                table,
+                strict=strict,
+                on_progress=lambda d, n: watch(Progress("reading images", d, n)),
+            )
+        notes = pictures.notes
+        batches = iter([
+            loaded.predict_pictures(pictures, proba=proba, interval=coverage, quantiles=levels)
+        ])  # fmt: skip
+    else:
+        batches = loaded.predict_batches(
+            read_batches(table), proba=proba, interval=coverage, quantiles=levels, report=notes
+        )
+    rows = write_batches(batches, out)
+    if not quiet:
+        for text in dict.fromkeys(notes):
+            print(f"popnet: {text}", file=sys.stderr)
+        if out is not None:
+            print(f"popnet: {rows:,} predictions in {out}", file=sys.stderr)
+
+
+def evaluate(
+    model: ModelFolder,
+    table: Table,
+    tta: Annotated[int | None, typer.Option(min=1, help="Views of each image that a prediction is the mean of. [default: as fitted]")] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:  # fmt: skip
+    """Score a model on a table that has the target, or on images (on their test part, if they have one)."""
+    from popnet.data.tables.read import read_batches
+    from popnet.model.model import Model
+
+    loaded = Model.load(model).with_views(tta)
+    if (form := loaded.encoder.image) is not None:
+        name = loaded.encoder.target.names[0]
+        rows, values = loaded.evaluate_pictures(form.read(table, target=name, labels=True))
+    else:
+        rows, values = loaded.evaluate(read_batches(table))
+    if as_json:
+        print(strict_json.dumps({"rows": rows, "metrics": values}))
+    elif not quiet:
+        print(f"{rows:,} rows")
+        for name, value in values.items():
+            print(f"  {name:<18} {value:.5g}")
+
+
+def show(model: ModelFolder, as_json: Json = False) -> None:
+    """Describe a model: task, score, members, data."""
+    from popnet.model.model import Model
+    from popnet.report.describe import describe
+
+    loaded = Model.load(model)
+    if as_json:
+        print(strict_json.dumps({
+            "target": loaded.schema.target.model_dump(mode="json"), "method": loaded.method,
+            "facts": dict(loaded.facts),
+            "nets": [{"weight": float(w), "recipe": n.recipe.model_dump()} for w, n in zip(loaded.weights, loaded.nets, strict=True)],
+        }))  # fmt: skip
+    else:
+        print("\n".join(describe(loaded)))
