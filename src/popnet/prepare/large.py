@@ -15,15 +15,9 @@ from popnet.data import split_sizes, splits
 from popnet.data.dataset import Dataset, StoredFeatures, stored_type
 from popnet.data.row_file import RowFile
 from popnet.data.tables.delimited import ahead
-from popnet.data.tables.encode import (
-    Encoder,
-    fit_encoder,
-    group_shares,
-    mean_one,
-    raw_weights,
-    time_numbers,
-)
+from popnet.data.tables.encode import Encoder, fit_encoder
 from popnet.data.tables.read import read_batches
+from popnet.data.tables.roles import group_shares, mean_one, raw_weights, time_numbers
 from popnet.data.tables.sample import BATCH_ROWS, Sample, frame_bytes, sample_table
 from popnet.data.tables.schema import Schema, infer_schema
 from popnet.errors import InputError

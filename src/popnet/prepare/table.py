@@ -10,8 +10,9 @@ import polars as pl
 
 from popnet.data import split_sizes, splits
 from popnet.data.dataset import Dataset
-from popnet.data.tables.encode import fit_encoder, group_numbers, time_numbers
+from popnet.data.tables.encode import fit_encoder
 from popnet.data.tables.read import read_table
+from popnet.data.tables.roles import group_numbers, time_numbers
 from popnet.data.tables.schema import Schema, infer_schema
 from popnet.errors import InputError
 from popnet.options import Options
