@@ -31,6 +31,7 @@ from popnet.diagnosis.tables import shift as shifts
 from popnet.errors import InputError
 from popnet.model.model import Model
 from popnet.options import DEFAULTS, Options
+from popnet.prepare.as_fitted import as_fitted
 from popnet.prepare.source import prepare_source
 from popnet.prepare.table import usable_rows
 from popnet.report import format
@@ -153,8 +154,11 @@ def doctor(
         target = list(model.schema.target.names)
         source = _training_data(model, data)
         best = model.nets[int(np.argmax(model.weights))]
-        asked = tuple(c.name for c in model.schema.columns if c.reason == "left out as asked")
-        options = replace(options, recipe=options.recipe or best.recipe, drop=asked)
+        image = model.encoder.image
+        size = None if image is None else (image.height, image.width)
+        options = as_fitted(
+            replace(options, recipe=options.recipe or best.recipe), model.schema, size
+        )
     name = format.name_of(source)
     if against is not None:
         found, shift = _against(source, target, against, options, limits, model, tell)

@@ -1,0 +1,35 @@
+"""The options by which a model's data was read: whoever looks at it again reads it the same way."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from popnet.data.tables.schema import Schema
+from popnet.options import Options
+
+ASKED = "left out as asked"
+"""The reason of a column that ``--drop`` named."""
+
+
+def as_fitted(
+    options: Options, schema: Schema, image_size: tuple[int, int] | None = None
+) -> Options:
+    """Return options with the roles of columns, the task and the size of images that a model was fitted with.
+
+    Args:
+        options: the user's; what they choose goes first, and columns that they drop are dropped beside the model's.
+        schema: the model's.
+        image_size: height and width of the images that it was fitted to; None for a table.
+    """
+    dropped = [c.name for c in schema.columns if c.reason == ASKED]
+    kept = [c.name for c in schema.features if c.name not in options.drop]
+    return replace(
+        options,
+        task=options.task or schema.target.task,
+        weight=options.weight or schema.weight,
+        group=options.group or schema.group,
+        time=options.time or schema.time,
+        drop=tuple(dict.fromkeys([*options.drop, *dropped])),
+        keep=tuple(dict.fromkeys([*options.keep, *kept])) if image_size is None else options.keep,
+        image_size=options.image_size or image_size,
+    )
