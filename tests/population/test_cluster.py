@@ -15,9 +15,10 @@ import pytest
 
 from popnet import Member, Recipe
 from popnet.errors import InputError
-from popnet.population import engines
+from popnet.population import cluster as cluster_module
+from popnet.population import engines, program
 from popnet.population.feed import Arrays
-from popnet.population.members import TrainingSegment
+from popnet.population.members import TrainingSegment, as_legs
 from popnet.population.train import Trainer
 
 ray = pytest.importorskip("ray")
@@ -69,6 +70,21 @@ def test_members_of_a_cluster_are_local_ones_bit_for_bit(arrays, cluster):
     assert (cluster.epoch_seconds(BASE, 0) or 0) > 0
 
 
+@pytest.mark.parametrize("specialised", [True, False])
+def test_workers_have_the_programs_of_the_driver(arrays, cluster, specialised, monkeypatch):
+    forms = []
+    make = program.Program
+    monkeypatch.setattr(
+        program, "Program", lambda form, *rest: forms.append(form) or make(form, *rest)
+    )
+    monkeypatch.setattr(cluster, "specialised", specialised)
+    task = cluster._task(list(as_legs(enumerate(MEMBERS[:1]))))
+    data = (arrays.train, None, list(arrays.folds), arrays.epoch_rows)
+    ((_, result),), _ = cluster_module.Worker(data).train(task)
+    assert result.status == "finished"
+    assert {form.activation is not None for form in forms} == {specialised}
+
+
 def test_a_worker_that_is_killed_costs_its_present_legs_only(arrays, cluster):
     members = [Member(LONG, seed, 0) for seed in range(3)]
     expected = dict(Trainer(arrays, workers=1).run(enumerate(members)))
@@ -97,7 +113,7 @@ def test_a_deadline_interrupts_members_on_a_cluster(cluster):
     cluster.deadline = time.monotonic() + 3
     results = [r for _, r in cluster.run(enumerate([Member(ENDLESS, s, 0) for s in range(2)]))]
     assert cluster.over()
-    assert {r.status for r in results} <= {"interrupted"}
+    assert [r.status for r in results] == ["interrupted"] * 2
     cluster.deadline = None
 
 

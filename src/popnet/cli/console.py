@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from popnet.errors import InputError
 from popnet.runtime import strict_json
 
 if TYPE_CHECKING:
@@ -121,14 +120,6 @@ def print_check(check: dict[str, Any]) -> None:
         print(
             f"  {'all that keep the class, together':<34} {-100 * together['gain']:+6.2f}  [{low:+6.2f}, {high:+6.2f}]  {together['verdict']}"
         )
-
-
-def check_page(out: Path) -> None:
-    """Refuse a page that could not be written, before anything is trained."""
-    if out.suffix.lower() not in (".html", ".htm"):
-        raise InputError(f"--out {out} must end in .html.")
-    if not out.resolve().parent.is_dir():
-        raise InputError(f"--out {out}: there is no folder {out.parent}; make it first.")
 
 
 def show_found(

@@ -30,16 +30,19 @@ from popnet.cli.arguments import (
     target_of,
 )
 from popnet.cli.console import (
-    check_page,
     graceful_interrupt,
     print_check,
     show_found,
 )
 from popnet.errors import InputError
 from popnet.runtime import strict_json
+from popnet.runtime.atomic_file import check_output_file, write_atomic
 
 if TYPE_CHECKING:
     pass
+
+
+PAGE_ENDINGS = (".html", ".htm")
 
 
 def augment(
@@ -64,8 +67,8 @@ def augment(
         raise InputError(
             "augment needs --out FILE.png for a contact sheet, --check for the twins, or both."
         )
-    if out is not None and out.suffix.lower() != ".png":
-        raise InputError(f"--out {out} must end in .png.")
+    if out is not None:
+        check_output_file("--out", out, (".png",))
     from popnet.ablation.transformations.run import examine
     from popnet.cli.status_line import Watcher
 
@@ -75,7 +78,7 @@ def augment(
     with Watcher(quiet) as watch, graceful_interrupt() as stop:
         found = examine(folder, target, options, check=check, sheet=out is not None, pairs=pairs, only=only or (), steps=steps, train=train, on_progress=watch, stop=stop)  # fmt: skip
     if out is not None and found.sheet is not None:
-        out.write_bytes(found.sheet)
+        write_atomic(out, found.sheet)
     if as_json:
         print(
             strict_json.dumps(
@@ -121,7 +124,7 @@ def study(
     quiet: Quiet = False,
 ) -> None:  # fmt: skip
     """Find what each technique buys on your data: twins that differ in one factor, with intervals; writes a page."""
-    check_page(out)
+    check_output_file("--out", out, PAGE_ENDINGS)
     from popnet.ablation.run import study as run
     from popnet.cli.status_line import Watcher
     from popnet.tuning.space import user_space
@@ -164,7 +167,7 @@ def doctor(
     quiet: Quiet = False,
 ) -> None:  # fmt: skip
     """Find what is wrong with data, a net's training, or new data of a model, and prove the remedy; writes a page."""
-    check_page(out)
+    check_output_file("--out", out, PAGE_ENDINGS)
     from popnet.cli.status_line import Watcher
     from popnet.diagnosis.run import doctor as run
     from popnet.tuning.space import user_space
@@ -201,7 +204,7 @@ def claims(
     quiet: Quiet = False,
 ) -> None:  # fmt: skip
     """Run the course as experiments: 17 claims about deep nets, each with a verdict and an interval; writes a page."""
-    check_page(out)
+    check_output_file("--out", out, PAGE_ENDINGS)
     from popnet.cli.status_line import Watcher
     from popnet.course.run import claims as run
 

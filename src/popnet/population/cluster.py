@@ -13,7 +13,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from threading import Event
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -92,7 +92,7 @@ class ClusterTrainer(Trainer):
                     if not items:
                         break
                     k = idle.pop()
-                    task = self._actors[k].train.remote(items, self._left())
+                    task = self._actors[k].train.remote(self._task(items))
                     busy[task] = k, items
                 if not busy:
                     return
@@ -171,8 +171,23 @@ class ClusterTrainer(Trainer):
                 self._epoch_seconds[key] = result.seconds / result.epochs
             yield i, result
 
-    def _left(self) -> float | None:
-        return None if self.deadline is None else self.remaining()
+    def _task(self, items: list[Item]) -> Task:
+        left = None if self.deadline is None else self.remaining()
+        return Task(items, left, self.specialised)
+
+
+class Task(NamedTuple):
+    """What an actor is asked for, and all that it has to know for that.
+
+    Attributes:
+        legs: to train.
+        seconds: within these; None for no limit.
+        specialised: of the driver, see `Trainer`.
+    """
+
+    legs: list[Item]
+    seconds: float | None
+    specialised: bool
 
 
 Data = tuple[Dataset, Dataset | None, Sequence[tuple[Array, Array]], int | None]
@@ -189,13 +204,12 @@ class Worker:
         train, valid, folds, epoch_rows = data
         self._trainer = Trainer(Arrays(train, valid or train, folds, epoch_rows), workers=1)
 
-    def train(
-        self, legs: list[Item], seconds: float | None
-    ) -> tuple[list[tuple[int, Result]], float]:
-        """Train legs within some seconds; returns their results and what compiling took."""
-        self._trainer.deadline = None if seconds is None else time.monotonic() + seconds
+    def train(self, task: Task) -> tuple[list[tuple[int, Result]], float]:
+        """Do a task; returns its results and what compiling took."""
+        late = None if task.seconds is None else time.monotonic() + task.seconds
+        self._trainer.deadline, self._trainer.specialised = late, task.specialised
         before = self._trainer.compile_seconds
-        results = list(self._trainer.run(legs))
+        results = list(self._trainer.run(task.legs))
         return results, self._trainer.compile_seconds - before
 
     def process(self) -> int:

@@ -7,17 +7,16 @@ import hashlib
 import os
 from collections.abc import Mapping
 from functools import cache
-from pathlib import Path
 from typing import Any, cast
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from popnet.errors import InputError
 from popnet.report import document_view, format
 from popnet.report.document import Document
 from popnet.report.fit_page import sections
 from popnet.report.fit_page.facts import Facts
+from popnet.runtime.atomic_file import write_atomic
 
 
 def render(facts: Facts | Mapping[str, Any]) -> str:
@@ -81,19 +80,7 @@ def write_text(text: str, path: str | os.PathLike[str]) -> None:
     Raises:
         InputError: it cannot be written.
     """
-    path = Path(path)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        try:
-            part.write_text(text, encoding="utf-8", newline="\n")
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
-    except OSError as error:
-        raise InputError(
-            f"The report {path} cannot be written: {error.strerror or error}. "
-            "Choose a folder that exists and has room."
-        ) from None
+    write_atomic(path, text.encode())
 
 
 @cache

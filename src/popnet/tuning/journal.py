@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import shutil
 import time
 from collections.abc import Callable, Mapping
@@ -24,6 +23,7 @@ from popnet.data.dataset import Dataset
 from popnet.errors import InputError
 from popnet.population import checkpoint
 from popnet.population.members import Member, Result
+from popnet.runtime.atomic_file import write_atomic
 from popnet.spec.recipe import Recipe
 from popnet.tuning.strategies.base import Run
 
@@ -213,17 +213,12 @@ class Journal:
     def _write(self, path: Path, data: bytes) -> None:
         if not self._writes:
             return
-        new = path.with_suffix(".new")
         try:
-            with new.open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            new.replace(path)
-        except OSError as error:
+            write_atomic(path, data)
+        except InputError as error:
             self._writes = False
             self._warn(
-                f"the journal {self.folder} cannot be written ({error.strerror}); the run goes on without"
+                f"the journal {self.folder} cannot be written ({error}); the run goes on without"
             )
 
 

@@ -11,6 +11,7 @@ from typing import IO, Any
 import polars as pl
 
 from popnet.errors import InputError
+from popnet.runtime.atomic_file import atomic_path
 
 
 def write_batches(batches: Iterator[pl.DataFrame], out: Path | None) -> int:
@@ -34,22 +35,15 @@ def write_batches(batches: Iterator[pl.DataFrame], out: Path | None) -> int:
          if name.endswith(ends)), None)  # fmt: skip
     if form is None:
         raise InputError(f"{out} has no known suffix; use .csv, .csv.gz, .jsonl or .parquet.")
-    partial = out.with_name(f".{out.name}.partial")
-    try:
-        try:
-            if form == "parquet":
-                frame = pl.concat(list(batches))
-                frame.write_parquet(partial)
-                rows = frame.height
-            else:
-                opened: Any = gzip.open if name.endswith(".gz") else open
-                with opened(partial, "wb") as file:
-                    rows = _stream(batches, file, form)
-            partial.replace(out)
-        finally:
-            partial.unlink(missing_ok=True)
-    except OSError as error:
-        raise InputError(f"{out} cannot be written: {error.strerror or error}.") from None
+    with atomic_path(out) as part:
+        if form == "parquet":
+            frame = pl.concat(list(batches))
+            frame.write_parquet(part)
+            rows = frame.height
+        else:
+            opened: Any = gzip.open if name.endswith(".gz") else open
+            with opened(part, "wb") as file:
+                rows = _stream(batches, file, form)
     return rows
 
 
