@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -77,10 +78,7 @@ class Run:
         self._monkeypatch, self._capfd = monkeypatch, capfd
 
     def __call__(self, *words: object, fails: int = 0) -> tuple[str, str]:
-        self._monkeypatch.setattr(app.sys, "argv", ["popnet", *map(str, words)])
-        self._monkeypatch.setattr(
-            app.os, "_exit", lambda status: (_ for _ in ()).throw(SystemExit(status))
-        )
+        self._monkeypatch.setattr(sys, "argv", ["popnet", *map(str, words)])
         self._capfd.readouterr()
         with pytest.raises(SystemExit) as end:
             app.main()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import gzip
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -68,13 +69,10 @@ class Shell:
     def __init__(self, folder: Path, monkeypatch, capfd) -> None:
         self.folder, self._monkeypatch, self._capfd = folder, monkeypatch, capfd
         monkeypatch.chdir(folder)
-        monkeypatch.setattr(
-            app.os, "_exit", lambda status: (_ for _ in ()).throw(SystemExit(status))
-        )
         Path("recipe.toml").write_text(RECIPE)
 
     def __call__(self, *words: object) -> Outcome:
-        self._monkeypatch.setattr(app.sys, "argv", ["popnet", *map(str, words)])
+        self._monkeypatch.setattr(sys, "argv", ["popnet", *map(str, words)])
         self._capfd.readouterr()
         with pytest.raises(SystemExit) as end:
             app.main()

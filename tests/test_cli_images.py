@@ -129,7 +129,7 @@ def test_augment_draws_a_sheet_and_trains_twins(run, tmp_path, monkeypatch):
     monkeypatch.setattr(check, "STEPS", 40)
     tried = catalogue.transformations((8, 8, 1))
     some = [t for t in tried if t.name in ("translation", "half_turn")]
-    monkeypatch.setattr(catalogue, "transformations", lambda image: some)
+    monkeypatch.setattr(check, "transformations", lambda image: some)
     out, _ = run(
         "augment", "digits", "--out", tmp_path / "s.png", "--check", "--pairs", 2, "--json"
     )

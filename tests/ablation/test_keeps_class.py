@@ -8,6 +8,7 @@ import pytest
 from popnet import Dataset, Recipe
 from popnet.ablation.effects import Effect
 from popnet.ablation.transformations import check as keeping
+from popnet.ablation.transformations import small_images
 from popnet.ablation.transformations.catalogue import Transformation
 from popnet.ablation.transformations.check import Check, Finding
 from popnet.data.dataset import Images
@@ -132,7 +133,7 @@ def test_with_many_images_only_what_helps_is_used_and_mirroring_that_costs_littl
 
 def test_large_images_are_shrunk_by_means_of_squares():
     x = np.random.default_rng(0).integers(0, 256, (3, 7, 9, 3), dtype=np.uint8)
-    got = keeping._shrunk(x, 2)
+    got = small_images._shrunk(x, 2)
     assert got.shape == (3, 3, 4, 3)
     expected = np.round(x[1, 2:4, 4:6].reshape(4, 3).mean(0))
     np.testing.assert_array_equal(got[1, 1, 2], expected)

@@ -21,6 +21,7 @@ from popnet.ablation.experiment import Cell, Experiment, Outcome
 from popnet.ablation.factors import Factor, Level
 from popnet.ablation.losses import calibration_error, losses_of, row_losses
 from popnet.ablation.row_overlap import Shared
+from popnet.ablation.run import _run as run_study
 from popnet.ablation.run import study
 from popnet.ablation.verdicts import NULL_POWER, POWER, Spread, reach, verdict
 from popnet.options import Options
@@ -209,7 +210,7 @@ def planned(seed: int, gain: float, own: float = 0.0) -> tuple[str, int, list[in
 
     run.run = train
     unit = page.Unit.of("classification", "log_loss")
-    asked, least = run._run(run, None, None, None, unit, lambda _: None)
+    asked, least = run_study(run, None, None, None, unit, lambda _: None)
     assert least == pytest.approx(0.02)  # a twentieth
     return run.found(least, asked).effects[0].said, asked, steps
 

@@ -12,7 +12,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from popnet.course import evidence, lab, material, page, registry, schedule
+from popnet.ablation.transformations import small_images
+from popnet.course import evidence, lab, page, registry, schedule
+from popnet.course import material as materials
 from popnet.course.base import Claim, Outcome, Part, together
 from popnet.course.evidence import Interval
 from popnet.course.experiments import (
@@ -45,7 +47,7 @@ from popnet.runtime import keys
 from popnet.spec.recipe import Recipe
 from popnet.spec.shape import Shape
 
-DIGITS = material.digits(4, 0)
+DIGITS = materials.digits(4, 0)
 
 
 def a_bench(table: Material = DIGITS[0], **changes: object) -> Bench:
@@ -192,7 +194,7 @@ def test_a_users_table_is_cut_to_size():
     frame = pl.DataFrame({"a": rng.standard_normal(4000), "b": rng.standard_normal(4000)})
     frame = frame.with_columns(y=(pl.col("a") > 0).cast(pl.String))
     prepared = prepare_source(frame, "y", Options(test_size=1 / 3))
-    table, images = material.own("mine", prepared, 10, 0)
+    table, images = materials.own("mine", prepared, 10, 0)
     assert images is None
     assert (len(table.pool), len(table.test)) == (1200, 600)
     assert len(table.data) == 1800
@@ -206,10 +208,10 @@ def test_a_users_table_is_cut_to_size():
 
 def test_images_become_columns_and_smaller():
     pixels = np.arange(2 * 4 * 6, dtype=np.uint8).reshape(2, 4, 6, 1)
-    found = material.smaller(pixels, most=2)
+    found = small_images.smaller(pixels, most=2)
     assert found.shape == (2, 2, 3, 1)
     assert found[0, 0, 0, 0] == round((0 + 1 + 6 + 7) / 4)
-    assert material.smaller(pixels, most=4) is pixels
+    assert small_images.smaller(pixels, most=4) is pixels
     table, images = DIGITS
     assert isinstance(images.data.features, Images)
     grey = images.data.features.pixels[5].ravel() / 255 * 16

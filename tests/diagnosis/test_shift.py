@@ -92,7 +92,7 @@ def test_a_shift_that_no_single_column_shows():
     assert found.shifted
     assert {found.columns[0].name, found.columns[1].name} == {"a", "b"}
     assert max(c.auc for c in found.columns) < 0.6 < found.auc
-    assert min(c.importance for c in found.columns[:2]) > shifts.moved.LOSS
+    assert min(c.importance for c in found.columns[:2]) > shifts.column_shift.LOSS
 
 
 def test_identifiers_targets_and_columns_left_out_are_not_compared():
