@@ -173,7 +173,8 @@ class _Estimator(BaseEstimator):
             fitted = fit(frame, targets if y.ndim == 2 else targets[0], options, began=began)
         if fitted.interrupted:
             warnings.warn(
-                "Training was interrupted; the model is made of what had ended.", stacklevel=3
+                "Training was interrupted; the model is built from the nets trained until then.",
+                stacklevel=3,
             )
         if labels is not None:
             fitted = relabelled(fitted, labels)

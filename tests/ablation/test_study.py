@@ -532,7 +532,7 @@ def test_no_time_for_three_pairs_is_said():
     options = Options(seed=0, workers=1, time_limit=0.01)
     with pytest.raises(InputError) as error:
         study(table(), "y", options, factor=["l2=0.1"])
-    assert "time was over" in str(error.value)
+    assert "time limit was reached" in str(error.value)
 
 
 def test_verdicts_are_said_with_what_their_interval_shows():

@@ -532,7 +532,7 @@ def test_time_is_shared_and_what_has_none_is_not_decided(monkeypatch):
         a_bench(), deadline=time.monotonic() + 100, on_claim=lambda *args: seen.append(args[:2])
     )
     assert [o.verdict for _, o in found] == ["not decided", "holds", "holds"]
-    assert found[0][1].statement == "The time was over before it could be tried."
+    assert found[0][1].statement == "Skipped: the time limit was reached."
     assert found[1][1].statement == "It is 2."
     # A claim that ends early leaves its time to those after it.
     assert given == pytest.approx([60, 50, 100], abs=2)

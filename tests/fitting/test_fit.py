@@ -123,7 +123,7 @@ def test_score_is_that_of_the_test_part(fitted):
     rows, values = fitted.model.evaluate(iter([part]))
     assert rows == len(table.test) == fitted.facts["data"]["test_rows"]
     assert fitted.facts["metrics"] == pytest.approx(values, rel=1e-6)
-    assert "no choice saw" in fitted.facts["scored_on"]
+    assert "held-out test rows" in fitted.facts["scored_on"]
 
 
 def test_without_a_test_part_the_score_is_said_to_be_optimistic():

@@ -128,10 +128,12 @@ def test_what_is_said_and_kept_of_a_rule():
     assert rule.threshold == 0.25
     assert (
         sentence(rule, "f1", ["no", "yes"])
-        == "yes is predicted from a probability of 0.25 on, which suits f1"
+        == "yes is predicted from a probability of 0.25 on (threshold tuned for f1)"
     )
     several = Decision((1.0, 5.0, 2.0), (0.0, 0.0, 0.0))
-    assert "b the soonest, which suits f1" in sentence(several, "f1", "abc")
+    said = sentence(several, "f1", "abc")
+    assert said.startswith("class thresholds are tuned for f1")
+    assert "(lowest threshold: b)" in said
     assert Decision.from_json(rule.to_json(), 2) == rule
     with pytest.raises(ValueError, match="3 classes"):
         Decision.from_json(several.to_json(), 2)

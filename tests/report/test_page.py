@@ -227,7 +227,7 @@ def test_the_headline_in_plain_words(make_facts):
     text = Checker(render(make_facts())).text
     assert "0.872" in text
     assert "interval 0.867 to 0.877" in text
-    assert "16,281 rows that no choice saw" in text
+    assert "16,281 held-out test rows" in text
     assert "A better score than that of the linear model." in text
     assert "14 % fewer wrong answers" in text
 
@@ -235,7 +235,7 @@ def test_the_headline_in_plain_words(make_facts):
 def test_a_score_of_rows_that_were_seen_is_called_optimistic(make_facts):
     text = Checker(render(no_test_part(make_facts))).text
     assert "slightly optimistic" in text
-    assert "no choice saw" not in text
+    assert "held-out test" not in text
 
 
 @pytest.mark.parametrize("greater", [True, False])

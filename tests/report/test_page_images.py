@@ -164,7 +164,7 @@ def test_names_of_classes_stay_names(make_image_facts):
 def test_images_are_called_images(make_image_facts):
     text = Checker(render(make_image_facts())).text
     assert "from images" in text
-    assert "16,281 images that no choice saw" in text
+    assert "16,281 held-out test images" in text
     assert "The test part was the one that the data came with." in text
     for word in (" rows", "columns"):
         assert word not in text.replace("Bold: the best of its row", "")

@@ -376,8 +376,8 @@ class Experiment:
         done = self.done()
         if len(done) < MIN_PAIRS:
             raise InputError(
-                f"the time was over before {MIN_PAIRS} pairs of twins were trained ({len(done)} were); give more "
-                "time, fewer factors, or fewer rows (--rows)."
+                f"the time limit was reached before {MIN_PAIRS} pairs of twins were trained ({len(done)} were); give "
+                "more time, fewer factors, or fewer rows (--rows)."
             )
         shared = self.shared(done)
         first = self.design[done[0]]

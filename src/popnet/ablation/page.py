@@ -33,21 +33,31 @@ class Unit(NamedTuple):
     Attributes:
         scale: factor of what is shown.
         noun: what is counted, as in "points of error".
+        name: what is lower where a technique helps, as in "error".
+        unit: of a difference, "" for a pure number.
         short: the unit of a table's head.
     """
 
     scale: float
     noun: str
     short: str
+    name: str
+    unit: str
 
     @classmethod
     def of(cls, task: str, metric: str) -> Unit:
         """Return the unit of a task's metric."""
         if metric == "log_loss":
-            return cls(1.0, "of log-loss", "log-loss")
+            return cls(1.0, "of log-loss", "log-loss", "log-loss", "")
         if task == "regression":
-            return cls(100.0, "points of unexplained variance", "% of the variance")
-        return cls(100.0, "points of error", "% wrong classes")
+            return cls(
+                100.0,
+                "points of unexplained variance",
+                "% of the variance",
+                "unexplained variance",
+                " points",
+            )
+        return cls(100.0, "points of error", "% wrong classes", "error", " points")
 
     def number(self, value: float, signed: bool = False) -> str:
         """Return a value in the unit, without its name."""
@@ -71,9 +81,9 @@ def sentence(effect: Effect, unit: Unit) -> str:
     noun = unit.noun
     ends = unit.range(effect.gain, -1)
     if effect.said == "helps":
-        return f"helps: {size} {noun} fewer (change {ends})"
+        return f"helps: {unit.name} lower by {size}{unit.unit} (change {ends})"
     if effect.said == "harms":
-        return f"harms: {size} {noun} more (change {ends})"
+        return f"harms: {unit.name} higher by {size}{unit.unit} (change {ends})"
     if effect.said == "no effect":
         return f"no effect larger than {unit.number(effect.gain.bound)} {noun} (change {ends})"
     if effect.said == "not detectable":

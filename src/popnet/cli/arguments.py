@@ -114,7 +114,7 @@ RecipeFile = Annotated[
 ]
 
 
-TaskOption = Annotated[Task | None, typer.Option(help="Overrules the task found from the target.")]
+TaskOption = Annotated[Task | None, typer.Option(help="Override the inferred task.")]
 
 
 Weight = Annotated[str | None, typer.Option(help="Column of row weights.")]
@@ -139,7 +139,7 @@ Keep = Annotated[
 ]  # fmt: skip
 
 
-Seed = Annotated[int, typer.Option(help="Of every random choice.")]
+Seed = Annotated[int, typer.Option(help="Random seed.")]
 
 
 Workers = Annotated[

@@ -33,8 +33,8 @@ class graceful_interrupt:  # noqa: N801 - used like contextlib.suppress
 
     def __init__(
         self,
-        first: str = "stopping; the members that have ended become the model",
-        second: str = "stopped at once; no model was written",
+        first: str = "interrupted; building the model from the nets trained so far (press Ctrl-C again to stop at once)",
+        second: str = "stopped; no model was written",
     ) -> None:
         self._first, self._second = first, second
 

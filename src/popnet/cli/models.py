@@ -58,7 +58,7 @@ def fit(
     search_patience: Annotated[int | None, typer.Option(help="End the search when so many recipes have not made the ensemble better; without --members and --time-limit nothing else ends it.")] = None,
     storage: Annotated[str | None, typer.Option(help="Optuna storage that keeps the study of tpe or a sampler, as sqlite:///study.db.")] = None,
     folds: Annotated[int | None, typer.Option(help="Cross-validation folds; 1 holds out a fifth, or fewer of very many rows. [default: by rows]")] = None,
-    metric: Annotated[str | None, typer.Option(help="What the ensemble is chosen for: accuracy, balanced_accuracy, f1 (these by log-loss; with the last two a class is predicted from the probability on that suits them), log_loss, roc_auc, average_precision; rmse, mae, rmsle, r2, or a pinball loss as pinball_90: then the quantile is predicted that 90 % of true values are below. [default: accuracy, rmse, or r2 of several targets]")] = None,
+    metric: Annotated[str | None, typer.Option(help="Metric to optimise: accuracy, balanced_accuracy, f1 (these by log-loss; with the last two a class is predicted from the probability on that suits them), log_loss, roc_auc, average_precision; rmse, mae, rmsle, r2, or a pinball loss as pinball_90: then the quantile is predicted that 90 % of true values are below. [default: accuracy, rmse, or r2 of several targets]")] = None,
     ensemble: Annotated[Ensemble, typer.Option(help="How members are combined: greedy (weights chosen by held-out rows), average, or vote (of classes).")] = Ensemble.greedy,
     task: TaskOption = None,
     recipe: Annotated[Path | None, typer.Option(help="TOML or JSON file: fields in it are kept in every net, the others chosen or searched.")] = None,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 Verdict = Literal["holds", "does not hold", "not decided"]
 
-NO_TIME = "the time was over before it could be tried"
+NO_TIME = "skipped: the time limit was reached"
 
 
 @dataclass(frozen=True)

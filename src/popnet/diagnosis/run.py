@@ -191,7 +191,7 @@ def doctor(
     pairs = design(picked, PAIRS, options.seed, prepared.order)
     trained = probed_runs.trainings(small, recipe, pairs[: probed_runs.TRAININGS], limits, on_net)
     if not trained:
-        raise InputError("the time was over before a net was trained; give more.")
+        raise InputError("the time limit was reached before a net was trained; give more time.")
     seen = probed_runs.symptoms(trained)
     proofs = {}
     if prove:
@@ -203,7 +203,7 @@ def doctor(
     findings = [*nets, *findings] if options.recipe is not None else [*findings, *nets]
     findings += _labels(small, picked, prepared.schema, prepared.order, options, limits, on_net)
     if prove and len(proofs) < sum(bool(f.remedy.fields) for f, _ in seen):
-        tell("the time was over before all remedies were proven")
+        tell("the time limit was reached before all remedies were tested")
     return Diagnosis(
         sorted_by_severity(findings),
         name,

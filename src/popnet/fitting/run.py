@@ -278,7 +278,9 @@ def _warnings(training: Training, scored: dict[str, Any], quantile: bool) -> lis
     """
     warnings, trainer, metric = [], training.trainer, training.candidates.metric
     if trainer.interrupted and training.candidates.by_id:
-        warnings.append("training was interrupted; the model is made of the members that had ended")
+        warnings.append(
+            "training was interrupted; the model is built from the nets trained until then"
+        )
     if trainer.out_of_memory:
         warnings.append(
             f"training ended early, at the memory limit of {words(training.memory.limit)}; give a greater "

@@ -43,18 +43,20 @@ class Scoring:
         self._held_out = held_out
         self.table = table = candidates.table
         honest = len(table.test) > 0
+        self._items = "rows" if table.encoder.image is None else "images"
         self.out_of_fold = not honest and held_out is not None
         self.groups = table.test_groups if honest else None
         if honest:
-            self.rows, self._where = table.test, "on {rows} rows that no choice saw"
+            self.rows, self._where = table.test, "on {rows} held-out test {items}"
         elif self.out_of_fold:
             self.rows = candidates.rows
             self._where = (
-                "on out-of-fold predictions of {rows} rows, which chose the ensemble: slightly optimistic"
-            )  # fmt: skip
+                "on out-of-fold predictions of {rows} training {items}, by which the ensemble was chosen: "
+                "slightly optimistic"
+            )
         else:
             self.rows = table.train
-            self._where = "on {rows} rows that it was trained on: optimistic"
+            self._where = "on the {rows} {items} that it was trained on: optimistic"
         weights = table.data.weights
         self.weights = None if weights is None else np.asarray(weights)[self.rows]
 
@@ -77,7 +79,7 @@ class Scoring:
         return {
             "task": task, "metric": metric.name, "score": values[metric.name],
             "interval": list(bounds), "metrics": values, "baselines": others, "baseline_gains": gains,
-            "scored_rows": len(rows), "scored_on": self._where.format(rows=f"{len(rows):,}"),
+            "scored_rows": len(rows), "scored_on": self._where.format(rows=f"{len(rows):,}", items=self._items),
             **self._sample(true, predicted),
         }  # fmt: skip
 

@@ -118,9 +118,7 @@ def _of_some_folds(
     through = [(n, i) for n, i in found if _whole(i, results)]
     nets, ids = zip(*(through or found), strict=True)
     share = 1 / len(nets)
-    warning = (
-        "no recipe was through with all folds; the ensemble is the plain average of what there was"
-    )
+    warning = "no recipe completed every fold; averaging the nets trained so far"
     if all(c.recipe_id <= PILOT_ID for c in candidates.by_id.values()):
         warning = "no net was trained in time; the model has learned for one epoch"
     return Chosen(

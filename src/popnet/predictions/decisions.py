@@ -205,9 +205,9 @@ def quantile_sentence(level: float, targets: Sequence[str]) -> str:
 def sentence(decision: Decision, metric: str, classes: Sequence[Any]) -> str:
     """Return a rule in a sentence."""
     if (threshold := decision.threshold) is not None:
-        return f"{classes[1]} is predicted from a probability of {threshold:.3g} on, which suits {metric}"
+        return f"{classes[1]} is predicted from a probability of {threshold:.3g} on (threshold tuned for {metric})"
     sooner = classes[int(np.argmax(decision.gains))]
     return (
-        f"rare classes are predicted from less than the largest probability on, {sooner} the soonest, which suits "
-        f"{metric}"
+        f"class thresholds are tuned for {metric}: rare classes are predicted before they are the most probable one "
+        f"(lowest threshold: {sooner})"
     )

@@ -90,7 +90,9 @@ def examine(
             on_progress=lambda done, total: on_progress(Progress("augmentation", done, total)),
         )  # fmt: skip
         if found is None:
-            raise InputError("the time was over before two pairs of twins were trained; give more.")
+            raise InputError(
+                "the time limit was reached before two pairs of twins were trained; give more time."
+            )
         record = record_of(found, prepared.schema.target.classes)
     policy = standard_policy(images.size) if record is None else record["policy"]
     drawn = None

@@ -104,7 +104,9 @@ def _numbers(old: Array, new: Array) -> list[str]:
     words = [f"mean {_number(old.mean())} → {_number(new.mean())}"]
     (a, b, c), (d, e, f) = (np.quantile(x, [0.05, 0.5, 0.95]) for x in (old, new))
     words.append(f"median {_number(b)} → {_number(e)}")
-    words.append(f"nine tenths within {_number(a)} to {_number(c)} → {_number(d)} to {_number(f)}")
+    words.append(
+        f"5th to 95th percentile {_number(a)} to {_number(c)} → {_number(d)} to {_number(f)}"
+    )
     return words
 
 
