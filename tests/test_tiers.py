@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -201,3 +202,16 @@ def test_who_knows_a_library(library, allowed):
             if any(n.split(".")[0] == library for n in names):
                 users.add(part(path))
     assert users <= allowed
+
+
+@pytest.mark.parametrize("page", ["architecture", "internals", "adding"])
+def test_paths_that_the_docs_name_are_there(page):
+    root = SOURCE.parents[1]
+    text = (root / "docs" / f"{page}.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`([a-z_]+(?:/[a-z_]+)+)/?(?:\.py)?(?:\.[A-Za-z_]+)?`", text))
+    assert len(named) > 10
+    homes = [root / "src" / "popnet", root]
+    lost = {
+        n for n in named if not any((h / n).is_dir() or (h / f"{n}.py").is_file() for h in homes)
+    }
+    assert not lost

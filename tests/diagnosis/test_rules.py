@@ -173,4 +173,4 @@ def test_new_data_that_moved_is_told_from_data_that_did_not(tmp_path):
 def test_no_time_is_said():
     with pytest.raises(InputError) as error:
         doctor(frame(), "label", Options(workers=1, time_limit=1e-3))
-    assert "time was over" in str(error.value)
+    assert "time limit was reached" in str(error.value)
