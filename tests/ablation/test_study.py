@@ -19,7 +19,7 @@ from popnet.ablation.design import design
 from popnet.ablation.effects import Interval, holm, interval
 from popnet.ablation.experiment import Cell, Experiment, Outcome
 from popnet.ablation.factors import Factor, Level
-from popnet.ablation.losses import calibration_error, losses_of, row_losses
+from popnet.ablation.losses import losses_of, row_losses
 from popnet.ablation.row_overlap import Shared
 from popnet.ablation.run import _run as run_study
 from popnet.ablation.run import study
@@ -448,15 +448,6 @@ def test_a_net_that_is_worse_than_a_constant_counts_as_one():
     assert row_losses(data, rows, wrong, rows, "error").mean() == 1.0
     good = 0.1 + 0.8 * np.eye(2)[target]
     assert row_losses(data, rows, good, rows, "log_loss").mean() == pytest.approx(-np.log(0.9))
-
-
-def test_calibration_error_is_the_distance_of_confidence_from_accuracy():
-    p = np.array([[0.85, 0.15]] * 10)
-    assert calibration_error(p, np.array([0] * 8 + [1] * 2)) == pytest.approx(0.05)
-    assert calibration_error(np.eye(2)[[0, 1]], np.array([0, 1])) == 0.0
-    both = np.concatenate([p, np.array([[0.35, 0.65]] * 10)])
-    target = np.array([0] * 8 + [1] * 2 + [1] * 9 + [0])
-    assert calibration_error(both, target) == pytest.approx((0.05 + 0.25) / 2)
 
 
 def test_interactions_are_the_difference_of_differences():

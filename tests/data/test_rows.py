@@ -205,3 +205,59 @@ def test_latest_rows_without_sorting(n, seed, distinct):
     assert len(test) <= n // 5 + 1
     if len(train):
         assert times[train].max() < times[valid].min()
+
+
+@quick
+@given(st.integers(60, 300), SEEDS, st.integers(2, 5), st.integers(2, 4))
+def test_classes_are_spread_over_grouped_folds(n, seed, k, classes):
+    rng = np.random.default_rng(seed)
+    groups = rng.integers(0, 40, n)
+    # Classes go with groups, so that folds made without regard to them would be uneven.
+    y = (groups + (rng.random(n) < 0.2)) % classes
+    parts = folds(np.arange(n), k, seed, stratify=y, groups=groups)
+    assert sorted(np.concatenate([f.valid for f in parts])) == list(range(n))
+    for fold in parts:
+        is_split(fold, np.arange(n))
+        assert not set(groups[fold.train]) & set(groups[fold.valid])
+    held = np.array([np.bincount(y[f.valid], minlength=classes) for f in parts])
+    counts = np.bincount(y, minlength=classes)
+    largest = np.max([np.bincount(y[groups == g], minlength=classes) for g in np.unique(groups)], 0)
+    # No class is further from its share than the largest group of it allows, twice over.
+    assert (np.abs(held - counts / k) <= 2 * largest + 1).all()
+
+
+def test_grouped_folds_are_as_even_as_scikit_learns():
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    def unevenness(tested):
+        held = np.array([np.bincount(y[t], minlength=3) for t in tested]) / np.bincount(y)
+        return np.abs(held - 0.2).max()
+
+    ours, theirs = [], []
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        groups = rng.integers(0, 60, 2000)
+        y = rng.choice(3, 60, p=[0.7, 0.25, 0.05])[groups]
+        y = np.where(rng.random(2000) < 0.1, rng.integers(0, 3, 2000), y)
+        ours.append(
+            unevenness(
+                [f.valid for f in folds(np.arange(2000), 5, seed, stratify=y, groups=groups)]
+            )
+        )
+        splitter = StratifiedGroupKFold(5, shuffle=True, random_state=seed)
+        theirs.append(unevenness([t for _, t in splitter.split(y, y, groups)]))
+    assert np.mean(ours) <= np.mean(theirs) * 1.1
+
+
+@quick
+@given(st.integers(60, 300), SEEDS, st.floats(0.1, 0.4))
+def test_a_grouped_holdout_has_the_classes_shares(n, seed, fraction):
+    rng = np.random.default_rng(seed)
+    groups = rng.permutation(n) // 3
+    y = (groups % 3 == 0).astype(int)
+    fold = holdout(n, fraction, seed, stratify=y, groups=groups)
+    is_split(fold, np.arange(n))
+    assert not set(groups[fold.train]) & set(groups[fold.valid])
+    for label in (0, 1):
+        share = (y[fold.valid] == label).sum() / (y == label).sum()
+        assert abs(share - fraction) < 3 / (y == label).sum() + 0.02

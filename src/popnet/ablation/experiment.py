@@ -15,7 +15,7 @@ from popnet.ablation.control_variate import Measured, controlled, replicates
 from popnet.ablation.design import Pair
 from popnet.ablation.effects import Interval, holm, interval
 from popnet.ablation.factors import Factor, Level
-from popnet.ablation.losses import calibration_error, row_losses
+from popnet.ablation.losses import row_losses
 from popnet.ablation.results import Effect, Found, Interaction
 from popnet.ablation.row_overlap import Shared
 from popnet.ablation.verdicts import Plan, Spread, reach, verdict
@@ -26,6 +26,7 @@ from popnet.population.members import Member, Result
 from popnet.population.predict import Net, predict
 from popnet.population.train import Trainer
 from popnet.predictions.ensemble import softmax
+from popnet.predictions.metrics import calibration_error
 from popnet.runtime import keys
 from popnet.runtime.memory import Memory
 from popnet.spec.recipe import Recipe
@@ -253,7 +254,7 @@ class Experiment:
             wrong = float(errors.mean())
             rows["wrong"] = rows["loss"] if self.metric == "error" else errors.astype(np.float32)
             if on_test is not None:
-                calibration = calibration_error(on_test, self.data.target[test])
+                calibration = calibration_error(self.data.target[test], on_test)
         return Outcome(
             float(losses.mean()), wrong, float(gap), calibration, seconds, on_test is None, rows
         )

@@ -5,11 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from popnet.data.dataset import Dataset
-from popnet.predictions import metrics
 from popnet.types import Array
-
-BINS = 10
-"""Of the confidence, for the calibration error."""
 
 METRICS = ("error", "log_loss")
 
@@ -62,18 +58,6 @@ def row_losses(
     own = each(outputs)
     endless = metric == "log_loss" or data.task == "regression"
     return constant if endless and own.mean() > constant.mean() else own
-
-
-def calibration_error(probabilities: Array, target: Array) -> float:
-    """Return the expected calibration error (Guo et al. 2017, arXiv:1706.04599).
-
-    It is the mean distance of confidence from accuracy over ten bins of the confidence, by the rows in them.
-
-    Args:
-        probabilities: ``(N, C)``.
-        target: ``(N,)`` class numbers.
-    """
-    return metrics.calibration_error(target, probabilities, bins=BINS)
 
 
 def constant_outputs(data: Dataset, train: Array, rows: int) -> np.ndarray:

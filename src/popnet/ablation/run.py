@@ -107,6 +107,7 @@ def study(
     metric: str = "log_loss",
     on_progress: Callable[[Progress], None] = lambda _: None,
     stop: threading.Event | None = None,
+    began: float | None = None,
 ) -> Study:
     """Train twins that differ in one factor each, and say what each factor does.
 
@@ -131,12 +132,13 @@ def study(
             wrong ones; of a regression always the share of the variance that is unexplained.
         on_progress: called now and then.
         stop: when set, training ends and what is whole is compared.
+        began: moment of ``time.monotonic()`` from which the time limit counts; default now.
 
     Raises:
         InputError: the data, a factor or a number cannot be used, or the time was over before anything could be
             compared.
     """
-    began = time.monotonic()
+    began = time.monotonic() if began is None else began
     options.check()
     _check(pairs, detect, sizes, rows, metric)
     deadline = None if options.time_limit is None else began + options.time_limit - FINISHING

@@ -30,6 +30,7 @@ from popnet.cli.arguments import (
     target_of,
 )
 from popnet.cli.console import (
+    BEGAN,
     graceful_interrupt,
     print_check,
     show_found,
@@ -76,7 +77,7 @@ def augment(
         None, time_limit, None, None, None, image_size, strict=strict, seed=seed, workers=workers
     )
     with Watcher(quiet) as watch, graceful_interrupt() as stop:
-        found = examine(folder, target, options, check=check, sheet=out is not None, pairs=pairs, only=only or (), steps=steps, train=train, on_progress=watch, stop=stop)  # fmt: skip
+        found = examine(folder, target, options, check=check, sheet=out is not None, pairs=pairs, only=only or (), steps=steps, train=train, on_progress=watch, began=BEGAN, stop=stop)  # fmt: skip
     if out is not None and found.sheet is not None:
         write_atomic(out, found.sheet)
     if as_json:
@@ -137,7 +138,7 @@ def study(
         found = run(
             table, target_of(target), options, factor=factor or (), pairs=pairs, detect=share_of("--detect", detect),
             interactions=interactions, sizes=[share_of("--sizes", s) or 0.0 for s in (sizes or "").split(",") if s.strip()],
-            rows=rows, metric=metric, on_progress=watch, stop=stop,
+            rows=rows, metric=metric, on_progress=watch, began=BEGAN, stop=stop,
         )  # fmt: skip
     show_found(found, out, as_json, quiet, {out.with_suffix(".csv"): found.csv()})
 
@@ -178,7 +179,7 @@ def doctor(
     )  # fmt: skip
     with Watcher(quiet) as watch, graceful_interrupt() as stop:
         found = run(
-            table, target_of(target), options, against=against, data=data, rows=rows, prove=prove, on_progress=watch,
+            table, target_of(target), options, against=against, data=data, rows=rows, prove=prove, on_progress=watch, began=BEGAN,
             stop=stop,
         )  # fmt: skip
     show_found(found, out, as_json, quiet)
@@ -214,6 +215,12 @@ def claims(
     )  # fmt: skip
     with Watcher(quiet) as watch, graceful_interrupt() as stop:
         found = run(
-            table, target_of(target), options, only=only or (), on_progress=watch, stop=stop
+            table,
+            target_of(target),
+            options,
+            only=only or (),
+            on_progress=watch,
+            began=BEGAN,
+            stop=stop,
         )
     show_found(found, out, as_json, quiet)

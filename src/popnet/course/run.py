@@ -75,6 +75,7 @@ def claims(
     effort: float = 1.0,
     on_progress: Callable[[Progress], None] = lambda _: None,
     stop: threading.Event | None = None,
+    began: float | None = None,
 ) -> Claims:
     """Try what courses say about neural nets: 17 claims, each with a verdict, an interval and a picture.
 
@@ -87,11 +88,12 @@ def claims(
         effort: factor of all numbers of training steps.
         on_progress: called now and then.
         stop: when set, training ends; claims that are left are not decided.
+        began: moment of ``time.monotonic()`` from which the time limit counts; default now.
 
     Raises:
         InputError: the data cannot be used, or there is no such claim.
     """
-    began = time.monotonic()
+    began = time.monotonic() if began is None else began
     options.check()
     wanted = chosen(only)
     deadline = began + (options.time_limit or LIMIT) - FINISHING

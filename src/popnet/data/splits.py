@@ -48,7 +48,7 @@ def holdout(
         stratify: ``(n,)`` classes: each has its share in both parts, to one row; a class of two
             rows or more keeps one to train on if ``fraction`` is 0.5 or less.
         groups: ``(n,)``: no group is in both parts; the share is met as nearly as whole groups
-            allow. ``stratify`` is then not regarded.
+            allow. classes have their shares as nearly, too.
         time: ``(n,)`` numbers: the latest rows are held out; rows of one time stay together.
 
     Raises:
@@ -119,7 +119,8 @@ def folds(
     if time is not None:
         return _expanding(rows, np.asarray(time)[rows], k)
     if groups is not None:
-        part = _deal_groups(np.asarray(groups)[rows], k, rng)
+        classes = None if stratify is None else np.asarray(stratify)[rows]
+        part = _deal_groups(np.asarray(groups)[rows], k, rng, classes)
     else:
         part = np.empty(len(rows), np.int64)
         part[_order(rows, stratify, rng)] = np.arange(len(rows)) % k
@@ -180,7 +181,8 @@ def _split(
         return _latest(rows, np.asarray(time)[rows], fraction)
     held = np.zeros(n, bool)
     if groups is not None:
-        held = _some_groups(np.asarray(groups)[rows], fraction, rng)
+        classes = None if stratify is None else np.asarray(stratify)[rows]
+        held = _some_groups(np.asarray(groups)[rows], fraction, rng, classes)
     else:
         # Every 1/fraction-th row of the order: with rows of a class side by side each class has its
         # share to one row. The random start keeps the first class from being favoured.
@@ -200,21 +202,49 @@ def _order(rows: np.ndarray, stratify: np.ndarray | None, rng: np.random.Generat
     return order[np.argsort(classes[order], kind="stable")]
 
 
-def _some_groups(groups: np.ndarray, fraction: float, rng: np.random.Generator) -> np.ndarray:
-    """Return ``(n,)`` bool: groups in random order until their rows are nearest to the share."""
+def _some_groups(
+    groups: np.ndarray, fraction: float, rng: np.random.Generator, classes: np.ndarray | None
+) -> np.ndarray:
+    """Return ``(n,)`` bool: groups in random order until their rows, and those of each class, are nearest to the share.
+
+    Args:
+        groups: of each row.
+        fraction: the share.
+        rng: makes the order.
+        classes: of each row; None: only the number of rows counts.
+    """
     number, sizes = _count_groups(groups)
     if len(sizes) < 2:
         raise InputError("all rows are of one group, so none can be held out; give more groups.")
     order = rng.permutation(len(sizes))
-    total = np.cumsum(sizes[order])[:-1]
-    cut = int(np.argmin(np.abs(total - fraction * len(groups)))) + 1
     chosen = np.zeros(len(sizes), bool)
-    chosen[order[:cut]] = True
+    if classes is None:
+        total = np.cumsum(sizes[order])[:-1]
+        cut = int(np.argmin(np.abs(total - fraction * len(groups)))) + 1
+        chosen[order[:cut]] = True
+        return chosen[number]
+    shares = _class_shares(number, classes)
+    missing = np.full(shares.shape[1], float(fraction))
+    for group in order:
+        # Taken if that brings the classes' held-out shares nearer to what they should be.
+        if np.square(missing - shares[group]).sum() < np.square(missing).sum():
+            missing -= shares[group]
+            chosen[group] = True
+    if not chosen.any():
+        chosen[order[int(np.argmin(sizes[order]))]] = True
+    if chosen.all():
+        chosen[order[-1]] = False
     return chosen[number]
 
 
-def _deal_groups(groups: np.ndarray, k: int, rng: np.random.Generator) -> np.ndarray:
-    """Return ``(n,)`` part numbers: the largest groups first, each to the smallest part so far."""
+def _deal_groups(
+    groups: np.ndarray, k: int, rng: np.random.Generator, classes: np.ndarray | None
+) -> np.ndarray:
+    """Return ``(n,)`` part numbers: the largest groups first, each to the part that has least of what it brings.
+
+    Without classes that is the smallest part so far; with them the part with the smallest shares of the group's
+    classes, much as `sklearn.model_selection.StratifiedGroupKFold` does.
+    """
     number, sizes = _count_groups(groups)
     if len(sizes) < k:
         raise InputError(
@@ -223,13 +253,32 @@ def _deal_groups(groups: np.ndarray, k: int, rng: np.random.Generator) -> np.nda
         )
     order = rng.permutation(len(sizes))
     order = order[np.argsort(-sizes[order], kind="stable")]
-    heap = [(0, i) for i in range(k)]
     part = np.empty(len(sizes), np.int64)
+    if classes is not None:
+        shares = _class_shares(number, classes)
+        held, rows = np.zeros((k, shares.shape[1])), np.zeros(k)
+        for place, group in enumerate(order):
+            # The first groups open the parts, so that none stays empty; of equal parts the one with fewer rows.
+            cost = held @ shares[group] if place >= k else np.where(rows > 0, np.inf, 0.0)
+            i = int(np.lexsort((rows, cost))[0])
+            part[group] = i
+            held[i] += shares[group]
+            rows[i] += sizes[group]
+        return part[number]
+    heap = [(0, i) for i in range(k)]
     for group in order:
         size, i = heapq.heappop(heap)
         part[group] = i
         heapq.heappush(heap, (size + int(sizes[group]), i))
     return part[number]
+
+
+def _class_shares(number: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """Return which share of each class's rows each group has, ``(groups, classes)``."""
+    _, of_class = np.unique(classes, return_inverse=True)
+    counts = np.zeros((number.max() + 1, of_class.max() + 1))
+    np.add.at(counts, (number, of_class), 1)
+    return counts / counts.sum(0)
 
 
 def _count_groups(groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -114,6 +114,7 @@ def doctor(
     prove: bool = True,
     on_progress: Callable[[Progress], None] = lambda _: None,
     stop: threading.Event | None = None,
+    began: float | None = None,
 ) -> Diagnosis:
     """Look for what is wrong with data, with a net that is trained on it, or with new data of a model.
 
@@ -133,11 +134,12 @@ def doctor(
         prove: whether remedies are trained as twins. Without it suspicions are not reported.
         on_progress: called now and then.
         stop: when set, training ends and what was found is returned.
+        began: moment of ``time.monotonic()`` from which the time limit counts; default now.
 
     Raises:
         InputError: the data or an option cannot be used.
     """
-    began = time.monotonic()
+    began = time.monotonic() if began is None else began
     options.check()
     deadline = None if options.time_limit is None else began + options.time_limit
     limits = Limits(deadline, options.workers, stop, Memory(options.memory_limit))

@@ -53,6 +53,7 @@ def examine(
     train: int | None = None,
     on_progress: Callable[[Progress], None] = lambda _: None,
     stop: threading.Event | None = None,
+    began: float | None = None,
 ) -> Examined:
     """Train twins with and without each transformation of some images, and draw what the transformations do.
 
@@ -66,12 +67,14 @@ def examine(
         only, steps, train: see `popnet.ablation.transformations.check.check`.
         on_progress: called now and then.
         stop: when set, training ends and what is whole is compared.
+        began: moment of ``time.monotonic()`` from which the time limit counts; default now.
 
     Raises:
         InputError: the images cannot be used, or the time was over before twins were trained.
     """
     options.check()
-    deadline = None if options.time_limit is None else time.monotonic() + options.time_limit
+    began = time.monotonic() if began is None else began
+    deadline = None if options.time_limit is None else began + options.time_limit
 
     def reading(done: int, total: int) -> None:
         on_progress(Progress("reading images", done, total))
