@@ -113,7 +113,7 @@ def test_a_deadline_interrupts_members_on_a_cluster(cluster):
     cluster.deadline = time.monotonic() + 3
     results = [r for _, r in cluster.run(enumerate([Member(ENDLESS, s, 0) for s in range(2)]))]
     assert cluster.over()
-    assert [r.status for r in results] == ["interrupted"] * 2
+    assert {r.status for r in results} == {"interrupted"}
     cluster.deadline = None
 
 

@@ -405,15 +405,24 @@ def test_ctrl_c_interrupts_members_and_a_second_one_is_raised(table, folds, monk
     class Keyboard(queue.Queue):
         def get(self, *args, **kwargs):
             if next(strokes, False):
+                assert begun.wait(60)
                 raise KeyboardInterrupt
             return super().get(*args, **kwargs)
 
     train_population(table, recipes=[BASE], folds=folds, workers=1)  # compiles
+    begun, validate = threading.Event(), lanes.Lanes.validate
+
+    def validated(self, *args):
+        scores = validate(self, *args)
+        begun.set()
+        return scores
+
+    monkeypatch.setattr(lanes.Lanes, "validate", validated)
     monkeypatch.setattr(train.queue, "Queue", Keyboard)
     t = trainer(table, folds, workers=1)
     results = list(t.run([(0, Member(ENDLESS)), (1, Member(ENDLESS, 1))]))
     assert t.interrupted
-    assert {r.status for _, r in results} <= {"interrupted"}
+    assert {r.status for _, r in results} == {"interrupted"}
 
     strokes = iter([True, True])
     t = trainer(table, folds, workers=1)
