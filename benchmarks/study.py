@@ -24,6 +24,7 @@ import pandas as pd
 
 from benchmarks.table import conditions, markdown
 from benchmarks.tables import KNOWN, known, load
+from popnet.data.splits import SplitKeys
 
 PHONEME = KNOWN["phoneme"]
 STABLE = "phoneme,adult,churn,digits"
@@ -107,7 +108,7 @@ def planted(repetitions: int, sets: int = 300) -> list[list[str]]:
     for r in range(repetitions):
         X, y = made(rows, np.random.default_rng(r))
         data = Dataset.from_arrays(X, y, "binary")
-        twins = design(np.arange(rows), max(TRIED_PAIRS), r, {"stratify": y})
+        twins = design(np.arange(rows), max(TRIED_PAIRS), r, SplitKeys(y))
         run = Experiment(data, twins, base, wanted, metric="error")
         for i, pairs in enumerate(TRIED_PAIRS):
             run.run(range(pairs))

@@ -19,6 +19,7 @@ from popnet.ablation.design import design
 from popnet.ablation.effects import interval
 from popnet.ablation.experiment import Cell, Experiment
 from popnet.ablation.factors import Factor, Level
+from popnet.data.splits import SplitKeys
 
 BASE = Recipe(depth=1, width=8, epochs=3, numeric_embedding="none", batch_size=32)
 
@@ -85,7 +86,7 @@ def test_a_study_takes_off_the_luck_of_the_bases_own_seed():
     X = rng.standard_normal((200, 4)).astype(np.float32)
     y = (X[:, 0] + rng.standard_normal(200) > 0).astype(int)
     data = Dataset.from_arrays(X, y, "binary")
-    pairs = design(np.arange(200), 8, 0, {"stratify": y})
+    pairs = design(np.arange(200), 8, 0, SplitKeys(y))
     tanh = Factor("activation", "relu", (Level("tanh", {"activation": "tanh"}),))
     run = Experiment(data, pairs, BASE, [tanh, factors.named("ensemble", BASE)], workers=1)
     # The ensemble's nets are the base's with other seeds: none is trained for that.

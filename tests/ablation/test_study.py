@@ -24,6 +24,7 @@ from popnet.ablation.row_overlap import Shared
 from popnet.ablation.run import _run as run_study
 from popnet.ablation.run import study
 from popnet.ablation.verdicts import NULL_POWER, POWER, Spread, reach, verdict
+from popnet.data.splits import SplitKeys
 from popnet.options import Options
 from popnet.predictions.ensemble import softmax
 from popnet.tuning.space.table_space import table_space, with_optimizer
@@ -52,7 +53,7 @@ def table(n: int = 240) -> pd.DataFrame:
 def test_rows_of_a_pair_are_apart_and_a_repeat_tests_every_row_once(n, pairs, seed):
     rows = np.arange(n)
     classes = rows % 3
-    found = design(rows, pairs, seed, {"stratify": classes})
+    found = design(rows, pairs, seed, SplitKeys(classes))
     assert len(found) == pairs
     for p in found:
         together = np.concatenate([p.train, p.valid, p.test])
@@ -65,15 +66,15 @@ def test_rows_of_a_pair_are_apart_and_a_repeat_tests_every_row_once(n, pairs, se
 
 def test_groups_stay_on_one_side_and_later_rows_are_not_trained_on():
     rows, groups = np.arange(200), np.arange(200) // 4
-    for p in design(rows, 10, 0, {"stratify": None, "groups": groups, "time": None}):
+    for p in design(rows, 10, 0, SplitKeys(groups=groups)):
         learned = set(groups[np.concatenate([p.train, p.valid])])
         assert not learned & set(groups[p.test])
-    for p in design(rows, 5, 0, {"stratify": None, "groups": None, "time": rows.astype(float)}):
+    for p in design(rows, 5, 0, SplitKeys(time=rows.astype(float))):
         assert max(p.train.max(), p.valid.max()) < p.test.min()
 
 
 def test_a_smaller_share_of_rows_lies_within_a_larger_one():
-    pair = design(np.arange(300), 1, 3, {"stratify": None})[0]
+    pair = design(np.arange(300), 1, 3, SplitKeys())[0]
     small, large = pair.subset(0.1), pair.subset(0.5)
     assert set(small) < set(large) < set(pair.train)
     assert len(small) == round(0.1 * len(pair.train))
@@ -192,7 +193,7 @@ def planned(seed: int, gain: float, own: float = 0.0) -> tuple[str, int, list[in
     """Return what a study says of made-up losses, whose differences have known parts, and the pairs it took."""
     rng = np.random.default_rng(seed)
     data = dataset(400, seed)
-    rows = design(np.arange(400), 100, seed, {"stratify": data.target})
+    rows = design(np.arange(400), 100, seed, SplitKeys(data.target))
     run = Experiment(data, rows, BASE, [Factor("seed", "", (Level("x", seeds=(1,)),))], workers=1)
     level, of_row = Cell.of(run.levels[0][1]), own * rng.standard_normal(400)
     steps: list[int] = []
@@ -244,7 +245,7 @@ def test_gains_and_interactions_have_their_rows():
     data = dataset()
     weights = np.random.default_rng(5).uniform(0.5, 2, len(data)).astype(np.float32)
     data = replace(data, weights=weights)
-    rows = design(np.arange(len(data)), 3, 0, {"stratify": data.target})
+    rows = design(np.arange(len(data)), 3, 0, SplitKeys(data.target))
     run = Experiment(
         data, rows, BASE, [Factor("x", "", (Level("d", {"dropout": 0.6}),))], workers=1
     )
@@ -263,7 +264,7 @@ def test_gains_and_interactions_have_their_rows():
 def test_repeats_do_not_make_rows():
     """Pairs on the same rows again: the interval of a study keeps the rows' parts of the variance."""
     data = dataset(40)
-    rows = design(np.arange(40), 12, 0, {"stratify": data.target})
+    rows = design(np.arange(40), 12, 0, SplitKeys(data.target))
     run = Experiment(
         data, rows, BASE, [Factor("x", "", (Level("d", {"dropout": 0.6}),))], workers=1
     )
@@ -352,7 +353,7 @@ def test_a_factor_that_is_none_is_one_sentence(text, words):
 
 def experiment(levels: list[Level], pairs: int = 3, **options: Any) -> Experiment:
     data = dataset()
-    rows = design(np.arange(len(data)), pairs, 0, {"stratify": data.target})
+    rows = design(np.arange(len(data)), pairs, 0, SplitKeys(data.target))
     factor = Factor("one", "base", tuple(levels))
     options = {"metric": "error", **options}
     return Experiment(data, rows, BASE, [factor], workers=1, **options)
@@ -452,7 +453,7 @@ def test_a_net_that_is_worse_than_a_constant_counts_as_one():
 
 def test_interactions_are_the_difference_of_differences():
     data = dataset()
-    rows = design(np.arange(len(data)), 3, 0, {"stratify": data.target})
+    rows = design(np.arange(len(data)), 3, 0, SplitKeys(data.target))
     a, b = Level("drop", {"dropout": 0.6}), Level("decay", {"weight_decay": 0.9})
     run = Experiment(
         data, rows, BASE, [Factor("x", "", (a,)), Factor("y", "", (b,))], interactions=True, workers=1,

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from popnet.data.splits import folds, holdout, latest, most_folds
+from popnet.data.splits import folds, holdout, latest, max_folds
 from popnet.errors import InputError
 
 SIZES = st.integers(2, 300)
@@ -130,11 +130,11 @@ def test_the_seed_matters():
 
 @quick
 @given(st.integers(2, 60), st.integers(1, 60), SEEDS, st.sampled_from(["rows", "groups", "time"]))
-def test_rows_can_be_cut_into_the_most_folds_and_no_more(n, values, seed, by):
+def test_rows_can_be_cut_into_the_max_folds_and_no_more(n, values, seed, by):
     labels = np.random.default_rng(seed).integers(0, values, n + 5) ** 2
     rows = np.arange(n) + 5
     arrange = {} if by == "rows" else {by: labels}
-    most = most_folds(rows, **arrange)
+    most = max_folds(rows, **arrange)
     distinct = len(np.unique(labels[rows]))
     assert most == max({"rows": n, "groups": distinct, "time": distinct - 1}[by], 1)
     if distinct > 1 or by == "rows":
@@ -150,9 +150,9 @@ def test_rows_can_be_cut_into_the_most_folds_and_no_more(n, values, seed, by):
         folds(rows, most + 1, seed, **arrange)
 
 
-def test_most_folds_by_group_and_time_at_once():
+def test_max_folds_by_group_and_time_at_once():
     with pytest.raises(InputError, match="at once"):
-        most_folds(np.arange(9), np.arange(9), np.arange(9))
+        max_folds(np.arange(9), np.arange(9), np.arange(9))
 
 
 def test_a_class_smaller_than_the_folds_is_spread():

@@ -13,6 +13,7 @@ from popnet import InputError, Recipe
 from popnet.ablation.design import Pair, design
 from popnet.ablation.losses import chance
 from popnet.data.dataset import Dataset
+from popnet.data.splits import SplitKeys
 from popnet.diagnosis.nets import probed_runs, rules
 from popnet.diagnosis.nets.checks import Training
 from popnet.diagnosis.nets.probed_runs import Limits
@@ -44,7 +45,7 @@ def dataset(n: int = 600, noise: float = 0.3) -> Dataset:
 
 
 def pairs_of(data: Dataset, count: int) -> list[Pair]:
-    return design(np.arange(len(data)), count, 0, {"stratify": data.target})
+    return design(np.arange(len(data)), count, 0, SplitKeys(data.target))
 
 
 def trained(data: Dataset, recipe: Recipe, count: int = 2) -> list[Training]:

@@ -61,7 +61,7 @@ def test_random_samples_do_not_differ():
 
 SHIFTS = {
     "mean": (pl.col("a") + 1, "a", "mean"),
-    "spread": (pl.col("c").log() * 3, "c", "nine tenths within"),
+    "spread": (pl.col("c").log() * 3, "c", "5th to 95th percentile"),
     "levels": (pl.when(pl.col("a") > 0).then(pl.lit("violet")).otherwise("level"), "level", "'violet' 0 % →"),
     "unseen": (pl.when(pl.col("a") > 0).then(pl.lit("violet")).otherwise("level"), "level", "never seen"),
     "missing": (pl.when(pl.int_range(pl.len()) % 3 > 0).then("b"), "b", "missing 0 % → 33 %"),

@@ -134,7 +134,7 @@ def test_nets_that_timed_an_epoch_are_the_last_resort(table: Prepared) -> None:
     assert "has learned for one epoch" in alone.warnings[0]
     assert alone.weights.tolist() == [0.5, 0.5]
     assert not alone.member_weight  # they are no members of the population
-    assert "no recipe was through" in found([PILOT_ID, 0]).warnings[0]
+    assert "no recipe completed every fold" in found([PILOT_ID, 0]).warnings[0]
 
 
 # --- best and last epochs --------------------------------------------------------------------------

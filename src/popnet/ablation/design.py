@@ -6,13 +6,12 @@ that twins are compared on are untouched by both.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from popnet.data import splits
+from popnet.data.splits import SplitKeys
 from popnet.runtime import keys
 
 FOLDS = 5
@@ -47,36 +46,36 @@ class Pair:
         return np.sort(order[: max(2, round(share * len(self.train)))])
 
 
-def design(rows: np.ndarray, pairs: int, seed: int, order: Mapping[str, Any]) -> list[Pair]:
+def design(rows: np.ndarray, pairs: int, seed: int, split_keys: SplitKeys) -> list[Pair]:
     """Return the rows of so many pairs.
 
     Args:
         rows: that may be used.
         pairs: how many; repeats of the cross-validation follow from it.
         seed: of all splits and of the twins.
-        order: ``stratify``, ``groups`` and ``time`` of all rows, as `popnet.data.splits.folds` takes them.
+        split_keys: ``stratify``, ``groups`` and ``time`` of all rows, as `popnet.data.splits.folds` takes them.
     """
     found: list[Pair] = []
-    most = splits.most_folds(rows, order.get("groups"), order.get("time"))
+    most = split_keys.max_folds(rows)
     k = int(np.clip(len(rows) // MIN_TEST, 2, min(FOLDS, max(most, 2))))
     repeat = 0
     while len(found) < pairs:
         repeat_seed = int(keys.key(seed, "repeat", repeat))
-        for i, fold in enumerate(splits.folds(rows, k, repeat_seed, **order)):
+        for i, fold in enumerate(split_keys.folds(rows, k, repeat_seed)):
             inner, own = (int(keys.key(repeat_seed, name, i)) for name in ("inner", "twin"))
-            found.append(nested(fold, inner, own, order))
+            found.append(nested(fold, inner, own, split_keys))
         repeat += 1
     return found[:pairs]
 
 
-def nested(fold: splits.Fold, inner_seed: int, seed: int, order: Mapping[str, Any]) -> Pair:
+def nested(fold: splits.Fold, inner_seed: int, seed: int, split_keys: SplitKeys) -> Pair:
     """Return a fold whose held-out rows early stopping does not watch: a fifth of the training rows is for that.
 
     Args:
         fold: of a cross-validation.
         inner_seed: of the split of its training rows.
         seed: of its nets.
-        order: see `design`.
+        split_keys: see `design`.
     """
-    inner = splits.folds(fold.train, 1, inner_seed, **order)[0]
+    inner = split_keys.folds(fold.train, 1, inner_seed)[0]
     return Pair(inner.train, inner.valid, fold.valid, seed)

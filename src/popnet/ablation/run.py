@@ -158,7 +158,7 @@ def study(
     base = base_recipe(data, len(usable), options.recipe)
     wanted = [factors.parse(text, base, classification, image) for text in dict.fromkeys(factor)]
     wanted = wanted or factors.classic(base, classification, image)
-    twins = design(usable, pairs or MAX_PAIRS, options.seed, prepared.order)
+    twins = design(usable, pairs or MAX_PAIRS, options.seed, prepared.split_keys)
     memory = Memory(options.memory_limit)
     experiment = Experiment(
         data, twins, base, wanted, metric=metric, shares=sizes, interactions=interactions, deadline=deadline,

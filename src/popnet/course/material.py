@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
@@ -13,6 +11,7 @@ from popnet.ablation.losses import chance
 from popnet.ablation.transformations.small_images import smaller
 from popnet.data import splits
 from popnet.data.dataset import Dataset, Images
+from popnet.data.splits import SplitKeys
 from popnet.errors import InputError
 from popnet.population.feed import Arrays
 from popnet.prepare.prepared import Prepared
@@ -48,7 +47,7 @@ class Material:
         test: row numbers to judge by.
         repeats: J, repetitions.
         seed: of the blocks.
-        order: ``stratify`` or ``groups`` of all rows.
+        split_keys: of all rows; without time.
     """
 
     name: str
@@ -57,7 +56,7 @@ class Material:
     test: np.ndarray
     repeats: int
     seed: int = 0
-    order: Mapping[str, Any] = field(default_factory=dict)
+    split_keys: SplitKeys = field(default_factory=SplitKeys)
 
     def __post_init__(self) -> None:
         if len(self.pool) < MIN_POOL or len(self.test) < MIN_TEST:
@@ -68,7 +67,7 @@ class Material:
 
     @cached_property
     def _blocks(self) -> list[np.ndarray]:
-        folds = splits.folds(self.pool, self.repeats, self.seed, **self.order)
+        folds = self.split_keys.folds(self.pool, self.repeats, self.seed)
         rng = keys.generator(self.seed, "claims", "blocks")
         return [rng.permutation(f.valid) for f in folds]
 
@@ -145,10 +144,10 @@ def digits(repeats: int, seed: int) -> tuple[Material, Material]:
     table = Dataset.from_arrays((pixels - 5) / 6, target, "classification")
     grey = np.round(pixels.reshape(-1, 8, 8, 1) * (255 / 16)).astype(np.uint8)
     images = Dataset(Images.measured(grey, part.train), table.target, "classification", 10)
-    order = {"stratify": target}
+    split_keys = SplitKeys(target)
     return (
-        Material("digits, as a table of 64 pixels", table, part.train, part.valid, repeats, seed, order),
-        Material("digits, 8 x 8 pixels", images, part.train, part.valid, repeats, seed, order),
+        Material("digits, as a table of 64 pixels", table, part.train, part.valid, repeats, seed, split_keys),
+        Material("digits, 8 x 8 pixels", images, part.train, part.valid, repeats, seed, split_keys),
     )  # fmt: skip
 
 
@@ -166,25 +165,21 @@ def own(name: str, prepared: Prepared, repeats: int, seed: int) -> tuple[Materia
     test = np.sort(rng.permutation(prepared.test)[:MAX_TEST])
     kept = np.sort(np.concatenate([pool, test]))
     pool, test = np.searchsorted(kept, pool), np.searchsorted(kept, test)
-    order = {
-        name: np.asarray(values)[kept]
-        for name, values in prepared.order.items()
-        if name in ("stratify", "groups") and values is not None
-    }
+    split_keys = replace(prepared.split_keys, time=None).take(kept)
     data = prepared.data
     weights = None if data.weights is None else data.weights[kept]
     features, target = data.features.take(kept), data.target[kept]
     repeats = min(repeats, len(pool) // 4) if len(pool) >= MIN_POOL else repeats
     if not isinstance(features, Images):
         table = Dataset(features, target, data.task, data.n_outputs, weights)
-        return Material(name, table, pool, test, repeats, seed, order), None
+        return Material(name, table, pool, test, repeats, seed, split_keys), None
     images = Images.measured(smaller(features.pixels, MAX_SIDE), pool)
     values = (images.pixels - images.mean) * (1 / images.std)
     flat = Dataset.from_arrays(values.reshape(len(kept), -1), target, data.task, weights)
     flat = replace(flat, n_outputs=data.n_outputs)
     return (
-        Material(name, flat, pool, test, repeats, seed, order),
+        Material(name, flat, pool, test, repeats, seed, split_keys),
         Material(
-            name, Dataset(images, target, data.task, data.n_outputs, weights), pool, test, repeats, seed, order
+            name, Dataset(images, target, data.task, data.n_outputs, weights), pool, test, repeats, seed, split_keys
         ),
     )  # fmt: skip

@@ -7,6 +7,7 @@ determined by their seed.
 from __future__ import annotations
 
 import heapq
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -28,6 +29,42 @@ class Fold(NamedTuple):
 
     train: np.ndarray
     valid: np.ndarray
+
+
+@dataclass(frozen=True)
+class SplitKeys:
+    """What decides which rows may be parted, of all rows of a table.
+
+    Attributes:
+        stratify: ``(N,)`` classes, each of which has its share in every part; None for none.
+        groups: ``(N,)``: no group is on both sides of a split; None for none.
+        time: ``(N,)`` numbers: the latest rows are held out; None for no order.
+    """
+
+    stratify: np.ndarray | None = None
+    groups: np.ndarray | None = None
+    time: np.ndarray | None = None
+
+    def take(self, rows: np.ndarray) -> SplitKeys:
+        """Return the keys of some rows."""
+        return SplitKeys(*(None if v is None else v[rows] for v in self._values()))
+
+    def holdout(self, n: int, fraction: float, seed: int) -> Fold:
+        """Return a part of n rows and the rest; see `holdout`."""
+        stratify, groups, time = self._values()
+        return holdout(n, fraction, seed, stratify=stratify, groups=groups, time=time)
+
+    def folds(self, rows: np.ndarray, k: int, seed: int) -> list[Fold]:
+        """Return k folds of rows; see `folds`."""
+        stratify, groups, time = self._values()
+        return folds(rows, k, seed, stratify=stratify, groups=groups, time=time)
+
+    def max_folds(self, rows: np.ndarray) -> int:
+        """Return the most folds of rows that there can be; see `max_folds`."""
+        return max_folds(rows, self.groups, self.time)
+
+    def _values(self) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]:
+        return self.stratify, self.groups, self.time
 
 
 def holdout(
@@ -127,7 +164,7 @@ def folds(
     return [_fold(rows, part == i) for i in range(k)]
 
 
-def most_folds(
+def max_folds(
     rows: np.ndarray, groups: np.ndarray | None = None, time: np.ndarray | None = None
 ) -> int:
     """Return the largest number of folds that `folds` can make of the given rows, at least 1.

@@ -15,9 +15,9 @@ import numpy as np
 from popnet._version import __version__
 from popnet.ablation.design import Pair, design, nested
 from popnet.ablation.sample import base_recipe, sample
-from popnet.data import splits
 from popnet.data.dataset import Dataset
 from popnet.data.images.read import is_image_source
+from popnet.data.splits import SplitKeys
 from popnet.data.tables.read import read_table
 from popnet.data.tables.schema import Schema
 from popnet.diagnosis import page
@@ -190,7 +190,7 @@ def doctor(
     for line in lines:
         tell(line)
     recipe = base_recipe(small, len(picked), options.recipe)
-    pairs = design(picked, PAIRS, options.seed, prepared.order)
+    pairs = design(picked, PAIRS, options.seed, prepared.split_keys)
     trained = probed_runs.trainings(small, recipe, pairs[: probed_runs.TRAININGS], limits, on_net)
     if not trained:
         raise InputError("the time limit was reached before a net was trained; give more time.")
@@ -203,7 +203,9 @@ def doctor(
     nets = _told(seen, proofs)
     # Who brings a recipe asks about it first.
     findings = [*nets, *findings] if options.recipe is not None else [*findings, *nets]
-    findings += _labels(small, picked, prepared.schema, prepared.order, options, limits, on_net)
+    findings += _labels(
+        small, picked, prepared.schema, prepared.split_keys, options, limits, on_net
+    )
     if prove and len(proofs) < sum(bool(f.remedy.fields) for f, _ in seen):
         tell("the time limit was reached before all remedies were tested")
     return Diagnosis(
@@ -274,19 +276,19 @@ def _against(
 
 
 def _labels(
-    data: Dataset, rows: np.ndarray, schema: Schema, order: Any, options: Options, limits: Limits,
+    data: Dataset, rows: np.ndarray, schema: Schema, split_keys: SplitKeys, options: Options, limits: Limits,
     on_net: Callable[[], None],
 ) -> list[Finding]:  # fmt: skip
     """Look for labels that all nets that did not see them contradict; with the default net, not with a sick one."""
-    if data.task == "regression" or order.get("time") is not None:
+    if data.task == "regression" or split_keys.time is not None:
         return []
     recipe = base_recipe(data, len(rows), None)
 
     def folds(repeat: int) -> list[Pair]:
         seed = int(keys.key(options.seed, "labels", repeat))
-        most = splits.most_folds(rows, order.get("groups"), None)
-        found = splits.folds(rows, max(2, min(LABEL_FOLDS, most)), seed, **order)
-        return [nested(f, seed, seed, order) for f in found]
+        most = split_keys.max_folds(rows)
+        found = split_keys.folds(rows, max(2, min(LABEL_FOLDS, most)), seed)
+        return [nested(f, seed, seed, split_keys) for f in found]
 
     recipe = recipe.replace(epochs=min(recipe.epochs, LABEL_EPOCHS))
     probabilities = probed_runs.contradictions(data, recipe, rows, limits, on_net, folds)

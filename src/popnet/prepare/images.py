@@ -13,6 +13,7 @@ from popnet.data import split_sizes, splits
 from popnet.data.dataset import Dataset
 from popnet.data.images.format import ImageFormat
 from popnet.data.images.pictures import TEST, TRAIN, VALIDATION, Pictures
+from popnet.data.splits import SplitKeys
 from popnet.data.tables.encode import Encoder, fit_scales
 from popnet.data.tables.schema import Column, Schema
 from popnet.data.tables.target import infer_target
@@ -89,7 +90,7 @@ def prepare_images(
     split = "given" if own else "stratified" if found.classes else "random"
     return Prepared(
         schema, encoder, data, part.train, part.valid, folds, split, notes, None,
-        {"stratify": classes},
+        SplitKeys(classes),
     )  # fmt: skip
 
 

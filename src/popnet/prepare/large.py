@@ -14,6 +14,7 @@ import polars as pl
 from popnet.data import split_sizes, splits
 from popnet.data.dataset import Dataset, StoredFeatures, stored_type
 from popnet.data.row_file import RowFile
+from popnet.data.splits import SplitKeys
 from popnet.data.tables.delimited import ahead
 from popnet.data.tables.encode import Encoder, fit_encoder
 from popnet.data.tables.read import read_batches
@@ -89,15 +90,15 @@ def prepare_large(
     test, valid, rest = _places(encoded.kept, test, valid)
     fold = splits.Fold(rest, valid)
     train = np.sort(np.concatenate([rest, valid]))
-    kept = {name: None if v is None else v[encoded.kept] for name, v in order.items()}
-    groups, times = kept["groups"], kept["time"]
+    kept = order.take(encoded.kept)
+    groups, times = kept.groups, kept.time
     test_groups = None if groups is None else np.unique(groups[test], return_inverse=True)[1]
     if times is not None:
         place = np.argsort(np.argsort(times[test], kind="stable"))
         test_groups = place * TIME_BLOCKS // max(len(place), 1)
     return Prepared(
         schema, encoder, encoded.data, train, test, [fold], _split_name(options), notes, test_groups,
-        {"stratify": None, **kept},
+        kept,
     )  # fmt: skip
 
 
@@ -108,10 +109,10 @@ def _sample_rows(path: Any, memory: Memory) -> int:
     return int(np.clip(SAMPLE_SHARE * memory.left() / max(row, 1.0), MIN_SAMPLE, MAX_SAMPLE))
 
 
-def _order(path: Any, schema: Schema, options: Options) -> dict[str, np.ndarray | None]:
+def _order(path: Any, schema: Schema, options: Options) -> SplitKeys:
     """Return what rows are held out by, of all rows of the table: groups' shares, or times."""
     if not options.group and not options.time:
-        return {"groups": None, "time": None}
+        return SplitKeys()
     splits.check_one_order(options.group, options.time)
     found = []
     for first, frame in _batches(path):
@@ -121,7 +122,7 @@ def _order(path: Any, schema: Schema, options: Options) -> dict[str, np.ndarray 
         else:
             found.append(time_numbers(frame, schema, row_numbers=numbers))
     values = np.concatenate(found)
-    return {"groups": values, "time": None} if options.group else {"groups": None, "time": values}
+    return SplitKeys(groups=values) if options.group else SplitKeys(time=values)
 
 
 def _batches(path: Any) -> Iterator[tuple[int, pl.DataFrame]]:
@@ -132,13 +133,11 @@ def _batches(path: Any) -> Iterator[tuple[int, pl.DataFrame]]:
         first += frame.height
 
 
-def _held_out(
-    n: int, order: dict[str, np.ndarray | None], options: Options
-) -> tuple[np.ndarray, np.ndarray]:
+def _held_out(n: int, order: SplitKeys, options: Options) -> tuple[np.ndarray, np.ndarray]:
     """Return the numbers of the rows to test on and to validate on, of all n rows of the table, ascending."""
     share = split_sizes.test_fraction(n) if options.test_size is None else options.test_size
     tested, validated = round(share * n), min(split_sizes.MAX_VALIDATION_ROWS, round(0.2 * n))
-    groups, times = order["groups"], order["time"]
+    groups, times = order.groups, order.time
     if times is not None:
         return splits.latest(times, tested, validated)
     if groups is not None:

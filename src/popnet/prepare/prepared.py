@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from popnet.data import splits
 from popnet.data.dataset import Dataset
+from popnet.data.splits import SplitKeys
 from popnet.data.tables.encode import Encoder
 from popnet.data.tables.schema import Schema
 
@@ -28,7 +27,7 @@ class Prepared:
         split: how the parts were drawn, see `popnet.report.fit_page.facts.Data`.
         notes: lines for people.
         test_groups: ``(len(test),)``, what the score's interval resamples together, or None.
-        order: ``stratify``, ``groups`` and ``time`` of all rows, as `popnet.data.splits.folds` takes them.
+        split_keys: by which all rows are split.
     """
 
     schema: Schema
@@ -40,7 +39,7 @@ class Prepared:
     split: str
     notes: list[str]
     test_groups: np.ndarray | None
-    order: Mapping[str, Any]
+    split_keys: SplitKeys
 
     @property
     def fold_rows(self) -> int:

@@ -10,6 +10,7 @@ import polars as pl
 
 from popnet.data import split_sizes, splits
 from popnet.data.dataset import Dataset
+from popnet.data.splits import SplitKeys
 from popnet.data.tables.encode import fit_encoder
 from popnet.data.tables.read import read_table
 from popnet.data.tables.roles import group_numbers, time_numbers
@@ -41,13 +42,11 @@ def prepare_table(source: Any, target: str | Sequence[str], options: Options) ->
         groups = group_numbers(frame, options.group, row_numbers=numbers)
     if options.time:
         times = time_numbers(frame, schema, row_numbers=numbers)
-    order: dict[str, Any] = {
-        "stratify": frame[names[0]].rank("dense").to_numpy() if classification else None,
-        "groups": groups, "time": times,
-    }  # fmt: skip
+    classes = frame[names[0]].rank("dense").to_numpy() if classification else None
+    split_keys = SplitKeys(classes, groups, times)
     fraction = split_sizes.test_fraction(rows) if options.test_size is None else options.test_size
     if fraction > 0:
-        part = splits.holdout(rows, fraction, options.seed, **order)
+        part = split_keys.holdout(rows, fraction, options.seed)
     else:
         part = splits.Fold(np.arange(rows, dtype=np.int32), np.zeros(0, np.int32))
     encoder = fit_encoder(frame, schema, part.train, row_numbers=numbers)
@@ -59,7 +58,7 @@ def prepare_table(source: Any, target: str | Sequence[str], options: Options) ->
         features, y, "classification" if classification else "regression", encoder.n_outputs,
         encoder.weights(frame, row_numbers=numbers),
     )  # fmt: skip
-    folds = _folds(part.train, options, order)
+    folds = _folds(part.train, options, split_keys)
     split = "time-ordered" if times is not None else "grouped" if groups is not None else (
         "stratified" if classification else "random")  # fmt: skip
     test_groups = None if groups is None else groups[part.valid]
@@ -67,7 +66,7 @@ def prepare_table(source: Any, target: str | Sequence[str], options: Options) ->
         place = np.argsort(np.argsort(times[part.valid], kind="stable"))
         test_groups = place * TIME_BLOCKS // max(len(place), 1)
     return Prepared(
-        schema, encoder, data, part.train, part.valid, folds, split, notes, test_groups, order
+        schema, encoder, data, part.train, part.valid, folds, split, notes, test_groups, split_keys
     )
 
 
@@ -89,14 +88,14 @@ def usable_rows(frame: pl.DataFrame, schema: Schema, notes: list[str]) -> np.nda
     return usable
 
 
-def _folds(train: Array, options: Options, order: dict[str, Any]) -> list[splits.Fold]:
+def _folds(train: Array, options: Options, split_keys: SplitKeys) -> list[splits.Fold]:
     """Cut training rows into the folds asked for, or as many as are worth it and possible."""
     k = options.folds or min(
         split_sizes.fold_count(len(train), options.members),
-        splits.most_folds(train, order["groups"], order["time"]),
+        split_keys.max_folds(train),
     )
-    folds = splits.folds(train, k, options.seed, **order)
+    folds = split_keys.folds(train, k, options.seed)
     if k > 1:
         return folds
-    back = order["groups"] is None and order["time"] is None
+    back = split_keys.groups is None and split_keys.time is None
     return [splits.capped(folds[0], split_sizes.MAX_VALIDATION_ROWS, options.seed, back=back)]
