@@ -17,6 +17,4 @@ Tree = Any
 """A nested dict/tuple of arrays (a JAX pytree)."""
 
 Floats = np.ndarray[Any, np.dtype[np.float32]]
-Ints = np.ndarray[Any, np.dtype[np.int32]]
-
 Task = Literal["binary", "multiclass", "regression"]

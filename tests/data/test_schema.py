@@ -380,3 +380,36 @@ def test_real_duplicates_are_those_of_pandas():
     columns = frame.select(pl.col(pl.Int64)).drop("ID")
     twice = columns.to_pandas(use_pyarrow_extension_array=False).T.duplicated()
     assert set(find_duplicates(columns.get_columns())) == set(twice.index[twice])
+
+
+@pytest.mark.parametrize(
+    ("values", "task", "said"),
+    [
+        (
+            [1, 2, 3, 4, 5, 7] * 20,
+            None,
+            "6 different whole numbers are taken as numbers; --task multiclass",
+        ),
+        (
+            [3.0, 4.0, 5.0, 9.0] * 20,
+            None,
+            "4 different whole numbers are taken as numbers; --task multiclass",
+        ),
+        ([1, 2, 3] * 20, None, "whole numbers are taken as classes; --task regression"),
+        (list(range(60)), None, "found from its values"),
+        ([0.5, 1.5, 2.5] * 20, None, "found from its values"),
+        ([0, 1] * 30, None, "found from its values"),
+        ([True, False] * 30, None, "found from its values"),
+        (["a", "b", "c"] * 20, None, "found from its values"),
+        ([1, 2, 3, 4, 5, 7] * 20, "regression", "as asked"),
+        ([1, 2, 3] * 20, "multiclass", "as asked"),
+    ],
+)
+def test_a_task_that_could_be_another_is_said_with_its_option(values, task, said):
+    frame = pl.DataFrame({"x": np.arange(len(values)) / 7, "y": values})
+    schema = infer_schema(frame, "y", task=task)
+    (line,) = [text for text in schema.describe() if text.startswith("target y")]
+    assert said in line
+    again = type(schema).model_validate_json(schema.model_dump_json())
+    assert again == schema
+    assert again.target.found == schema.target.found

@@ -27,7 +27,7 @@ from popnet.report.fit_page import (
 )
 from popnet.report.fit_page.ranking import recipes_by_score
 from popnet.report.fit_page.scores import Scores, dot_chart
-from popnet.report.html import render, write
+from popnet.report.html import render, write_text
 
 VOID = frozenset({"meta", "link", "br", "wbr", "hr", "img", "input"})
 HOSTILE = "<script>alert('x')</script>\"'&<b>\x00\ud800 {{ 7*7 }} \u202e"
@@ -632,7 +632,7 @@ def test_colours_can_be_read(scheme):
 
 def test_a_report_is_written_whole_or_not_at_all(make_facts, tmp_path, monkeypatch):
     path = tmp_path / "report.html"
-    write(make_facts(), path)
+    write_text(render(make_facts()), path)
     first = path.read_text(encoding="utf-8")
     assert first == render(make_facts())
 
@@ -641,11 +641,11 @@ def test_a_report_is_written_whole_or_not_at_all(make_facts, tmp_path, monkeypat
 
     monkeypatch.setattr(Path, "replace", full)
     with pytest.raises(InputError, match=r"report\.html cannot be written: No space left"):
-        write(make_facts(recipes=2), path)
+        write_text(render(make_facts(recipes=2)), path)
     assert path.read_text(encoding="utf-8") == first
     assert [p.name for p in tmp_path.iterdir()] == ["report.html"]
 
 
 def test_a_missing_folder_is_one_sentence(make_facts, tmp_path):
     with pytest.raises(InputError, match="cannot be written"):
-        write(make_facts(), tmp_path / "absent" / "report.html")
+        write_text(render(make_facts()), tmp_path / "absent" / "report.html")

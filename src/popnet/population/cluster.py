@@ -26,9 +26,6 @@ from popnet.runtime.cpu import cores
 from popnet.runtime.memory import Memory
 from popnet.types import Array
 
-NAME = "ray"
-"""Of the engine; ``ray:HOST:PORT`` is that of a cluster that is there."""
-
 TASK_SECONDS, MAX_LEGS = 2.0, 64
 """Aim for tasks of this length, so that messages do not count; so many legs in one at most."""
 

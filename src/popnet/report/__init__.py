@@ -1,1 +1,1 @@
-"""The report: facts of a run -> one self-contained HTML page (`page.render`, `page.write`)."""
+"""The report: facts of a run -> one self-contained HTML page (`html.render`)."""

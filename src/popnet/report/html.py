@@ -56,15 +56,6 @@ def render_document(document: Document) -> str:
     )
 
 
-def write(facts: Facts | Mapping[str, Any], path: str | os.PathLike[str]) -> None:
-    """Write the page of a run to a file; the file is there whole or not at all.
-
-    Raises:
-        InputError: the file cannot be written.
-    """
-    write_text(render(facts), path)
-
-
 def write_document(document: Document, path: str | os.PathLike[str]) -> None:
     """Write a document to a file; the file is there whole or not at all.
 

@@ -82,9 +82,8 @@ class Schema(BaseModel):
         """Return short lines for people: rows, target, features by kind, what was left out."""
         target = self.target
         names = ", ".join(target.names)
-        how = "found from its values" if target.detected else "as asked"
         lines = [f"{self.rows:,} rows, {len(self.columns) + len(target.names)} columns"]
-        line = f"target {names}: {target.task} ({how})"
+        line = f"target {names}: {target.task} ({target.found})"
         if target.classes:
             shown = ", ".join(str(c) for c in target.classes[:6])
             more = ", …" if len(target.classes) > 6 else ""

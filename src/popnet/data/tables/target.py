@@ -36,6 +36,8 @@ class Target(BaseModel):
             have the type they had in the table.
         detected: the task was found from the values, not given.
         numbering: those of the names whose values look like a numbering of the rows.
+        whole_numbers: how many different values a detected regression target has, if they are whole numbers and few:
+            they might be classes; else 0.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -45,6 +47,22 @@ class Target(BaseModel):
     classes: tuple[Label, ...] = ()
     detected: bool = True
     numbering: tuple[str, ...] = ()
+    whole_numbers: int = 0
+
+    @property
+    def found(self) -> str:
+        """How the task was found, with the option that overrules it where another one is near."""
+        if not self.detected:
+            return "as asked"
+        if self.whole_numbers:
+            return (
+                f"its {self.whole_numbers} different whole numbers are taken as numbers; --task multiclass takes "
+                "them as classes"
+            )
+        numbers = all(isinstance(c, int | float) and not isinstance(c, bool) for c in self.classes)
+        if self.task == "multiclass" and numbers:
+            return "its whole numbers are taken as classes; --task regression takes them as numbers"
+        return "found from its values"
 
 
 def infer_target(
@@ -87,7 +105,13 @@ def infer_target(
         task = "regression" if len(names) > 1 else _detect(present[names[0]])
     if task == "regression":
         numbering = _check_regression(frame, names)
-        return Target(names=tuple(names), task="regression", detected=detected, numbering=numbering)
+        return Target(
+            names=tuple(names),
+            task="regression",
+            detected=detected,
+            numbering=numbering,
+            whole_numbers=_few_whole_numbers(present, names) if detected else 0,
+        )
     if len(names) > 1:
         raise InputError(
             f"several targets ({_quote(names)}) can only be a regression; give one target for a "
@@ -218,6 +242,15 @@ def _check_regression(frame: pl.DataFrame, names: Sequence[str]) -> tuple[str, .
         if numbers_rows(numbers.drop_nulls()):
             numbering.append(name)
     return tuple(numbering)
+
+
+def _few_whole_numbers(present: pl.DataFrame, names: Sequence[str]) -> int:
+    """Return how many different whole numbers a single target has; 0 if it has others, or more than `FEW_CLASSES`."""
+    if len(names) > 1 or not present[names[0]].dtype.is_numeric():
+        return 0
+    values = present[names[0]].unique()
+    whole = bool((values == values.round()).all())
+    return len(values) if whole and len(values) <= FEW_CLASSES else 0
 
 
 def check_magnitude(name: str, column: pl.Series, numbers: pl.Series, rows: RowNumbers = 1) -> None:
