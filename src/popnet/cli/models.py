@@ -42,6 +42,7 @@ from popnet.cli.console import (
 )
 from popnet.errors import InputError
 from popnet.runtime import strict_json
+from popnet.runtime.atomic_file import check_output_file
 
 if TYPE_CHECKING:
     pass
@@ -149,6 +150,8 @@ def predict(
         raise InputError(f"--out {out} is the table itself; give another file.")
     if out is not None and out.resolve().parent == model.resolve():
         raise InputError(f"--out {out} lies in the model's folder; give another place.")
+    if out is not None:
+        check_output_file("--out", out, (".csv", ".csv.gz", ".jsonl", ".ndjson", ".parquet"))
     coverage = share_of("--interval", interval)
     levels = [] if quantile is None else [number_of("--quantile", q) for q in quantile.split(",")]
     loaded = Model.load(model).with_views(tta)
