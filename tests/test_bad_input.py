@@ -461,7 +461,9 @@ def test_evaluate_refuses_what_it_cannot_score(fitted):
 
 def test_predict_refuses_an_unknown_ending_and_a_place_that_is_not_there(fitted):
     before = fitted.files()
-    fitted.refuses(fitted("predict", "model", "table.csv", "-o", "p.xlsx"), "p.xlsx", "must end in .csv")
+    fitted.refuses(
+        fitted("predict", "model", "table.csv", "-o", "p.xlsx"), "p.xlsx", "must end in .csv"
+    )
     outcome = fitted("predict", "model", "table.csv", "-o", "nowhere/p.csv")
     fitted.refuses(outcome, "nowhere/p.csv", "there is no folder nowhere")
     assert fitted.files() == before
