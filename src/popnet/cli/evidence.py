@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -38,10 +38,6 @@ from popnet.cli.console import (
 from popnet.errors import InputError
 from popnet.runtime import strict_json
 from popnet.runtime.atomic_file import check_output_file, write_atomic
-
-if TYPE_CHECKING:
-    pass
-
 
 PAGE_ENDINGS = (".html", ".htm")
 

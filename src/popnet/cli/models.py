@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -43,9 +43,6 @@ from popnet.cli.console import (
 from popnet.errors import InputError
 from popnet.runtime import strict_json
 from popnet.runtime.atomic_file import check_output_file
-
-if TYPE_CHECKING:
-    pass
 
 
 def fit(

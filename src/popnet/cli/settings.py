@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -19,9 +19,6 @@ from popnet.cli.console import (
 )
 from popnet.runtime import strict_json
 from popnet.runtime.durations import seconds
-
-if TYPE_CHECKING:
-    pass
 
 
 def recipe(

@@ -1,6 +1,6 @@
 """The arrays that a population trains on: what is left of a table once it is encoded.
 
-Knows nothing of files, columns' names or frames; made by ``data/encode.py`` or by hand.
+Knows nothing of files, columns' names or frames; made by ``data/tables/encode.py`` or by hand.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a run can afford: rows held out, folds, and epochs that fit a time limit."""
+"""What a run can afford: recipes and epochs that fit a time limit."""
 
 from __future__ import annotations
 

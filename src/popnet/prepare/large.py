@@ -24,7 +24,7 @@ from popnet.data.tables.schema import Schema, infer_schema
 from popnet.errors import InputError
 from popnet.options import Options
 from popnet.prepare.prepared import Prepared
-from popnet.prepare.table import TIME_BLOCKS, usable_rows
+from popnet.prepare.table import resampled_together, split_name, usable_rows, whole_target
 from popnet.runtime import keys
 from popnet.runtime.memory import Memory
 from popnet.runtime.sizes import words
@@ -52,7 +52,7 @@ def is_large(source: Any, memory: Memory) -> bool:
 def prepare_large(
     path: Any, target: str | Sequence[str], options: Options, memory: Memory, on_rows: Callable[[int, int], None]
 ) -> Prepared:  # fmt: skip
-    """Read a table three times in batches: for a sample, for who is held out, and for the encoded rows.
+    """Read a table in batches: once for a sample, once for the encoded rows, and between them for groups or times.
 
     Args:
         path: of the table.
@@ -75,8 +75,8 @@ def prepare_large(
         sample.frame, target, task=options.task, weight=options.weight, group=options.group, time=options.time,
         drop=options.drop, keep=options.keep,
     )  # fmt: skip
-    order = _order(path, schema, options)
-    test, valid = _held_out(sample.rows, order, options)
+    split_keys = _split_keys(path, schema, options)
+    test, valid = _held_out(sample.rows, split_keys, options)
     notes: list[str] = []
     encoder = _encoder(sample, schema, test, notes)
     encoded = _encode(path, encoder, schema, sample.rows, on_rows)
@@ -90,15 +90,10 @@ def prepare_large(
     test, valid, rest = _places(encoded.kept, test, valid)
     fold = splits.Fold(rest, valid)
     train = np.sort(np.concatenate([rest, valid]))
-    kept = order.take(encoded.kept)
-    groups, times = kept.groups, kept.time
-    test_groups = None if groups is None else np.unique(groups[test], return_inverse=True)[1]
-    if times is not None:
-        place = np.argsort(np.argsort(times[test], kind="stable"))
-        test_groups = place * TIME_BLOCKS // max(len(place), 1)
+    kept = split_keys.take(encoded.kept)
     return Prepared(
-        schema, encoder, encoded.data, train, test, [fold], _split_name(options), notes, test_groups,
-        kept,
+        schema, encoder, encoded.data, train, test, [fold], split_name(options, stratified=False), notes,
+        resampled_together(kept.take(test)), kept,
     )  # fmt: skip
 
 
@@ -109,7 +104,7 @@ def _sample_rows(path: Any, memory: Memory) -> int:
     return int(np.clip(SAMPLE_SHARE * memory.left() / max(row, 1.0), MIN_SAMPLE, MAX_SAMPLE))
 
 
-def _order(path: Any, schema: Schema, options: Options) -> SplitKeys:
+def _split_keys(path: Any, schema: Schema, options: Options) -> SplitKeys:
     """Return what rows are held out by, of all rows of the table: groups' shares, or times."""
     if not options.group and not options.time:
         return SplitKeys()
@@ -133,11 +128,11 @@ def _batches(path: Any) -> Iterator[tuple[int, pl.DataFrame]]:
         first += frame.height
 
 
-def _held_out(n: int, order: SplitKeys, options: Options) -> tuple[np.ndarray, np.ndarray]:
+def _held_out(n: int, split_keys: SplitKeys, options: Options) -> tuple[np.ndarray, np.ndarray]:
     """Return the numbers of the rows to test on and to validate on, of all n rows of the table, ascending."""
     share = split_sizes.test_fraction(n) if options.test_size is None else options.test_size
     tested, validated = round(share * n), min(split_sizes.MAX_VALIDATION_ROWS, round(0.2 * n))
-    groups, times = order.groups, order.time
+    groups, times = split_keys.groups, split_keys.time
     if times is not None:
         return splits.latest(times, tested, validated)
     if groups is not None:
@@ -195,16 +190,11 @@ def _encode(
             weights.append(some[some > 0])
         frame, numbers = frame.filter(usable), first + 1 + np.flatnonzero(usable)
         features = encoder.transform(frame, row_numbers=numbers)
-        y, there = encoder.encode_target(frame, row_numbers=numbers)
-        if not there.all():  # a value that counts as missing only once it is cast
-            raise InputError(
-                f"The target {schema.target.names[0]} has values that cannot be used; clean them first."
-            )
         records = np.empty(frame.height, file.dtype)
         for part in ("numeric", "flags", "codes"):
             records[part] = getattr(features, part)
         file.append(records)
-        targets.append(y)
+        targets.append(whole_target(encoder, frame, numbers))
         kept[first : first + len(usable)] = usable
         on_rows(first + len(usable), n)
     features = StoredFeatures(file, encoder.levels, encoder.knots)
@@ -237,7 +227,3 @@ def _places(
     if not rest.any() or not len(valid):
         raise InputError("No rows with a target are left to train on; give more rows.")
     return test, valid, np.arange(len(rest), dtype=np.int32)[rest]
-
-
-def _split_name(options: Options) -> str:
-    return "time-ordered" if options.time else "grouped" if options.group else "random"

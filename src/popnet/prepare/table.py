@@ -11,7 +11,7 @@ import polars as pl
 from popnet.data import split_sizes, splits
 from popnet.data.dataset import Dataset
 from popnet.data.splits import SplitKeys
-from popnet.data.tables.encode import fit_encoder
+from popnet.data.tables.encode import Encoder, fit_encoder
 from popnet.data.tables.read import read_table
 from popnet.data.tables.roles import group_numbers, time_numbers
 from popnet.data.tables.schema import Schema, infer_schema
@@ -51,23 +51,46 @@ def prepare_table(source: Any, target: str | Sequence[str], options: Options) ->
         part = splits.Fold(np.arange(rows, dtype=np.int32), np.zeros(0, np.int32))
     encoder = fit_encoder(frame, schema, part.train, row_numbers=numbers)
     features = encoder.transform(frame, report=notes, training=True, row_numbers=numbers)
-    y, keep = encoder.encode_target(frame, row_numbers=numbers)
-    if not keep.all():  # a value that counts as missing only once it is cast
-        raise InputError(f"The target {names[0]} has values that cannot be used; clean them first.")
+    y = whole_target(encoder, frame, numbers)
     data = Dataset(
         features, y, "classification" if classification else "regression", encoder.n_outputs,
         encoder.weights(frame, row_numbers=numbers),
     )  # fmt: skip
     folds = _folds(part.train, options, split_keys)
-    split = "time-ordered" if times is not None else "grouped" if groups is not None else (
-        "stratified" if classification else "random")  # fmt: skip
-    test_groups = None if groups is None else groups[part.valid]
-    if times is not None:
-        place = np.argsort(np.argsort(times[part.valid], kind="stable"))
-        test_groups = place * TIME_BLOCKS // max(len(place), 1)
+    split = split_name(options, stratified=classification)
+    test_groups = resampled_together(split_keys.take(part.valid))
     return Prepared(
         schema, encoder, data, part.train, part.valid, folds, split, notes, test_groups, split_keys
     )
+
+
+def split_name(options: Options, *, stratified: bool) -> str:
+    """Return how the parts are drawn, see `popnet.report.fit_page.facts.Data`."""
+    if options.time:
+        return "time-ordered"
+    return "grouped" if options.group else "stratified" if stratified else "random"
+
+
+def resampled_together(split_keys: SplitKeys) -> np.ndarray | None:
+    """Return which of a test part's rows its score's interval resamples together, ``(N,)``: groups, blocks of time."""
+    if split_keys.time is None:
+        return split_keys.groups
+    place = np.argsort(np.argsort(split_keys.time, kind="stable"))
+    return place * TIME_BLOCKS // max(len(place), 1)
+
+
+def whole_target(encoder: Encoder, frame: pl.DataFrame, row_numbers: np.ndarray) -> np.ndarray:
+    """Return the encoded target of rows that all have one, see `Encoder.encode_target`.
+
+    Raises:
+        InputError: a value counts as missing once it is cast, and what `Encoder.encode_target` raises.
+    """
+    y, there = encoder.encode_target(frame, row_numbers=row_numbers)
+    if not there.all():
+        raise InputError(
+            f"The target {encoder.target.names[0]} has values that cannot be used; clean them first."
+        )
+    return y
 
 
 def usable_rows(frame: pl.DataFrame, schema: Schema, notes: list[str]) -> np.ndarray:

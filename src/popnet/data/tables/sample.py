@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from os import PathLike
 from typing import Any, NamedTuple
 
@@ -61,10 +61,7 @@ def frame_bytes(source: Any) -> float | None:
     return rows * first.estimated_size() / max(first.height, 1)
 
 
-def sample_table(
-    path: str | PathLike[str], size: int, targets: Sequence[str], seed: int,
-    on_rows: Callable[[int], None] = lambda _: None,
-) -> Sample:  # fmt: skip
+def sample_table(path: str | PathLike[str], size: int, targets: Sequence[str], seed: int) -> Sample:
     """Read a table once in batches and keep some rows.
 
     Args:
@@ -73,7 +70,6 @@ def sample_table(
         targets: columns of which `ROWS_OF_EACH_VALUE` rows of each value are kept in any case, where there are at most
             `MAX_VALUES` of them.
         seed: determines the choice.
-        on_rows: called with the rows read so far.
 
     Raises:
         InputError: as `read_table`.
@@ -88,7 +84,6 @@ def sample_table(
             draws[first.of(frame)] = -1.0
         kept.add(frame, draws, rows)
         rows += frame.height
-        on_rows(rows)
     frame, numbers = kept.rows()
     if table_format(path)[1] == "delimited":
         frame = pl.DataFrame([type_text(column) for column in frame])
