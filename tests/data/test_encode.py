@@ -328,8 +328,9 @@ def test_the_training_table_is_reported_as_such():
     later: list[str] = []
     b = encoder.transform(frame, report=later)
     np.testing.assert_array_equal(a.codes, b.codes)
-    assert len(later) == 3
-    assert "59 values are levels that training did not have" in later[2]
+    assert len(later) == 4
+    assert later[2] == "column 'rare': 1 missing value, training had none; taken as 'other'"
+    assert "59 values are levels that training did not have" in later[3]
     one: list[str] = []
     encoder.transform(frame.slice(180, 1), report=one, training=True)
     assert one == ["column 'rare': 1 value of a rare level is taken as 'other'"]

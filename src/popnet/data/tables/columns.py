@@ -24,6 +24,8 @@ from popnet.data.tables.cast import (
     to_text,
     to_times,
 )
+from popnet.data.tables.markers import MARKERS, NULL_TOKENS
+from popnet.data.tables.number_format import EITHER_DECIMAL
 
 LIMIT = 3.0
 """Bound of scaled numbers: z / sqrt(1 + (z / LIMIT)^2), near z for small z."""
@@ -171,12 +173,14 @@ class Numeric(_Record):
         scale: None if the column was constant in training (then only the flag is left).
         missing: training had missing values.
         nulls: words that count as missing.
+        format: how text writes the numbers, see `popnet.data.tables.number_format`.
     """
 
     kind: Literal["numeric"] = "numeric"
     scale: Scale | None
     missing: bool
     nulls: tuple[str, ...] = ()
+    format: str = EITHER_DECIMAL
 
     @property
     def slots(self) -> Slots:
@@ -207,6 +211,7 @@ class Discrete(_Record):
     levels: tuple[float, ...] | None
     missing: bool
     nulls: tuple[str, ...] = ()
+    format: str = EITHER_DECIMAL
     embedded: bool = False
 
     @property
@@ -246,6 +251,7 @@ class Boolean(_Record):
     varies: bool
     missing: bool
     nulls: tuple[str, ...] = ()
+    format: str = EITHER_DECIMAL
 
     @property
     def slots(self) -> Slots:
@@ -259,9 +265,9 @@ class Boolean(_Record):
         A third number counts as missing if training had missing values, else as ``false``.
         """
         words = {self.false, self.true} == {0.0, 1.0}
-        numbers, bad = to_numbers(column, self.nulls, words)
+        numbers, bad = to_numbers(column, self.nulls, words, self.format)
         wanted = "a truth value" if words else f"{self.false:g} or {self.true:g}"
-        refuse(self.name, column, bad, wanted, rows)
+        _settle(self, column, bad, wanted, notes, rows)
         values = numbers.to_numpy()
         yes = values == self.true
         absent = np.isnan(values)
@@ -290,12 +296,14 @@ class Categorical(_Record):
         levels: levels of the codes 1, 2, ..., by descending frequency, then by value.
         numbers: the levels are numbers, written without a fraction where they are whole.
         missing: training had missing values.
+        nulls: words that count as missing. So do null tokens that are no levels.
     """
 
     kind: Literal["categorical"] = "categorical"
     levels: tuple[str, ...]
     numbers: bool
     missing: bool
+    nulls: tuple[str, ...] = ()
 
     @property
     def slots(self) -> Slots:
@@ -306,19 +314,33 @@ class Categorical(_Record):
         """Write a column; takes any value."""
         text = level_text(column, self.numbers)
         levels = self.levels if self.numbers else spell(self.levels, column.dtype)
+        nulls = [w for w in (*self.nulls, *NULL_TOKENS) if w not in levels]
+        if text.dtype == pl.String and (marked := text.is_in(nulls)).any():
+            text = text.set(marked, None)
+        if not self.missing and text.null_count():
+            text = self._without_missing(text, levels, notes)
         out.codes[:, 0] = _codes(text, levels, self.missing)
         _note_unseen(self.name, text, out.codes[:, 0], notes)
+
+    def _without_missing(self, text: pl.Series, levels: Sequence[str], notes: Notes) -> pl.Series:
+        """Take missing values, of which training had none, as the level that means "missing" if there is one."""
+        level = next((w for w in levels if w.lower() in MARKERS), None)
+        if not notes.training:
+            taken = "other" if level is None else level
+            _note_missing(self.name, text.is_null().to_numpy(), False, notes, f"taken as '{taken}'")
+        return text if level is None else text.fill_null(level)
 
 
 class Datetime(_Record):
     """Points in time: seconds and year as scaled numbers, month, weekday and hour as circles.
 
     Attributes:
-        format: strptime format of text; "" for dates proper.
+        format: of text, see `popnet.data.tables.date_format`; "" for dates proper.
         seconds, year: scales, None where constant in training.
         cycles: of "month", "weekday", "hour" those that varied in training; each fills two
             columns, sine and cosine. Hours count their minutes.
         missing: training had missing values.
+        nulls: words that count as missing.
     """
 
     kind: Literal["datetime"] = "datetime"
@@ -327,6 +349,7 @@ class Datetime(_Record):
     year: Scale | None
     cycles: tuple[Cycle, ...]
     missing: bool
+    nulls: tuple[str, ...] = ()
 
     @property
     def slots(self) -> Slots:
@@ -343,8 +366,8 @@ class Datetime(_Record):
 
     def fill(self, column: pl.Series, out: Views, notes: Notes, rows: RowNumbers) -> None:
         """Write a column; InputError for a value that is not a date or time."""
-        times, bad = to_times(column, self.format)
-        refuse(self.name, column, bad, "a date or time", rows)
+        times, bad = to_times(column, self.format, self.nulls)
+        _settle(self, column, bad, "a date or time", notes, rows)
         absent = times.is_null().to_numpy()
         _note_missing(self.name, absent, self.missing, notes)
         at = 0
@@ -391,10 +414,11 @@ def fit_record(
             levels=tuple(map(str, levels)),
             numbers=column.dtype.is_numeric(),
             missing=missing,
+            nulls=nulls,
         )
     if kind == "datetime":
-        return _fit_datetime(column, form, rows)
-    numbers, bad = to_numbers(column, nulls, words=kind == "boolean")
+        return _fit_datetime(column, form, nulls, rows)
+    numbers, bad = to_numbers(column, nulls, words=kind == "boolean", form=form)
     refuse(name, column, bad, "a number", rows)
     missing = numbers.null_count() > 0
     if kind == "boolean":
@@ -402,19 +426,19 @@ def fit_record(
         true = two[-1] if two else 1.0
         false = two[0] if len(two) > 1 else (0.0 if true else 1.0)
         return Boolean(
-            name=name, false=false, true=true, varies=len(two) > 1, missing=missing, nulls=nulls
-        )
+            name=name, false=false, true=true, varies=len(two) > 1, missing=missing, nulls=nulls, format=form
+        )  # fmt: skip
     scale = fit_scale(numbers.to_numpy())
     # Counting the values of a column takes longer than all else, so it is asked first whether that can matter.
     counted = kind != "numeric" or (scale is not None and _mostly_one(numbers))
     levels = fit_levels(numbers)[0] if counted else []
     embedded = kind == "numeric"
     if embedded and not spiked(numbers, levels):
-        return Numeric(name=name, scale=scale, missing=missing, nulls=nulls)
+        return Numeric(name=name, scale=scale, missing=missing, nulls=nulls, format=form)
     kept = tuple(map(float, levels)) if scale else None
     return Discrete(
-        name=name, scale=scale, levels=kept, missing=missing, nulls=nulls, embedded=embedded
-    )
+        name=name, scale=scale, levels=kept, missing=missing, nulls=nulls, format=form, embedded=embedded
+    )  # fmt: skip
 
 
 def _mostly_one(numbers: pl.Series) -> bool:
@@ -445,8 +469,10 @@ def spiked(numbers: pl.Series, levels: list) -> bool:
     return others.is_in(levels[1:]).sum() >= SPIKED_SHARE * len(others)
 
 
-def _fit_datetime(column: pl.Series, form: str, rows: RowNumbers) -> Datetime:
-    times, bad = to_times(column, form)
+def _fit_datetime(
+    column: pl.Series, form: str, nulls: tuple[str, ...], rows: RowNumbers
+) -> Datetime:
+    times, bad = to_times(column, form, nulls)
     refuse(column.name, column, bad, "a date or time", rows)
     known = times.drop_nulls()
     cycles: list[Cycle] = [c for c in CYCLES if len(np.unique(cycle_phase(known, c))) > 1]
@@ -457,6 +483,7 @@ def _fit_datetime(column: pl.Series, form: str, rows: RowNumbers) -> Datetime:
         year=fit_scale(_years(known)),
         cycles=tuple(cycles),
         missing=len(known) < len(times),
+        nulls=nulls,
     )
 
 
@@ -520,8 +547,8 @@ def _fill_numbers(
     record: Numeric | Discrete, column: pl.Series, out: Views, notes: Notes, rows: RowNumbers
 ) -> np.ndarray:
     """Write the scaled numbers and the flag for missing ones; return ``(N,)`` float64."""
-    numbers, bad = to_numbers(column, record.nulls, words=False)
-    refuse(record.name, column, bad, "a number", rows)
+    numbers, bad = to_numbers(column, record.nulls, words=False, form=record.format)
+    _settle(record, column, bad, "a number", notes, rows)
     values = numbers.to_numpy()
     absent = np.isnan(values)
     _note_missing(record.name, absent, record.missing, notes)
@@ -547,17 +574,39 @@ def _codes(values: pl.Series, levels: Sequence, missing: bool) -> np.ndarray:
     return codes
 
 
+def _settle(
+    record: Numeric | Discrete | Boolean | Datetime,
+    column: pl.Series,
+    bad: pl.Series,
+    wanted: str,
+    notes: Notes,
+    rows: RowNumbers,
+) -> None:
+    """Count values that do not fit as missing where training's were text in a format; refuse them elsewhere."""
+    if record.format in ("", EITHER_DECIMAL):
+        refuse(record.name, column, bad, wanted, rows)
+    elif bad.any() and not notes.training:
+        example = show(column[bad.arg_max()])  # type: ignore[index]
+        notes.add(
+            f"column '{record.name}': {_values(bad.to_numpy())} not {wanted} as training had them, e.g. {example}; "
+            "taken as missing"
+        )
+
+
 def _values(chosen: np.ndarray) -> str:
     n = int(chosen.sum())
     return "1 value is" if n == 1 else f"{n} values are"
 
 
-def _note_missing(name: str, absent: np.ndarray, expected: bool, notes: Notes) -> None:
+def _note_missing(
+    name: str, absent: np.ndarray, expected: bool, notes: Notes, then: str = ""
+) -> None:
     # Of a training table these are rows held out of training, and no news to its owner.
     if expected or notes.training or not absent.any():
         return
     n = int(absent.sum())
-    notes.add(f"column '{name}': {n} missing value{'s' if n > 1 else ''}, training had none")
+    line = f"column '{name}': {n} missing value{'s' if n > 1 else ''}, training had none"
+    notes.add(f"{line}; {then}" if then else line)
 
 
 def _note_far(name: str, values: np.ndarray, scale: Scale | None, notes: Notes) -> None:

@@ -28,9 +28,10 @@ from popnet.data.tables.columns import (
     Views,
     fit_record,
 )
+from popnet.data.tables.markers import is_marker
 from popnet.data.tables.roles import mean_one, raw_weights
 from popnet.data.tables.schema import Schema
-from popnet.data.tables.target import Target, check_magnitude
+from popnet.data.tables.target import Target, check_magnitude, read_target
 from popnet.errors import InputError, closest
 
 
@@ -211,12 +212,13 @@ class Encoder(BaseModel):
             )
         rows = first_row if row_numbers is None else row_numbers
         if self.target.task != "regression":
-            numbers = _class_numbers(frame[self.target.names[0]], self.target, rows)
+            column = read_target(frame[self.target.names[0]], self.target)
+            numbers = _class_numbers(column, self.target, rows)
             return np.maximum(numbers, 0), numbers >= 0
         result = np.zeros((frame.height, len(self.scales)), np.float32)
         keep = np.ones(frame.height, bool)
         for i, (name, scale) in enumerate(zip(self.target.names, self.scales, strict=True)):
-            values = _target_numbers(frame[name], rows)
+            values = _target_numbers(read_target(frame[name], self.target, i), rows)
             keep &= ~np.isnan(values)
             result[:, i] = np.nan_to_num((values - scale.mean) / scale.std)
         result[~keep] = 0
@@ -373,9 +375,9 @@ def _class_numbers(column: pl.Series, target: Target, rows: RowNumbers) -> np.nd
     classes = list(target.classes)
     if isinstance(classes[0], str):
         values, classes = to_text(column), spell([str(c) for c in classes], column.dtype)
-    elif column.dtype.is_integer() and isinstance(classes[0], int):
+    elif (whole := _as_integers(column)) is not None and isinstance(classes[0], int):
         # Compared as integers: as floats, labels beyond 2^53 would run together.
-        values, classes = column.cast(pl.Int64), [int(c) for c in classes]
+        values, classes = whole, [int(c) for c in classes]
     else:
         values, bad = to_numbers(column, words=isinstance(classes[0], bool))
         _refuse_class(column, bad, target, rows)
@@ -385,6 +387,17 @@ def _class_numbers(column: pl.Series, target: Target, rows: RowNumbers) -> np.nd
     )
     _refuse_class(column, (numbers < 0) & values.is_not_null(), target, rows)
     return np.where(values.is_null().to_numpy(), np.int32(-1), numbers.to_numpy())
+
+
+def _as_integers(column: pl.Series) -> pl.Series | None:
+    """Return a column as Int64, words for "missing" null; None if it holds anything else."""
+    if column.dtype.is_integer():
+        return column.cast(pl.Int64)
+    if column.dtype != pl.String:
+        return None
+    values = column.str.strip_chars().cast(pl.Int64, strict=False)
+    lost = column.filter(values.is_null() & column.is_not_null())
+    return values if is_marker(lost).all() else None
 
 
 def _refuse_class(column: pl.Series, bad: pl.Series, target: Target, rows: RowNumbers) -> None:

@@ -100,6 +100,17 @@ def _plain_column(column: pl.Series, where: str) -> pl.Series:
     )
 
 
+def frame_categories(source: Any) -> tuple[str, ...]:
+    """Return the columns of a pandas or polars frame that have a type of categories."""
+    if isinstance(source, pl.LazyFrame | pl.DataFrame):
+        types = source.collect_schema()
+        return tuple(n for n, t in types.items() if t in (pl.Categorical, pl.Enum))
+    if not _is_pandas(source):
+        return ()
+    types = zip(source.columns, source.dtypes, strict=True)
+    return tuple(str(name) for name, dtype in types if hasattr(dtype, "categories"))
+
+
 def _is_pandas(source: Any) -> bool:
     kind = type(source)
     return kind.__module__.split(".")[0] == "pandas" and kind.__name__ == "DataFrame"
