@@ -40,6 +40,8 @@ NUMBER_SHARE, STRAY_WORDS = 0.9, 5
 """... or if this share of the rows are numbers and the rest is at most so many words."""
 SAMPLE_ROWS = 500
 """Rows that a column of text is looked at first."""
+MAX_SPELLINGS = 20
+"""Different texts in a column of truth values at most: spellings, and words for "missing"."""
 SHOWN_WORDS = 6
 """Words that count as missing that are listed."""
 TEXT_WORDS, TEXT_SHARE = 5, 0.5
@@ -384,10 +386,10 @@ def _find_text(column: pl.Series, missing: int, keep: bool) -> Finding:
     if n == 0:
         return Finding("empty", "all values are missing", missing, 0)
     levels = values.unique()
-    words = (
-        levels.filter(~levels.is_in(NULL_TOKENS)) if distinct <= 2 + len(NULL_TOKENS) else levels
-    )
-    pair = {str(word).strip().lower() for word in words.head(3)}
+    pair: set[str] = set()
+    if distinct <= MAX_SPELLINGS:
+        words = levels.filter(~levels.is_in(NULL_TOKENS))
+        pair = {str(word).strip().lower() for word in words}
     if pair in [{f, t} for f, t in zip(FALSE_WORDS, TRUE_WORDS, strict=True)]:
         marked = int(values.is_in(NULL_TOKENS).sum())
         return Finding("boolean", "", missing + marked, 2)

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from popnet.data.tables import number_format
 from popnet.data.tables.cast import RowNumbers, has_leading_zeros, refuse, show, to_numbers
-from popnet.data.tables.kinds import numbers_rows, other_number
+from popnet.data.tables.kinds import MAX_SPELLINGS, numbers_rows, other_number
 from popnet.data.tables.markers import (
     FALSE_WORDS,
     NULL_TOKENS,
@@ -206,7 +206,7 @@ def _as_written(
     tokens = counts.filter(words.is_in(NULL_TOKENS))
     if reading.na_values is not None or not tokens.height:
         return _Written(text, None, nulls)
-    pair = {w.lower() for w in words.filter(~words.is_in(NULL_TOKENS)).to_list()[:3]}
+    pair = {w.lower() for w in words.filter(~words.is_in(NULL_TOKENS)).head(MAX_SPELLINGS + 1)}
     plain = number_format.find(real) is not None and not number_format.parse(real, "").null_count()
     if plain or any(pair == {f, t} for f, t in zip(FALSE_WORDS, TRUE_WORDS, strict=True)):
         listed = tuple(tokens[column.name].to_list())
