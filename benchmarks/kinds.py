@@ -55,7 +55,9 @@ def _kinds(folder: Path) -> dict[str, str]:
     frame = read_table(path)
     schema = infer_schema(frame, frame.columns[-1])
     return {c.name: _describe(schema, c.name) for c in schema.columns} | {
-        schema.target.names[0]: f"target: {schema.target.task}, {schema.rows_without_target} missing"
+        schema.target.names[
+            0
+        ]: f"target: {schema.target.task}, {schema.rows_without_target} missing"
     }
 
 

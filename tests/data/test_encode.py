@@ -13,10 +13,11 @@ from hypothesis import given, settings
 from sklearn.preprocessing import OrdinalEncoder, RobustScaler, StandardScaler
 
 from popnet.data.tables import delimited
-from popnet.data.tables.columns import KNOTS, fit_levels, fit_record, fit_scale, spiked
 from popnet.data.tables.encode import Encoder, fit_encoder
+from popnet.data.tables.fit_columns import fit_levels, fit_record, spiked
 from popnet.data.tables.read import read_batches, read_table
 from popnet.data.tables.roles import group_numbers, time_numbers
+from popnet.data.tables.scale import KNOTS, fit_scale
 from popnet.data.tables.schema import infer_schema
 from popnet.errors import InputError
 

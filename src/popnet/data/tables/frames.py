@@ -204,7 +204,7 @@ def from_objects(name: str, values: Sequence[Any]) -> pl.Series:
     Raises:
         InputError: a value is none of these (a list, a dict, an object, a complex number).
     """
-    values = [None if _is_missing(v) else v for v in values]
+    values = [None if is_missing(v) else v for v in values]
     kinds = {type(v) for v in values if v is not None}
     if not kinds or all(issubclass(k, str) for k in kinds):
         return pl.Series(name, [None if v is None else str(v) for v in values], dtype=pl.String)
@@ -223,7 +223,8 @@ def from_objects(name: str, values: Sequence[Any]) -> pl.Series:
     return pl.Series(name, [None if v is None else _to_word(v, name) for v in values])
 
 
-def _is_missing(value: Any) -> bool:
+def is_missing(value: Any) -> bool:
+    """Tell whether a Python value means "missing": None, NaN, NaT, pandas.NA."""
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return True
     if isinstance(value, np.datetime64):

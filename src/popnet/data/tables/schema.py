@@ -238,12 +238,11 @@ def conform(frame: pl.DataFrame, schema: Schema) -> pl.DataFrame:
         schema: of the table.
     """
     columns = []
+    types = frame.schema
     for column in schema.columns:
-        if column.name not in frame.columns or not (column.format or column.nulls):
+        if types.get(column.name) != pl.String or not (column.format or column.nulls):
             continue
         values = frame[column.name]
-        if values.dtype != pl.String:
-            continue
         if column.kind == "datetime":
             values = to_times(values, column.format, column.nulls)[0]
         elif column.kind in ("numeric", "discrete", "boolean"):
