@@ -16,6 +16,7 @@ from popnet.data.tables import date_format, number_format
 from popnet.data.tables.markers import (
     FALSE_WORDS,
     NULL_TOKENS,
+    PROTECTED,
     TRUE_WORDS,
     is_marker,
     unprotect,
@@ -24,6 +25,9 @@ from popnet.errors import InputError
 
 RowNumbers = int | np.ndarray
 """Numbers of a frame's rows for messages: ``(N,)``, or the first row's number, the others follow."""
+
+
+HEAD_ROWS = 200
 
 
 def to_numbers(
@@ -167,13 +171,18 @@ def type_text(values: pl.Series, undecided_points: bool = False) -> pl.Series:
     return typed
 
 
-def clean(values: pl.Series) -> pl.Series:
+def clean_frame(frame: pl.DataFrame) -> pl.DataFrame:
     """Take blanks off both ends of text; what is empty then is null.
 
     Args:
-        values: ``(N,)`` String, with the marks of `markers.protect_quoted`, which the result lacks.
+        frame: of String columns with the marks of `markers.protect_quoted`, which the result lacks.
     """
-    return unprotect(plain_text(values))
+    frame = frame.select(pl.all().str.strip_chars())
+    odd = frame.select(
+        ((pl.all().str.len_bytes() == 0) | pl.all().str.starts_with(PROTECTED)).any()
+    )
+    names = [name for name, found in odd.row(0, named=True).items() if found]
+    return frame.with_columns(unprotect(plain_text(frame[name])) for name in names)
 
 
 def plain_text(values: pl.Series) -> pl.Series:
@@ -197,15 +206,21 @@ def _like_thousands(text: pl.Series) -> bool:
 def _numbers_or_none(values: pl.Series) -> pl.Series | None:
     """Return text as numbers, null tokens as null; None if there is anything else."""
     # A look at the first values spares two full casts of every column that is plainly text.
-    for part in (values.head(200), values):
-        for dtype in (pl.Int64, pl.Float64):
-            typed = part.cast(dtype, strict=False)
-            lost = typed.null_count() - part.null_count()
-            if not lost or part.filter(typed.is_null() & part.is_not_null()).is_in(NULL_TOKENS).all():  # fmt: skip
-                break
-        else:
-            return None
-    return typed.fill_nan(None) if typed.dtype == pl.Float64 else typed
+    for part in (values,) if len(values) <= HEAD_ROWS else (values.head(HEAD_ROWS), values):
+        floats = part.cast(pl.Float64, strict=False)
+        if floats.null_count() > part.null_count():
+            lost = part.filter(floats.is_null() & part.is_not_null())
+            if not lost.is_in(NULL_TOKENS).all():
+                return None
+    whole = values.cast(pl.Int64, strict=False)
+    if whole.null_count() == floats.null_count():
+        return whole
+    known = floats.fill_nan(None)
+    if whole.null_count() == known.null_count():
+        return whole
+    # As floats, numbers such as those of bank accounts would run together.
+    long = values.filter(known.abs() >= 2**63)
+    return None if long.str.contains(r"^\s*[+-]?\d+\s*$").any() else known
 
 
 def refuse(name: str, values: pl.Series, bad: pl.Series, wanted: str, rows: RowNumbers = 1) -> None:

@@ -19,7 +19,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 import polars as pl
 
-from popnet.data.tables.cast import clean, plain_text, type_text
+from popnet.data.tables.cast import clean_frame, plain_text, type_text
 from popnet.data.tables.markers import protect_quoted, rare_as_null, unprotect
 from popnet.errors import InputError
 
@@ -129,7 +129,7 @@ def _join(pieces: list[pl.Series]) -> pl.Series:
 def string_batches(path: Path) -> Iterator[pl.DataFrame]:
     """Stream a delimited file as frames of text without blanks at both ends, null where empty."""
     for _, frame in string_blocks(path):
-        yield pl.DataFrame([clean(column) for column in frame])
+        yield clean_frame(frame)
 
 
 def string_blocks(

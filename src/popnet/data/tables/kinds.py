@@ -65,9 +65,9 @@ _ID_COMPOUND = re.compile(
     r"|patient|person|product|record|row|sample|session|subject|transaction|user)[_ ]?(id|no|nr)$"
 )
 _INDEX_NAME = re.compile(
-    r"(index|idx|level_\d+|unnamed: ?\d+|__index_level_\d+__|column_1|row|rows?[._ ]?(names?|id|no|num|number)|)$"
+    r"(index|idx|level_\d+|unnamed: ?\d+|__index_level_\d+__|column_[01]|row|rows?[._ ]?(names?|id|no|num|number)|)$"
 )
-"""`column_1` is what `read_table` calls a first column without a name, which is where pandas writes an index."""
+"""A first column without a name, which is how pandas writes an index, is called `column_1` in a file."""
 _PERSONAL = {"surname", "lastname", "firstname", "fullname", "email", "phone", "name"}
 
 

@@ -24,7 +24,7 @@ FALSE_WORDS = ("false", "f", "no", "n")
 RARE_SHARE = 0.01
 """Share of a column of text below which a null token without quotes means "missing"; else it is a level ("?" never)."""
 
-_PROTECTED = "\x1a"
+PROTECTED = "\x1a"
 """Put in front of a null token in quotes while text is cut into fields, after which quotes are gone."""
 
 
@@ -40,12 +40,12 @@ def protect_quoted(data: bytes, delimiter: str) -> bytes:
     words = b"|".join(re.escape(t.encode()) for t in NULL_TOKENS if t)
     end = re.escape(delimiter.encode()) + rb"\r\n"
     pattern = rb"(?:(?<=[" + end + rb'])|\A)"(' + words + rb')"(?=[' + end + rb"]|\Z)"
-    return re.sub(pattern, b'"' + _PROTECTED.encode() + rb'\1"', data)
+    return re.sub(pattern, b'"' + PROTECTED.encode() + rb'\1"', data)
 
 
 def unprotect(text: pl.Series) -> pl.Series:
     """Return text without the marks of `protect_quoted`."""
-    return text.str.strip_prefix(_PROTECTED)
+    return text.str.strip_prefix(PROTECTED)
 
 
 def rare_as_null(text: pl.Series) -> pl.Series:

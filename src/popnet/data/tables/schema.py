@@ -92,6 +92,11 @@ class Schema(BaseModel):
         known = [c.name for c in self.columns]
         raise InputError(f"there is no column '{name}'.{closest(name, known)}")
 
+    @property
+    def guesses(self) -> tuple[str, ...]:
+        """What was taken in one of several ways that fit, a sentence each with the option that takes it otherwise."""
+        return (*self.target.guesses, *(c.guess for c in self.columns if c.guess))
+
     def describe(self) -> list[str]:
         """Return short lines for people: rows, target, features by kind, what was left out."""
         target = self.target
@@ -102,6 +107,8 @@ class Schema(BaseModel):
             shown = ", ".join(str(c) for c in target.classes[:6])
             more = ", …" if len(target.classes) > 6 else ""
             line += f", {len(target.classes)} classes: {shown}{more}"
+        if target.positive is not None:
+            line += f"; the positive class is {target.positive}"
         lines.append(line)
         lines += [
             f"the target '{name}' numbers the rows: its values are different whole numbers without "
@@ -240,7 +247,7 @@ def conform(frame: pl.DataFrame, schema: Schema) -> pl.DataFrame:
     columns = []
     types = frame.schema
     for column in schema.columns:
-        if types.get(column.name) != pl.String or not (column.format or column.nulls):
+        if types.get(column.name) != pl.String:
             continue
         values = frame[column.name]
         if column.kind == "datetime":
@@ -248,7 +255,7 @@ def conform(frame: pl.DataFrame, schema: Schema) -> pl.DataFrame:
         elif column.kind in ("numeric", "discrete", "boolean"):
             words = column.kind == "boolean"
             values = to_numbers(values, column.nulls, words, column.format)[0]
-        else:
+        elif column.nulls:
             values = values.set(values.is_in(column.nulls), None)
         columns.append(values.alias(column.name))
     return conform_target(frame.with_columns(columns), schema.target)

@@ -66,6 +66,11 @@ class Target(BaseModel):
     guesses: tuple[str, ...] = ()
 
     @property
+    def positive(self) -> Label | None:
+        """The positive class: of precision, recall, F1 and the areas under curves; None but of a binary task."""
+        return self.classes[-1] if self.task == "binary" else None
+
+    @property
     def found(self) -> str:
         """How the task was found, with the option that overrules it where another one is near."""
         if not self.detected:
