@@ -5,11 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from popnet.data.tables.reading import ReadingChoices
-from popnet.data.tables.schema import Schema
+from popnet.data.tables.schema import ASKED, Schema
 from popnet.options import Options
-
-ASKED = "left out as asked"
-"""The reason of a column that ``--drop`` named."""
 
 
 def as_fitted(

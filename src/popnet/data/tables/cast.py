@@ -206,12 +206,11 @@ def _like_thousands(text: pl.Series) -> bool:
 def _numbers_or_none(values: pl.Series) -> pl.Series | None:
     """Return text as numbers, null tokens as null; None if there is anything else."""
     # A look at the first values spares two full casts of every column that is plainly text.
-    for part in (values,) if len(values) <= HEAD_ROWS else (values.head(HEAD_ROWS), values):
-        floats = part.cast(pl.Float64, strict=False)
-        if floats.null_count() > part.null_count():
-            lost = part.filter(floats.is_null() & part.is_not_null())
-            if not lost.is_in(NULL_TOKENS).all():
-                return None
+    if len(values) > HEAD_ROWS and _floats_or_none(values.head(HEAD_ROWS)) is None:
+        return None
+    floats = _floats_or_none(values)
+    if floats is None:
+        return None
     whole = values.cast(pl.Int64, strict=False)
     if whole.null_count() == floats.null_count():
         return whole
@@ -221,6 +220,15 @@ def _numbers_or_none(values: pl.Series) -> pl.Series | None:
     # As floats, numbers such as those of bank accounts would run together.
     long = values.filter(known.abs() >= 2**63)
     return None if long.str.contains(r"^\s*[+-]?\d+\s*$").any() else known
+
+
+def _floats_or_none(values: pl.Series) -> pl.Series | None:
+    floats = values.cast(pl.Float64, strict=False)
+    if floats.null_count() > values.null_count():
+        lost = values.filter(floats.is_null() & values.is_not_null())
+        if not lost.is_in(NULL_TOKENS).all():
+            return None
+    return floats
 
 
 def refuse(name: str, values: pl.Series, bad: pl.Series, wanted: str, rows: RowNumbers = 1) -> None:

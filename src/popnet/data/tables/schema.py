@@ -26,6 +26,15 @@ MIN_ROWS = 10
 """Rows with a target that a table must have: fewer cannot be split and scored."""
 
 
+GUESSED_HEADING = "Guessed, and how to say otherwise:"
+
+KEEPABLE = ("identifier", "text", "duplicate")
+"""Kinds that are left out although they may say something."""
+
+ASKED = "left out as asked"
+"""The reason of a column that the user left out."""
+
+
 class Column(BaseModel):
     """One column that is not a target.
 
@@ -95,7 +104,12 @@ class Schema(BaseModel):
     @property
     def guesses(self) -> tuple[str, ...]:
         """What was taken in one of several ways that fit, a sentence each with the option that takes it otherwise."""
-        return (*self.target.guesses, *(c.guess for c in self.columns if c.guess))
+        said = [*self.target.rivals, *(c.guess for c in self.columns if c.guess)]
+        unused = (c for c in self.columns if not c.used and c.reason != ASKED)
+        if left_out := [c.name for c in unused if c.kind in KEEPABLE]:
+            keep = f"--keep {left_out[0]} uses it" if len(left_out) == 1 else "--keep uses one"
+            said.append(f"left out as telling nothing of new rows: {_listed(left_out)}; {keep}")
+        return tuple(said)
 
     def describe(self) -> list[str]:
         """Return short lines for people: rows, target, features by kind, what was left out."""
@@ -137,9 +151,14 @@ class Schema(BaseModel):
             if not c.used:
                 by_reason.setdefault((c.kind, c.reason), []).append(c.name)
         for (kind, reason), out in by_reason.items():
-            listed = ", ".join(out[:8]) + (f" and {len(out) - 8} more" if len(out) > 8 else "")
-            lines.append(f"left out: {listed} ({kind}: {reason})")
+            lines.append(f"left out: {_listed(out)} ({kind}: {reason})")
+        if guesses := self.guesses:
+            lines += [GUESSED_HEADING, *(f"  {guess}" for guess in guesses)]
         return lines
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
 
 
 def infer_schema(
@@ -192,7 +211,7 @@ def infer_schema(
             "are needed; give more rows."
         )
     spared = {*keep, *([time] if time else [])}
-    out = dict.fromkeys(drop, "left out as asked")
+    out = dict.fromkeys(drop, ASKED)
     out |= {name: role for name, role in ((weight, "row weights"), (group, "groups")) if name}
     found: dict[str, Finding] = {}
     rest = [c for c in frame.columns if c not in names]

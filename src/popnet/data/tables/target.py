@@ -51,6 +51,7 @@ class Target(BaseModel):
             text that is read as numbers.
         nulls: words that mean "missing" in a target of text.
         guesses: what was taken in one of two ways that fit, with the option that takes it the other way.
+        positive_guessed: whether the positive one of two words is so for being rarer.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -64,6 +65,7 @@ class Target(BaseModel):
     formats: tuple[str, ...] = ()
     nulls: tuple[str, ...] = ()
     guesses: tuple[str, ...] = ()
+    positive_guessed: bool = False
 
     @property
     def positive(self) -> Label | None:
@@ -72,18 +74,30 @@ class Target(BaseModel):
 
     @property
     def found(self) -> str:
-        """How the task was found, with the option that overrules it where another one is near."""
-        if not self.detected:
-            return "as asked"
-        if self.whole_numbers:
-            return (
-                f"its {self.whole_numbers} different whole numbers are taken as numbers; --task multiclass takes "
-                "them as classes"
-            )
+        """How the task was found."""
+        return "found from its values" if self.detected else "as asked"
+
+    @property
+    def rivals(self) -> tuple[str, ...]:
+        """What else the target might be, a sentence each with the option that takes it so."""
+        name = self.names[0]
+        said: list[str] = []
         numbers = all(isinstance(c, int | float) and not isinstance(c, bool) for c in self.classes)
-        if self.task == "multiclass" and numbers:
-            return "its whole numbers are taken as classes; --task regression takes them as numbers"
-        return "found from its values"
+        if self.detected and self.whole_numbers:
+            said.append(
+                f"the target '{name}': its {self.whole_numbers} different whole numbers are taken as numbers; "
+                "--task multiclass takes them as classes"
+            )
+        elif self.detected and self.task == "multiclass" and numbers:
+            said.append(
+                f"the target '{name}': its whole numbers are taken as classes; --task regression takes them as numbers"
+            )
+        if self.positive_guessed:
+            said.append(
+                f"the positive class of '{name}' is {show(self.classes[-1])}, the rarer one; "
+                f"--positive {show(self.classes[0])} takes the other"
+            )
+        return (*said, *self.guesses)
 
 
 def infer_target(
@@ -158,15 +172,23 @@ def infer_target(
             "task multiclass."
         )
     kind: Task = "binary" if len(classes) == 2 and task != "multiclass" else "multiclass"
+    guessed = False
     if kind == "binary":
         counts = present[names[0]].value_counts(name="rows")
         rows = dict(zip(counts[names[0]].to_list(), counts["rows"].to_list(), strict=True))
-        classes = _positive_last(classes, rows, reading.positive)
+        classes, guessed = _positive_last(classes, rows, reading.positive)
     elif reading.positive is not None:
         raise InputError(
             f"positive names one of two classes, but the target column '{names[0]}' has {len(classes)}."
         )
-    return Target(names=tuple(names), task=kind, classes=classes, detected=detected, **read)
+    return Target(
+        names=tuple(names),
+        task=kind,
+        classes=classes,
+        detected=detected,
+        positive_guessed=guessed,
+        **read,
+    )
 
 
 class _Written(NamedTuple):
@@ -237,26 +259,25 @@ def _class_or_missing(text: pl.Series, tokens: pl.DataFrame) -> _Written:
 
 def _positive_last(
     classes: tuple[Label, ...], rows: dict[Label, int], positive: str | None
-) -> tuple[Label, ...]:
-    """Order two classes so that the positive one is last.
+) -> tuple[tuple[Label, ...], bool]:
+    """Order two classes so that the positive one is last; also return whether that is a guess.
 
-    It is the one that the user names, else the greater number, or the word for "true", or the rarer one of two words.
+    It is the one that the user names, else the greater number, the word for "true", or the rarer one of two words.
     """
+    first, second = classes
     if positive is not None:
-        chosen = next((c for c in classes if str(c) == positive), None)
-        if chosen is None:
-            listed = " and ".join(map(show, classes))
-            raise InputError(f"there is no class {positive!r} to be the positive one; there are {listed}.")  # fmt: skip
-        return (*(c for c in classes if c != chosen), chosen)
-    if not all(isinstance(c, str) for c in classes):
-        return classes
-    first, second = (str(c) for c in classes)
-    if number_format.parse(pl.Series([first, second]), "").null_count() == 0:
-        return classes
+        if positive not in (str(first), str(second)):
+            raise InputError(
+                f"there is no class {positive!r} to be the positive one; there are {show(first)} and {show(second)}."
+            )
+        return (classes, False) if positive == str(second) else ((second, first), False)
+    words = [c.lower() for c in classes if isinstance(c, str)]
+    if len(words) < 2 or number_format.parse(pl.Series(words), "").null_count() == 0:
+        return classes, False
     for true, false in zip(TRUE_WORDS, FALSE_WORDS, strict=True):
-        if {first.lower(), second.lower()} == {true, false}:
-            return (second, first) if first.lower() == true else classes
-    return (second, first) if rows[first] < rows[second] else classes
+        if set(words) == {true, false}:
+            return (classes, False) if words[1] == true else ((second, first), False)
+    return ((second, first) if rows[first] < rows[second] else classes), True
 
 
 def conform_target(frame: pl.DataFrame, target: Target) -> pl.DataFrame:
