@@ -88,7 +88,9 @@ def augment(
         )
     elif not quiet:
         if found.check is not None:
-            print_check(found.check)
+            from popnet.report.fit_page.facts import augmentation_from_json
+
+            print_check(augmentation_from_json(found.check))
         if out is not None:
             print(f"sheet   {out}")
 

@@ -208,6 +208,7 @@ def evaluate(
 
 def show(model: ModelFolder, as_json: Json = False) -> None:
     """Describe a model: task, score, members, data."""
+    from popnet.model import facts
     from popnet.model.model import Model
     from popnet.report.describe import describe
 
@@ -215,7 +216,7 @@ def show(model: ModelFolder, as_json: Json = False) -> None:
     if as_json:
         print(strict_json.dumps({
             "target": loaded.schema.target.model_dump(mode="json"), "method": loaded.method,
-            "facts": dict(loaded.facts),
+            "facts": facts.to_json(loaded.facts),
             "nets": [{"weight": float(w), "recipe": n.recipe.model_dump()} for w, n in zip(loaded.weights, loaded.nets, strict=True)],
         }))  # fmt: skip
     else:

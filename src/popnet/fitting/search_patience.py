@@ -39,7 +39,7 @@ class SearchEarlyStopping:
 
     Attributes:
         losses: of the ensemble of the first, the first two, ... recipes that were through with all folds.
-        judged: recipes that were looked at.
+        seen: recipes that were looked at.
         last: number of the recipe at which the ensemble had settled; None if it has not yet.
     """
 
@@ -54,7 +54,7 @@ class SearchEarlyStopping:
         self._waiting: dict[int, np.ndarray | None] = {}
         self._predictions: list[np.ndarray] = []
         self.losses: list[float] = []
-        self.judged = 0
+        self.seen = 0
         self.last: int | None = None
 
     def note(self, recipe_id: int, dropped: AbstractSet[int]) -> bool:
@@ -70,12 +70,12 @@ class SearchEarlyStopping:
             complete = found is not None and self._candidates.is_complete(found)
             predictions = found.predictions[self._rows].copy() if found and complete else None
             if not self._in_order:
-                self._judge(recipe_id, predictions)
+                self._look_at(recipe_id, predictions)
                 return self.last is not None
             self._waiting[recipe_id] = predictions  # it may be let go of before its turn
         while self.last is None and (self._next in self._waiting or self._next in dropped):
             if self._next in self._waiting:
-                self._judge(self._next, self._waiting.pop(self._next))
+                self._look_at(self._next, self._waiting.pop(self._next))
             self._next += 1
         return self.last is not None
 
@@ -89,9 +89,9 @@ class SearchEarlyStopping:
             for i in [i for i in found if self.forgets(i)]:
                 del found[i]
 
-    def _judge(self, recipe_id: int, predictions: np.ndarray | None) -> None:
+    def _look_at(self, recipe_id: int, predictions: np.ndarray | None) -> None:
         """Look at a recipe by its predictions of held-out rows; None if it failed."""
-        self.judged += 1
+        self.seen += 1
         if predictions is not None:
             self._predictions.append(predictions)
             loss = self._loss()
@@ -107,9 +107,9 @@ class SearchEarlyStopping:
         """Return the held-out loss of the ensemble of all recipes so far."""
         candidates = self._candidates
         data = candidates.table.data
-        judge = METRICS["log_loss" if data.task == "classification" else "rmse"]
+        metric = METRICS["log_loss" if data.task == "classification" else "rmse"]
         true, weights = data.target[candidates.rows][self._rows], candidates.pool_weights()
         weights = None if weights is None else weights[self._rows]
         every = np.stack(self._predictions)
-        chosen = ensemble.greedy(every, true, judge, weights, steps=STEPS)
-        return judge.loss(true, ensemble.combine(every, chosen.weights), weights)
+        chosen = ensemble.greedy(every, true, metric, weights, steps=STEPS)
+        return metric.loss(true, ensemble.combine(every, chosen.weights), weights)
