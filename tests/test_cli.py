@@ -113,7 +113,7 @@ def test_fit_tells_people_score_baselines_and_where_the_model_is(run, tmp_path):
         "95 % interval",
         "constant",
         "linear",
-        "2 members",
+        "2 nets trained",
         str(tmp_path / "m"),
     ):
         assert words in out

@@ -308,7 +308,7 @@ def test_an_epoch_of_very_many_rows_is_a_part_of_a_pass(monkeypatch):
     parts = 2  # of 48 training rows a fold, in batches of 32
     assert {r.member.recipe.epochs for r in found.results} == {parts * RECIPE.epochs}
     assert {r.epochs for r in found.results} == {parts * RECIPE.epochs}
-    said = "an epoch is 24 of the 48 training rows; 2 of them are a pass"
+    said = "an epoch is 24 of the 48 training rows; 2 epochs are a pass over all of them"
     assert said in notes
     assert said in found.facts.notes
     assert found.facts.wanted_epochs == parts * RECIPE.epochs
@@ -520,7 +520,7 @@ def test_a_race_drops_recipes_and_goes_the_same_way_for_any_number_of_workers():
     through = [i for i, f in folds.items() if f == {0, 1}]
     assert 0 < len(through) < len(folds)
     assert {m.recipe_id for m in fitted.facts.members if m.weight} <= {-1, *through}
-    assert "left the race" in render(fitted.facts)
+    assert "as other recipes did better" in render(fitted.facts)
     assert_same(fitted, fit(PEOPLE, "bought", replace(SEARCHED, workers=2)))
 
 

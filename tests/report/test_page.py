@@ -253,7 +253,7 @@ def test_the_headline_in_plain_words(make_facts):
     assert "interval 0.867 to 0.877" in text
     assert "16,281 held-out test rows" in text
     assert "A better score than that of the linear model." in text
-    assert "14 % fewer wrong answers" in text
+    assert "14 % fewer wrong predictions" in text
 
 
 def test_a_score_of_rows_that_were_seen_is_called_optimistic(make_facts):

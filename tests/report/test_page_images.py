@@ -79,7 +79,9 @@ def test_every_case_gives_a_whole_page(make_image_facts, case):
     assert [i for i in checked.ids if i in SECTIONS] == [i for i in SECTIONS if i not in hidden]
     links = {a.get("href") for t, a in checked.tags if t == "a"}
     assert ("#augmentation" in links) == ("augmentation" in checked.ids)
-    assert ("What keeps the class" in checked.text) == ("augmentation" in checked.ids)
+    assert ("Which transformations of images help" in checked.text) == (
+        "augmentation" in checked.ids
+    )
     assert not re.search(r"\b(nan|None|inf|undefined|Undefined)\b", checked.text)
     facts = case(make_image_facts)
     assert page(json.loads(json.dumps(facts))) == text
@@ -113,7 +115,7 @@ def test_each_transformation_is_told_in_words_and_numbers(make_image_facts):
     assert "trained on 3,000 images, once without any transformation" in checked.text
     assert "on 2,000 images that were not transformed" in checked.text
     assert "without any transformation it is 4.3 %." in checked.text
-    assert "and so 4 times" in checked.text
+    assert "this was repeated 4 times" in checked.text
 
 
 def test_the_picture_shows_the_numbers(make_image_facts):

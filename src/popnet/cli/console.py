@@ -103,7 +103,7 @@ def print_fit(fitted: Fitted, folder: Path, as_json: bool, quiet: bool) -> None:
         print_check(facts.augmentation)
     for text in facts.warnings:
         print(f"  note: {text}")
-    print(f"{len(facts.members)} members in {time.monotonic() - BEGAN:.0f} s")
+    print(f"{len(facts.members)} nets trained in {time.monotonic() - BEGAN:.0f} s")
     print(f"model   {folder}")
     print(f"report  {folder / 'report.html'}")
 
@@ -111,8 +111,8 @@ def print_fit(fitted: Fitted, folder: Path, as_json: bool, quiet: bool) -> None:
 def print_check(check: AugmentationFacts) -> None:
     """Print what was found about transformations of images: a line for each, with its interval in percentage points."""
     print(
-        f"transformations, by {check.pairs} pairs of twins each ({check.train:,} images to train on, "
-        f"error without any {_points(check.error):.1f} %), change of the error in points:"
+        f"change of the error by each transformation, in percentage points (mean of {check.pairs} pairs of nets trained "
+        f"with and without it on {check.train:,} images; error without any: {_points(check.error):.1f} %):"
     )
     for t in check.transformations:
         line = _effect_line(t.words, t)

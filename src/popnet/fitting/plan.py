@@ -78,7 +78,7 @@ def epochs_note(rows: int, parts: int) -> list[str]:
     if parts == 1:
         return []
     return [
-        f"an epoch is {rows // parts:,} of the {rows:,} training rows; {parts} of them are a pass"
+        f"an epoch is {rows // parts:,} of the {rows:,} training rows; {parts} epochs are a pass over all of them"
     ]
 
 

@@ -275,8 +275,8 @@ def _settled(training: FitTraining) -> list[str]:
     if settling is None or settling.last is None:
         return []
     return [
-        f"the search ended by itself: the last {training.options.search_patience} of "
-        f"{settling.seen} recipes had not made the ensemble better"
+        f"the search stopped early: the last {training.options.search_patience} of "
+        f"{settling.seen} recipes did not improve the ensemble"
     ]
 
 

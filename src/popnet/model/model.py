@@ -271,8 +271,8 @@ class Model:
             ]
             if len({c.name for c in columns}) < len(columns):
                 raise InputError(
-                    "Two columns would be called alike: a quantile is asked for twice, or a target has the name of "
-                    "another's interval; then rename it and fit again."
+                    "Two columns would have the same name: a quantile is given twice, or a target is named like a "
+                    "column of another target's interval; rename that target and fit again."
                 )
         return columns
 

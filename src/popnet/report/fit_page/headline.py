@@ -166,9 +166,9 @@ def _cut(score: object, base: object, scores: Scores) -> tuple[str, str] | None:
     if not (is_number(score) and is_number(base)):
         return None
     if scores.name == "accuracy":
-        score, base, of = 1 - score, 1 - base, "fewer wrong answers"
+        score, base, of = 1 - score, 1 - base, "fewer wrong predictions"
     elif scores.name == "r2":
-        score, base, of = 1 - score, 1 - base, "less variance left unexplained"
+        score, base, of = 1 - score, 1 - base, "less unexplained variance"
     elif scores.words.greater is False:
         of = f"lower {scores.title}"
     else:
