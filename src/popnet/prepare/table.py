@@ -65,7 +65,7 @@ def prepare_table(source: Any, target: str | Sequence[str], options: Options) ->
 
 
 def split_name(options: Options, *, stratified: bool) -> str:
-    """Return how the parts are drawn, see `popnet.report.fit_page.facts.Data`."""
+    """Return how the parts are drawn, see `popnet.report.fit_page.facts.DataFacts`."""
     if options.time:
         return "time-ordered"
     return "grouped" if options.group else "stratified" if stratified else "random"
