@@ -64,7 +64,7 @@ class Candidates:
         by_id: candidates by the number of their recipe: nets of their best epochs.
         late: the same recipes with the nets of their last epochs, where one of them is not its best one.
         rows: the pool: ``(P,)`` numbers of the rows that some fold holds out.
-        scores: the metric on the pool, of the recipes that are through with all folds.
+        scores: the metric on the pool, of the recipes that are trained on all folds.
         member_scores: the metric on the rows that a member's fold holds out, by the member's number.
     """
 
@@ -128,15 +128,15 @@ class Candidates:
         return self.metric(true, predicted, weights)
 
     def is_complete(self, candidate: Candidate) -> bool:
-        """Return whether a candidate is through with all folds."""
+        """Return whether a candidate is trained on all folds."""
         return len(candidate.nets) == len(self.table.folds)
 
     def complete(self) -> list[Candidate]:
-        """Return the candidates that are through with all folds."""
+        """Return the candidates that are trained on all folds."""
         return [c for c in self.by_id.values() if self.is_complete(c)]
 
     def best_score(self) -> float | None:
-        """Return the best score of a recipe; None if none is through with all folds."""
+        """Return the best score of a recipe; None if none is trained on all folds."""
         if not self.scores:
             return None
         values = self.scores.values()

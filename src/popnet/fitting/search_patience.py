@@ -1,6 +1,6 @@
 """When a search ends by itself: the ensemble of what was trained is no longer made better by more recipes.
 
-The ensemble is chosen anew, greedily (Caruana et al. 2004), after each recipe that is through with all folds, and early
+The ensemble is chosen anew, greedily (Caruana et al. 2004), after each recipe that is trained on all folds, and early
 stopping's rule is applied to its log-loss, or root mean squared error, of held-out rows: with recipes in the place of
 epochs.
 """
@@ -31,14 +31,14 @@ class SearchEarlyStopping:
 
     Args:
         candidates: what is trained, as it comes.
-        patience: recipes that may fail to make the ensemble better: those that are through with all folds, and those of
+        patience: recipes that may fail to make the ensemble better: those that are trained on all folds, and those of
             which a fold failed.
         seed: of the choice of rows.
         in_order: whether recipes are looked at in the order of their numbers, whichever ended first, so that a search
             with the same seed ends at the same recipe whatever the number of workers; else as they come.
 
     Attributes:
-        losses: of the ensemble of the first, the first two, ... recipes that were through with all folds.
+        losses: of the ensemble of the first, the first two, ... recipes that were trained on all folds.
         seen: recipes that were looked at.
         last: number of the recipe at which the ensemble had settled; None if it has not yet.
     """
@@ -62,7 +62,7 @@ class SearchEarlyStopping:
 
         Args:
             recipe_id: number of its recipe.
-            dropped: numbers of the recipes that a race has taken out, which are looked at no more.
+            dropped: numbers of the recipes that successive halving has dropped, which are looked at no more.
         """
         self._ended[recipe_id] += 1
         if self._ended[recipe_id] == len(self._candidates.table.folds):
@@ -72,7 +72,7 @@ class SearchEarlyStopping:
             if not self._in_order:
                 self._look_at(recipe_id, predictions)
                 return self.last is not None
-            self._waiting[recipe_id] = predictions  # it may be let go of before its turn
+            self._waiting[recipe_id] = predictions  # it may be dropped before its turn
         while self.last is None and (self._next in self._waiting or self._next in dropped):
             if self._next in self._waiting:
                 self._look_at(self._next, self._waiting.pop(self._next))

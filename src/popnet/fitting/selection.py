@@ -33,7 +33,7 @@ MAX_SELECTION_ROWS = 20_000
 """Rows that greedy selection looks at."""
 
 SUFFICIENT_COMPLETE, MIN_FOLD_ROWS = 8, 1000
-"""With fewer recipes than this that are through with all folds, those that are through with the first one may join the
+"""With fewer recipes than this that are trained on all folds, those that are trained on the first one may join the
 ensemble, if it holds out so many rows: then all are compared on these."""
 
 
@@ -154,7 +154,7 @@ class _Entrants(NamedTuple):
 def _beside(
     complete: Sequence[Candidate], candidates: Candidates, results: Mapping[int, Result]
 ) -> list[Candidate]:
-    """Return candidates that may join those that are through with all folds, less their nets that were cut short."""
+    """Return candidates that may join those that are trained on all folds, less their nets that were cut short."""
     table = candidates.table
     recipes = sum(c.recipe_id != baselines.LINEAR_ID for c in complete)
     if (
@@ -179,8 +179,8 @@ def _selected(
     """Choose among candidates.
 
     Args:
-        complete: those that are through with all folds.
-        beside: those that are through with the first: all are compared on the rows that it holds out, if there are any.
+        complete: those that are trained on all folds.
+        beside: those that are trained on the first: all are compared on the rows that it holds out, if there are any.
         candidates: all.
         options: the user's.
         finish: the time for it.
@@ -222,7 +222,7 @@ def _selected(
         kept = sorted(candidate.nets.items())
         if candidates.table.split == "time-ordered":
             kept = kept[-1:]  # the others know the oldest rows only
-        # Each net has its recipe's weight, so that a recipe that is through with more folds counts more.
+        # Each net has its recipe's weight, so that a recipe that is trained on more folds counts more.
         for fold, net in kept:
             # The same net, where a fold's last epoch is its best one.
             nets[id(net)] = net, nets.get(id(net), (net, 0.0))[1] + weight
