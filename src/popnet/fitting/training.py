@@ -210,7 +210,7 @@ class FitTraining:
         self.candidates.add(recipe_id, fold, member, Net.of(result), Net.at_last(result))
 
     def _unfinished(self) -> None:
-        """Take the best of the members that successive halving has paused, where the search ended before any of them."""
+        """Take the best of the members that successive halving has paused, if the search ended before any of them."""
         usable = [i for i, r in self.results.items() if r.usable]
         for i in sorted(usable, key=lambda i: (self.results[i].best_score, i))[:MAX_UNFINISHED]:
             self._add(i, self.results[i])
