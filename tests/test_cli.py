@@ -113,7 +113,7 @@ def test_fit_tells_people_score_baselines_and_where_the_model_is(run, tmp_path):
         "95 % interval",
         "constant",
         "linear",
-        "2 members",
+        "2 nets trained",
         str(tmp_path / "m"),
     ):
         assert words in out
@@ -250,7 +250,7 @@ def test_quantiles_stand_beside_the_predictions_and_are_the_ends_of_intervals(ru
     assert (found["price_q50"] < found["price_q95"]).all()
     said, err = run("predict", "numbers", "table.csv", "-q", "--quantile", "0.5,0.5", fails=2)
     assert said == ""
-    assert "a quantile is asked for twice" in err
+    assert "a quantile is given twice" in err
     _, err = run("predict", "numbers", "table.csv", "-q", "--quantile", "0.0001", fails=2)
     assert "too few for a quantile of 0.0001; ask for one between" in err
 

@@ -132,6 +132,7 @@ class _Estimator(BaseEstimator):
     ) -> None:
         from popnet.fitting.run import fit, relabelled
         from popnet.options import Options
+        from popnet.report.fit_page import facts
         from popnet.tuning.space import user_space
 
         if isinstance(data, Pictures):
@@ -187,7 +188,7 @@ class _Estimator(BaseEstimator):
         if not isinstance(data, Pictures):
             _warn_unused(fitted.model)
         self.model_ = fitted.model
-        self.facts_ = fitted.facts
+        self.facts_ = facts.to_json(fitted.facts)
         self.n_iter_ = max((r.epochs for r in fitted.results), default=1)
 
     def _categories(self, X: Any, data: pl.DataFrame | Pictures) -> tuple[str, ...]:
@@ -226,12 +227,13 @@ class _Estimator(BaseEstimator):
             InputError: the folder holds something already, or cannot be written.
         """
         from popnet.model.folder import check_output
+        from popnet.report.fit_page import facts
         from popnet.report.folder import write_all
 
         check_is_fitted(self, "model_")
         folder = Path(folder)
         check_output(folder, overwrite)
-        write_all(folder, self.model_, self.facts_)
+        write_all(folder, self.model_, facts.from_json(self.facts_))
         return folder
 
 
@@ -386,7 +388,7 @@ class Regressor(RegressorMixin, _Estimator):
         """
         if not return_std:
             features = self._features(X)
-            values = self.model_.encoder.decode_target(self.model_.answers(features))
+            values = self.model_.encoder.decode_target(self.model_.predict_point(features))
             return values[:, 0] if self._single else values
         features = self._features(X)
         centre, apart = self.model_.deviations(features)

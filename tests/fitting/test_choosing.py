@@ -89,7 +89,7 @@ def test_a_recipe_of_the_first_folds_joins_few_others_that_it_helps(table):
     # Half of the sum comes from each column: judged on the first fold, one net of each recipe.
     a = sum(v[0] for v in by_recipe.values())
     assert a == pytest.approx(weights(found, recipe_of)[100][0], rel=0.2)
-    assert "first fold" in found.gain["on"]
+    assert "first fold" in found.gain.on
 
 
 def test_each_net_has_its_recipes_weight(table):
@@ -108,7 +108,7 @@ def test_nets_that_were_cut_short_do_not_join(table):
 def test_where_enough_recipes_are_through_they_are_judged_by_all_folds(table):
     found, recipe_of = chosen(table, selection.SUFFICIENT_COMPLETE)
     assert 100 not in weights(found, recipe_of)
-    assert found.gain["on"] == "out-of-fold predictions"
+    assert found.gain.on == "out-of-fold predictions"
 
 
 def test_few_rows_of_the_first_fold_do_not_judge(table):
@@ -170,7 +170,7 @@ def test_last_epochs_complete_best_ones(table: Prepared) -> None:
     found, share, _ = of_two_stages(table, (0,), (1,))
     assert 0.3 < share < 0.7
     assert len(found.nets) == 10
-    assert found.gain["late"] == pytest.approx(share)
+    assert found.gain.late == pytest.approx(share)
     assert sum(found.member_weight.values()) == pytest.approx(1)
     assert set(found.member_weight) == set(
         range(5)
@@ -229,11 +229,11 @@ def test_what_the_ensemble_says_of_held_out_rows_is_kept(table: Prepared) -> Non
     found, _, candidates = of_two_stages(table, (0,), (1,))
     assert found.held_out is not None
     score = METRICS["rmse"](*candidates.truth(found.held_out))
-    assert score == pytest.approx(found.gain["score"])
+    assert score == pytest.approx(found.gain.score)
     expected = np.zeros_like(found.held_out)
     for fold in table.folds:
         places = candidates.places(fold.valid)
         own = [c.predictions[places] for c in (candidates.by_id[0], candidates.late[0])]
-        late = found.gain["late"]
+        late = found.gain.late
         expected[places] = (1 - late) * own[0] + late * own[1]
     np.testing.assert_allclose(found.held_out, expected, rtol=1e-6)

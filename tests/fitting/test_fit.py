@@ -82,7 +82,7 @@ def test_same_seed_same_model_whatever_the_workers(fitted, workers):
     again = fit(PEOPLE, "bought", replace(OPTIONS, workers=workers))
     assert [r.member for r in again.results] == [r.member for r in fitted.results]
     assert_same(again, fitted)
-    assert again.facts["score"] == fitted.facts["score"]
+    assert again.facts.score == fitted.facts.score
 
 
 def test_another_seed_is_another_model(fitted):
@@ -114,22 +114,22 @@ def test_the_test_part_decides_nothing(method):
     for x, y in zip(fitted_weights(clean), fitted_weights(found), strict=True):
         np.testing.assert_array_equal(x, y)
     np.testing.assert_array_equal(clean.model.weights, found.model.weights)
-    assert found.facts["score"] != clean.facts["score"]
+    assert found.facts.score != clean.facts.score
 
 
 def test_score_is_that_of_the_test_part(fitted):
     table = prepare(PEOPLE, "bought", OPTIONS)
     part = PEOPLE[table.test.tolist()]
     rows, values = fitted.model.evaluate(iter([part]))
-    assert rows == len(table.test) == fitted.facts["data"]["test_rows"]
-    assert fitted.facts["metrics"] == pytest.approx(values, rel=1e-6)
-    assert "held-out test rows" in fitted.facts["scored_on"]
+    assert rows == len(table.test) == fitted.facts.data.test_rows
+    assert fitted.facts.metrics == pytest.approx(values, rel=1e-6)
+    assert "held-out test rows" in fitted.facts.scored_on
 
 
 def test_without_a_test_part_the_score_is_said_to_be_optimistic():
     found = fit(PEOPLE, "bought", replace(OPTIONS, test_size=0.0))
-    assert found.facts["data"]["test_rows"] == 0
-    assert "optimistic" in found.facts["scored_on"]
+    assert found.facts.data.test_rows == 0
+    assert "optimistic" in found.facts.scored_on
 
 
 def test_without_a_test_part_the_baselines_too_are_scored_out_of_fold():
@@ -138,15 +138,15 @@ def test_without_a_test_part_the_baselines_too_are_scored_out_of_fold():
     noise = pl.DataFrame(rng.standard_normal((120, 80)), schema=[f"x{i}" for i in range(80)])
     noise = noise.with_columns(y=pl.Series(rng.choice(["a", "b"], 120)))
     found = fit(noise, "y", replace(OPTIONS, test_size=0.0))
-    scores = {b["name"]: b["metrics"]["accuracy"] for b in found.facts["baselines"]}
+    scores = {b.name: b.metrics["accuracy"] for b in found.facts.baselines}
     assert scores.keys() == {"constant", "linear"}
     assert max(scores.values()) < 0.7
 
 
 def test_each_baseline_is_compared_on_the_same_rows(fitted):
-    for b in fitted.facts["baselines"]:
-        better, low, high = b["gain"]
-        assert better == pytest.approx(fitted.facts["score"] - b["metrics"]["accuracy"])
+    for b in fitted.facts.baselines:
+        better, low, high = b.gain
+        assert better == pytest.approx(fitted.facts.score - b.metrics["accuracy"])
         assert low <= better <= high
 
 
@@ -154,9 +154,9 @@ def test_a_model_no_better_than_a_constant_is_said_to_be_so():
     rng = np.random.default_rng(2)
     noise = PEOPLE.with_columns(bought=pl.Series(np.where(rng.random(120) < 0.75, "yes", "no")))
     found = fit(noise, "bought", OPTIONS)
-    constant = next(b for b in found.facts["baselines"] if b["name"] == "constant")
-    worse = found.facts["score"] <= constant["metrics"]["accuracy"]
-    assert worse == any("no better than a constant" in w for w in found.facts["warnings"])
+    constant = next(b for b in found.facts.baselines if b.name == "constant")
+    worse = found.facts.score <= constant.metrics["accuracy"]
+    assert worse == any("no better than a constant" in w for w in found.facts.warnings)
     assert worse
 
 
@@ -184,7 +184,7 @@ def test_the_latest_rows_are_held_out():
     assert len(np.unique(table.test_groups)) == min(len(table.test), 25)
     found = fit(frame, "bought", replace(OPTIONS, time="when"))
     last = max(r.member.fold for r in found.results)
-    used = [m["fold"] for m in found.facts["members"] if m["weight"] > 0]
+    used = [m.fold for m in found.facts.members if m.weight > 0]
     assert set(used) == {last}  # the nets of earlier folds know the oldest rows only
 
 
@@ -214,12 +214,12 @@ def test_numbers_are_predicted_within_the_range_of_the_training_rows():
 
 def test_several_regression_targets_in_their_own_units():
     found = fit(TABLE.select(*FEATURES, "score", "other"), ["score", "other"], OPTIONS)
-    assert found.facts["target"]["task"] == "regression"
+    assert found.facts.target.task == "regression"
     predicted = found.model.predict_frame(TABLE)
     assert predicted.columns == ["score", "other"]
     assert 90 < predicted["score"].mean() < 120
     assert abs(predicted["other"].mean()) < 3
-    assert set(found.facts["metrics"]) == {"rmse", "mae", "r2", "coverage_90"}
+    assert set(found.facts.metrics) == {"rmse", "mae", "r2", "coverage_90"}
     ends = found.model.predict_frame(TABLE, interval=0.8)
     assert ends.columns == [
         f"{n}{end}" for n in ("score", "other") for end in ("", "_low", "_high")
@@ -232,7 +232,7 @@ def test_a_metric_of_numbers_of_nothing_or_more_refuses_others_before_anything_i
         fit(table, "other", replace(OPTIONS, metric="rmsle"), on_progress=refuse_training)
     shifted = table.with_columns(pl.col("other") - pl.col("other").min())
     found = fit(shifted, "other", replace(OPTIONS, metric="rmsle"))
-    assert found.facts["score"] == found.facts["metrics"]["rmsle"] > 0
+    assert found.facts.score == found.facts.metrics["rmsle"] > 0
 
 
 def refuse_training(progress: Progress) -> None:
@@ -258,7 +258,7 @@ def test_methods(method):
     assert found.model.method == method
     assert found.model.weights.sum() == pytest.approx(1)
     if method == "greedy":
-        assert found.facts["ensemble"]["score"] >= found.facts["ensemble"]["best_member"]
+        assert found.facts.ensemble.score >= found.facts.ensemble.best_member
     else:
         np.testing.assert_allclose(found.model.weights, 1 / len(found.model.weights))
 
@@ -285,7 +285,7 @@ def test_a_stop_after_the_first_results_leaves_a_usable_model():
     )  # fmt: skip
     assert found.interrupted
     assert 2 <= len(found.results) < 100_000
-    assert "training was interrupted" in " ".join(found.facts["warnings"])
+    assert "training was interrupted" in " ".join(found.facts.warnings)
     assert found.model.predict_frame(PEOPLE).height == 120
     assert [p.stage for p in seen][-1] == "finishing"
 
@@ -297,8 +297,8 @@ def test_without_a_test_part_the_score_is_the_ensembles_of_held_out_rows(monkeyp
         table = TABLE.select(*FEATURES, target)
         options = replace(OPTIONS, ensemble="greedy", test_size=0.0, recipe=recipe, members=6)
         found = fit(table, target, options)
-        assert found.facts["ensemble"]["late"] > 0
-        assert found.facts["score"] == pytest.approx(found.facts["ensemble"]["score"])
+        assert found.facts.ensemble.late > 0
+        assert found.facts.score == pytest.approx(found.facts.ensemble.score)
 
 
 def test_an_epoch_of_very_many_rows_is_a_part_of_a_pass(monkeypatch):
@@ -308,10 +308,10 @@ def test_an_epoch_of_very_many_rows_is_a_part_of_a_pass(monkeypatch):
     parts = 2  # of 48 training rows a fold, in batches of 32
     assert {r.member.recipe.epochs for r in found.results} == {parts * RECIPE.epochs}
     assert {r.epochs for r in found.results} == {parts * RECIPE.epochs}
-    said = "an epoch is 24 of the 48 training rows; 2 of them are a pass"
+    said = "an epoch is 24 of the 48 training rows; 2 epochs are a pass over all of them"
     assert said in notes
-    assert said in found.facts["notes"]
-    assert found.facts["wanted_epochs"] == parts * RECIPE.epochs
+    assert said in found.facts.notes
+    assert found.facts.wanted_epochs == parts * RECIPE.epochs
 
 
 def test_a_stop_before_the_first_result_leaves_the_linear_model():
@@ -356,7 +356,7 @@ def test_a_limit_shorter_than_the_compilation_leaves_the_linear_model(monkeypatc
         found = fit(PEOPLE, "bought", replace(OPTIONS, time_limit=1.0))
     finally:
         release.set()
-    assert found.facts["warnings"] == ["no net was trained in time; the model is the linear one"]
+    assert found.facts.warnings == ["no net was trained in time; the model is the linear one"]
     assert [n.recipe.depth for n in found.model.nets] == [0]
     assert found.model.predict_frame(PEOPLE).height == 120
     assert "<html" in render(found.facts)
@@ -385,7 +385,7 @@ def test_a_limit_counts_from_the_given_moment():
     began = time.monotonic() - 7200
     found = fit(PEOPLE, "bought", replace(OPTIONS, time_limit=3600.0), began=began)
     assert not any(r.usable for r in found.results)
-    assert found.facts["seconds"]["total"] >= 7200
+    assert found.facts.seconds.total >= 7200
 
 
 def test_a_memory_limit_that_the_data_leaves_no_room_in_is_refused_with_what_is_needed():
@@ -404,7 +404,7 @@ def test_a_memory_limit_reached_in_training_leaves_what_has_ended(monkeypatch):
     options = replace(OPTIONS, members=100_000, memory_limit=3e9)
     found = fit(PEOPLE, "bought", options, on_progress=watch)
     assert 2 <= len(found.results) < 100_000
-    assert "at the memory limit of 3 GB" in " ".join(found.facts["warnings"])
+    assert "at the memory limit of 3 GB" in " ".join(found.facts.warnings)
     assert not found.interrupted
     assert found.model.predict_frame(PEOPLE).height == 120
 
@@ -473,7 +473,7 @@ def test_rows_of_weight_0_are_left_out_and_said():
     found = fit(few, "bought", replace(OPTIONS, weight="weight"))
     kept = fit(few.filter(pl.col("weight") > 0), "bought", replace(OPTIONS, weight="weight"))
     assert_same(found, kept)
-    assert "80 rows of weight 0 are left out" in found.facts["notes"]
+    assert "80 rows of weight 0 are left out" in found.facts.notes
 
 
 def test_folds_are_no_more_than_the_groups_if_none_are_asked_for():
@@ -492,12 +492,12 @@ def test_only_the_best_recipes_are_kept(monkeypatch):
     found = fit(PEOPLE, "bought", replace(OPTIONS, members=8))
     kept = [r for r in found.results if r.parameters]
     assert 2 <= len(kept) < len(found.results) == 8
-    assert len({m["recipe_id"] for m in found.facts["members"] if m["weight"]}) <= 2
+    assert len({m.recipe_id for m in found.facts.members if m.weight}) <= 2
 
 
 def test_several_targets_are_told_on_a_page():
     found = fit(TABLE.select(*FEATURES, "score", "other"), ["score", "other"], OPTIONS)
-    assert found.facts["metric"]["name"] == "r2"
+    assert found.facts.metric.name == "r2"
     assert "score" in render(found.facts)
 
 
@@ -515,12 +515,12 @@ def test_a_race_drops_recipes_and_goes_the_same_way_for_any_number_of_workers():
     assert not {"paused", "running", "interrupted"} & set(statuses)
     assert all(r.pause is None for r in fitted.results)
     folds = {}
-    for member in fitted.facts["members"]:
-        folds.setdefault(member["recipe_id"], set()).add(member["fold"])
+    for member in fitted.facts.members:
+        folds.setdefault(member.recipe_id, set()).add(member.fold)
     through = [i for i, f in folds.items() if f == {0, 1}]
     assert 0 < len(through) < len(folds)
-    assert {m["recipe_id"] for m in fitted.facts["members"] if m["weight"]} <= {-1, *through}
-    assert "left the race" in render(fitted.facts)
+    assert {m.recipe_id for m in fitted.facts.members if m.weight} <= {-1, *through}
+    assert "as other recipes did better" in render(fitted.facts)
     assert_same(fitted, fit(PEOPLE, "bought", replace(SEARCHED, workers=2)))
 
 
@@ -556,7 +556,7 @@ def test_a_race_that_ends_before_any_net_leaves_the_best_nets_so_far(folds):
     assert {r.status for r in paused} == {"interrupted"}
     assert all(r.epochs < 300 for r in paused)
     assert {net.recipe.depth for net in fitted.model.nets} - {0} == {1}
-    assert "linear" not in " ".join(fitted.facts["warnings"])
+    assert "linear" not in " ".join(fitted.facts.warnings)
 
 
 def test_a_grid_is_trained_whole_and_said_before_how_large_it_is_and_how_long_it_takes():
@@ -569,9 +569,9 @@ def test_a_grid_is_trained_whole_and_said_before_how_large_it_is_and_how_long_it
     assert said.startswith(
         "the grid has 6 recipes, beside the default one; 14 nets are to be trained, at"
     )
-    members = fitted.facts["members"]
+    members = fitted.facts.members
     assert len(members) == 14
-    pairs = {(m["recipe"]["dropout"], m["recipe"]["weight_decay"]) for m in members}
+    pairs = {(m.recipe["dropout"], m.recipe["weight_decay"]) for m in members}
     assert pairs >= {(d, w) for d in (0.0, 0.2, 0.4) for w in (0.01, 0.1)}
 
 
@@ -591,7 +591,7 @@ def test_a_grid_of_images_is_trained_whole_and_said_before_too():
     assert said.startswith(
         "the grid has 4 recipes, beside the default one; 10 nets are to be trained, at most about"
     )
-    found = [(m["recipe"]["weight_decay"], m["recipe"]["ema"]) for m in fitted.facts["members"]]
+    found = [(m.recipe["weight_decay"], m.recipe["ema"]) for m in fitted.facts.members]
     assert len(found) == 10
     assert set(found) >= {(d, e) for d in (0.01, 0.1) for e in (0.9, 0.98)}
 
@@ -600,7 +600,7 @@ def test_tpe_asks_optuna(tmp_path):
     url = f"sqlite:///{tmp_path / 'study.db'}"
     options = replace(SEARCHED, search="tpe", members=8, storage=url)
     fitted = fit(PEOPLE, "bought", options)
-    assert len({m["recipe_id"] for m in fitted.facts["members"]}) == 4
+    assert len({m.recipe_id for m in fitted.facts.members}) == 4
     import optuna
 
     study = optuna.load_study(study_name=None, storage=url)

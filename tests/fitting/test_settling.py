@@ -145,14 +145,14 @@ def test_fit_without_limits_ends_by_itself_and_alike_for_any_number_of_workers()
     assert [r.member for r in one.results] == [r.member for r in two.results]
     assert np.array_equal(one.model.weights, two.model.weights)
     assert not one.interrupted
-    assert any("search ended by itself" in note for note in one.facts["notes"])
-    json.dumps(one.facts["notes"])
+    assert any("search stopped early" in note for note in one.facts.notes)
+    json.dumps(one.facts.notes)
 
 
 def test_fewer_members_end_the_search_first():
     found = fitted(members=2)
     assert len(found.results) == 2
-    assert not any("ended by itself" in note for note in found.facts["notes"])
+    assert not any("stopped early" in note for note in found.facts.notes)
 
 
 def test_a_search_whose_every_net_fails_ends_too():
@@ -168,7 +168,7 @@ def test_other_searches_end_alike_for_any_number_of_workers(search: str):
     one, two = (fitted(search=search, recipe=free, workers=n) for n in (1, 2))
     assert [r.member for r in one.results] == [r.member for r in two.results]
     assert np.array_equal(one.model.weights, two.model.weights)
-    assert any("search ended by itself" in note for note in one.facts["notes"])
+    assert any("search stopped early" in note for note in one.facts.notes)
 
 
 def test_patience_below_one_is_refused():

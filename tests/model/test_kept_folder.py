@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +39,9 @@ def test_an_earlier_folder_predicts_the_same_numbers():
 
 def test_an_earlier_folder_is_described_and_scored():
     model = Model.load(KEPT)
+    assert model.facts is not None
+    assert model.facts.fit.members == 4
+    assert any("score      accuracy 0.91667" in line for line in describe(model))
     assert any("y" in line for line in describe(model))
     assert {net.recipe.depth for net in model.nets} >= {1}
     rows, scores = model.evaluate(iter([table()]))
@@ -49,5 +53,7 @@ def test_an_earlier_folder_is_saved_again(tmp_path):
     Model.load(KEPT).save(tmp_path)
     for name in ("weights.safetensors",):
         assert (tmp_path / name).read_bytes() == (KEPT / name).read_bytes()
+    written, kept = (json.loads((f / "model.json").read_bytes()) for f in (tmp_path, KEPT))
+    assert written["facts"] == kept["facts"]
     again = Model.load(tmp_path).predict_frame(table().drop("y"))
     assert again.equals(Model.load(KEPT).predict_frame(table().drop("y")))

@@ -25,6 +25,7 @@ from popnet.population.program import Program
 from popnet.predictions.decisions import Decision, decided, proven, sentence, suited
 from popnet.predictions.metrics import METRICS, pinball
 from popnet.report.describe import describe
+from popnet.report.fit_page.facts import from_json
 from popnet.report.html import render
 
 F1, BALANCED = METRICS["f1"], METRICS["balanced_accuracy"]
@@ -264,9 +265,9 @@ def test_two_targets_and_row_weights_have_quantiles_too(tmp_path):
     loss = mean_pinball_loss(y, model.predict(X), alpha=0.75)
     assert (rows, values["pinball_75"]) == (400, pytest.approx(loss, rel=1e-5))
     assert any(
-        line.startswith("decides    predictions of target1, target2") for line in describe(again)
+        line.startswith("decision   predictions of target1, target2") for line in describe(again)
     )
-    assert re.search(r"Pinball loss at 75\W+ is the mean error", render(model.facts_))
+    assert re.search(r"Pinball loss at 75\W+ is the mean error", render(from_json(model.facts_)))
 
 
 def test_the_loss_at_an_intervals_end_is_that_of_the_interval():
@@ -304,9 +305,9 @@ def test_without_held_out_errors_means_are_predicted_and_scored(monkeypatch):
     options = Options(metric="pinball_90", time_limit=1.0, test_size=0.0)
     found = fit(frame, "y", options)
     assert found.model.level is None
-    assert any("the model predicts means" in w for w in found.facts["warnings"])
+    assert any("the model predicts means" in w for w in found.facts.warnings)
     loss = mean_pinball_loss(frame["y"], found.model.predict_frame(frame)["y"], alpha=0.9)
-    assert found.facts["score"] == pytest.approx(loss, rel=1e-5)
+    assert found.facts.score == pytest.approx(loss, rel=1e-5)
     for thread in threading.enumerate():
         if thread.name == "popnet worker":
             thread.join(60)

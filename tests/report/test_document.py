@@ -326,10 +326,10 @@ def test_a_table_is_rectangular_and_knows_its_columns():
 
 def test_an_overview_leads_to_sections_and_has_their_tones():
     shown = view.show(rich())
-    first = shown["overview"].rows[0]
+    first = shown.overview.rows[0]
     assert first[0] == view.Cell("Does it help?", "one")
     assert first[1] == view.Cell("helps", "", "good")
-    assert shown["parts"][0].table.rows[0][0] == view.Cell("first")
+    assert shown.parts[0].table.rows[0][0] == view.Cell("first")
 
 
 @given(st.lists(st.text(max_size=8), max_size=12))

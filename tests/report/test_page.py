@@ -6,6 +6,7 @@ import copy
 import json
 import math
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from popnet.report.fit_page import (
     test_scores,
     timing,
 )
+from popnet.report.fit_page.facts import FitFacts, from_json, to_json
 from popnet.report.fit_page.ranking import recipes_by_score
 from popnet.report.fit_page.scores import Scores, dot_chart
 from popnet.report.html import render, write_text
@@ -86,6 +88,28 @@ class Checker(HTMLParser):
 
     def all(self, tag: str, **wanted: str) -> list[dict[str, str | None]]:
         return [a for t, a in self.tags if t == tag and wanted.items() <= a.items()]
+
+
+def read(raw) -> tuple[FitFacts, Scores]:
+    """Return made-up facts as records, and how their scores are compared."""
+    facts = from_json(raw)
+    return facts, Scores(facts)
+
+
+def page(raw) -> str:
+    """Return the page of made-up facts."""
+    return render(from_json(raw))
+
+
+def shown(section, raw):
+    """Return what a section shows of made-up facts."""
+    return section.show(*read(raw))
+
+
+def ranked_recipes(raw):
+    """Return made-up facts of recipes, best first."""
+    _, scores = read(raw)
+    return scores.best_first(raw["recipes"], lambda r: r["score"])
 
 
 def one_member(make):
@@ -206,7 +230,7 @@ CASES = [
 
 @pytest.mark.parametrize("case", CASES, ids=lambda c: c.__name__)
 def test_every_case_gives_a_whole_page(make_facts, case):
-    text = render(case(make_facts))
+    text = page(case(make_facts))
     checked = Checker(text)
     hidden = {"augmentation"}
     if case in (no_members, all_diverged, linear_model_kept):
@@ -217,23 +241,23 @@ def test_every_case_gives_a_whole_page(make_facts, case):
 
 
 def test_the_page_is_the_same_every_time_and_leaves_the_facts_alone(make_facts):
-    facts = make_facts()
+    facts = from_json(make_facts())
     before = copy.deepcopy(facts)
-    assert render(facts) == render(json.loads(json.dumps(facts)))
+    assert render(facts) == render(from_json(json.loads(json.dumps(to_json(facts)))))
     assert facts == before
 
 
 def test_the_headline_in_plain_words(make_facts):
-    text = Checker(render(make_facts())).text
+    text = Checker(page(make_facts())).text
     assert "0.872" in text
     assert "interval 0.867 to 0.877" in text
     assert "16,281 held-out test rows" in text
     assert "A better score than that of the linear model." in text
-    assert "14 % fewer wrong answers" in text
+    assert "14 % fewer wrong predictions" in text
 
 
 def test_a_score_of_rows_that_were_seen_is_called_optimistic(make_facts):
-    text = Checker(render(no_test_part(make_facts))).text
+    text = Checker(page(no_test_part(make_facts))).text
     assert "slightly optimistic" in text
     assert "held-out test" not in text
 
@@ -249,8 +273,8 @@ def test_without_an_interval_of_the_difference_nothing_is_claimed(
         facts |= {"score": 1 - score, "interval": None}
         for b in facts["baselines"]:
             b["metrics"]["accuracy"] = 1 - b["metrics"]["accuracy"]
-    assert headline.show(facts, Scores(facts))["verdict"] == verdict
-    text = Checker(render(facts)).text
+    assert shown(headline, facts).verdict == verdict
+    text = Checker(page(facts)).text
     assert "How sure this difference is was not measured." in text
     assert "Clearly better" not in text
 
@@ -270,8 +294,8 @@ def test_the_verdict_follows_the_difference_on_the_same_rows(make_facts, gain, v
     facts = make_facts() | {"score": 0.86, "interval": [0.80, 0.92]}
     for b in facts["baselines"]:
         b["gain"] = gain
-    assert headline.show(facts, Scores(facts))["verdict"] == verdict
-    text = Checker(render(facts)).text
+    assert shown(headline, facts).verdict == verdict
+    text = Checker(page(facts)).text
     said = {
         "better": "Clearly better than the linear model, the stronger of the baselines. It reaches 0.85. The ensemble "
         "is better by +0.010, with a 95 % interval from +0.002 to +0.018",
@@ -285,10 +309,10 @@ def test_the_verdict_follows_the_difference_on_the_same_rows(make_facts, gain, v
 def test_recipes_of_the_ensemble_are_always_shown(make_facts, monkeypatch):
     monkeypatch.setattr(board, "SHOWN", 1)
     facts = make_facts()
-    found = board.show(facts, Scores(facts))
+    found = shown(board, facts)
     weighted = {r["id"] for r in facts["recipes"] if r["weight"] > 0}
-    assert weighted <= {row["id"] for row in found["rows"]}
-    assert found["hidden"] == len(facts["recipes"]) - len(found["rows"]) > 0
+    assert weighted <= {row.id for row in found.rows}
+    assert found.hidden == len(facts["recipes"]) - len(found.rows) > 0
 
 
 def test_unequal_values_are_never_shown_equal(make_facts):
@@ -296,19 +320,17 @@ def test_unequal_values_are_never_shown_equal(make_facts):
     facts["metrics"]["roc_auc"] = 0.99871
     for b in facts["baselines"]:
         b["metrics"]["roc_auc"] = 0.99869
-    row = next(
-        r for r in test_scores.metrics(facts, Scores(facts))["rows"] if r["title"] == "ROC AUC"
-    )
-    assert len({c["text"] for c in row["cells"]}) == 2
+    row = next(r for r in test_scores.metrics(*read(facts)).rows if r.title == "ROC AUC")
+    assert len({c.text for c in row.cells}) == 2
 
 
 def test_parts_of_the_time_make_up_the_whole(make_facts):
     facts = make_facts()
     facts["seconds"] = {"total": 40.0, "reading": 2.0, "compiling": 60.0, "training": 35.0}
-    made = timing.show(facts)
-    assert [p["name"] for p in made["parts"]] == ["reading", "training", "everything else"]
-    assert sum(p["width"] for p in made["parts"]) == pytest.approx(100, abs=0.1)
-    assert made["compiling"].startswith("1")
+    made = timing.show(from_json(facts))
+    assert [p.name for p in made.parts] == ["reading", "training", "everything else"]
+    assert sum(p.width for p in made.parts) == pytest.approx(100, abs=0.1)
+    assert made.compiling.startswith("1")
 
 
 def test_a_training_cut_short_by_the_limit_is_said(make_facts):
@@ -317,17 +339,17 @@ def test_a_training_cut_short_by_the_limit_is_said(make_facts):
     for m in usable:
         m["best_epoch"] = m["epochs"]
     assert (
-        "The time limit shortened the training to 100 epochs, of 200" in Checker(render(facts)).text
+        "The time limit shortened the training to 100 epochs, of 200" in Checker(page(facts)).text
     )
     assert f"Most nets, {len(usable)} of {len(usable)}, were still improving" in (
-        Checker(render(facts)).text
+        Checker(page(facts)).text
     )
     for m in usable[1:]:
         m["best_epoch"] = m["epochs"] - 1
-    assert "a longer limit should help" not in Checker(render(facts)).text
-    assert curves.shortened(facts) is not None
-    assert curves.shortened(facts | {"time_limit": None}) is None
-    assert curves.shortened(facts | {"wanted_epochs": 100}) is None
+    assert "a longer limit should help" not in Checker(page(facts)).text
+    assert curves.shortened(from_json(facts)) is not None
+    assert curves.shortened(from_json(facts | {"time_limit": None})) is None
+    assert curves.shortened(from_json(facts | {"wanted_epochs": 100})) is None
 
 
 @pytest.mark.parametrize(
@@ -343,8 +365,8 @@ def test_a_training_cut_short_by_the_limit_is_said(make_facts):
 def test_the_split_is_told_as_it_is(make_facts, split, folds, said):
     facts = make_facts(folds=folds)
     facts["data"]["split"] = split
-    assert said in table.show(facts)["folds"]
-    text = Checker(render(facts)).text
+    assert said in table.show(from_json(facts)).folds
+    text = Checker(page(facts)).text
     assert said in text
     assert ("all the other folds" in text) == (folds > 1 and split != "time-ordered")
 
@@ -355,38 +377,39 @@ def test_targets_whose_predictions_are_known_are_drawn(make_facts, flat):
     if flat:
         for key in ("true", "predicted"):
             facts["predictions"][key] = [row[0] for row in facts["predictions"][key]]
-    assert [p["name"] for p in test_scores.scatter(facts)] == ["price", "rent"][: 1 if flat else 2]
-    assert ("Only price of the 2 targets is shown." in Checker(render(facts)).text) == flat
+    assert [p.name for p in test_scores.scatter(from_json(facts))] == ["price", "rent"][
+        : 1 if flat else 2
+    ]
+    assert ("Only price of the 2 targets is shown." in Checker(page(facts)).text) == flat
 
 
 def lucky_net(make):
     """One fold of a middling recipe is the best net of all."""
     facts = make()
-    middle = Scores(facts).best_first(facts["recipes"])[12]
+    middle = ranked_recipes(facts)[12]
     lucky = next(m for m in facts["members"] if m["recipe_id"] == middle["id"] and m["score"])
     lucky["score"] = 0.99
-    return facts, middle, Scores(facts).best_first(facts["recipes"])[0]
+    return facts, middle, ranked_recipes(facts)[0]
 
 
 def test_recipes_are_ranked_over_all_folds_everywhere(make_facts):
     facts, lucky, best = lucky_net(make_facts)
-    scores = Scores(facts)
-    assert recipes_by_score(facts, scores)[0] == best != lucky
+    assert recipes_by_score(*read(facts))[0].id == best["id"] != lucky["id"]
     name = best["name"] or f"recipe {best['id']}"
-    assert nets.show(facts, scores)["best"]["recipe"] == name
-    assert curves.show(facts, scores)["panels"][0]["name"] == name
-    found = recipes.show(facts, scores)
-    assert found["heads"][0]["name"] == found["best_name"] == name
-    assert "best member" not in render(facts).lower()
+    assert shown(nets, facts).best.recipe == name
+    assert shown(curves, facts).panels[0].name == name
+    found = shown(recipes, facts)
+    assert found.heads[0].name == found.best_name == name
+    assert "best member" not in page(facts).lower()
 
 
 def test_recipes_without_all_folds_stand_behind_the_others(make_facts):
     facts, lucky, best = lucky_net(make_facts)
     next(r for r in facts["recipes"] if r["id"] == lucky["id"])["score"] = None
-    ranked = recipes_by_score(facts, Scores(facts))
-    assert ranked[0] == best
-    rest = [r for r in ranked if r["score"] is None]
-    assert lucky["id"] in [r["id"] for r in rest]
+    ranked = recipes_by_score(*read(facts))
+    assert ranked[0].id == best["id"]
+    rest = [r for r in ranked if r.score is None]
+    assert lucky["id"] in [r.id for r in rest]
     assert ranked[-len(rest) :] == rest
 
 
@@ -394,9 +417,9 @@ def test_curves_are_of_the_fold_of_the_median_score(make_facts):
     facts = make_facts(recipes=2, folds=3)
     for fold, m in enumerate(facts["members"]):
         m.update(status="finished", score=[0.7, 0.9, 0.8][fold % 3])
-    assert [p["fold"] for p in curves.show(facts, Scores(facts))["panels"]] == [2, 2]
+    assert [p.fold for p in shown(curves, facts).panels] == [2, 2]
     facts = make_facts(recipes=1, folds=3)
-    assert [p["fold"] for p in curves.show(facts, Scores(facts))["panels"]] == [0, 1, 2]
+    assert [p.fold for p in shown(curves, facts).panels] == [0, 1, 2]
 
 
 def with_linear(make, share=0.5, score=0.869):
@@ -409,27 +432,27 @@ def with_linear(make, share=0.5, score=0.869):
 def test_the_linear_model_in_the_ensemble_is_named_with_its_share(make_facts):
     facts = with_linear(make_facts)
     facts["ensemble"]["best_member"] = 0.869
-    checked = Checker(render(facts)).text
+    checked = Checker(page(facts)).text
     assert "The linear model is part of the ensemble: it has 50 % of the weight" in checked
     assert (
         "against 0.869 for the linear model, the best of the recipes and the linear model"
         in checked
     )
-    row = next(r for r in board.show(facts, Scores(facts))["rows"] if r["id"] == -1)
-    assert row["weight"] == "50\u202f%"
-    assert row["score"] == "0.869"
+    row = next(r for r in shown(board, facts).rows if r.id == -1)
+    assert row.standing.weight == "50\u202f%"
+    assert row.standing.score == "0.869"
     assert "nets do better" not in checked
     del facts["linear"]  # older facts: what no net holds is the linear model's
-    assert headline.show(facts, Scores(facts))["linear"] == "50\u202f%"
+    assert shown(headline, facts).linear == "50\u202f%"
 
 
 def test_the_linear_model_stands_among_the_recipes_by_its_score(make_facts):
     facts = with_linear(make_facts, share=0.0, score=0.8660)
-    rows = board.show(facts, Scores(facts))["rows"]
-    place = next(i for i, r in enumerate(rows) if r["id"] == -1)
+    rows = shown(board, facts).rows
+    place = next(i for i, r in enumerate(rows) if r.id == -1)
     assert 0 < place < len(rows) - 1
-    assert rows[place - 1]["sort"] > 0.8660 > rows[place + 1]["sort"]
-    assert "is part of the ensemble" not in Checker(render(facts)).text
+    assert rows[place - 1].standing.sort > 0.8660 > rows[place + 1].standing.sort
+    assert "is part of the ensemble" not in Checker(page(facts)).text
 
 
 def test_a_linear_model_alone_has_gained_nothing_to_show(make_facts):
@@ -438,7 +461,7 @@ def test_a_linear_model_alone_has_gained_nothing_to_show(make_facts):
         "linear": {"score": 0.85, "weight": 1.0},
         "ensemble": {"method": "greedy", "score": 0.85, "best_member": 0.85, "mean_member": 0.85, "on": "x"},
     }  # fmt: skip
-    checked = Checker(render(facts))
+    checked = Checker(page(facts))
     assert "ensemble" not in checked.ids
     assert "#ensemble" not in [a.get("href") for _, a in checked.tags]
     assert "What the ensemble gained" not in checked.text
@@ -447,17 +470,17 @@ def test_a_linear_model_alone_has_gained_nothing_to_show(make_facts):
 
 def test_recipes_are_shown_in_few_columns_and_nothing_is_lost(make_facts):
     facts = make_facts()
-    found = board.show(facts, Scores(facts))
-    assert len(found["columns"]) == board.COLUMNS
-    assert set(found["columns"]) | set(found["others"]) == set(
-        board.varying_fields(facts["recipes"])
+    found = shown(board, facts)
+    assert len(found.columns) == board.COLUMNS
+    assert set(found.columns) | set(found.others) == set(
+        board.varying_fields(from_json(facts).recipes)
     )
-    assert found["columns"][0] == "learning_rate"
+    assert found.columns[0] == "learning_rate"
     default = next(r for r in facts["recipes"] if r["name"] == "default")["recipe"]
-    for row in found["rows"]:
-        recipe = next(r for r in facts["recipes"] if r["id"] == row["id"])["recipe"]
-        changed = {f for f in found["others"] if recipe[f] != default[f]}
-        assert {f for f, _ in row["others"]} == changed
+    for row in found.rows:
+        recipe = next(r for r in facts["recipes"] if r["id"] == row.id)["recipe"]
+        changed = {f for f in found.others if recipe[f] != default[f]}
+        assert {f for f, _ in row.others} == changed
 
 
 def test_metrics_are_written_as_the_headline_and_tell_the_digits(make_facts):
@@ -465,19 +488,16 @@ def test_metrics_are_written_as_the_headline_and_tell_the_digits(make_facts):
     facts["metrics"] = {"rmse": 5.2468, "mae": 3.1234, "r2": 0.99996}
     facts["baselines"][0]["metrics"] = {"rmse": 186.3, "mae": 91.0, "r2": -0.0004}
     facts["baselines"][1]["metrics"] = {"rmse": 25.31, "mae": 20.0, "r2": 0.95}
-    rows = {
-        r["title"]: [c["text"] for c in r["cells"]]
-        for r in test_scores.metrics(facts, Scores(facts))["rows"]
-    }
+    rows = {r.title: [c.text for c in r.cells] for r in test_scores.metrics(*read(facts)).rows}
     assert rows["RMSE"] == ["5.25", "25.31", "186.30"]
     assert rows["MAE"][0] == "3.12"
     assert rows["R²"] == ["0.99996", "0.950", "−0.0004"]
-    assert headline.show(facts, Scores(facts))["score"] == "5.25"
+    assert shown(headline, facts).score == "5.25"
 
 
 def test_axes_end_where_the_metric_does(make_facts):
     facts = make_facts()
-    chart = dot_chart([("a", 0.999, True), ("b", 0.9, False)], [0.99, 1.0], Scores(facts))
+    chart = dot_chart([("a", 0.999, True), ("b", 0.9, False)], [0.99, 1.0], read(facts)[1])
     assert chart.axis.high == 1.0
     assert max(float(t.text) for t in chart.axis.ticks) <= 1
 
@@ -485,35 +505,35 @@ def test_axes_end_where_the_metric_does(make_facts):
 def test_a_short_path_has_whole_steps_on_its_axis(make_facts):
     facts = make_facts()
     facts["ensemble"]["path"] = [0.86, 0.87]
-    found = ensemble.show(facts, Scores(facts))
+    found = shown(ensemble, facts)
     assert found is not None
-    assert [t.text for t in found["path"]["x"].ticks] == ["1", "2"]
+    assert [t.text for t in found.path.x.ticks] == ["1", "2"]
 
 
 def test_equal_scores_do_not_make_a_thin_line(make_facts):
-    found = nets.show(equal_scores(make_facts), Scores(make_facts()))
-    for band in found["bands"]:
-        assert len({d["x"] for d in band["dots"]}) > 1
-        assert band["height"] <= nets.STRIP_HEIGHT + 2 * nets.DOT_SIZES[0]
-    assert found["aside"]
+    found = shown(nets, equal_scores(make_facts))
+    for band in found.bands:
+        assert len({d.x for d in band.dots}) > 1
+        assert band.height <= nets.STRIP_HEIGHT + 2 * nets.DOT_SIZES[0]
+    assert found.aside
 
 
 def test_members_are_ranked_by_the_metrics_direction(make_facts):
     for facts, better in ((make_facts(), max), (make_facts(task="regression"), min)):
         known = [m["score"] for m in facts["members"] if m["score"] is not None]
-        ranked = Scores(facts).best_first(facts["members"])
+        ranked = read(facts)[1].best_first(facts["members"], lambda m: m["score"])
         assert ranked[0]["score"] == better(known)
         assert ranked[-1]["score"] is None
 
 
 def test_only_fields_that_vary_have_a_column(make_facts):
     facts = make_facts()
-    varying = board.varying_fields(facts["recipes"])
+    varying = board.varying_fields(from_json(facts).recipes)
     assert "learning_rate" in varying
     assert "epochs" not in varying
-    found = board.show(facts, Scores(facts))
+    found = shown(board, facts)
     rest = set(facts["recipes"][0]["recipe"]) - set(varying)
-    assert {f for f, _ in found["fixed"]} == rest - set(fields.IMAGES)
+    assert {f for f, _ in found.fixed} == rest - set(fields.IMAGES)
 
 
 def test_the_best_recipe_can_be_used_again(make_facts):
@@ -522,8 +542,8 @@ def test_the_best_recipe_can_be_used_again(make_facts):
     from popnet.spec.recipe import Recipe
 
     facts = make_facts()
-    best = Scores(facts).best_first(facts["recipes"])[0]
-    text = recipes.show(facts, Scores(facts))["toml"]
+    best = ranked_recipes(facts)[0]
+    text = shown(recipes, facts).toml
     assert Recipe(**tomllib.loads(text)).model_dump() == best["recipe"]
 
 
@@ -532,15 +552,15 @@ def test_learning_curves_are_of_different_recipes_and_thin(make_facts):
     for m in facts["members"]:
         m["curves"] = {"loss": [1 / (i + 1) for i in range(5000)], "valid_loss": [0.5] * 5000}
         m.update(epochs=5000, best_epoch=777)
-    found = curves.show(facts, Scores(facts))
+    found = shown(curves, facts)
     assert found is not None
-    assert len({p["name"] for p in found["panels"]}) == curves.PANELS
-    assert all(len(p["loss"][0].split()) <= 120 for p in found["panels"])
+    assert len({p.name for p in found.panels}) == curves.PANELS
+    assert all(len(p.loss[0].split()) <= 120 for p in found.panels)
 
 
 def test_diverged_members_are_named(make_facts):
     facts = make_facts()
-    text = Checker(render(facts)).text
+    text = Checker(page(facts)).text
     lost = [m for m in facts["members"] if m["status"] == "diverged"]
     assert lost
     assert all(f"net {m['id']} (" in text for m in lost)
@@ -563,9 +583,8 @@ def test_hostile_names_stay_names(make_facts):
     for r in facts["recipes"]:
         r["name"] = HOSTILE
         r["recipe"] = {HOSTILE + k: HOSTILE for k in r["recipe"]} | {"width": r["id"]}
-    for m in facts["members"]:
-        m["status"] = HOSTILE
-    text = render(facts)
+    known = from_json(facts)
+    text = render(replace(known, members=[replace(m, status=HOSTILE) for m in known.members]))
     text.encode()
     checked = Checker(text)
     assert sum(tag == "script" for tag, _ in checked.tags) == 1
@@ -577,7 +596,7 @@ def test_hostile_names_stay_names(make_facts):
 
 
 def test_nothing_is_fetched(make_facts):
-    text = render(make_facts(task="regression"))
+    text = page(make_facts(task="regression"))
     checked = Checker(text)
     for tag, attrs in checked.tags:
         assert tag not in ("img", "iframe", "object", "embed", "base", "form")
@@ -592,7 +611,7 @@ def test_nothing_is_fetched(make_facts):
 
 
 def test_pictures_are_named_for_screen_readers(make_facts):
-    checked = Checker(render(make_facts()))
+    checked = Checker(page(make_facts()))
     for tag, attrs in checked.tags:
         if tag == "svg":
             assert attrs.get("aria-hidden") == "true" or attrs.get("aria-label")
@@ -600,7 +619,7 @@ def test_pictures_are_named_for_screen_readers(make_facts):
 
 def test_a_thousand_members_make_a_small_page(make_facts):
     facts = make_facts(recipes=250, columns=300)
-    text = render(facts)
+    text = page(facts)
     assert len(facts["members"]) == 1000
     assert len(text.encode()) < 1_500_000
     Checker(text)
@@ -632,20 +651,20 @@ def test_colours_can_be_read(scheme):
 
 def test_a_report_is_written_whole_or_not_at_all(make_facts, tmp_path, monkeypatch):
     path = tmp_path / "report.html"
-    write_text(render(make_facts()), path)
+    write_text(page(make_facts()), path)
     first = path.read_text(encoding="utf-8")
-    assert first == render(make_facts())
+    assert first == page(make_facts())
 
     def full(self: Path, target: Path) -> Path:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "replace", full)
     with pytest.raises(InputError, match=r"report\.html cannot be written: No space left"):
-        write_text(render(make_facts(recipes=2)), path)
+        write_text(page(make_facts(recipes=2)), path)
     assert path.read_text(encoding="utf-8") == first
     assert [p.name for p in tmp_path.iterdir()] == ["report.html"]
 
 
 def test_a_missing_folder_is_one_sentence(make_facts, tmp_path):
     with pytest.raises(InputError, match="cannot be written"):
-        write_text(render(make_facts()), tmp_path / "absent" / "report.html")
+        write_text(page(make_facts()), tmp_path / "absent" / "report.html")

@@ -9,12 +9,11 @@ import tomllib
 
 import numpy as np
 import pytest
-from test_page import HOSTILE, SECTIONS, Checker  # pyright: ignore[reportMissingImports]
+from test_page import HOSTILE, SECTIONS, Checker, page, ranked_recipes, shown  # pyright: ignore[reportMissingImports]
 
 from popnet.augment.strengths import ALL
 from popnet.report.fit_page import augmentation, board, fields, recipes
-from popnet.report.fit_page.scores import Scores
-from popnet.report.html import render
+from popnet.report.fit_page.facts import from_json
 from popnet.spec.recipe import GEOMETRY, Recipe
 
 
@@ -73,17 +72,19 @@ CASES = [
 
 @pytest.mark.parametrize("case", CASES, ids=lambda c: c.__name__)
 def test_every_case_gives_a_whole_page(make_image_facts, case):
-    text = render(case(make_image_facts))
+    text = page(case(make_image_facts))
     checked = Checker(text)
     hidden = {"augmentation"} if case in (no_twins, without_the_key) else set()
     hidden |= {"ensemble"} if case is no_nets else set()
     assert [i for i in checked.ids if i in SECTIONS] == [i for i in SECTIONS if i not in hidden]
     links = {a.get("href") for t, a in checked.tags if t == "a"}
     assert ("#augmentation" in links) == ("augmentation" in checked.ids)
-    assert ("What keeps the class" in checked.text) == ("augmentation" in checked.ids)
+    assert ("Which transformations of images help" in checked.text) == (
+        "augmentation" in checked.ids
+    )
     assert not re.search(r"\b(nan|None|inf|undefined|Undefined)\b", checked.text)
     facts = case(make_image_facts)
-    assert render(json.loads(json.dumps(facts))) == text
+    assert page(json.loads(json.dumps(facts))) == text
 
 
 def cells(checked: Checker) -> dict[str, str]:
@@ -99,7 +100,7 @@ def cells(checked: Checker) -> dict[str, str]:
 
 
 def test_each_transformation_is_told_in_words_and_numbers(make_image_facts):
-    checked = Checker(render(make_image_facts()))
+    checked = Checker(page(make_image_facts()))
     rows = cells(checked)
     assert "+2.10+1.50 to +2.70 helps yes" in rows["shifts up to 8 % of the side"]
     assert "−0.10−0.50 to +0.30 nothing measurable no" in rows["brightness changed up to 30 %"]
@@ -114,35 +115,40 @@ def test_each_transformation_is_told_in_words_and_numbers(make_image_facts):
     assert "trained on 3,000 images, once without any transformation" in checked.text
     assert "on 2,000 images that were not transformed" in checked.text
     assert "without any transformation it is 4.3 %." in checked.text
-    assert "and so 4 times" in checked.text
+    assert "this was repeated 4 times" in checked.text
 
 
 def test_the_picture_shows_the_numbers(make_image_facts):
-    found = augmentation.show(make_image_facts())
+    found = augmentation.show(from_json(make_image_facts()))
     assert found is not None
-    axis = found["axis"]
+    axis = found.axis
     value = lambda place: axis.low + place / 100 * (axis.high - axis.low)  # noqa: E731
-    rows = {r["name"]: r for r in found["rows"]}
+    rows = {r.name: r for r in found.rows}
     shift = rows["shifts up to 8 % of the side"]
     for key, points in (("at", 2.1), ("low", 1.5), ("high", 2.7)):
-        assert value(shift[key]) == pytest.approx(points, abs=0.01)
-    assert value(found["zero"]) == pytest.approx(0, abs=0.01)
+        assert value(getattr(shift, key)) == pytest.approx(points, abs=0.01)
+    assert value(found.zero) == pytest.approx(0, abs=0.01)
     assert axis.high < 5  # one great harm does not hide the others: it stands at the edge
-    assert rows["half turns"]["at"] == 0
-    assert rows["half turns"]["beyond"] == -1
-    assert sum(r["beyond"] != 0 for r in found["rows"]) == 1
-    assert all(0 <= r[k] <= 100 for r in found["rows"] for k in ("at", "low", "high"))
+    assert rows["half turns"].at == 0
+    assert rows["half turns"].beyond == -1
+    assert sum(r.beyond != 0 for r in found.rows) == 1
+    assert all(0 <= v <= 100 for r in found.rows for v in (r.at, r.low, r.high))
 
 
 def test_what_the_nets_use_is_what_their_recipes_say(make_image_facts):
     facts = make_image_facts()
-    check = facts["augmentation"]
-    assert augmentation.used_names(facts, check) == {"translation", "rotation", "elastic_alpha"}
+
+    def used() -> set[str]:
+        known = from_json(facts)
+        assert known.augmentation is not None
+        return augmentation.used_names(known, known.augmentation)
+
+    assert used() == {"translation", "rotation", "elastic_alpha"}
     for r in facts["recipes"]:
         r["recipe"] = r["recipe"] | {"rotation": 0.0}  # as with a recipe of the user's
-    assert augmentation.used_names(facts, check) == {"translation", "elastic_alpha"}
+    assert used() == {"translation", "elastic_alpha"}
     facts["recipes"] = []
-    assert augmentation.used_names(facts, check) == {"translation", "rotation", "elastic_alpha"}
+    assert used() == {"translation", "rotation", "elastic_alpha"}
 
 
 def test_names_of_classes_stay_names(make_image_facts):
@@ -150,11 +156,11 @@ def test_names_of_classes_stay_names(make_image_facts):
     for t in facts["augmentation"]["transformations"]:
         t.update(words=HOSTILE, verdict="harms")
         t["confused"] = [{"true": HOSTILE, "taken_for": HOSTILE, "more": 7}]
-    text = render(facts)
+    text = page(facts)
     text.encode()
     checked = Checker(text)
     assert sum(tag == "script" for tag, _ in checked.tags) == 1
-    clean = Checker(render(make_image_facts()))
+    clean = Checker(page(make_image_facts()))
     for name in ("b", "img"):
         assert [t for t, _ in checked.tags].count(name) == [t for t, _ in clean.tags].count(name)
     assert "<script>alert" in checked.text
@@ -162,7 +168,7 @@ def test_names_of_classes_stay_names(make_image_facts):
 
 
 def test_images_are_called_images(make_image_facts):
-    text = Checker(render(make_image_facts())).text
+    text = Checker(page(make_image_facts())).text
     assert "from images" in text
     assert "16,281 held-out test images" in text
     assert "The test part was the one that the data came with." in text
@@ -172,37 +178,37 @@ def test_images_are_called_images(make_image_facts):
 
 def test_settings_of_images_are_shown_where_they_say_something(make_image_facts, make_facts):
     facts = make_image_facts()
-    found = board.show(facts, Scores(facts))
-    shown = {f for f, _ in found["fixed"]} | set(found["columns"]) | set(found["others"])
-    assert {"kind", "depth", "width", "stages", "patch", "rotation", "translation"} <= shown
-    assert {"elastic_alpha", "elastic_sigma", "fill"} <= shown
-    assert not shown & {"reflection", "half_turn", "erasing", "saturation", "cutmix"}  # all 0
-    assert not shown & {"numeric_embedding", "embedding_size"}
-    assert found["columns"][:3] == ["learning_rate", "kind", "stages"]
-    stages = found["columns"].index("stages")
-    row = next(r for r in found["rows"] if r["id"] == 3)  # the only mlp
-    assert row["cells"][stages]["text"] == "–"
+    found = shown(board, facts)
+    names = {f for f, _ in found.fixed} | set(found.columns) | set(found.others)
+    assert {"kind", "depth", "width", "stages", "patch", "rotation", "translation"} <= names
+    assert {"elastic_alpha", "elastic_sigma", "fill"} <= names
+    assert not names & {"reflection", "half_turn", "erasing", "saturation", "cutmix"}  # all 0
+    assert not names & {"numeric_embedding", "embedding_size"}
+    assert found.columns[:3] == ["learning_rate", "kind", "stages"]
+    stages = found.columns.index("stages")
+    row = next(r for r in found.rows if r.id == 3)  # the only mlp
+    assert row.cells[stages].text == "–"
     facts = make_facts()
-    found = board.show(facts, Scores(facts))
-    shown = {f for f, _ in found["fixed"]} | set(found["columns"]) | set(found["others"])
-    assert shown == set(Recipe.model_fields) - set(fields.IMAGES)
+    found = shown(board, facts)
+    names = {f for f, _ in found.fixed} | set(found.columns) | set(found.others)
+    assert names == set(Recipe.model_fields) - set(fields.IMAGES)
 
 
 def test_no_table_shows_a_setting_of_images(make_facts, make_image_facts):
     facts = make_facts()
     for i, r in enumerate(facts["recipes"]):
         r["recipe"] = r["recipe"] | {"stages": 2 + i % 3, "rotation": float(i)}
-    found = board.show(facts, Scores(facts))
-    shown = {f for f, _ in found["fixed"]} | set(found["columns"]) | set(found["others"])
-    compared = recipes.show(facts, Scores(facts))
-    shown |= {r["field"] for r in compared["rows"]} | set(tomllib.loads(compared["toml"]))
-    assert not shown & set(fields.IMAGES)
+    found = shown(board, facts)
+    names = {f for f, _ in found.fixed} | set(found.columns) | set(found.others)
+    compared = shown(recipes, facts)
+    names |= {r.field for r in compared.rows} | set(tomllib.loads(compared.toml))
+    assert not names & set(fields.IMAGES)
 
 
 def test_the_best_recipe_of_images_can_be_used_again(make_image_facts):
     facts = make_image_facts()
-    best = Scores(facts).best_first(facts["recipes"])[0]
-    values = tomllib.loads(recipes.show(facts, Scores(facts))["toml"])
+    best = ranked_recipes(facts)[0]
+    values = tomllib.loads(shown(recipes, facts).toml)
     assert Recipe(**values).model_dump() == best["recipe"]
     assert values["reflection"] == 0  # said, so that a fit does not choose it anew
 
@@ -220,7 +226,7 @@ def test_fields_of_images_are_those_of_the_recipe():
 
 
 def test_a_real_check_is_shown(make_image_facts):
-    """What `study.augmentation.record` gives is what the page takes, class numbers and all."""
+    """What `check.record` gives is what the page takes, class numbers and all."""
     from popnet.ablation.effects import effect
     from popnet.ablation.transformations.catalogue import transformations
     from popnet.ablation.transformations.check import Check, Finding, record
@@ -233,7 +239,7 @@ def test_a_real_check_is_shown(make_image_facts):
     )
     check = Check(found, 0.1, 3, 900, 300, Recipe())
     facts = make_image_facts() | {"augmentation": record(check, (6, 9))}
-    checked = Checker(render(json.loads(json.dumps(facts))))
+    checked = Checker(page(json.loads(json.dumps(facts))))
     assert all(t.words in checked.text for t in tried)
     assert "6 taken for 9, 5 more" in checked.text
     assert "14 such intervals about 1 misses by chance" in checked.text

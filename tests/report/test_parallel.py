@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from test_page import page, read, shown  # pyright: ignore[reportMissingImports]
+
 from popnet.report.fit_page import parallel
 from popnet.report.fit_page.parallel import _axis
-from popnet.report.fit_page.scores import Scores
-from popnet.report.html import render
 
 
 def places(values):
     axis = _axis("field", values)
-    return [axis["place"](v) for v in values]
+    return [axis.place(v) for v in values]
 
 
 def test_numbers_stand_by_size_and_by_logarithm_where_they_span_a_decade():
@@ -29,35 +29,36 @@ def test_choices_and_few_numbers_have_a_place_each():
 def test_equal_numbers_do_not_divide_by_nothing():
     assert places([3.0]) == [100]
     axis = parallel._scale("score", 1.0, 1.0, False, ["1", "1"])
-    assert axis["place"](1.0) == 50
+    assert axis.place(1.0) == 50
 
 
 def test_the_best_recipes_are_bold_and_end_at_the_top_of_the_scores(make_facts):
     facts = make_facts()
     facts["importance"] = {"dropout": 0.7, "learning_rate": 0.26, "activation": 0.04}
-    found = parallel.show(facts, Scores(facts))
+    _, scores = read(facts)
+    found = shown(parallel, facts)
     assert found is not None
-    names = [a["name"] for a in found["axes"]]
+    names = [a.name for a in found.axes]
     assert names[:2] == ["dropout", "learning_rate"]  # by what they explain
-    assert names[-1] == Scores(facts).words.title
-    assert [a["at"] for a in found["axes"]][0 :: len(names) - 1] == [0, 100]
+    assert names[-1] == scores.words.title
+    assert [a.at for a in found.axes][0 :: len(names) - 1] == [0, 100]
     steps = len(names) - 1
-    assert len(found["segments"]) == found["shown"] * steps
-    last = found["segments"][steps - 1 :: steps]  # a line's last stretch, from the worst recipe on
-    ends = [s["y2"] for s in last]
-    assert ends == sorted(ends, reverse=True) if Scores(facts).greater else ends == sorted(ends)
-    assert [s["tone"] == "best" for s in last].count(True) == found["best"]
-    assert last[-1]["tone"] == "best"
-    assert [(r["field"], r["bar"]) for r in found["importance"]] == [
+    assert len(found.segments) == found.shown * steps
+    last = found.segments[steps - 1 :: steps]  # a line's last stretch, from the worst recipe on
+    ends = [s.y2 for s in last]
+    assert ends == sorted(ends, reverse=True) if scores.greater else ends == sorted(ends)
+    assert [s.tone == "best" for s in last].count(True) == found.best
+    assert last[-1].tone == "best"
+    assert [(r.field, r.bar) for r in found.importance] == [
         ("dropout", 100.0), ("learning_rate", 37.1),
     ]  # fmt: skip
-    assert found["rest"] == 1
-    page = render(facts)
-    assert "Parallel coordinates" in page
-    assert "1 setting explains less than" in page
+    assert found.rest == 1
+    text = page(facts)
+    assert "Parallel coordinates" in text
+    assert "1 setting explains less than" in text
 
 
 def test_few_recipes_have_no_picture(make_facts):
     facts = make_facts()
     facts["recipes"] = facts["recipes"][:3]
-    assert parallel.show(facts, Scores(facts)) is None
+    assert shown(parallel, facts) is None

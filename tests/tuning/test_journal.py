@@ -19,9 +19,10 @@ import pytest
 
 from popnet import Recipe
 from popnet.errors import InputError
-from popnet.fitting.plan import Plan
+from popnet.fitting.plan import FitPlan
 from popnet.fitting.run import Fitted, fit
 from popnet.options import Options
+from popnet.report.fit_page.facts import AugmentationFacts
 from popnet.runtime.progress import Progress
 from popnet.tuning import journal as journals
 from popnet.tuning.journal import Journal
@@ -92,7 +93,7 @@ def assert_same(a: Fitted, b: Fitted) -> None:
         jax.tree.map(np.testing.assert_array_equal, x.last, y.last)
         jax.tree.map(np.testing.assert_array_equal, x.curves, y.curves)
     np.testing.assert_array_equal(a.model.weights, b.model.weights)
-    assert a.facts["score"] == b.facts["score"]
+    assert a.facts.score == b.facts.score
 
 
 @pytest.fixture(scope="module")
@@ -172,7 +173,7 @@ def test_time_that_was_used_counts(tmp_path):
     assert journal.before == 500.0
     fitted = fit(TABLE, "y", OPTIONS, journal=journal)
     journal.done()
-    assert fitted.facts["seconds"]["total"] > 500
+    assert fitted.facts.seconds.total > 500
 
 
 def test_a_run_without_time_left_uses_what_it_had(tmp_path):
@@ -282,15 +283,15 @@ def test_a_run_that_never_began_leaves_nothing(tmp_path):
     ],
 )
 def test_a_plan_is_the_same_after_it_was_written(space):
-    plan = Plan(space, 7, 12, paced=True, check={"pairs": 3})
-    again = Plan.from_json(json.loads(json.dumps(plan.to_json())))
+    plan = FitPlan(space, 7, 12, paced=True, check=AugmentationFacts(0.1, 3, 600, 200, [], {}))
+    again = FitPlan.from_json(json.loads(json.dumps(plan.to_json())))
+    assert replace(again, space=space) == plan
     assert again.space.base == space.base
     assert again.space.base.model_fields_set == space.base.model_fields_set
     units = np.random.default_rng(0).random((20, len(space.dimensions)))
     for u in units:
         assert again.space.at(u) == space.at(u)
     assert list(again.space.grid()) == list(space.grid())
-    assert (again.recipes, again.epochs, again.paced, again.check) == (7, 12, True, {"pairs": 3})
 
 
 def test_kill_9_and_resume_on_the_command_line(tmp_path, run):

@@ -58,8 +58,8 @@ Table = Annotated[
     str,
     typer.Argument(
         metavar="DATA",
-        help="A table (CSV, .gz too, Parquet, Arrow/Feather, JSON lines), or images: a folder with a subfolder "
-        "for each class, a table of their paths, .npz, IDX.",
+        help="A table (CSV, also gzipped, Parquet, Arrow/Feather or JSON lines), or images (a folder with a subfolder "
+        "for each class, a table of image paths, .npz or IDX files).",
     ),
 ]
 
@@ -69,7 +69,7 @@ Set = Annotated[
     typer.Option(
         "--set",
         metavar="FIELD=RANGE",
-        help="Range to search, as learning_rate=log:1e-4:1e-1, dropout=0:0.5, activation=relu,elu (repeatable).",
+        help="Range to search, for example learning_rate=log:1e-4:1e-1, dropout=0:0.5 or activation=relu,elu (repeatable).",
     ),
 ]
 
@@ -77,7 +77,9 @@ Set = Annotated[
 Fix = Annotated[
     list[str] | None,
     typer.Option(
-        "--fix", metavar="FIELD=VALUE", help="Value to keep, as activation=relu (repeatable)."
+        "--fix",
+        metavar="FIELD=VALUE",
+        help="Value to keep fixed, for example activation=relu (repeatable).",
     ),
 ]
 
@@ -85,32 +87,39 @@ Fix = Annotated[
 ImageSize = Annotated[
     str | None,
     typer.Option(
-        help="Size of all images, as 64 or 48x64 (height x width). [default: by the data]"
+        help="Resize all images to this size: 64, or 48x64 (height x width). [default: chosen from the data]"
     ),
 ]
 
 
 Strict = Annotated[
-    bool, typer.Option("--strict", help="Refuse images of which a file cannot be read.")
+    bool,
+    typer.Option(
+        "--strict",
+        help="Stop with an error if an image file cannot be read, instead of leaving it out.",
+    ),
 ]
 
 
 Targets = Annotated[
     list[str] | None,
     typer.Option(
-        "--target", "-t", help="Column to predict (repeat for several numbers); class folders need none."
+        "--target", "-t", help="Column to predict (repeat it to predict several numbers); not needed for a folder of classes."
     ),
 ]  # fmt: skip
 
 
 MemoryLimit = Annotated[
     str | None,
-    typer.Option(help="For example 2GB, of the whole command. [default: 80 % of what is free]"),
+    typer.Option(
+        help="Memory limit of the whole command, for example 2GB. [default: 80 % of the free memory]"
+    ),
 ]
 
 
 RecipeFile = Annotated[
-    Path | None, typer.Option(help="TOML or JSON file: fields in it replace the default net's.")
+    Path | None,
+    typer.Option(help="TOML or JSON file whose fields replace those of the default net."),
 ]
 
 
@@ -121,12 +130,18 @@ Weight = Annotated[str | None, typer.Option(help="Column of row weights.")]
 
 
 Group = Annotated[
-    str | None, typer.Option(help="Column whose equal values stay on one side of every split.")
+    str | None,
+    typer.Option(
+        help="Column of groups: rows with the same value stay on the same side of every split."
+    ),
 ]
 
 
 TimeColumn = Annotated[
-    str | None, typer.Option("--time", help="Column that orders rows: the latest are held out.")
+    str | None,
+    typer.Option(
+        "--time", help="Column that orders the rows in time: the latest rows are held out."
+    ),
 ]
 
 
@@ -143,8 +158,26 @@ Seed = Annotated[int, typer.Option(help="Random seed.")]
 
 
 Workers = Annotated[
-    int | None, typer.Option(help="Threads, or actors of a cluster. [default: one a core]")
+    int | None,
+    typer.Option(
+        help="Number of nets to train in parallel: threads, or actors of a Ray cluster. [default: one per core]"
+    ),
 ]
+
+
+TimeLimit = Annotated[
+    str | None,
+    typer.Option(help="For example 90s, 5m or 1h, counted from the start of the command."),
+]
+
+
+Page = Annotated[Path, typer.Option("--out", "-o", help="Page to write.")]
+
+
+Views = Annotated[
+    int | None,
+    typer.Option(min=1, help="Views of each image that a prediction is averaged over. [default: as in the fit]"),
+]  # fmt: skip
 
 
 def image_size_of(text: str | None) -> tuple[int, int] | None:

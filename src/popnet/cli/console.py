@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shlex
 import signal
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
     from popnet.course.run import Claims
     from popnet.diagnosis.run import Diagnosis
     from popnet.fitting.run import Fitted
+    from popnet.report.fit_page.facts import (
+        AugmentationFacts,
+        PolicyFacts,
+        TransformationFacts,
+    )
 
 BEGAN = time.monotonic()
 """When the command began: time limits count from here."""
@@ -56,70 +62,76 @@ class graceful_interrupt:  # noqa: N801 - used like contextlib.suppress
 
 
 def print_fit(fitted: Fitted, folder: Path, as_json: bool, quiet: bool) -> None:
-    facts = fitted.facts
-    metric = facts["metric"]["name"]
+    """Print what a fit has found, in short or as JSON."""
+    from popnet.report.describe import number
+    from popnet.report.fit_page.facts import to_json
+
+    facts, metric = fitted.facts, fitted.facts.metric.name
     if as_json:
         print(
             strict_json.dumps(
                 {
                     "model": str(folder),
-                    "task": facts["target"]["task"],
+                    "task": facts.target.task,
                     "metric": metric,
-                    "score": facts["score"],
-                    "interval": facts["interval"],
-                    "metrics": facts["metrics"],
-                    "baselines": {b["name"]: b["metrics"] for b in facts["baselines"]},
-                    "members": len(facts["members"]),
+                    "score": facts.score,
+                    "interval": facts.interval,
+                    "metrics": facts.metrics,
+                    "baselines": {b.name: b.metrics for b in facts.baselines},
+                    "members": len(facts.members),
                     "seconds": round(time.monotonic() - BEGAN, 3),
                     "interrupted": fitted.interrupted,
-                    "warnings": facts["warnings"],
-                    "notes": facts["notes"],
-                    **({"augmentation": facts["augmentation"]} if facts["augmentation"] else {}),
+                    "warnings": facts.warnings,
+                    "notes": facts.notes,
+                    **({"augmentation": to_json(facts.augmentation)} if facts.augmentation else {}),
                 }
             )
         )
         return
     if quiet:
         return
-    from popnet.report.describe import number
-
     if not sys.stderr.isatty():  # there they were shown while it ran
-        for text in facts["notes"]:
+        for text in facts.notes:
             print(f"  {text}")
-    low, high = map(number, facts["interval"])
-    print(f"{metric} {number(facts['score'])} (95 % interval {low} to {high}) {facts['scored_on']}")
-    for b in facts["baselines"]:
-        print(f"  {b['name']:<9} {number(b['metrics'][metric])}")
-    if facts["augmentation"]:
-        print_check(facts["augmentation"])
-    for text in facts["warnings"]:
+    low, high = facts.interval or (None, None)
+    print(
+        f"{metric} {number(facts.score)} (95 % interval {number(low)} to {number(high)}) {facts.scored_on}"
+    )
+    for b in facts.baselines:
+        print(f"  {b.name:<9} {number(b.metrics.get(metric))}")
+    if facts.augmentation:
+        print_check(facts.augmentation)
+    for text in facts.warnings:
         print(f"  note: {text}")
-    print(f"{len(facts['members'])} members in {time.monotonic() - BEGAN:.0f} s")
+    print(f"{len(facts.members)} nets trained in {time.monotonic() - BEGAN:.0f} s")
     print(f"model   {folder}")
     print(f"report  {folder / 'report.html'}")
 
 
-def print_check(check: dict[str, Any]) -> None:
+def print_check(check: AugmentationFacts) -> None:
     """Print what was found about transformations of images: a line for each, with its interval in percentage points."""
     print(
-        f"transformations, by {check['pairs']} pairs of twins each ({check['train']:,} images to train on, "
-        f"error without any {100 * check['error']:.1f} %), change of the error in points:"
+        f"change of the error by each transformation, in percentage points (mean of {check.pairs} pairs of nets trained "
+        f"with and without it on {check.train:,} images; error without any: {_points(check.error):.1f} %):"
     )
-    for t in check["transformations"]:
-        low, high = -100 * t["high"], -100 * t["low"]
-        line = f"  {t['words']:<34} {-100 * t['gain']:+6.2f}  [{low:+6.2f}, {high:+6.2f}]  {t['verdict']}"
-        if t["verdict"] == "harms" and t["confused"]:
-            line += (
-                " ("
-                + ", ".join(f"{c['true']} taken for {c['taken_for']}" for c in t["confused"])
-                + ")"
-            )
+    for t in check.transformations:
+        line = _effect_line(t.words, t)
+        if t.verdict == "harms" and t.confused:
+            line += f" ({', '.join(f'{c.true} taken for {c.taken_for}' for c in t.confused)})"
         print(line)
-    if together := check["together"]:
-        low, high = -100 * together["high"], -100 * together["low"]
-        print(
-            f"  {'all that keep the class, together':<34} {-100 * together['gain']:+6.2f}  [{low:+6.2f}, {high:+6.2f}]  {together['verdict']}"
-        )
+    if check.together:
+        print(_effect_line("all that keep the class, together", check.together))
+
+
+def _effect_line(words: str, effect: TransformationFacts | PolicyFacts) -> str:
+    """Return a line on by how much the error grows with a transformation, with the ends of its interval."""
+    change, low, high = -_points(effect.gain), -_points(effect.high), -_points(effect.low)
+    return f"  {words:<34} {change:+6.2f}  [{low:+6.2f}, {high:+6.2f}]  {effect.verdict}"
+
+
+def _points(share: float | None) -> float:
+    """Return a share in percentage points."""
+    return math.nan if share is None else 100 * share
 
 
 def show_found(

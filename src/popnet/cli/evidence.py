@@ -15,6 +15,7 @@ from popnet.cli.arguments import (
     Json,
     Keep,
     MemoryLimit,
+    Page,
     Quiet,
     RecipeFile,
     Seed,
@@ -23,6 +24,7 @@ from popnet.cli.arguments import (
     Targets,
     TaskOption,
     TimeColumn,
+    TimeLimit,
     Weight,
     Workers,
     options_of,
@@ -51,7 +53,7 @@ def augment(
     only: Annotated[list[str] | None, typer.Option(help="Transformation to check, as reflection, or several at once, as reflection+zoomed_crop (repeatable). [default: all]")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Steps of a twin's training; what helps against over-fitting needs many. [default: 800]")] = None,
     train: Annotated[int | None, typer.Option(min=2, help="Images that a twin trains on. [default: 600]")] = None,
-    time_limit: Annotated[str | None, typer.Option(help="Of the check, for example 5m.")] = None,
+    time_limit: Annotated[str | None, typer.Option(help="Time limit of the check, for example 5m, counted from the start of the command.")] = None,
     image_size: ImageSize = None,
     strict: Strict = False,
     seed: Seed = 0,
@@ -88,7 +90,9 @@ def augment(
         )
     elif not quiet:
         if found.check is not None:
-            print_check(found.check)
+            from popnet.report.fit_page.facts import augmentation_from_json
+
+            print_check(augmentation_from_json(found.check))
         if out is not None:
             print(f"sheet   {out}")
 
@@ -104,7 +108,7 @@ def study(
     sizes: Annotated[str | None, typer.Option(help="Shares of the training rows to compare at, as 0.1,0.3,1.0.")] = None,
     rows: Annotated[int | None, typer.Option(help="Rows to use at most. [default: 10,000, or 2,000 images]")] = None,
     metric: Annotated[str, typer.Option(help="What is decided by: log_loss, which sees smaller effects, or error (wrong classes). A regression: the variance unexplained.")] = "log_loss",
-    time_limit: Annotated[str | None, typer.Option(help="For example 90s, 5m; the pairs that are whole are compared.")] = None,
+    time_limit: Annotated[str | None, typer.Option(help="For example 90s or 5m, counted from the start of the command; complete pairs are compared.")] = None,
     memory_limit: MemoryLimit = None,
     recipe: RecipeFile = None,
     fix: Fix = None,
@@ -142,12 +146,12 @@ def study(
 def doctor(
     table: Annotated[str, typer.Argument(metavar="DATA|MODEL", help="A table or images as fit takes them, or a model folder.")],
     target: Targets = None,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Page to write.")] = Path("doctor.html"),
+    out: Page = Path("doctor.html"),
     against: Annotated[str | None, typer.Option(help="New data: is it like the training data? Nothing else is looked at then.")] = None,
     data: Annotated[str | None, typer.Option(help="Training data of the model, if it is not where it was.")] = None,
     rows: Annotated[int | None, typer.Option(help="Rows to train on at most. [default: 10,000, or 2,000 images]")] = None,
     prove: Annotated[bool, typer.Option("--prove/--no-prove", help="Train remedies as twins.")] = True,
-    time_limit: Annotated[str | None, typer.Option(help="For example 90s, 5m.")] = None,
+    time_limit: TimeLimit = None,
     memory_limit: MemoryLimit = None,
     recipe: RecipeFile = None,
     fix: Fix = None,
@@ -184,9 +188,9 @@ def doctor(
 def claims(
     table: Annotated[str | None, typer.Argument(metavar="[DATA]", help="A table or images as fit takes them. [default: handwritten digits that scikit-learn bundles]")] = None,
     target: Targets = None,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Page to write.")] = Path("claims.html"),
+    out: Page = Path("claims.html"),
     only: Annotated[list[str] | None, typer.Option(help="Number or key of a claim (repeatable). [default: all 17]")] = None,
-    time_limit: Annotated[str | None, typer.Option(help="For example 5m; claims that are left are not decided. [default: 20m]")] = None,
+    time_limit: Annotated[str | None, typer.Option(help="For example 5m, counted from the start of the command; remaining claims are skipped. [default: 20m]")] = None,
     memory_limit: MemoryLimit = None,
     task: TaskOption = None,
     weight: Weight = None,

@@ -28,6 +28,8 @@ from popnet.cli.arguments import (
     Targets,
     TaskOption,
     TimeColumn,
+    TimeLimit,
+    Views,
     Weight,
     Workers,
     number_of,
@@ -49,21 +51,21 @@ def fit(
     table: Table,
     target: Targets = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Model folder to write. [default: DATA's name + .popnet]")] = None,
-    time_limit: Annotated[str | None, typer.Option(help="For example 90s, 5m, 1h; counts from the command's start.")] = None,
+    time_limit: TimeLimit = None,
     memory_limit: MemoryLimit = None,
-    members: Annotated[int | None, typer.Option(help="Nets to train, whole recipes of a net a fold. [default: 40, of images 10, or what the time allows]")] = None,
-    search: Annotated[str | None, typer.Option(help="How recipes are chosen: portfolio (known ones, then a race), halving (a race), random, sobol, grid, tpe, or optuna:SAMPLER. [default: portfolio; random with --members and for images]")] = None,
-    search_patience: Annotated[int | None, typer.Option(help="End the search when so many recipes have not made the ensemble better; without --members and --time-limit nothing else ends it.")] = None,
-    storage: Annotated[str | None, typer.Option(help="Optuna storage that keeps the study of tpe or a sampler, as sqlite:///study.db.")] = None,
-    folds: Annotated[int | None, typer.Option(help="Cross-validation folds; 1 holds out a fifth, or fewer of very many rows. [default: by rows]")] = None,
-    metric: Annotated[str | None, typer.Option(help="Metric to optimise: accuracy, balanced_accuracy, f1 (these by log-loss; with the last two a class is predicted from the probability on that suits them), log_loss, roc_auc, average_precision; rmse, mae, rmsle, r2, or a pinball loss as pinball_90: then the quantile is predicted that 90 % of true values are below. [default: accuracy, rmse, or r2 of several targets]")] = None,
-    ensemble: Annotated[Ensemble, typer.Option(help="How members are combined: greedy (weights chosen by held-out rows), average, or vote (of classes).")] = Ensemble.greedy,
+    members: Annotated[int | None, typer.Option(help="Number of nets to train, rounded up to whole recipes (a net for each fold). [default: 40, 10 for images, or as many as --time-limit allows]")] = None,
+    search: Annotated[str | None, typer.Option(help="How recipes are chosen: portfolio (recipes that are known to be good, then successive halving), halving, random, sobol, grid, tpe, or optuna:SAMPLER. [default: portfolio; random with --members and for images]")] = None,
+    search_patience: Annotated[int | None, typer.Option(help="End the search after so many recipes that have not improved the ensemble; without --members and --time-limit nothing else ends it.")] = None,
+    storage: Annotated[str | None, typer.Option(help="Optuna storage for the study of tpe or an Optuna sampler, for example sqlite:///study.db.")] = None,
+    folds: Annotated[int | None, typer.Option(help="Cross-validation folds; 1 holds out a fifth of the rows, or less of very large tables. [default: by the number of rows]")] = None,
+    metric: Annotated[str | None, typer.Option(help="Metric to optimise. Classes: accuracy, balanced_accuracy, f1 (for these three the ensemble is chosen by log-loss; for the last two class thresholds are tuned), log_loss, roc_auc, average_precision. Numbers: rmse, mae, rmsle, r2, or a pinball loss such as pinball_90, with which the 90 % quantile is predicted. [default: accuracy, rmse, or r2 of several targets]")] = None,
+    ensemble: Annotated[Ensemble, typer.Option(help="How nets are combined: greedy (weights chosen on held-out rows), average, or vote (classes only).")] = Ensemble.greedy,
     task: TaskOption = None,
-    recipe: Annotated[Path | None, typer.Option(help="TOML or JSON file: fields in it are kept in every net, the others chosen or searched.")] = None,
-    space: Annotated[Path | None, typer.Option(help="TOML file of ranges to search, in place of the default ones; known recipes are left out then.")] = None,
+    recipe: Annotated[Path | None, typer.Option(help="TOML or JSON file whose fields are fixed in every net; the others are chosen or searched.")] = None,
+    space: Annotated[Path | None, typer.Option(help="TOML file of ranges to search instead of the default ones; the portfolio's known recipes are then left out.")] = None,
     set_: Set = None,
     fix: Fix = None,
-    test_size: Annotated[float | None, typer.Option(help="Share of rows for the honest score. [default: by rows]")] = None,
+    test_size: Annotated[float | None, typer.Option(help="Share of the rows that is held out to score the model. [default: by the number of rows]")] = None,
     weight: Weight = None,
     group: Group = None,
     time_column: TimeColumn = None,
@@ -71,13 +73,13 @@ def fit(
     keep: Keep = None,
     image_size: ImageSize = None,
     strict: Strict = False,
-    augment: Annotated[Augment, typer.Option(help="Transformations of images: found by twins, none, or a mild standard set.")] = Augment.auto,
-    tta: Annotated[int | None, typer.Option(help="Views of each image that a prediction is the mean of. [default: 1; 2, with the mirror image, where nets learn from mirrored images]")] = None,
+    augment: Annotated[Augment, typer.Option(help="Transformations of training images: auto (those that help in trainings with and without them), none, or standard (a mild fixed set).")] = Augment.auto,
+    tta: Annotated[int | None, typer.Option(help="Views of each image that a prediction is averaged over. [default: 1, or 2 (with the mirror image) if nets are trained on mirrored images]")] = None,
     seed: Seed = 0,
     workers: Workers = None,
     engine: Annotated[str, typer.Option(help="Where nets are trained: local, ray (processes on this machine) or ray:HOST:PORT (a cluster).")] = "local",
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a model that is in the output folder, and forget a run that was killed.")] = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue a run that was killed: the same command with this.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a model in the output folder, and discard a run that was killed.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue a run that was killed: repeat its command with this option.")] = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:  # fmt: skip
@@ -130,15 +132,15 @@ def fit(
 def predict(
     model: ModelFolder,
     table: Table,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="File to write: .csv, .csv.gz, .parquet or .jsonl. [default: stdout, CSV]")] = None,
-    proba: Annotated[bool, typer.Option("--proba", help="Also a column of probabilities for each class.")] = False,
-    interval: Annotated[str | None, typer.Option(metavar="COVERAGE", help="Also columns TARGET_low and TARGET_high, for example 0.9: between them are the true values of 90 % of new rows.")] = None,
-    quantile: Annotated[str | None, typer.Option(metavar="LEVELS", help="Also a column for each quantile, for example 0.1,0.5,0.9: TARGET_q10, which the true values of 10 % of new rows are below, and so on.")] = None,
-    tta: Annotated[int | None, typer.Option(min=1, help="Views of each image that a prediction is the mean of. [default: as fitted]")] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="File to write: .csv, .csv.gz, .parquet or .jsonl. [default: CSV on stdout]")] = None,
+    proba: Annotated[bool, typer.Option("--proba", help="Also write a column of probabilities for each class.")] = False,
+    interval: Annotated[str | None, typer.Option(metavar="COVERAGE", help="Also write prediction intervals of this coverage, as columns TARGET_low and TARGET_high: with 0.9, they hold the true values of 90 % of new rows.")] = None,
+    quantile: Annotated[str | None, typer.Option(metavar="LEVELS", help="Also write a column for each of these quantiles: 0.1,0.5,0.9 gives TARGET_q10, TARGET_q50 and TARGET_q90.")] = None,
+    tta: Views = None,
     strict: Strict = False,
     quiet: Quiet = False,
 ) -> None:  # fmt: skip
-    """Predict a table, batch by batch: it may be larger than memory; or images."""
+    """Predict the rows of a table (batch by batch: it may be larger than memory), or images."""
     from popnet.data.tables.read import read_batches
     from popnet.data.tables.write import write_batches
     from popnet.model.model import Model
@@ -184,7 +186,7 @@ def predict(
 def evaluate(
     model: ModelFolder,
     table: Table,
-    tta: Annotated[int | None, typer.Option(min=1, help="Views of each image that a prediction is the mean of. [default: as fitted]")] = None,
+    tta: Views = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:  # fmt: skip
@@ -207,7 +209,8 @@ def evaluate(
 
 
 def show(model: ModelFolder, as_json: Json = False) -> None:
-    """Describe a model: task, score, members, data."""
+    """Describe a model: task, score, nets, data."""
+    from popnet.model import facts
     from popnet.model.model import Model
     from popnet.report.describe import describe
 
@@ -215,7 +218,7 @@ def show(model: ModelFolder, as_json: Json = False) -> None:
     if as_json:
         print(strict_json.dumps({
             "target": loaded.schema.target.model_dump(mode="json"), "method": loaded.method,
-            "facts": dict(loaded.facts),
+            "facts": facts.to_json(loaded.facts),
             "nets": [{"weight": float(w), "recipe": n.recipe.model_dump()} for w, n in zip(loaded.weights, loaded.nets, strict=True)],
         }))  # fmt: skip
     else:

@@ -38,12 +38,12 @@ def recipe(
 
 
 def space(
-    images: Annotated[bool, typer.Option("--images", help="Of images; else of a table.")] = False,
-    rows: Annotated[int, typer.Option(help="Training rows or images that it is for.")] = 10_000,
+    images: Annotated[bool, typer.Option("--images", help="The space of images instead of that of a table.")] = False,
+    rows: Annotated[int, typer.Option(help="Number of training rows, or images, that it is for.")] = 10_000,
     file: Annotated[Path | None, typer.Option("--space", help="TOML file of your own ranges.")] = None,
     set_: Set = None,
     fix: Fix = None,
-    toml: Annotated[bool, typer.Option("--toml", help="Print it as a file for fit --space.")] = False,
+    toml: Annotated[bool, typer.Option("--toml", help="Print it as a TOML file for fit --space.")] = False,
     as_json: Json = False,
 ) -> None:  # fmt: skip
     """Print what fit searches: each hyper-parameter, its default and range, when it is searched, the source."""
@@ -58,7 +58,7 @@ def space(
 
 
 def warm(
-    time_limit: Annotated[str | None, typer.Option("--time-limit", help="Begin no more after so long, for example 5m.")] = None,
+    time_limit: Annotated[str | None, typer.Option("--time-limit", help="Start no further compilation after this time, for example 5m.")] = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:  # fmt: skip

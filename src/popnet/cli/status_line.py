@@ -16,12 +16,12 @@ COUNTED = {
 
 
 def line(p: Progress) -> str:
-    """Return one line for people: stage, members done, best score, time left."""
+    """Return one line for people: stage, nets done, best score, time left."""
     parts = [p.stage]
     if p.total and p.stage in COUNTED:
         parts = [f"{p.stage}: {p.done:,} of {p.total:,} {COUNTED[p.stage]}"]
     if p.stage == "training":
-        parts = [f"{p.done} members" if p.total is None else f"{p.done} of {p.total} members"]
+        parts = [f"{p.done} nets" if p.total is None else f"{p.done} of {p.total} nets"]
     if p.best is not None:
         parts.append(f"best {p.metric} {p.best:.4g} (validation)")
     if p.left is not None:

@@ -241,7 +241,7 @@ def _model(source: Any) -> Model | None:
 def _training_data(model: Model, given: Any) -> Any:
     if given is not None:
         return given
-    known = model.facts.get("source", "")
+    known = "" if model.facts is None else model.facts.fit.source
     if known and Path(known).exists():
         return known
     raise InputError(
@@ -261,11 +261,11 @@ def _against(
     targets = schema.target.names
     if model is not None and all(t in new.columns for t in targets):
         _, metrics = model.evaluate(iter([new]))
-        name, before = model.facts.get("metric"), model.facts.get("score")
-        if name in metrics and before is not None:
+        before = None if model.facts is None else model.facts.scores.score
+        if model.metric in metrics and before is not None:
             tell(
-                f"the model's {name} was {before:.4g} on its test part, and is {metrics[name]:.4g} "
-                "on the new data"
+                f"the model's {model.metric} was {before:.4g} on its test part, and is "
+                f"{metrics[model.metric]:.4g} on the new data"
             )
     found = shifts.shift(
         old, new, schema, seed=options.seed, workers=limits.workers, deadline=limits.deadline

@@ -40,8 +40,8 @@ class Candidate:
 
     recipe_id: int
     predictions: np.ndarray
-    nets: dict[int, Net] = field(default_factory=dict)
-    ids: dict[int, int] = field(default_factory=dict)
+    nets: dict[int, Net] = field(default_factory=dict[int, Net])
+    ids: dict[int, int] = field(default_factory=dict[int, int])
 
     def take(self, fold: int, member: int, net: Net, places: Array, scores: Array) -> None:
         """Take a fold's net in, and its predictions of the pool's rows at ``places``."""
@@ -60,11 +60,11 @@ class Candidates:
 
     Attributes:
         specialised: whether nets are predicted with by programs of one activation each, as their trainer's are.
-        by_rule: whether predictions are judged as it suits the metric (`popnet.predictions.decisions`).
+        by_rule: whether classes, or quantiles, are taken as it suits the metric (`popnet.predictions.decisions`).
         by_id: candidates by the number of their recipe: nets of their best epochs.
         late: the same recipes with the nets of their last epochs, where one of them is not its best one.
         rows: the pool: ``(P,)`` numbers of the rows that some fold holds out.
-        scores: the metric on the pool, of the recipes that are through with all folds.
+        scores: the metric on the pool, of the recipes that are trained on all folds.
         member_scores: the metric on the rows that a member's fold holds out, by the member's number.
     """
 
@@ -119,26 +119,28 @@ class Candidates:
 
     def places(self, rows: Array) -> np.ndarray:
         """Return where some of the pool's rows stand in it."""
-        return np.searchsorted(self.rows, rows)
+        return np.searchsorted(self.rows, np.asarray(rows))
 
     def score(self, true: Array, predicted: Array, weights: Array | None) -> float:
-        """Return the metric of predictions as they are meant: as it suits the metric."""
+        """Return the metric of predictions, of which decisions are made as it suits the metric."""
         if self.by_rule:
             predicted = decided(self.metric, true, predicted, weights)
         return self.metric(true, predicted, weights)
 
     def is_complete(self, candidate: Candidate) -> bool:
-        """Return whether a candidate is through with all folds."""
+        """Return whether a candidate is trained on all folds."""
         return len(candidate.nets) == len(self.table.folds)
 
     def complete(self) -> list[Candidate]:
-        """Return the candidates that are through with all folds."""
+        """Return the candidates that are trained on all folds."""
         return [c for c in self.by_id.values() if self.is_complete(c)]
 
     def best_score(self) -> float | None:
-        """Return the best score of a recipe; None if none is through with all folds."""
-        pick = max if self.metric.greater_is_better else min
-        return pick(self.scores.values()) if self.scores else None
+        """Return the best score of a recipe; None if none is trained on all folds."""
+        if not self.scores:
+            return None
+        values = self.scores.values()
+        return max(values) if self.metric.greater_is_better else min(values)
 
     def scored(self) -> list[int]:
         """Return the numbers of the candidates that have a score and are still there."""

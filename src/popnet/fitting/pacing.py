@@ -87,7 +87,7 @@ def affordable(
     asked = max(1, (members or 10**9) // folds)
     recipes = int(np.clip(epochs // (folds * enough), 1, min(RECIPES_WANTED, asked)))
     each = int(np.clip(epochs / (folds * recipes), 2, wanted))
-    # Where there is not even enough for one recipe, nothing is spent on a race.
+    # Where there is not even enough for one recipe, nothing is spent on successive halving.
     most = folds if each < min(enough, wanted) else np.inf
     return Affordable(each, min(epochs / each, most))
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from popnet.options import Options
+from popnet.report.fit_page.facts import AugmentationFacts, augmentation_from_json
 from popnet.runtime import keys
 from popnet.runtime.progress import clock as time_text
 from popnet.spec.recipe import MAX_EPOCHS
@@ -14,7 +15,7 @@ from popnet.tuning.space.space import Space
 
 
 @dataclass(frozen=True)
-class Plan:
+class FitPlan:
     """What is to be trained.
 
     Attributes:
@@ -23,7 +24,7 @@ class Plan:
         epochs: of a member.
         trainings: whole ones that the time has room for, of so many epochs; None without a limit.
         paced: whether members that are begun later get the epochs that the time which is left then has room for.
-        check: what was found about transformations of images, as plain JSON; None if nothing was asked.
+        check: what was found about transformations of images; None if nothing was asked.
         parts: epochs that are a pass over the training rows; more than 1 with very many of them.
     """
 
@@ -32,18 +33,34 @@ class Plan:
     epochs: int
     trainings: float | None = None
     paced: bool = False
-    check: dict[str, Any] | None = None
+    check: AugmentationFacts | None = None
     parts: int = 1
 
     def to_json(self) -> dict[str, Any]:
         """Return the plan as plain JSON; see `from_json`."""
-        own = {f.name: getattr(self, f.name) for f in fields(self)}
-        return {**own, "space": self.space.to_json()}
+        return {
+            "space": self.space.to_json(),
+            "recipes": self.recipes,
+            "epochs": self.epochs,
+            "trainings": self.trainings,
+            "paced": self.paced,
+            "check": None if self.check is None else asdict(self.check),
+            "parts": self.parts,
+        }
 
     @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> Plan:
+    def from_json(cls, content: Mapping[str, Any]) -> FitPlan:
         """Return the plan that `to_json` wrote."""
-        return cls(**{**content, "space": Space.from_json(content["space"])})
+        check = content["check"]
+        return cls(
+            space=Space.from_json(content["space"]),
+            recipes=content["recipes"],
+            epochs=content["epochs"],
+            trainings=content["trainings"],
+            paced=content["paced"],
+            check=None if check is None else augmentation_from_json(check),
+            parts=content["parts"],
+        )
 
 
 def seed_of(options: Options, recipe_id: int) -> int:
@@ -61,7 +78,7 @@ def epochs_note(rows: int, parts: int) -> list[str]:
     if parts == 1:
         return []
     return [
-        f"an epoch is {rows // parts:,} of the {rows:,} training rows; {parts} of them are a pass"
+        f"an epoch is {rows // parts:,} of the {rows:,} training rows; {parts} epochs are a pass over all of them"
     ]
 
 

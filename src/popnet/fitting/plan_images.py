@@ -5,19 +5,19 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
 from popnet.ablation.transformations.catalogue import standard_policy
 from popnet.data.dataset import Dataset, Images
 from popnet.fitting import pacing
-from popnet.fitting.plan import Grid, Plan, seed_of
+from popnet.fitting.plan import FitPlan, Grid, seed_of
 from popnet.nn import net
 from popnet.options import Options
 from popnet.population.members import Member
 from popnet.population.train import Trainer
 from popnet.prepare.prepared import Prepared
+from popnet.report.fit_page.facts import AugmentationFacts, augmentation_from_json
 from popnet.runtime.clock import Clock, finite
 from popnet.runtime.memory import Memory
 from popnet.runtime.progress import Progress
@@ -66,7 +66,7 @@ def plan_images(
     trainer: Trainer,
     tell: Callable[[Progress], None],
     stop: threading.Event,
-) -> Plan:
+) -> FitPlan:
     """Plan a fit of images: which transformations, how wide a net, how many recipes and epochs.
 
     Args:
@@ -110,7 +110,7 @@ def plan_images(
         base = space(IMAGE_WIDTH)
         if grid is not None:
             tell_grid(IMAGE_WIDTH, base.base.epochs, time_of(IMAGE_WIDTH))
-        return Plan(base, wanted, base.base.epochs, check=record)
+        return FitPlan(base, wanted, base.base.epochs, check=record)
     tell(Progress("planning", left=finite(clock.left())))
 
     def affordable(seconds_per_image: float, recipes: int) -> float:
@@ -138,7 +138,7 @@ def plan_images(
         epochs = min(epochs, chosen.base.epochs)
     tell_grid(width, epochs, each)
     # The machine may be faster or slower than it was measured to be.
-    return Plan(chosen, recipes if members else None, epochs, paced=not members, check=record)
+    return FitPlan(chosen, recipes if members else None, epochs, paced=not members, check=record)
 
 
 def _widest(
@@ -181,7 +181,7 @@ def _policy(
     tell: Callable[[Progress], None],
     stop: threading.Event,
     memory: Memory,
-) -> tuple[dict[str, float], dict[str, Any] | None]:
+) -> tuple[dict[str, float], AugmentationFacts | None]:
     """Return the fields of the transformations that are used, and what was found about them."""
     from popnet.ablation.transformations import check
 
@@ -206,4 +206,5 @@ def _policy(
     )  # fmt: skip
     if found is None:
         return standard, None
-    return found.policy(), check.record(found, prepared.schema.target.classes)
+    record = check.record(found, prepared.schema.target.classes)
+    return found.policy(), augmentation_from_json(record)

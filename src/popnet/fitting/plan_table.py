@@ -8,7 +8,7 @@ import numpy as np
 
 from popnet.data.dataset import Dataset
 from popnet.fitting import pacing
-from popnet.fitting.plan import Grid, Plan, epochs_note, seed_of, wanted_epochs
+from popnet.fitting.plan import FitPlan, Grid, epochs_note, seed_of, wanted_epochs
 from popnet.options import Options
 from popnet.population.members import Member, Result
 from popnet.population.train import Trainer
@@ -62,7 +62,7 @@ def plan_table(
     trainer: Trainer,
     tell: Callable[[Progress], None],
     on_pilot: Callable[[Result], None] = lambda _: None,
-) -> Plan:
+) -> FitPlan:
     """Plan a fit of a table: under a time limit, by what an epoch takes; a grid is told with its size and time.
 
     Args:
@@ -102,7 +102,7 @@ def plan_table(
     if grid is not None:
         each = None if seconds is None else epochs * seconds
         tell(Progress("planning", note=grid.words(folds, each, trainer.workers)))
-    return Plan(space, recipes, epochs, trainings, parts=parts)
+    return FitPlan(space, recipes, epochs, trainings, parts=parts)
 
 
 def planned_space(data: Dataset, rows: int, options: Options, short: bool = False) -> Space:
@@ -116,7 +116,7 @@ def planned_space(data: Dataset, rows: int, options: Options, short: bool = Fals
     """
     seconds = np.inf if options.time_limit is None else options.time_limit
     seconds /= np.sqrt(max(1.0, rows / MANY_ROWS))
-    shapes = 1 if short else 1 + sum(seconds >= least for least in SHAPES_SECONDS)
+    shapes = 1 if short else 1 + sum(seconds >= limit for limit in SHAPES_SECONDS)
     space = default_space(data, rows, options.recipe, shapes)
     known_first = options.strategy(images=False) == "portfolio"
     many = PORTFOLIO_SECONDS if known_first else SEARCH_SECONDS

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -18,7 +18,8 @@ from popnet.fitting import selection
 from popnet.fitting.candidates import Candidates
 from popnet.fitting.plan import epochs_note, wanted_epochs
 from popnet.fitting.scoring import Scoring
-from popnet.fitting.training import EPOCH_ROWS, Training
+from popnet.fitting.training import EPOCH_ROWS, FitTraining
+from popnet.model.facts import EnsembleScores, FitRecord, ModelFacts, Seconds
 from popnet.model.model import Model
 from popnet.options import DEFAULTS, Options
 from popnet.population.members import Result
@@ -26,6 +27,8 @@ from popnet.predictions import metrics
 from popnet.predictions.conformal import MAX_ERRORS, place_of
 from popnet.prepare.prepared import Prepared
 from popnet.prepare.source import prepare_source
+from popnet.report.fit_page.facts import FitFacts
+from popnet.report.format import is_number
 from popnet.runtime.clock import Clock, finite
 from popnet.runtime.memory import COMPILING, Memory, used
 from popnet.runtime.progress import Progress
@@ -39,7 +42,7 @@ class Fitted:
     """What a fit leaves: the model, the facts for the report, and every member's result."""
 
     model: Model
-    facts: dict[str, Any]
+    facts: FitFacts
     results: list[Result]
     interrupted: bool
 
@@ -78,7 +81,7 @@ def fit(
     began = (time.monotonic() if began is None else began) - before
     clock = Clock(began, options.time_limit)
     memory = Memory(options.memory_limit)
-    tell = on_progress or (lambda _: None)
+    tell = on_progress or _tell_nobody
     tell(Progress("reading", left=finite(clock.left())))
     table = prepare(source, target, options, tell, clock, memory)
     if options.memory_limit is not None:
@@ -98,7 +101,7 @@ def fit(
     candidates = Candidates(table, metric, options.tta or 1, votes=options.ensemble == "vote")
     if metric.level is not None:
         _enough_held_out(metric.level, candidates)
-    training = Training(
+    training = FitTraining(
         candidates, options, clock, memory, tell, stop or threading.Event(), journal
     )
     try:
@@ -109,9 +112,13 @@ def fit(
     tell(Progress("finishing", done=done, left=left, metric=metric.name))
     called = source if isinstance(source, str) else type(source).__name__
     fitted = _finish(training, reading, called, command)
-    for note in [*_settled(training), *_decides(fitted.model)]:
+    for note in [*_settled(training), *_decision_notes(fitted.model)]:
         tell(Progress("finishing", done=done, metric=metric.name, note=note))
     return fitted
+
+
+def _tell_nobody(progress: Progress) -> None:
+    """Take note of how far a fit is, and do nothing about it."""
 
 
 def _identity(table: Prepared, options: Options) -> dict[str, Any]:
@@ -123,7 +130,7 @@ def _identity(table: Prepared, options: Options) -> dict[str, Any]:
         *(rows for fold in table.folds for rows in fold),
     ):  # fmt: skip
         if isinstance(part, np.ndarray):
-            digest.update(np.ascontiguousarray(part).data)
+            digest.update(np.ascontiguousarray(cast(np.ndarray, part)).data)
     if isinstance(features, StoredFeatures):
         digest.update(features.digest())
     chosen = {
@@ -194,22 +201,26 @@ def relabelled(fitted: Fitted, labels: Sequence[Any]) -> Fitted:
     target = model.schema.target.model_copy(update={"classes": tuple(labels)})
     schema = model.schema.model_copy(update={"target": target})
     encoder = model.encoder.model_copy(update={"target": target})
-    facts = {**fitted.facts, "target": {**fitted.facts["target"], "classes": list(labels)}}
     renamed = replace(model, schema=schema, encoder=encoder)
-    facts["notes"] = [*_described(renamed), *fitted.facts["notes"][len(_described(model)) :]]
+    known = fitted.facts
+    facts = replace(
+        known,
+        target=replace(known.target, classes=list(labels)),
+        notes=[*_described(renamed), *known.notes[len(_described(model)) :]],
+    )
     return replace(fitted, model=renamed, facts=facts)
 
 
 def _described(model: Model) -> list[str]:
     """Return what there is to be said about a model's table, and about its decisions."""
-    return [*model.schema.describe(), *_decides(model)]
+    return [*model.schema.describe(), *_decision_notes(model)]
 
 
-def _decides(model: Model) -> list[str]:
-    return [] if model.decides is None else [model.decides]
+def _decision_notes(model: Model) -> list[str]:
+    return [] if model.decision_sentence is None else [model.decision_sentence]
 
 
-def _finish(training: Training, reading: float, source: str, command: str) -> Fitted:
+def _finish(training: FitTraining, reading: float, source: str, command: str) -> Fitted:
     """Choose the ensemble, score it on the test part, and gather the facts.
 
     Args:
@@ -229,58 +240,60 @@ def _finish(training: Training, reading: float, source: str, command: str) -> Fi
         views=candidates.views, conformal=selection.calibrated(candidates, chosen.nets, chosen.weights),
         decision=selection.decision(candidates, chosen), temperature=chosen.temperature,
     )  # fmt: skip
-    scored = Scoring(model, candidates, chosen.held_out, training.finish, options.seed).facts()
-    seconds = {
-        "total": training.clock.elapsed(), "reading": reading, "compiling": trainer.compile_seconds,
-        "training": training.seconds,
-    }  # fmt: skip
-    saved = {
-        **scored, "members": len(results), "seconds": seconds, "seed": options.seed, "source": source,
-    }  # fmt: skip
-    model = replace(model, facts=saved)
-    from popnet.report.fit_page.gather import gather
+    scores = Scoring(model, candidates, chosen.held_out, training.finish, options.seed).scores()
+    seconds = Seconds(
+        total=training.clock.elapsed(), reading=reading, compiling=trainer.compile_seconds,
+        training=training.seconds,
+    )  # fmt: skip
+    known = ModelFacts(scores, FitRecord(len(results), seconds, options.seed, source))
+    model = replace(model, facts=known)
+    from popnet.report.fit_page import gather
 
     plan = training.plan
     assert plan is not None
-    facts = gather(
-        model, results, [run.recipe_id for run in runs], chosen.member_weight,
-        candidates.member_scores, candidates.scores, chosen.gain, scored,
-        table={
-            "source": source, "train_rows": len(table.train), "test_rows": len(table.test),
-            "split": table.split, "folds": len(table.folds), "notes": table.notes,
-            "class_counts": _class_counts(table),
-        },
-        seconds=seconds, command=command, options=options,
-        warnings=[*chosen.warnings, *_warnings(training, scored, model.level is not None)],
-        wanted_epochs=wanted_epochs(plan.space, plan.parts), augmentation=plan.check,
-        importance=_importance(training),
+    facts = gather.gather(
+        table.schema, metric, known,
+        gather.Parts(
+            len(table.train), len(table.test), table.split, len(table.folds), table.notes, _class_counts(table)
+        ),
+        gather.Population(
+            results, [run.recipe_id for run in runs], chosen.member_weight, candidates.member_scores,
+            candidates.scores,
+        ),
+        chosen.gain,
+        gather.Circumstances(
+            command=command, time_limit=options.time_limit, wanted_epochs=wanted_epochs(plan.space, plan.parts),
+            warnings=[*chosen.warnings, *_warnings(training, scores, model.level is not None)],
+            notes=[
+                *_described(model), *table.notes, *epochs_note(table.fold_rows, plan.parts), *_settled(training),
+            ],
+            importance=_importance(training), augmentation=plan.check,
+        ),
     )  # fmt: skip
-    facts["notes"] = [
-        *_described(model), *table.notes, *epochs_note(table.fold_rows, plan.parts), *_settled(training),
-    ]  # fmt: skip
     return Fitted(model, facts, results, trainer.interrupted)
 
 
-def _settled(training: Training) -> list[str]:
+def _settled(training: FitTraining) -> list[str]:
     """Return a sentence if the search ended by itself."""
     settling = training.settling
     if settling is None or settling.last is None:
         return []
     return [
-        f"the search ended by itself: the last {training.options.search_patience} of "
-        f"{settling.judged} recipes had not made the ensemble better"
+        f"the search stopped early: the last {training.options.search_patience} of "
+        f"{settling.seen} recipes did not improve the ensemble"
     ]
 
 
-def _warnings(training: Training, scored: dict[str, Any], quantile: bool) -> list[str]:
+def _warnings(training: FitTraining, scores: EnsembleScores, quantile: bool) -> list[str]:
     """Return what there is to be said about how training ended, and about the score.
 
     Args:
         training: that has ended.
-        scored: the model's facts.
+        scores: of the model.
         quantile: whether the model predicts one.
     """
-    warnings, trainer, metric = [], training.trainer, training.candidates.metric
+    warnings: list[str] = []
+    trainer, metric = training.trainer, training.candidates.metric
     if trainer.interrupted and training.candidates.by_id:
         warnings.append(
             "training was interrupted; the model is built from the nets trained until then"
@@ -294,15 +307,19 @@ def _warnings(training: Training, scored: dict[str, Any], quantile: bool) -> lis
         warnings.append(
             "there are too few held-out errors to make quantiles from, so that the model predicts means"
         )
-    constant = scored["baselines"].get("constant", {}).get(metric.name, np.nan)
-    if metric.loss_of(scored["score"]) >= metric.loss_of(constant):
+    score, constant = scores.score, scores.baselines.get("constant", {}).get(metric.name)
+    if (
+        is_number(score)
+        and is_number(constant)
+        and metric.loss_of(score) >= metric.loss_of(constant)
+    ):
         warnings.append(
             "the model predicts no better than a constant: the columns may say nothing about the target"
         )
     return warnings
 
 
-def _importance(training: Training) -> dict[str, float]:
+def _importance(training: FitTraining) -> dict[str, float]:
     """Return how much each hyper-parameter explains of the recipes' scores; nothing if the time is over."""
     if not training.finish.has_left(0.3):
         return {}

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import numpy as np
 
 from popnet.fitting.candidates import Candidates
 from popnet.fitting.selection import MAX_SELECTION_ROWS
 from popnet.model import baselines
+from popnet.model.facts import EnsembleScores, Score, TruePredicted
 from popnet.model.model import Model
 from popnet.population.predict import Net
 from popnet.predictions import intervals, metrics
@@ -60,43 +60,52 @@ class Scoring:
         weights = table.data.weights
         self.weights = None if weights is None else np.asarray(weights)[self.rows]
 
-    def facts(self) -> dict[str, Any]:
-        """Return the score and all that belongs to it, for the report."""
+    def scores(self) -> EnsembleScores:
+        """Return the score and all that belongs to it."""
         task, target = self.table.schema.target.task, self.table.data.target[self.rows]
         metric, rows, w = self.candidates.metric, self.rows, self.weights
-        found = self._found()
-        true, predicted = self.table.encoder.in_units(target, found[0])
-        scores, meant = (
+        outputs = self._outputs()
+        true, predicted = self.table.encoder.in_units(target, outputs[0])
+        scores, decisions = (
             {n: self.table.encoder.in_units(target, s)[1] for n, s in some.items()}
             for some in self._baselines()
         )
-        values = self.model.judge(target, found, w)
-        others = {n: metrics.all_of(task, true, p, w, meant[n], metric) for n, p in scores.items()}
-        base = meant if metric.decides else scores
+        values = self.model.score_outputs(target, outputs, w)
+        others = {
+            n: metrics.all_of(task, true, p, w, decisions[n], metric) for n, p in scores.items()
+        }
+        base = decisions if metric.decides else scores
         if metric.decides:
-            predicted = self.model.meant(found)
+            predicted = self.model.decision_outputs(outputs)
         bounds, gains = self._intervals(true, predicted, base)
-        return {
-            "task": task, "metric": metric.name, "score": values[metric.name],
-            "interval": list(bounds), "metrics": values, "baselines": others, "baseline_gains": gains,
-            "scored_rows": len(rows), "scored_on": self._where.format(rows=f"{len(rows):,}", items=self._items),
-            **self._sample(true, predicted),
-        }  # fmt: skip
+        return EnsembleScores(
+            task=task,
+            metric=metric.name,
+            score=values[metric.name],
+            interval=bounds,
+            metrics=dict(values),
+            scored_on=self._where.format(rows=f"{len(rows):,}", items=self._items),
+            scored_rows=len(rows),
+            baselines={name: dict(found) for name, found in others.items()},
+            baseline_gains=gains,
+            confusion=self._confusion(true, predicted),
+            predictions=self._predictions(true, predicted),
+        )
 
-    def _found(self) -> np.ndarray:
-        """Return what `Model.judge` takes of the rows."""
+    def _outputs(self) -> np.ndarray:
+        """Return what `Model.score_outputs` takes of the rows."""
         features = self.table.data.features
         if self.out_of_fold:
             assert self._held_out is not None
             return self._with_quantile(self._held_out)
         if len(self.table.test):
-            return self.model.judged(features.take(self.rows))
+            return self.model.evaluation_outputs(features.take(self.rows))
         return self._with_quantile(self.model.scores(features.take(self.rows)))
 
     def _with_quantile(self, scores: np.ndarray) -> np.ndarray:
         """Return scores of the rows, and the quantile if the metric wants one.
 
-        Without intervals: these rows taught them, and could not judge them.
+        Without intervals: they were made from these rows, which cannot measure them.
         """
         if self.model.level is None:
             return scores[None]
@@ -125,7 +134,7 @@ class Scoring:
             one = Model(model.schema, model.encoder, (net,), np.ones(1), "average", model.metric)
             return one.scores(data.features.take(rows))
 
-        def meant(net: Net, train: Array, predicted: np.ndarray) -> np.ndarray:
+        def by_rule(net: Net, train: Array, predicted: np.ndarray) -> np.ndarray:
             if not self.candidates.by_rule:
                 return predicted
             known = train[:MAX_SELECTION_ROWS]
@@ -133,7 +142,8 @@ class Scoring:
             rule = proven(self.candidates.metric, data.target[known], scores(net, known), w)
             return predicted if rule is None else rule(predicted)
 
-        found, taken = {}, {}
+        found: dict[str, np.ndarray] = {}
+        taken: dict[str, np.ndarray] = {}
         every = [(f.train, f.valid) for f in table.folds] if self.out_of_fold else None
         for name, make in makers.items():
             found[name], taken[name] = np.empty((2, len(self.rows), data.n_outputs))
@@ -141,19 +151,18 @@ class Scoring:
                 net = make(train)
                 places = self.candidates.places(rows) if every else slice(None)
                 found[name][places] = scores(net, rows)
-                taken[name][places] = meant(net, train, found[name][places])
+                taken[name][places] = by_rule(net, train, found[name][places])
         if known is not None:
             linear = found["linear"] = known.predictions.astype(float)
             true, w = data.target[self.rows], self.weights
-            by_rule = self.candidates.by_rule
-            taken["linear"] = (
-                decided(self.candidates.metric, true, linear, w) if by_rule else linear
-            )
+            taken["linear"] = linear
+            if self.candidates.by_rule:
+                taken["linear"] = decided(self.candidates.metric, true, linear, w)
         return found, taken
 
     def _intervals(
         self, true: Array, predicted: Array, base: Mapping[str, np.ndarray]
-    ) -> tuple[tuple[float, float], dict[str, list[float]]]:
+    ) -> tuple[tuple[float, float], dict[str, tuple[Score, Score, Score]]]:
         """Return the score's interval, and by how much the ensemble is better than each baseline, with its interval."""
         metric, w, groups = self.candidates.metric, self.weights, self.groups
         draws = intervals.bootstrap(
@@ -161,26 +170,28 @@ class Scoring:
             rng=keys.generator(self.seed, "bootstrap"), deadline=self.finish.moment(0.3),
         )  # fmt: skip
         bounds = intervals.interval(metric, true, predicted, draws[:, 0], w, groups)
-        gains = {}
+        gains: dict[str, tuple[Score, Score, Score]] = {}
         for k, (name, p) in enumerate(base.items(), 1):
             sign = 1 if metric.greater_is_better else -1
             better = sign * (metric(true, predicted, w) - metric(true, p, w))
-            gains[name] = [better, *intervals.bounds(sign * (draws[:, 0] - draws[:, k]))]
+            low, high = intervals.bounds(sign * (draws[:, 0] - draws[:, k]))
+            gains[name] = better, low, high
         return bounds, gains
 
-    def _sample(self, true: np.ndarray, predicted: np.ndarray) -> dict[str, Any]:
-        """Return what charts show: the counts of confusions, or some true and predicted numbers."""
+    def _confusion(self, true: np.ndarray, predicted: np.ndarray) -> list[list[int]] | None:
+        """Return the rows of each true class by predicted class; None for a regression, or very many classes."""
+        classes = len(self.model.classes)
+        if not self.model.is_classifier or classes > MAX_CONFUSED:
+            return None
+        counts = np.bincount(true * classes + predicted.argmax(1), minlength=classes**2)
+        return counts.reshape(classes, -1).tolist()
+
+    def _predictions(self, true: np.ndarray, predicted: np.ndarray) -> TruePredicted | None:
+        """Return some true and predicted numbers; None for classes."""
         if self.model.is_classifier:
-            classes = len(self.model.classes)
-            if classes > MAX_CONFUSED:
-                return {"confusion": None, "predictions": None}
-            counts = np.bincount(true * classes + predicted.argmax(1), minlength=classes**2)
-            return {"confusion": counts.reshape(classes, -1).tolist(), "predictions": None}
+            return None
         order = keys.generator(self.seed, "scatter").permutation(len(true))
         some = np.sort(order[:SHOWN_PREDICTIONS])
         one = true.shape[1] == 1  # a number a row, or a list of them
-        shown = {
-            name: (values[some, 0] if one else values[some]).tolist()
-            for name, values in (("true", true), ("predicted", predicted))
-        }
-        return {"confusion": None, "predictions": shown}
+        shown = [(v[some, 0] if one else v[some]).tolist() for v in (true, predicted)]
+        return TruePredicted(*shown)

@@ -1,6 +1,6 @@
 """When a search ends by itself: the ensemble of what was trained is no longer made better by more recipes.
 
-The ensemble is chosen anew, greedily (Caruana et al. 2004), after each recipe that is through with all folds, and early
+The ensemble is chosen anew, greedily (Caruana et al. 2004), after each recipe that is trained on all folds, and early
 stopping's rule is applied to its log-loss, or root mean squared error, of held-out rows: with recipes in the place of
 epochs.
 """
@@ -31,15 +31,15 @@ class SearchEarlyStopping:
 
     Args:
         candidates: what is trained, as it comes.
-        patience: recipes that may fail to make the ensemble better: those that are through with all folds, and those of
+        patience: recipes that may fail to make the ensemble better: those that are trained on all folds, and those of
             which a fold failed.
         seed: of the choice of rows.
         in_order: whether recipes are looked at in the order of their numbers, whichever ended first, so that a search
             with the same seed ends at the same recipe whatever the number of workers; else as they come.
 
     Attributes:
-        losses: of the ensemble of the first, the first two, ... recipes that were through with all folds.
-        judged: recipes that were looked at.
+        losses: of the ensemble of the first, the first two, ... recipes that were trained on all folds.
+        seen: recipes that were looked at.
         last: number of the recipe at which the ensemble had settled; None if it has not yet.
     """
 
@@ -54,7 +54,7 @@ class SearchEarlyStopping:
         self._waiting: dict[int, np.ndarray | None] = {}
         self._predictions: list[np.ndarray] = []
         self.losses: list[float] = []
-        self.judged = 0
+        self.seen = 0
         self.last: int | None = None
 
     def note(self, recipe_id: int, dropped: AbstractSet[int]) -> bool:
@@ -62,7 +62,7 @@ class SearchEarlyStopping:
 
         Args:
             recipe_id: number of its recipe.
-            dropped: numbers of the recipes that a race has taken out, which are looked at no more.
+            dropped: numbers of the recipes that successive halving has dropped, which are looked at no more.
         """
         self._ended[recipe_id] += 1
         if self._ended[recipe_id] == len(self._candidates.table.folds):
@@ -70,12 +70,12 @@ class SearchEarlyStopping:
             complete = found is not None and self._candidates.is_complete(found)
             predictions = found.predictions[self._rows].copy() if found and complete else None
             if not self._in_order:
-                self._judge(recipe_id, predictions)
+                self._look_at(recipe_id, predictions)
                 return self.last is not None
-            self._waiting[recipe_id] = predictions  # it may be let go of before its turn
+            self._waiting[recipe_id] = predictions  # it may be dropped before its turn
         while self.last is None and (self._next in self._waiting or self._next in dropped):
             if self._next in self._waiting:
-                self._judge(self._next, self._waiting.pop(self._next))
+                self._look_at(self._next, self._waiting.pop(self._next))
             self._next += 1
         return self.last is not None
 
@@ -89,9 +89,9 @@ class SearchEarlyStopping:
             for i in [i for i in found if self.forgets(i)]:
                 del found[i]
 
-    def _judge(self, recipe_id: int, predictions: np.ndarray | None) -> None:
+    def _look_at(self, recipe_id: int, predictions: np.ndarray | None) -> None:
         """Look at a recipe by its predictions of held-out rows; None if it failed."""
-        self.judged += 1
+        self.seen += 1
         if predictions is not None:
             self._predictions.append(predictions)
             loss = self._loss()
@@ -107,9 +107,9 @@ class SearchEarlyStopping:
         """Return the held-out loss of the ensemble of all recipes so far."""
         candidates = self._candidates
         data = candidates.table.data
-        judge = METRICS["log_loss" if data.task == "classification" else "rmse"]
+        metric = METRICS["log_loss" if data.task == "classification" else "rmse"]
         true, weights = data.target[candidates.rows][self._rows], candidates.pool_weights()
         weights = None if weights is None else weights[self._rows]
         every = np.stack(self._predictions)
-        chosen = ensemble.greedy(every, true, judge, weights, steps=STEPS)
-        return judge.loss(true, ensemble.combine(every, chosen.weights), weights)
+        chosen = ensemble.greedy(every, true, metric, weights, steps=STEPS)
+        return metric.loss(true, ensemble.combine(every, chosen.weights), weights)

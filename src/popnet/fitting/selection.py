@@ -9,10 +9,9 @@ epochs alone has a share, the less the more it is worse on them.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple, get_args
 
 import numpy as np
 
@@ -23,16 +22,19 @@ from popnet.population.members import Result
 from popnet.population.predict import Net, predict
 from popnet.predictions import calibration, conformal, decisions, ensemble
 from popnet.predictions.metrics import Metric
+from popnet.report.fit_page.facts import EnsembleFacts
 from popnet.runtime.clock import Finish
 from popnet.tuning.selection_bias import selection_bias
 from popnet.types import Array
+
+METHODS: tuple[ensemble.Method, ...] = get_args(ensemble.Method)
 
 MAX_SELECTION_ROWS = 20_000
 """Rows that greedy selection looks at."""
 
 SUFFICIENT_COMPLETE, MIN_FOLD_ROWS = 8, 1000
-"""With fewer recipes than this that are through with all folds, those that are through with the first one may join the
-ensemble, if it holds out so many rows: then all are judged by these."""
+"""With fewer recipes than this that are trained on all folds, those that are trained on the first one may join the
+ensemble, if it holds out so many rows: then all are compared on these."""
 
 
 MAX_LATE, FORGIVEN = 0.4, 0.1
@@ -51,7 +53,7 @@ class Chosen(NamedTuple):
         nets: its members.
         weights: ``(len(nets),)``, sum 1.
         method: how they are combined.
-        gain: what the ensemble gained over its members, out of fold; empty where that is not known.
+        gain: what the ensemble gained over its members, out of fold; None where that is not known.
         member_weight: the weight of each member of the population that has one, by its number.
         held_out: ``(P, O)``, the ensemble's predictions of the pool's rows (see `Candidates`), each by the nets of the
             fold that holds it out; None where they are not known.
@@ -62,7 +64,7 @@ class Chosen(NamedTuple):
     nets: tuple[Net, ...]
     weights: np.ndarray
     method: ensemble.Method
-    gain: dict[str, Any]
+    gain: EnsembleFacts | None
     member_weight: dict[int, float]
     held_out: np.ndarray | None = None
     temperature: float = 1.0
@@ -102,7 +104,7 @@ def choose(
     most = baselines.MAX_ROWS if finish.has_left(1.0) else baselines.HURRIED_ROWS
     linear = baselines.linear(table.data, table.train, options.seed, most)
     warning = f"{why}; the model is the linear one"
-    return Chosen((linear,), np.ones(1), "average", {}, {}, warnings=(warning,))
+    return Chosen((linear,), np.ones(1), "average", None, {}, warnings=(warning,))
 
 
 def _whole(member: int, results: Mapping[int, Result]) -> bool:
@@ -123,7 +125,7 @@ def _of_some_folds(
         warning = "no net was trained in time; the model has learned for one epoch"
     return Chosen(
         tuple(nets), np.full(len(nets), share), "vote" if options.ensemble == "vote" else "average",
-        {}, {i: share for i in ids if i >= 0}, warnings=(warning,),
+        None, {i: share for i in ids if i >= 0}, warnings=(warning,),
     )  # fmt: skip
 
 
@@ -141,7 +143,7 @@ class _Entrants(NamedTuple):
     @classmethod
     def of(cls, best: list[Candidate], candidates: Candidates) -> _Entrants:
         """Return the entrants, given those with the nets of their best epochs, maybe not of all folds."""
-        late = []
+        late: list[Candidate] = []
         for c in best:
             other = candidates.late.get(c.recipe_id)
             if other is not None and any(other.nets[k] is not n for k, n in c.nets.items()):
@@ -152,7 +154,7 @@ class _Entrants(NamedTuple):
 def _beside(
     complete: Sequence[Candidate], candidates: Candidates, results: Mapping[int, Result]
 ) -> list[Candidate]:
-    """Return candidates that may join those that are through with all folds, less their nets that were cut short."""
+    """Return candidates that may join those that are trained on all folds, less their nets that were cut short."""
     table = candidates.table
     recipes = sum(c.recipe_id != baselines.LINEAR_ID for c in complete)
     if (
@@ -161,7 +163,7 @@ def _beside(
         or table.split == "time-ordered"  # the first fold's nets know the oldest rows only
     ):
         return []
-    found = []
+    found: list[Candidate] = []
     for c in candidates.by_id.values():
         through = [k for k, i in c.ids.items() if _whole(i, results)]
         if 0 in through and not candidates.is_complete(c):
@@ -177,13 +179,13 @@ def _selected(
     """Choose among candidates.
 
     Args:
-        complete: those that are through with all folds.
-        beside: those that are through with the first: all are judged by the rows that it holds out, if there are any.
+        complete: those that are trained on all folds.
+        beside: those that are trained on the first: all are compared on the rows that it holds out, if there are any.
         candidates: all.
         options: the user's.
         finish: the time for it.
     """
-    method: Any = options.ensemble
+    method: ensemble.Method = next(m for m in METHODS if m == options.ensemble)
     metric = candidates.metric
     true, _ = candidates.truth(complete[0].predictions)
     row_weights = candidates.pool_weights()
@@ -206,44 +208,50 @@ def _selected(
         )
     else:
         selection = ensemble.equal(len(every))
-    combined, heat = ensemble.combine(units, selection.weights, method), 1.0
+    combined, temperature = ensemble.combine(units, selection.weights, method), 1.0
     if candidates.table.data.task == "classification" and method != "vote":
-        heat = calibration.temperature(true[rows], combined[rows], some_weights)
-        combined = calibration.tempered(combined, heat)
+        temperature = calibration.temperature(true[rows], combined[rows], some_weights)
+        combined = calibration.tempered(combined, temperature)
     together = candidates.score(true, combined, row_weights)
     pick = max if metric.greater_is_better else min
-    gain = {
-        "method": method, "score": together, "best_member": pick(alone),
-        "mean_member": float(np.mean(alone)), "on": on, "path": selection.path,
-        "temperature": heat,
-        "best_corrected": None if beside else _corrected(complete, alone, candidates),
-    }  # fmt: skip
-    nets, member_weight = {}, Counter()
+    nets: dict[int, tuple[Net, float]] = {}
+    member_weight: dict[int, float] = {}
     for candidate, weight in zip(every, selection.weights, strict=True):
         if weight <= 0:
             continue
         kept = sorted(candidate.nets.items())
         if candidates.table.split == "time-ordered":
             kept = kept[-1:]  # the others know the oldest rows only
-        # Each net has its recipe's weight, so that a recipe that is through with more folds counts more.
+        # Each net has its recipe's weight, so that a recipe that is trained on more folds counts more.
         for fold, net in kept:
             # The same net, where a fold's last epoch is its best one.
             nets[id(net)] = net, nets.get(id(net), (net, 0.0))[1] + weight
-            if candidate.ids[fold] >= 0:
-                member_weight[candidate.ids[fold]] += weight
+            member = candidate.ids[fold]
+            if member >= 0:
+                member_weight[member] = member_weight.get(member, 0.0) + weight
     weights = np.array([w for _, w in nets.values()])
     total = weights.sum()
     shares = {i: float(w / total) for i, w in member_weight.items()}
     of_best = {id(n) for c in entrants.best for n in c.nets.values()}
-    gain["late"] = float(sum(w for i, (_, w) in nets.items() if i not in of_best) / total)
+    gain = EnsembleFacts(
+        method=method,
+        score=together,
+        best_member=pick(alone),
+        mean_member=float(np.mean(alone)),
+        on=on,
+        path=list(selection.path),
+        temperature=temperature,
+        best_corrected=None if beside else _corrected(complete, alone, candidates),
+        late=float(sum(w for i, (_, w) in nets.items() if i not in of_best) / total),
+    )
     return Chosen(
         tuple(n for n, _ in nets.values()), weights / total, method, gain, shares,
-        _held_out_by(every, selection.weights, method, heat), heat,
+        _held_out_by(every, selection.weights, method, temperature), temperature,
     )  # fmt: skip
 
 
 def _held_out_by(
-    entrants: Sequence[Candidate], weights: np.ndarray, method: ensemble.Method, heat: float
+    entrants: Sequence[Candidate], weights: np.ndarray, method: ensemble.Method, temperature: float
 ) -> np.ndarray | None:
     """Return what those entrants that predict all of the pool say of it, ``(P, O)``; None if none has weight."""
     whole = [np.isfinite(c.predictions).all() for c in entrants]
@@ -253,7 +261,7 @@ def _held_out_by(
     used = np.flatnonzero(shares).tolist()
     predictions = np.stack([entrants[i].predictions for i in used])
     found = ensemble.combine(predictions, shares[used] / shares.sum(), method)
-    return found if heat == 1.0 else calibration.tempered(found, heat)
+    return found if temperature == 1.0 else calibration.tempered(found, temperature)
 
 
 def _greedy(

@@ -12,7 +12,7 @@ import numpy as np
 
 from popnet.fitting import pacing
 from popnet.fitting.candidates import PILOT_ID, Candidates
-from popnet.fitting.plan import Plan, seed_of
+from popnet.fitting.plan import FitPlan, seed_of
 from popnet.fitting.plan_images import pilot_fold, plan_images
 from popnet.fitting.plan_table import ONE_KIND, plan_table
 from popnet.fitting.search_patience import SearchEarlyStopping
@@ -61,10 +61,10 @@ MARGIN = 0.1
 """Memory is short when less than this share of its limit is left."""
 
 MAX_CANDIDATES = 100
-"""Recipes that are kept for the ensemble, the best by score; the others' weights and predictions are let go."""
+"""Recipes that are kept for the ensemble, the best by score; the others' weights and predictions are dropped."""
 
 
-class Training:
+class FitTraining:
     """One fit's training: members are trained, and become candidates.
 
     Args:
@@ -115,7 +115,7 @@ class Training:
         self.seconds = 0.0
         self._pilots: list[Result] = []
         self.settling: SearchEarlyStopping | None = None
-        self.plan: Plan | None = None
+        self.plan: FitPlan | None = None
 
     def train(self) -> None:
         """Train members until they or the time are over, predicting each one's held-out rows as it ends."""
@@ -126,7 +126,7 @@ class Training:
         if self.journal is None:
             plan, known = self._plan(), {}
         else:
-            plan = Plan.from_json(self.journal.plan(lambda: self._plan().to_json()))
+            plan = FitPlan.from_json(self.journal.plan(lambda: self._plan().to_json()))
             known = {recipe_id: m.recipe for (recipe_id, _), m in self.journal.members().items()}
         self.plan = plan
         self.trainer.specialised = plan.space.fixes(*ONE_KIND)  # a run that goes on has not planned
@@ -179,7 +179,7 @@ class Training:
         """Let go of the workers."""
         self.trainer.close()
 
-    def _plan(self) -> Plan:
+    def _plan(self) -> FitPlan:
         members, left = self.options.members, finite(self.clock.left())
         metric = self.candidates.metric.name
         self.tell(Progress("compiling", total=members, left=left, metric=metric))
@@ -189,7 +189,7 @@ class Training:
             )
         return plan_images(self.table, self.options, self.clock, self.trainer, self.tell, self.stop)
 
-    def _member(self, run: Run, plan: Plan) -> Member | None:
+    def _member(self, run: Run, plan: FitPlan) -> Member | None:
         """Return the member of a run that begins; None if the time that is left has no room for it."""
         recipe, folds = run.recipe, len(self.table.folds)
         if run.until is None and plan.paced:
@@ -210,7 +210,7 @@ class Training:
         self.candidates.add(recipe_id, fold, member, Net.of(result), Net.at_last(result))
 
     def _unfinished(self) -> None:
-        """Take the best of the members that a race has paused, where it ended before any of them."""
+        """Take the best of the members that successive halving has paused, if the search ended before any of them."""
         usable = [i for i, r in self.results.items() if r.usable]
         for i in sorted(usable, key=lambda i: (self.results[i].best_score, i))[:MAX_UNFINISHED]:
             self._add(i, self.results[i])
@@ -293,7 +293,7 @@ def _linear_seconds(table: Prepared, limit: float | None) -> float | None:
     return None if limit is not None and seconds > LINEAR_SHARE * limit else seconds
 
 
-def _planned(recipe: Recipe, plan: Plan) -> Recipe:
+def _planned(recipe: Recipe, plan: FitPlan) -> Recipe:
     """Return a recipe of the plan's space with the plan's epochs; one that has fewer of its own keeps them."""
     own = recipe.epochs != plan.space.base.epochs
     epochs = min(plan.epochs, recipe.epochs * plan.parts) if own else plan.epochs

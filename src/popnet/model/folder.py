@@ -36,9 +36,9 @@ def check_output(folder: Path, overwrite: bool = False) -> None:
             raise InputError(f"{folder} is a file; give --out the name of a folder.")
         if place in (Path.cwd(), *Path.cwd().parents):
             raise InputError(
-                f"{folder} is the folder you are in, or around it; give --out a new name."
+                f"{folder} is the current folder, or contains it; give --out a new name."
             )
-        held = {f.name for f in place.iterdir()} if place.is_dir() else set()
+        held = {f.name for f in place.iterdir()} if place.is_dir() else set[str]()
         if others := sorted(held - OWN_FILES):
             raise InputError(
                 f"{folder} holds other files ({others[0]}); give --out the name of a new folder."

@@ -6,8 +6,8 @@ A model folder holds ``model.json`` (all but the arrays), ``weights.safetensors`
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from popnet.data.tables.encode import Encoder
 from popnet.data.tables.schema import Schema
 from popnet.errors import InputError
 from popnet.model import saving
+from popnet.model.facts import ModelFacts
 from popnet.population.predict import Net, predict
 from popnet.predictions import ensemble, metrics
 from popnet.predictions.calibration import tempered
@@ -49,7 +50,7 @@ class Model:
         weights: ``(len(nets),)``, sum 1.
         method: how they are combined (`popnet.predictions.ensemble.Method`).
         metric: name of the metric that it was chosen for.
-        facts: scores, baselines and how it was made, as in ``model.json``.
+        facts: scores, baselines and how it was made; None if that is not known.
         views: of each image that a prediction is the mean of, see `popnet.population.predict.predict`.
         conformal: what intervals are made from; None for classes, and where there were no held-out errors.
         decision: how classes are taken; None for the most probable one.
@@ -62,7 +63,7 @@ class Model:
     weights: np.ndarray
     method: ensemble.Method
     metric: str
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    facts: ModelFacts | None = None
     views: int = 1
     conformal: Conformal | None = None
     decision: Decision | None = None
@@ -88,7 +89,7 @@ class Model:
         return level
 
     @property
-    def decides(self) -> str | None:
+    def decision_sentence(self) -> str | None:
         """What it predicts instead of the most probable class, or of the mean, in a sentence; None if it does not."""
         if self.level is not None:
             return quantile_sentence(self.level, self.encoder.target.names)
@@ -130,7 +131,7 @@ class Model:
             out[1:, rows] = conformal.quantiles(outputs, self.weights, every)
         return out
 
-    def answers(self, features: Features | Images) -> np.ndarray:
+    def predict_point(self, features: Features | Images) -> np.ndarray:
         """Return standardised numbers to predict, ``(N, T)``, of encoded rows: means, or quantiles of the `level`."""
         if self.level is None:
             return self.scores(features)
@@ -243,7 +244,7 @@ class Model:
     ) -> list[pl.Series]:
         names = self.encoder.target.names
         if interval is None and not len(quantiles):
-            scores, *more = (self.answers(features),)
+            scores, *more = (self.predict_point(features),)
         elif self.level is not None:
             _, *more, scores = self.bounds(features, interval, [*quantiles, self.level])
         else:
@@ -270,8 +271,8 @@ class Model:
             ]
             if len({c.name for c in columns}) < len(columns):
                 raise InputError(
-                    "Two columns would be called alike: a quantile is asked for twice, or a target has the name of "
-                    "another's interval; then rename it and fit again."
+                    "Two columns would have the same name: a quantile is given twice, or a target is named like a "
+                    "column of another target's interval; rename that target and fit again."
                 )
         return columns
 
@@ -317,8 +318,8 @@ class Model:
         name = self.encoder.target.names[0]
         frame = pl.DataFrame({name: [pictures.labels[i] for i in rows]})
         y, _ = self.encoder.encode_target(frame)
-        return len(rows), self.judge(
-            y, self.judged(self.encoder.image.images(pictures.pixels[rows]))
+        return len(rows), self.score_outputs(
+            y, self.evaluation_outputs(self.encoder.image.images(pictures.pixels[rows]))
         )
 
     def predict_batches(
@@ -344,12 +345,17 @@ class Model:
         Raises:
             InputError: the target is not there, or no row has one, or a class is unknown.
         """
-        true, predicted, keeps, weights = [], [], [], []
+        true: list[np.ndarray] = []
+        predicted: list[np.ndarray] = []
+        keeps: list[np.ndarray] = []
+        weights: list[pl.DataFrame] = []
         row = 1
         for batch in batches:
             y, keep = self.encoder.encode_target(batch, first_row=row)
             true.append(y[keep])
-            predicted.append(self.judged(self.encoder.transform(batch, first_row=row))[:, keep])
+            predicted.append(
+                self.evaluation_outputs(self.encoder.transform(batch, first_row=row))[:, keep]
+            )
             keeps.append(keep)
             if self.schema.weight in batch.columns:
                 weights.append(batch.select(self.schema.weight))
@@ -361,10 +367,10 @@ class Model:
             found = self.encoder.weights(pl.concat(weights, how="vertical_relaxed"))
             w = None if found is None else found[np.concatenate(keeps)]
         y = np.concatenate(true)
-        return len(y), self.judge(y, np.concatenate(predicted, 1), w)
+        return len(y), self.score_outputs(y, np.concatenate(predicted, 1), w)
 
-    def judged(self, features: Features | Images) -> np.ndarray:
-        """Return what `judge` takes of encoded rows: scores, ends of intervals and the quantile, if there are any."""
+    def evaluation_outputs(self, features: Features | Images) -> np.ndarray:
+        """Return what `score_outputs` takes of encoded rows: scores, ends of intervals and the quantile, if any."""
         reported = (
             REPORTED if self.conformal is not None and self.conformal.gives(REPORTED) else None
         )
@@ -373,34 +379,36 @@ class Model:
             return self.scores(features)[None]
         return self.bounds(features, reported, own)
 
-    def judge(self, true: Array, found: Array, weights: Array | None = None) -> dict[str, float]:
+    def score_outputs(
+        self, true: Array, outputs: Array, weights: Array | None = None
+    ) -> dict[str, float]:
         """Return every metric, and of intervals the share of rows within them and their width.
 
         Args:
             true: ``(N,)`` class numbers or ``(N, T)`` standardised targets.
-            found: ``(1, N, O)`` or more: scores; the low and high ends of intervals, if there are any; the quantile, if
-                the metric wants one.
+            outputs: ``(1, N, O)`` or more: scores; the low and high ends of intervals, if any; the quantile, if the
+                metric wants one.
             weights: ``(N,)`` row weights.
         """
-        y, scores = self.encoder.in_units(true, found[0])
+        y, scores = self.encoder.in_units(true, outputs[0])
         asked = metrics.named(self.metric)
         values = metrics.all_of(
-            self.encoder.target.task, y, scores, weights, self.meant(found), asked
+            self.encoder.target.task, y, scores, weights, self.decision_outputs(outputs), asked
         )
-        if len(found) > 2:
-            low, high = map(self.encoder.decode_target, found[1:3])
+        if len(outputs) > 2:
+            low, high = map(self.encoder.decode_target, outputs[1:3])
             values |= coverage_and_width(y, low, high, weights)
         return values
 
-    def meant(self, found: Array) -> np.ndarray:
-        """Return what a metric that `Metric.decides` looks at, ``(N, O)`` in the target's units.
+    def decision_outputs(self, outputs: Array) -> np.ndarray:
+        """Return what metrics are of that look at decisions (`Metric.decides`), ``(N, O)`` in the target's units.
 
         Args:
-            found: see `judge`.
+            outputs: see `score_outputs`.
         """
         if self.is_classifier:
-            return self.decided(found[0])
-        return self.encoder.decode_target(found[0 if self.level is None else -1])
+            return self.decided(outputs[0])
+        return self.encoder.decode_target(outputs[0 if self.level is None else -1])
 
     def save(self, folder: Path) -> None:
         """Write ``model.json`` and ``weights.safetensors`` into a folder that exists."""
@@ -413,4 +421,4 @@ class Model:
         Raises:
             ModelError: it is missing, of a newer format, altered or cut short; one sentence says which.
         """
-        return cls(**saving.load(folder))
+        return saving.load(cls, folder)

@@ -19,13 +19,12 @@ from popnet._version import __version__
 from popnet.data.tables.encode import Encoder
 from popnet.data.tables.schema import Schema
 from popnet.errors import InputError, ModelError
+from popnet.model import facts
 from popnet.model.folder import MODEL, WEIGHTS
 from popnet.nn.net import init
 from popnet.population.predict import Net
 from popnet.predictions import ensemble, metrics
-from popnet.predictions.conformal import (
-    Conformal,
-)
+from popnet.predictions.conformal import Conformal
 from popnet.predictions.decisions import Decision
 from popnet.runtime import strict_json
 from popnet.spec.recipe import Recipe
@@ -44,7 +43,8 @@ ERRORS = "intervals/errors"
 
 def save(model: Model, folder: Path) -> None:
     """Write ``model.json`` and ``weights.safetensors`` into a folder that exists."""
-    tensors, nets = {}, []
+    tensors: dict[str, np.ndarray] = {}
+    nets: list[dict[str, object]] = []
     for i, (net, weight) in enumerate(zip(model.nets, model.weights, strict=True)):
         for part, tree in (("parameters", net.parameters), ("running", net.running)):
             for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
@@ -65,7 +65,7 @@ def save(model: Model, folder: Path) -> None:
         "decision": None if model.decision is None else model.decision.to_json(),
         "temperature": model.temperature,
         "nets": nets,
-        "facts": dict(model.facts),
+        "facts": facts.to_json(model.facts),
         "weights_sha256": hashlib.sha256(data).hexdigest(),
     }
     content = strict_json.finite(content)
@@ -74,8 +74,8 @@ def save(model: Model, folder: Path) -> None:
     (folder / MODEL).write_text(strict_json.dumps(content, indent=1), encoding="utf-8")
 
 
-def load(folder: str | Path) -> dict[str, Any]:
-    """Return the fields of the `Model` that a folder holds.
+def load(cls: type[Model], folder: str | Path) -> Model:
+    """Return the model that a folder holds.
 
     Raises:
         ModelError: it is missing, of a newer format, altered or cut short; one sentence says which.
@@ -108,7 +108,7 @@ def load(folder: str | Path) -> dict[str, Any]:
     if hashlib.sha256(data).hexdigest() != content.get("weights_sha256"):
         raise ModelError(f"{folder / WEIGHTS} is cut short or was altered; copy the folder again.")
     try:
-        return _fields(content, load_tensors(data))
+        return _model(cls, content, load_tensors(data))
     except (
         KeyError,
         TypeError,
@@ -120,7 +120,9 @@ def load(folder: str | Path) -> dict[str, Any]:
         raise ModelError(f"{folder} cannot be read as a model: {error}.") from None
 
 
-def _fields(content: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> dict[str, Any]:
+def _model(
+    cls: type[Model], content: Mapping[str, Any], tensors: Mapping[str, np.ndarray]
+) -> Model:
     encoder = Encoder.model_validate_json(json.dumps(content["encoder"]))
     weights = np.array([r["weight"] for r in content["nets"]], np.float64)
     if not (len(weights) and np.all(weights >= 0) and abs(weights.sum() - 1) < 1e-6):
@@ -128,11 +130,11 @@ def _fields(content: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> di
     if content["method"] not in get_args(ensemble.Method):
         raise ValueError(f"it combines nets by {content['method']!r}, which is not known")
     metrics.choose(content["metric"], encoder.target.task)
-    nets = []
+    nets: list[Net] = []
     for i, record in enumerate(content["nets"]):
         recipe = Recipe.from_mapping(record["recipe"])
         shape = net_shape(recipe, encoder)
-        trees = []
+        trees: list[Tree] = []
         for part, template in zip(("parameters", "running"), init(recipe, shape, 0), strict=True):
             trees.append(_fill(template, tensors, f"{i}/{part}"))
         nets.append(Net(recipe, shape, *trees))
@@ -147,19 +149,19 @@ def _fields(content: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> di
     temperature = float(content.get("temperature", 1.0))
     if not 0 < temperature < np.inf:
         raise ValueError(f"a temperature of {temperature}")
-    return {
-        "schema": Schema.model_validate_json(json.dumps(content["schema"])),
-        "encoder": encoder,
-        "nets": tuple(nets),
-        "weights": weights,
-        "method": content["method"],
-        "metric": content["metric"],
-        "facts": content["facts"],
-        "views": int(content.get("views", 1)),
-        "conformal": conformal,
-        "decision": decision,
-        "temperature": temperature,
-    }
+    return cls(
+        schema=Schema.model_validate_json(json.dumps(content["schema"])),
+        encoder=encoder,
+        nets=tuple(nets),
+        weights=weights,
+        method=content["method"],
+        metric=content["metric"],
+        facts=facts.from_json(content["facts"]),
+        views=int(content.get("views", 1)),
+        conformal=conformal,
+        decision=decision,
+        temperature=temperature,
+    )
 
 
 def net_shape(recipe: Recipe, encoder: Encoder) -> Shape:

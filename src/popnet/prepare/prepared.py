@@ -24,7 +24,7 @@ class Prepared:
         train: row numbers that may be trained on.
         test: row numbers held out for the score.
         folds: of ``train``.
-        split: how the parts were drawn, see `popnet.report.fit_page.facts.Data`.
+        split: how the parts were drawn, see `popnet.report.fit_page.facts.DataFacts`.
         notes: lines for people.
         test_groups: ``(len(test),)``, what the score's interval resamples together, or None.
         split_keys: by which all rows are split.

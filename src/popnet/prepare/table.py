@@ -84,7 +84,7 @@ def reading_choices(source: Any, options: Options) -> ReadingChoices:
 
 
 def split_name(options: Options, *, stratified: bool) -> str:
-    """Return how the parts are drawn, see `popnet.report.fit_page.facts.Data`."""
+    """Return how the parts are drawn, see `popnet.report.fit_page.facts.DataFacts`."""
     if options.time:
         return "time-ordered"
     return "grouped" if options.group else "stratified" if stratified else "random"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
+import math
 
 from popnet.model.model import Model
 from popnet.spec.recipe import Recipe
@@ -14,18 +14,18 @@ RECIPES_SHOWN = 5
 def describe(model: Model) -> list[str]:
     """Return lines for people about a model: task, score, members, features."""
     target = model.encoder.target
-    facts = model.facts
     lines = [f"target     {', '.join(target.names)} ({target.task})"]
-    if "score" in facts:
-        low, high = facts["interval"]
+    if model.facts is not None:
+        scores = model.facts.scores
+        low, high = scores.interval
         lines.append(
-            f"score      {facts['metric']} {number(facts['score'])} "
-            f"(95 % interval {number(low)} to {number(high)}) {facts['scored_on']}"
+            f"score      {scores.metric} {number(scores.score)} "
+            f"(95 % interval {number(low)} to {number(high)}) {scores.scored_on}"
         )
-        for name, values in facts["baselines"].items():
-            lines.append(f"           {name} model: {number(values[facts['metric']])}")
-    if model.decides is not None:
-        lines.append(f"decides    {model.decides}")
+        for name, values in scores.baselines.items():
+            lines.append(f"           {name} model: {number(values.get(scores.metric))}")
+    if model.decision_sentence is not None:
+        lines.append(f"decision   {model.decision_sentence}")
     lines.append(f"ensemble   {len(model.nets)} nets, {model.method}")
     shares: dict[Recipe, float] = {}
     for net, weight in zip(model.nets, model.weights, strict=True):
@@ -38,12 +38,12 @@ def describe(model: Model) -> list[str]:
         )
         lines.append(f"           {share:.3f}  {what if r.depth else 'the linear model'}")
     if len(ranked) > RECIPES_SHOWN:
-        lines.append(f"           and {len(ranked) - RECIPES_SHOWN} recipes more")
+        lines.append(f"           and {len(ranked) - RECIPES_SHOWN} more recipes")
     return lines + [f"data       {line}" for line in model.schema.describe()]
 
 
 def number(value: float | None) -> str:
     """Return a score for people: five digits, thousands apart, a dash if there is none."""
-    if value is None or not np.isfinite(value):
+    if value is None or not math.isfinite(value):
         return "-"
     return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.5g}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from popnet.report.charts import curves_plot, forest
 from popnet.report.charts.curves_plot import MARKERS, Plot
@@ -64,22 +64,30 @@ class Part(NamedTuple):
     table: Grid | None
 
 
-def show(document: Document) -> dict[str, Any]:
+class View(NamedTuple):
+    """Everything that the template shows beside the document's own texts; ``drawn``: there are pictures."""
+
+    parts: list[Part]
+    overview: Grid | None
+    drawn: bool
+
+
+def show(document: Document) -> View:
     """Return everything that the template shows beside the document's own texts."""
     named = anchors([s.key for s in document.sections])
     parts = [_part(s, a) for s, a in zip(document.sections, named, strict=True)]
     known = {s.title: (a, s) for s, a in zip(document.sections, named, strict=True)}
     known |= {s.key: (a, s) for s, a in zip(document.sections, named, strict=True)}
-    return {
-        "parts": parts,
-        "overview": grid(document.overview, known) if document.overview else None,
-        "drawn": any(p.pictures for p in parts),
-    }
+    return View(
+        parts,
+        grid(document.overview, known) if document.overview else None,
+        any(p.pictures for p in parts),
+    )
 
 
 def anchors(keys: Sequence[str], taken: Sequence[str] = RESERVED) -> list[str]:
     """Return an anchor for each key: its own letters where they can stand in one, and a number where two are alike."""
-    used, out = set(taken), []
+    used, out = set(taken), list[str]()
     for key in keys:
         base = re.sub(r"[^a-z0-9_.-]+", "-", key.lower()).strip("-") or "section"
         name, count = base, 1

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from popnet.model.folder import POPULATION, REPORT, write_folder
 from popnet.model.model import Model
 from popnet.report import html
+from popnet.report.fit_page.facts import FitFacts
 from popnet.report.fit_page.gather import population_parquet
 
 
-def write_all(folder: Path, model: Model, facts: Mapping[str, Any]) -> None:
+def write_all(folder: Path, model: Model, facts: FitFacts) -> None:
     """Write a model folder with its report and its population; a fault in the page does not cost the model.
 
     Args:

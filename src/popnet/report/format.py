@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from pathlib import PurePath
-from typing import Any, TypeGuard
+from typing import TypeGuard
 
 MISSING = "–"
 MINUS = "\N{MINUS SIGN}"
@@ -37,7 +37,7 @@ def number(value: object, digits: int = SIGNIFICANT) -> str:
         return MISSING
     if isinstance(value, int):
         return fixed(value, 0) if abs(value) < 1e15 else number(float(value), digits)
-    if value == 0:
+    if value == 0.0:
         return "0"
     if not PLAIN_LOW <= abs(value) < PLAIN_HIGH:
         mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
@@ -113,7 +113,7 @@ def count(n: int, singular: str, plural: str | None = None) -> str:
     return f"{fixed(n, 0)} {singular if n == 1 else plural or singular + 's'}"
 
 
-def value(x: Any) -> str:
+def value(x: object) -> str:
     """Return a recipe's value as a person writes it."""
     if isinstance(x, bool):
         return "yes" if x else "no"

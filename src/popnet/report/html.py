@@ -5,9 +5,9 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable
 from functools import cache
-from typing import Any, cast
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -15,28 +15,23 @@ from markupsafe import Markup
 from popnet.report import document_view, format
 from popnet.report.document import Document
 from popnet.report.fit_page import sections
-from popnet.report.fit_page.facts import Facts
+from popnet.report.fit_page.facts import FitFacts
 from popnet.runtime.atomic_file import write_atomic
 
 
-def render(facts: Facts | Mapping[str, Any]) -> str:
-    """Return the page of a run as HTML; the same facts give the same text, byte for byte.
-
-    Args:
-        facts: as in `popnet.report.fit_page.facts.Facts`.
-    """
-    known = cast(Facts, facts)
+def render(facts: FitFacts) -> str:
+    """Return the page of a fit as HTML; the same facts give the same text, byte for byte."""
     env = _environment()
     style, script = _source("page.css"), _source("page.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return env.get_template("page.html").render(
-        facts=known,
-        title=known["title"],
-        version=known["version"],
+        facts=facts,
+        title=facts.title,
+        version=facts.version,
         style=Markup(style),
         script=Markup(script),
         script_hash=f"sha256-{digest}",
-        **sections.sections(known),
+        **vars(sections.sections(facts)),
     )
 
 
@@ -51,7 +46,7 @@ def render_document(document: Document) -> str:
             version=document.version,
             style=Markup(_source("page.css")),
             script_hash="",
-            **document_view.show(document),
+            **document_view.show(document)._asdict(),
         )
     )
 
@@ -83,7 +78,7 @@ def _environment() -> Environment:
         finalize=_finalize,
         lstrip_blocks=True,
     )
-    env.filters |= {
+    filters: dict[str, Callable[..., str]] = {
         "number": format.number,
         "percent": format.percent,
         "duration": format.duration,
@@ -92,6 +87,7 @@ def _environment() -> Environment:
         "capital": format.capital,
         "enumeration": format.enumeration,
     }
+    env.filters.update(filters)
     return env
 
 

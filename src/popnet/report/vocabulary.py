@@ -104,7 +104,7 @@ METRICS = {
 STATUSES = {
     "finished": "trained for all its epochs",
     "stopped": "ended early, as its validation score had stopped improving; its best epoch was kept",
-    "dropped": "left the race, as other recipes were better",
+    "dropped": "ended early, as other recipes did better in the search (successive halving)",
     "interrupted": "cut short by the time limit or by the user; its best epoch so far was kept",
     "diverged": "its loss was no longer a number; it is not used",
 }

@@ -50,8 +50,10 @@ def quantile(values: Iterable[float], q: float) -> float:
     return ordered[below] + (place - below) * (ordered[above] - ordered[below])
 
 
-def robust_limits(values: Iterable[float | None], reach: float = 3.0) -> tuple[float, float]:
-    """Return the smallest and largest value within ``reach`` quartile distances of the quartiles.
+def robust_limits(
+    values: Iterable[float | None], quartile_distances: float = 3.0
+) -> tuple[float, float]:
+    """Return the smallest and largest value within so many quartile distances of the quartiles.
 
     With no spread between the quartiles, all values are within.
     """
@@ -59,7 +61,8 @@ def robust_limits(values: Iterable[float | None], reach: float = 3.0) -> tuple[f
     q1, q3 = quantile(finite, 0.25), quantile(finite, 0.75)
     if q1 == q3:
         return min(finite), max(finite)
-    inside = [v for v in finite if q1 - reach * (q3 - q1) <= v <= q3 + reach * (q3 - q1)]
+    room = quartile_distances * (q3 - q1)
+    inside = [v for v in finite if q1 - room <= v <= q3 + room]
     return min(inside), max(inside)
 
 
@@ -70,9 +73,9 @@ def step_of(width: float, about: int) -> float:
     return power * min((1, 2, 5, 10), key=lambda f: abs(math.log(f * power / raw)))
 
 
-def round_values(low: float, high: float, about: int = 5, least: float = 0.0) -> list[float]:
-    """Return the round numbers from ``low`` to ``high``, about so many, at least ``least`` apart."""
-    step = max(step_of(high - low, about), least)
+def round_values(low: float, high: float, about: int = 5, min_step: float = 0.0) -> list[float]:
+    """Return the round numbers from ``low`` to ``high``, about so many, at least ``min_step`` apart."""
+    step = max(step_of(high - low, about), min_step)
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     digits = max(0, -math.floor(math.log10(step)))
     return [round(i * step, digits) for i in range(first, last + 1)]
@@ -111,7 +114,7 @@ def axis(
     room = padding * (high - low)
     low, high = _between(low - room, low, within), _between(high + room, high, within)
     bare = Axis(low, high, (), upward)
-    marks = round_values(low, high, about, least=1.0 if whole else 0.0)
+    marks = round_values(low, high, about, min_step=1.0 if whole else 0.0)
     ticks = tuple(Tick(bare.at(v), t) for v, t in zip(marks, tick_texts(marks), strict=True))
     return bare._replace(ticks=ticks)
 
@@ -199,7 +202,8 @@ def _is_free(xs: Sequence[float], x: float, diameter: float) -> bool:
 def shares(parts: Sequence[float]) -> list[tuple[float, float]]:
     """Return start and width of every part of a stacked bar, in per cent of their sum."""
     total = sum(parts)
-    out, start = [], 0.0
+    out: list[tuple[float, float]] = []
+    start = 0.0
     for part in parts:
         width = 100 * part / total if total > 0 else 0.0
         out.append((round(start, 2), round(width, 2)))

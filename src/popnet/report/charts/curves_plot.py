@@ -186,7 +186,7 @@ def _y_axis(values: Sequence[float], log: bool) -> Scale:
         return log_axis(values, most=6, upward=True)
     known = [v for v in values if is_number(v)]
     if len(known) >= MIN_VALUES:
-        low, high = axes.robust_limits(known, reach=5)
+        low, high = axes.robust_limits(known, quartile_distances=5)
         if 0 < EXTREME * (high - low) < max(known) - min(known):
             known = [low, high]
     return axes.axis(known, about=5, upward=True)

@@ -10,8 +10,8 @@ from popnet.report.charts.axes import Axis
 from popnet.report.document import Dots, Tone
 from popnet.report.format import is_number, number
 
-REACH = 3.0
-"""Quartile distances beyond which a value is not drawn in full, so that one great effect does not hide the rest."""
+QUARTILE_DISTANCES = 3.0
+"""Beyond so many a value is not drawn in full, so that one great effect does not hide the rest."""
 MIN_INTERVALS = 4
 """With so few values all are drawn in full: there is no telling which of them is far off."""
 
@@ -86,7 +86,7 @@ def _axis(triples: list[tuple[float, float, float]], zero: float | None) -> Axis
     limits: tuple[float, ...] = ()
     if known:
         few = sum(is_number(t[0]) for t in triples) <= MIN_INTERVALS
-        limits = (min(known), max(known)) if few else axes.robust_limits(known, REACH)
+        limits = (min(known), max(known)) if few else axes.robust_limits(known, QUARTILE_DISTANCES)
     return axes.axis([zero, *limits] if is_number(zero) else limits)
 
 

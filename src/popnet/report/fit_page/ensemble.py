@@ -3,78 +3,115 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
 
 from popnet.report import format
 from popnet.report.charts import axes
-from popnet.report.fit_page.facts import Facts
+from popnet.report.charts.axes import Axis
+from popnet.report.fit_page.facts import FitFacts
 from popnet.report.fit_page.ranking import linear_share, recipe_name, recipes_by_score
-from popnet.report.fit_page.scores import Scores, dot_chart
+from popnet.report.fit_page.scores import DotChart, Scores, dot_chart
 from popnet.report.format import is_number
 
 PATH_POINTS = 240
 
 
-def show(facts: Facts, scores: Scores) -> dict[str, Any] | None:
-    """Return the ensemble beside its best and its mean candidate; None where nothing was combined.
+@dataclass(frozen=True)
+class PathChart:
+    """The score after each greedy step: points for SVG, and the place of the best candidate in per cent."""
 
-    Candidates are recipes, scored over all folds, and the linear model where it was one.
+    x: Axis
+    y: Axis
+    lines: list[str]
+    best: float | None
+    first: str
+    last: str
+    steps: int
+
+
+@dataclass(frozen=True)
+class EnsembleSection:
+    """The ensemble beside its best and its mean candidate.
+
+    Candidates are recipes, scored over all folds, and the linear model where it was one (``candidate``); ``linear`` is
+    its share, ``inside`` the nets'. ``known``: there is a difference to the best one; ``gained``: it is no loss.
+    ``cooled``: the temperature is below 1. Texts are empty where there is nothing to say.
     """
-    e = facts.get("ensemble")
-    if not e or not is_number(e.get("score")):
+
+    method: str
+    on: str
+    score: str
+    best: str
+    best_name: str
+    corrected: str
+    mean: str
+    over_best: str
+    over_mean: str
+    gained: bool
+    known: bool
+    candidate: bool
+    linear: str
+    cooled: bool
+    temperature: str
+    late: str
+    inside: str
+    chosen: int
+    recipes: int
+    chart: DotChart
+    path: PathChart | None
+
+
+def show(facts: FitFacts, scores: Scores) -> EnsembleSection | None:
+    """Return the ensemble beside its candidates; None where nothing was combined."""
+    e = facts.ensemble
+    if e is None or not is_number(e.score):
         return None
-    if not any(is_number(m["score"]) for m in facts["members"]):
+    if not any(is_number(m.score) for m in facts.members):
         return None  # the linear model alone: three times the same number says nothing
-    chosen = [m for m in facts["members"] if m["weight"] > 0]
+    chosen = [m for m in facts.members if m.weight > 0]
     linear = linear_share(facts)
-    corrected = e.get("best_corrected")
-    best = _best_name(facts, scores, e["best_member"])
-    over_best = scores.gain(e["score"], e["best_member"])
-    over_mean = scores.gain(e["score"], e["mean_member"])
+    over_best = scores.gain(e.score, e.best_member)
+    over_mean = scores.gain(e.score, e.mean_member)
     rows = [
-        ("Ensemble", e["score"], True),
-        ("Best of them alone", e["best_member"], False),
-        ("Mean of them all", e["mean_member"], False),
+        ("Ensemble", e.score, True),
+        ("Best of them alone", e.best_member, False),
+        ("Mean of them all", e.mean_member, False),
     ]
-    return {
-        "method": e["method"],
-        "on": e["on"],
-        "score": scores.text(e["score"]),
-        "best": scores.text(e["best_member"]),
-        "best_name": best,
-        "corrected": scores.text(corrected) if is_number(corrected) else "",
-        "mean": scores.text(e["mean_member"]),
-        "over_best": scores.difference(over_best),
-        "over_mean": scores.difference(over_mean),
-        "gained": over_best is None or over_best > 0,
-        "known": over_best is not None,
-        "candidate": bool(facts.get("linear")) or linear > 0,
-        "linear": format.percent(linear) if linear else "",
-        "cooled": e.get("temperature", 1.0) < 1,
-        "temperature": _temperature(e.get("temperature", 1.0)),
-        "late": format.percent(e.get("late")) if e.get("late") else "",
-        "inside": format.percent(1 - linear),
-        "chosen": len(chosen),
-        "recipes": len({m["recipe_id"] for m in chosen}),
-        "chart": dot_chart(rows, None, scores),
-        "path": _path(e.get("path") or [], e["best_member"], scores),
-    }
+    return EnsembleSection(
+        method=e.method,
+        on=e.on,
+        score=scores.text(e.score),
+        best=scores.text(e.best_member),
+        best_name=_best_name(facts, scores, e.best_member),
+        corrected=scores.text(e.best_corrected) if is_number(e.best_corrected) else "",
+        mean=scores.text(e.mean_member),
+        over_best=scores.difference(over_best),
+        over_mean=scores.difference(over_mean),
+        gained=over_best is None or over_best > 0,
+        known=over_best is not None,
+        candidate=facts.linear is not None or linear > 0,
+        linear=format.percent(linear) if linear else "",
+        cooled=e.temperature < 1,
+        temperature="" if e.temperature == 1 else format.fixed(e.temperature, 2),
+        late=format.percent(e.late) if e.late else "",
+        inside=format.percent(1 - linear),
+        chosen=len(chosen),
+        recipes=len({m.recipe_id for m in chosen}),
+        chart=dot_chart(rows, None, scores),
+        path=_path(e.path, e.best_member, scores),
+    )
 
 
-def _temperature(value: float) -> str:
-    return "" if value == 1.0 else format.fixed(value, 2)
-
-
-def _best_name(facts: Facts, scores: Scores, best: object) -> str:
+def _best_name(facts: FitFacts, scores: Scores, best: object) -> str:
     """Return the name of the best candidate: a recipe's or the linear model's; empty if none has its score."""
     first = next(iter(recipes_by_score(facts, scores)), None)
-    if first and scores.gain(first["score"], best) == 0:
-        return recipe_name(first, first["id"])
-    linear = facts.get("linear")
-    return "the linear model" if linear and scores.gain(linear["score"], best) == 0 else ""
+    if first and scores.gain(first.score, best) == 0:
+        return recipe_name(first, first.id)
+    linear = facts.linear
+    return "the linear model" if linear and scores.gain(linear.score, best) == 0 else ""
 
 
-def _path(path: Sequence[float | None], best: object, scores: Scores) -> dict[str, Any] | None:
+def _path(path: Sequence[float | None], best: object, scores: Scores) -> PathChart | None:
     values = [v for v in path if is_number(v)]
     if len(path) < 2 or not values:
         return None
@@ -84,12 +121,12 @@ def _path(path: Sequence[float | None], best: object, scores: Scores) -> dict[st
         [*values, *([best] if is_number(best) else [])],
         about=4, upward=True, within=scores.words.within,
     )  # fmt: skip
-    return {
-        "x": x,
-        "y": y,
-        "lines": axes.lines([i + 1 for i in places], [path[i] for i in places], x, y),
-        "best": y.at(best) if is_number(best) else None,
-        "first": scores.text(path[0]),
-        "last": scores.text(path[-1]),
-        "steps": len(path),
-    }
+    return PathChart(
+        x=x,
+        y=y,
+        lines=axes.lines([i + 1 for i in places], [path[i] for i in places], x, y),
+        best=y.at(best) if is_number(best) else None,
+        first=scores.text(path[0]),
+        last=scores.text(path[-1]),
+        steps=len(path),
+    )

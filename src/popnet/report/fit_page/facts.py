@@ -1,18 +1,28 @@
-"""What a report is made of: a plain dictionary of numbers and texts that JSON can hold.
+"""What the report of a fit is made of: typed records, which a fit fills (`gather`) and every section reads.
 
-`fit` fills it, `page.render` reads it; nothing else passes between them. A number that does not exist is
-None or NaN. Keys marked ``NotRequired`` may be absent.
+A number that does not exist is None or NaN, and is shown as a dash. `to_json` and `from_json` are the only ways to JSON
+and back.
 """
 
 from __future__ import annotations
 
-from typing import Any, Literal, NotRequired, TypedDict
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
 
-Score = float | None
-"""A number that may be missing: None, NaN and infinities are shown as a dash."""
+from pydantic import TypeAdapter
+
+from popnet.model.facts import Score, Seconds, TruePredicted
+from popnet.population.members import Status
+from popnet.predictions.ensemble import Method
+from popnet.types import Task
+
+RecipeValues = dict[str, object]
+"""A recipe's fields and their values."""
 
 
-class Column(TypedDict):
+@dataclass(frozen=True)
+class ColumnFacts:
     """A feature column of the table; ``reason`` says why it is left out (or anything worth knowing)."""
 
     name: str
@@ -23,38 +33,45 @@ class Column(TypedDict):
     distinct: int
 
 
-class Data(TypedDict):
-    """The table, or images (one column of the kind "image"), and its parts; "given": the data came with its own."""
+@dataclass(frozen=True)
+class DataFacts:
+    """The table, or images (one column of the kind "image"), and its parts.
+
+    ``split`` is "random", "stratified", "grouped", "time-ordered", or "given" where the data came with its own.
+    """
 
     source: str
     rows: int
     rows_without_target: int
     train_rows: int
     test_rows: int
-    split: Literal["random", "stratified", "grouped", "time-ordered", "given"]
+    split: str
     folds: int
-    columns: list[Column]
+    columns: list[ColumnFacts]
     notes: list[str]
 
 
-class Target(TypedDict):
+@dataclass(frozen=True)
+class TargetFacts:
     """What is predicted; ``detected``: popnet found the task itself. Classes and counts: classification."""
 
     names: list[str]
-    task: Literal["binary", "multiclass", "regression"]
-    classes: list[Any]
-    detected: NotRequired[bool]
-    class_counts: NotRequired[list[int]]
+    task: Task
+    classes: list[object]
+    detected: bool = False
+    class_counts: list[int] = field(default_factory=list[int])
 
 
-class Metric(TypedDict):
+@dataclass(frozen=True)
+class MetricFacts:
     """The metric that members are compared by."""
 
     name: str
     greater_is_better: bool
 
 
-class Baseline(TypedDict):
+@dataclass(frozen=True)
+class BaselineFacts:
     """A simple model's metrics on the test part.
 
     ``gain``: by how much the ensemble is better (positive: better), and the ends of that difference's 95 % interval
@@ -63,64 +80,75 @@ class Baseline(TypedDict):
 
     name: str
     metrics: dict[str, Score]
-    gain: NotRequired[list[Score] | None]
+    gain: tuple[Score, Score, Score] | None = None
 
 
-class Ensemble(TypedDict):
-    """Scores on ``on``; ``path``: the score after each greedy step. May be empty: no gain is known.
+@dataclass(frozen=True)
+class EnsembleFacts:
+    """The ensemble's score on ``on``, beside those of its candidates.
 
-    ``best_member`` and ``mean_member`` are of the candidates: recipes, each scored over all folds, and the linear model
-    where it was one. ``best_corrected`` is the best recipe's score less what it owes to being the best of many, about.
-    ``late`` is the share of the weight that nets have as they were after their last epochs, beside their best ones;
-    ``temperature`` is that of the probabilities (`popnet.predictions.calibration`).
+    ``path`` is the score after each greedy step. ``best_member`` and ``mean_member`` are of the candidates: recipes,
+    each scored over all folds, and the linear model where it was one. ``best_corrected`` is the best recipe's score
+    less what it owes to being the best of many, about. ``late`` is the share of the weight that nets have as they were
+    after their last epochs, beside their best ones; ``temperature`` is that of the probabilities
+    (`popnet.predictions.calibration`).
     """
 
-    method: Literal["greedy", "average", "vote"]
+    method: Method
     score: Score
     best_member: Score
     mean_member: Score
     on: str
-    path: NotRequired[list[Score]]
-    best_corrected: NotRequired[Score]
-    late: NotRequired[float]
-    temperature: NotRequired[float]
+    path: list[Score] = field(default_factory=list[Score])
+    temperature: float = 1.0
+    best_corrected: Score = None
+    late: float = 0.0
 
 
-class Linear(TypedDict):
+@dataclass(frozen=True)
+class LinearFacts:
     """The linear model as a candidate of the ensemble: its score over all folds and its share of the weight."""
 
     score: Score
     weight: float
 
 
-class Curves(TypedDict, total=False):
+@dataclass(frozen=True)
+class CurveFacts:
     """One value an epoch."""
 
-    loss: list[Score]
-    penalty: list[Score]
-    valid_loss: list[Score]
-    valid_error: list[Score]
-    learning_rate: list[Score]
+    loss: list[Score] = field(default_factory=list[Score])
+    penalty: list[Score] = field(default_factory=list[Score])
+    valid_loss: list[Score] = field(default_factory=list[Score])
+    valid_error: list[Score] = field(default_factory=list[Score])
+    learning_rate: list[Score] = field(default_factory=list[Score])
 
 
-class Member(TypedDict):
-    """One net: ``score`` is its validation metric, ``weight`` its share of the ensemble."""
+@dataclass(frozen=True)
+class MemberFacts:
+    """One net.
+
+    ``score`` is the fit's metric on its held-out rows, ``monitored`` the loss that early stopping watched, ``weight``
+    its share of the ensemble.
+    """
 
     id: int
     recipe_id: int
-    recipe: dict[str, Any]
+    recipe: RecipeValues
     seed: int
     fold: int
-    status: Literal["finished", "stopped", "diverged", "interrupted", "dropped"]
+    status: Status
     epochs: int
     best_epoch: int
     score: Score
     seconds: float
     weight: float
-    curves: Curves
+    curves: CurveFacts
+    monitored: Score = None
 
 
-class Recipe(TypedDict):
+@dataclass(frozen=True)
+class RecipeFacts:
     """A recipe and how its members did.
 
     ``score`` is the metric on the held-out rows of all folds together: None until a member of every fold has ended.
@@ -128,37 +156,26 @@ class Recipe(TypedDict):
 
     id: int
     name: str
-    recipe: dict[str, Any]
+    recipe: RecipeValues
     folds: int
     score: Score
     weight: float
 
 
-class Seconds(TypedDict):
-    """Where the time went."""
-
-    total: float
-    reading: float
-    compiling: float
-    training: float
+TwinsVerdict = Literal["helps", "harms", "nothing measurable"]
 
 
-class Predictions(TypedDict):
-    """Some test rows of a regression: numbers, or one list of numbers a row where there are several targets."""
-
-    true: list[Any]
-    predicted: list[Any]
-
-
-class Confused(TypedDict):
+@dataclass(frozen=True)
+class ConfusedFacts:
     """Images of a class that are taken for another, more of them than without a transformation."""
 
-    true: Any
-    taken_for: Any
+    true: object
+    taken_for: object
     more: int
 
 
-class Transformation(TypedDict):
+@dataclass(frozen=True)
+class TransformationFacts:
     """What twins with and without a transformation of images say about it.
 
     ``name`` and ``fields`` are the recipe's, ``words`` are for people. ``gain`` is by how much the error is smaller
@@ -171,12 +188,23 @@ class Transformation(TypedDict):
     gain: Score
     low: Score
     high: Score
-    verdict: Literal["helps", "harms", "nothing measurable"]
-    confused: list[Confused]
+    verdict: TwinsVerdict
+    confused: list[ConfusedFacts]
 
 
-class Augmentation(TypedDict):
-    """Which transformations of images keep the class, as `popnet.ablation.transformations.check.record` gives it.
+@dataclass(frozen=True)
+class PolicyFacts:
+    """What twins say about all transformations together that keep the class; see `TransformationFacts`."""
+
+    gain: Score
+    low: Score
+    high: Score
+    verdict: TwinsVerdict
+
+
+@dataclass(frozen=True)
+class AugmentationFacts:
+    """Which transformations of images keep the class, see `popnet.ablation.transformations.check.record`.
 
     ``error`` is that of the twins without any, ``pairs`` their number, ``train`` and ``valid`` the images of a twin,
     ``policy`` the recipe's fields of the transformations that are used.
@@ -186,17 +214,20 @@ class Augmentation(TypedDict):
     pairs: int
     train: int
     valid: int
-    transformations: list[Transformation]
+    transformations: list[TransformationFacts]
     policy: dict[str, float]
+    together: PolicyFacts | None = None
 
 
-class Facts(TypedDict):
+@dataclass(frozen=True)
+class FitFacts:
     """Everything that the page shows.
 
     ``score``, ``interval``, ``metrics``, ``confusion`` and ``predictions`` are of the test part, unless
-    ``data["test_rows"]`` is 0: then ``scored_on`` says of which rows, and the page calls them optimistic.
-    ``linear`` is None if the linear model was no candidate of the ensemble. ``wanted_epochs`` are those of a member
-    without a time limit. ``augmentation`` is None where no twins were trained.
+    ``data.test_rows`` is 0: then ``scored_on`` says of which rows, and the page calls them optimistic.
+    ``linear`` is None if the linear model was no candidate of the ensemble, ``ensemble`` if nothing is known of what it
+    gained. ``wanted_epochs`` are those of a member without a time limit. ``augmentation`` is None where no twins were
+    trained. ``importance`` is the share of the scores' variance that each field of the recipes explains.
     """
 
     title: str
@@ -204,23 +235,47 @@ class Facts(TypedDict):
     created: str
     command: str
     seed: int
-    data: Data
-    target: Target
-    metric: Metric
+    data: DataFacts
+    target: TargetFacts
+    metric: MetricFacts
     score: Score
-    interval: list[Score] | None
+    interval: tuple[Score, Score] | None
     metrics: dict[str, Score]
-    scored_on: NotRequired[str]
-    baselines: list[Baseline]
-    ensemble: Ensemble | None
-    linear: NotRequired[Linear | None]
-    members: list[Member]
-    recipes: list[Recipe]
+    baselines: list[BaselineFacts]
+    ensemble: EnsembleFacts | None
+    members: list[MemberFacts]
+    recipes: list[RecipeFacts]
     seconds: Seconds
     time_limit: float | None
-    wanted_epochs: NotRequired[int]
-    confusion: NotRequired[list[list[int]] | None]
-    predictions: NotRequired[Predictions | None]
-    warnings: NotRequired[list[str]]
-    augmentation: NotRequired[Augmentation | None]
-    importance: NotRequired[dict[str, float]]
+    scored_on: str = ""
+    linear: LinearFacts | None = None
+    wanted_epochs: int | None = None
+    confusion: list[list[int]] | None = None
+    predictions: TruePredicted | None = None
+    warnings: list[str] = field(default_factory=list[str])
+    notes: list[str] = field(default_factory=list[str])
+    importance: dict[str, float] = field(default_factory=dict[str, float])
+    augmentation: AugmentationFacts | None = None
+
+
+_FACTS, _AUGMENTATION = TypeAdapter(FitFacts), TypeAdapter(AugmentationFacts)
+
+
+def to_json(facts: FitFacts | AugmentationFacts) -> dict[str, Any]:
+    """Return facts as plain JSON; what is absent is null."""
+    return asdict(facts)
+
+
+def from_json(content: Mapping[str, Any]) -> FitFacts:
+    """Return the facts that `to_json` gave, also those of an earlier version.
+
+    Raises:
+        pydantic.ValidationError: something that every version has written is missing or is of another type.
+    """
+    # Where nothing was known of the ensemble, earlier versions wrote an empty object.
+    return _FACTS.validate_python({**content, "ensemble": content.get("ensemble") or None})
+
+
+def augmentation_from_json(content: Mapping[str, Any]) -> AugmentationFacts:
+    """Return the record of a check of transformations (`popnet.ablation.transformations.check.record`)."""
+    return _AUGMENTATION.validate_python(content)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-from popnet.report.fit_page.facts import Facts
+from popnet.report.fit_page.facts import FitFacts, RecipeValues
 from popnet.spec.recipe import COLOUR, GEOMETRY, NEEDS
 
 STRENGTHS = (*GEOMETRY, *COLOUR, "erasing", "cutmix")
@@ -19,12 +16,12 @@ TABLES = ("numeric_embedding", *(f for f, needs in NEEDS.items() if "numeric_emb
 """Fields that say nothing about a net of images."""
 
 
-def of_images(facts: Facts) -> bool:
+def of_images(facts: FitFacts) -> bool:
     """Say whether the fit is one of images."""
-    return any(c["kind"] == "image" for c in facts["data"]["columns"])
+    return any(c.kind == "image" for c in facts.data.columns)
 
 
-def foreign(facts: Facts) -> frozenset[str]:
+def foreign(facts: FitFacts) -> frozenset[str]:
     """Return the fields that are of no use for this kind of data."""
     return frozenset(TABLES if of_images(facts) else IMAGES)
 
@@ -34,7 +31,7 @@ def of_a_kind(field: str) -> bool:
     return "kind" in NEEDS.get(field, {})
 
 
-def idle(field: str, recipe: Mapping[str, Any]) -> bool:
+def idle(field: str, recipe: RecipeValues) -> bool:
     """Say whether a field has no effect in a recipe, as stages of a net that has none, and a strength of 0."""
     if of_a_kind(field):
         return recipe.get("kind", "mlp") not in NEEDS[field]["kind"]

@@ -1,156 +1,215 @@
-"""Gather a fit's facts: one plain record that the page, ``population.parquet`` and ``--json`` are made of."""
+"""Gather a fit's facts: one record that the page, ``population.parquet`` and ``--json`` are made of."""
 
 from __future__ import annotations
 
 import datetime
 import io
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import polars as pl
 
 from popnet._version import __version__
+from popnet.data.tables.schema import Schema
 from popnet.model.baselines import LINEAR_ID
-from popnet.model.model import Model
+from popnet.model.facts import ModelFacts
 from popnet.population.members import Result
-from popnet.predictions.metrics import named
+from popnet.predictions.metrics import Metric
+from popnet.report.fit_page.facts import (
+    AugmentationFacts,
+    BaselineFacts,
+    ColumnFacts,
+    CurveFacts,
+    DataFacts,
+    EnsembleFacts,
+    FitFacts,
+    LinearFacts,
+    MemberFacts,
+    MetricFacts,
+    RecipeFacts,
+    TargetFacts,
+)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The parts that the data was split into.
+
+    Attributes:
+        train, test: their numbers of rows.
+        split: how they were drawn, see `DataFacts`.
+        folds: that the training rows were cut into.
+        notes: lines about the data.
+        class_counts: rows of each class; none of a regression.
+    """
+
+    train: int
+    test: int
+    split: str
+    folds: int
+    notes: Sequence[str]
+    class_counts: Sequence[int]
+
+
+@dataclass(frozen=True)
+class Population:
+    """What was trained.
+
+    Attributes:
+        results: of the members, by number.
+        recipe_ids: the number of each member's recipe.
+        member_weight: shares of the ensemble, of the members that have one.
+        member_scores: the metric on the rows that a member's fold holds out.
+        scores: the metric over all folds, by the number of the recipe (that of the linear model is `LINEAR_ID`).
+    """
+
+    results: Sequence[Result]
+    recipe_ids: Sequence[int]
+    member_weight: Mapping[int, float]
+    member_scores: Mapping[int, float]
+    scores: Mapping[int, float]
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """How the fit was asked for, and what there is to be said about it; fields as in `FitFacts`."""
+
+    command: str
+    time_limit: float | None
+    wanted_epochs: int
+    warnings: Sequence[str]
+    notes: Sequence[str]
+    importance: Mapping[str, float]
+    augmentation: AugmentationFacts | None
 
 
 def gather(
-    model: Model,
-    results: Sequence[Result],
-    recipe_ids: Sequence[int],
-    member_weight: Mapping[int, float],
-    member_scores: Mapping[int, float],
-    scores: Mapping[int, float],
-    gain: Mapping[str, Any],
-    scored: Mapping[str, Any],
-    *,
-    table: Mapping[str, Any],
-    seconds: Mapping[str, float],
-    warnings: Sequence[str],
-    command: str,
-    options: Any,
-    wanted_epochs: int,
-    augmentation: Mapping[str, Any] | None = None,
-    importance: Mapping[str, float] | None = None,
-) -> dict[str, Any]:
-    """Return the record that ``report/facts.py`` describes; everything in it is plain JSON."""
-    schema = model.schema
-    members = [
-        {
-            "id": i,
-            "recipe_id": recipe_id,
-            "recipe": r.member.recipe.model_dump(),
-            "seed": r.member.seed,
-            "fold": r.member.fold,
-            "status": r.status,
-            "epochs": r.epochs,
-            "best_epoch": r.best_epoch,
-            "score": member_scores.get(i),
-            "monitored": r.best_score if r.usable else None,
-            "seconds": r.seconds,
-            "weight": float(member_weight.get(i, 0.0)),
-            "curves": {name: [float(v) for v in values] for name, values in r.curves.items()},
-        }
-        for i, (r, recipe_id) in enumerate(zip(results, recipe_ids, strict=True))
-    ]
-    recipes = []
-    for recipe_id in sorted(set(recipe_ids)):
-        own = [m for m in members if m["recipe_id"] == recipe_id]
-        recipes.append(
-            {
-                "id": recipe_id,
-                "name": "default" if recipe_id == 0 else "",
-                "recipe": own[0]["recipe"],
-                "folds": len(own),
-                "score": scores.get(recipe_id),
-                "weight": sum(m["weight"] for m in own),
-            }
-        )
-    metric = named(model.metric)
-    assert metric is not None
-    return {
-        "title": f"{', '.join(schema.target.names)} from {table['source']}",
-        "version": __version__,
-        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "command": command,
-        "seed": options.seed,
-        "data": {
-            "source": table["source"],
-            "rows": schema.rows,
-            "rows_without_target": schema.rows_without_target,
-            "train_rows": table["train_rows"],
-            "test_rows": table["test_rows"],
-            "split": table["split"],
-            "folds": table["folds"],
-            "columns": [
-                {
-                    k: getattr(c, k)
-                    for k in ("name", "kind", "used", "reason", "missing", "distinct")
-                }
-                for c in schema.columns
-            ],
-            "notes": list(table["notes"]),
-        },
-        "target": {
-            "names": list(schema.target.names),
-            "task": schema.target.task,
-            "classes": list(schema.target.classes),
-            "detected": schema.target.detected,
-            "class_counts": list(table["class_counts"]),
-        },
-        "metric": {
-            "name": model.metric,
-            "greater_is_better": metric.greater_is_better,
-        },
-        "score": scored["score"],
-        "interval": scored["interval"],
-        "metrics": scored["metrics"],
-        "scored_on": scored["scored_on"].format(rows=f"{scored['scored_rows']:,}"),
-        "baselines": [
-            {"name": k, "metrics": v, "gain": scored.get("baseline_gains", {}).get(k)}
-            for k, v in scored["baselines"].items()
+    schema: Schema,
+    metric: Metric,
+    known: ModelFacts,
+    parts: Parts,
+    population: Population,
+    ensemble: EnsembleFacts | None,
+    circumstances: Circumstances,
+) -> FitFacts:
+    """Return a fit's facts."""
+    scores, fit = known.scores, known.fit
+    members = _members(population)
+    return FitFacts(
+        title=f"{', '.join(schema.target.names)} from {fit.source}",
+        version=__version__,
+        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        command=circumstances.command,
+        seed=fit.seed,
+        data=_data(schema, fit.source, parts),
+        target=TargetFacts(
+            names=list(schema.target.names),
+            task=schema.target.task,
+            classes=list(schema.target.classes),
+            detected=schema.target.detected,
+            class_counts=list(parts.class_counts),
+        ),
+        metric=MetricFacts(metric.name, metric.greater_is_better),
+        score=scores.score,
+        interval=scores.interval,
+        metrics=scores.metrics,
+        scored_on=scores.scored_on,
+        baselines=[
+            BaselineFacts(name, values, scores.baseline_gains.get(name))
+            for name, values in scores.baselines.items()
         ],
-        "ensemble": dict(gain),
-        "linear": _linear(member_weight, scores),
-        "members": members,
-        "recipes": recipes,
-        "seconds": dict(seconds),
-        "time_limit": options.time_limit,
-        "wanted_epochs": wanted_epochs,
-        "confusion": scored["confusion"],
-        "predictions": scored["predictions"],
-        "warnings": list(warnings),
-        "importance": dict(importance or {}),
-        "augmentation": None if augmentation is None else dict(augmentation),
-    }
+        ensemble=ensemble,
+        linear=_linear(population),
+        members=members,
+        recipes=_recipes(members, population.scores),
+        seconds=fit.seconds,
+        time_limit=circumstances.time_limit,
+        wanted_epochs=circumstances.wanted_epochs,
+        confusion=scores.confusion,
+        predictions=scores.predictions,
+        warnings=list(circumstances.warnings),
+        notes=list(circumstances.notes),
+        importance=dict(circumstances.importance),
+        augmentation=circumstances.augmentation,
+    )
 
 
-def _linear(
-    member_weight: Mapping[int, float], scores: Mapping[int, float]
-) -> dict[str, Any] | None:
+def _data(schema: Schema, source: str, parts: Parts) -> DataFacts:
+    return DataFacts(
+        source=source,
+        rows=schema.rows,
+        rows_without_target=schema.rows_without_target,
+        train_rows=parts.train,
+        test_rows=parts.test,
+        split=parts.split,
+        folds=parts.folds,
+        columns=[
+            ColumnFacts(c.name, c.kind, c.used, c.reason, c.missing, c.distinct)
+            for c in schema.columns
+        ],
+        notes=list(parts.notes),
+    )
+
+
+def _members(population: Population) -> list[MemberFacts]:
+    return [
+        MemberFacts(
+            id=i,
+            recipe_id=recipe_id,
+            recipe=r.member.recipe.model_dump(),
+            seed=r.member.seed,
+            fold=r.member.fold,
+            status=r.status,
+            epochs=r.epochs,
+            best_epoch=r.best_epoch,
+            score=population.member_scores.get(i),
+            seconds=r.seconds,
+            weight=float(population.member_weight.get(i, 0.0)),
+            curves=CurveFacts(**{name: values.tolist() for name, values in r.curves.items()}),
+            monitored=r.best_score if r.usable else None,
+        )
+        for i, (r, recipe_id) in enumerate(
+            zip(population.results, population.recipe_ids, strict=True)
+        )
+    ]
+
+
+def _recipes(members: Sequence[MemberFacts], scores: Mapping[int, float]) -> list[RecipeFacts]:
+    recipes: list[RecipeFacts] = []
+    for recipe_id in sorted({m.recipe_id for m in members}):
+        own = [m for m in members if m.recipe_id == recipe_id]
+        recipes.append(
+            RecipeFacts(
+                id=recipe_id,
+                name="default" if recipe_id == 0 else "",
+                recipe=own[0].recipe,
+                folds=len(own),
+                score=scores.get(recipe_id),
+                weight=sum(m.weight for m in own),
+            )
+        )
+    return recipes
+
+
+def _linear(population: Population) -> LinearFacts | None:
     """Return the linear model's score as a candidate and its share: what no member of the population holds."""
-    share = float(1 - sum(member_weight.values()))
+    share = float(1 - sum(population.member_weight.values()))
     share = share if share > 1e-6 else 0.0  # less is rounding
-    if LINEAR_ID not in scores and not share:
+    if LINEAR_ID not in population.scores and not share:
         return None
-    return {"score": scores.get(LINEAR_ID), "weight": share}
+    return LinearFacts(population.scores.get(LINEAR_ID), share)
 
 
-def population_parquet(facts: Mapping[str, Any]) -> bytes:
-    """Return ``population.parquet``: a row a member, with its recipe's fields as columns.
-
-    ``score`` is the fit's metric on the member's held-out rows, ``monitored`` the loss that early stopping watched.
-    """
+def population_parquet(facts: FitFacts) -> bytes:
+    """Return ``population.parquet``: a row a member, with its recipe's fields as columns."""
     rows = [
         {
-            "id": m["id"], "recipe_id": m["recipe_id"], "seed": m["seed"], "fold": m["fold"],
-            "status": m["status"], "epochs": m["epochs"], "best_epoch": m["best_epoch"],
-            "score": m["score"], "monitored": m["monitored"], "seconds": m["seconds"],
-            "weight": m["weight"], **{f"recipe.{k}": v for k, v in m["recipe"].items()},
+            "id": m.id, "recipe_id": m.recipe_id, "seed": m.seed, "fold": m.fold,
+            "status": m.status, "epochs": m.epochs, "best_epoch": m.best_epoch,
+            "score": m.score, "monitored": m.monitored, "seconds": m.seconds,
+            "weight": m.weight, **{f"recipe.{k}": v for k, v in m.recipe.items()},
         }
-        for m in facts["members"]
+        for m in facts.members
     ]  # fmt: skip
     buffer = io.BytesIO()
     pl.DataFrame(rows, infer_schema_length=None).write_parquet(buffer)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Literal
 
 from popnet.report import format, vocabulary
-from popnet.report.fit_page.facts import Facts
+from popnet.report.fit_page.facts import BaselineFacts, FitFacts
 from popnet.report.fit_page.ranking import best_baselines, linear_share
-from popnet.report.fit_page.scores import Scores, dot_chart
+from popnet.report.fit_page.scores import DotChart, Scores, dot_chart
 from popnet.report.format import is_number
 
 SMALL_TEST = 200
@@ -16,59 +17,114 @@ SMALL_TEST = 200
 BASELINE_TITLES = {"constant": "Constant prediction", "linear": "Linear model"}
 BASELINE_WORDS = {"constant": "the constant prediction", "linear": "the linear model"}
 
+Comparison = Literal["", "better", "level", "worse", "higher", "not_higher"]
+"""Against the best baseline; the last two where the difference has no interval."""
 
-def show(facts: Facts, scores: Scores) -> dict[str, Any]:
-    """Return the score, what the model is made of, and the verdict."""
-    interval = facts.get("interval") or [None, None]
-    low, high = interval
-    usable = is_number(facts["score"])
+
+@dataclass(frozen=True)
+class Headline:
+    """The score, what the model is made of, and how it compares with the best baseline.
+
+    Attributes:
+        usable: whether there is a score.
+        nets: whether a net is in the ensemble.
+        chosen, recipes: nets of the ensemble, and of how many recipes they are.
+        linear, inside: the linear model's share of the weight, if it has one, and the nets'.
+        warnings: what there is to be said about the fit.
+        interval, low, high: whether the score has an interval, and its ends.
+        score: as text.
+        chart: the score and the baselines'.
+        verdict: how it compares with the best baseline.
+        gain: the difference and the ends of its interval.
+        best, best_score: the best baseline in words, and its score.
+        several: whether there are more.
+        cut: by how much the error is smaller, and what that is a share of.
+        honest: whether the score is of a test part.
+        out_of_fold: whether it is of out-of-fold predictions, if not.
+        scored_on: of which rows it is.
+        small: whether these are few.
+        what: what is predicted.
+        columns: that are used.
+        members: that were trained.
+    """
+
+    usable: bool
+    nets: bool
+    chosen: int
+    recipes: int
+    linear: str
+    inside: str
+    warnings: list[str]
+    interval: bool
+    low: str
+    high: str
+    score: str
+    chart: DotChart
+    verdict: Comparison
+    gain: tuple[str, str, str] | None
+    best: str
+    best_score: str
+    several: bool
+    cut: tuple[str, str] | None
+    honest: bool
+    out_of_fold: bool
+    scored_on: str
+    small: bool
+    what: str
+    columns: int
+    members: int
+
+
+def show(facts: FitFacts, scores: Scores) -> Headline:
+    """Return what the page begins with."""
+    low, high = facts.interval or (None, None)
+    usable = is_number(facts.score)
     baselines = best_baselines(facts, scores)
-    chosen = [m for m in facts["members"] if m["weight"] > 0]
+    chosen = [m for m in facts.members if m.weight > 0]
     rows: list[tuple[str, object, bool]] = []
     if usable:
-        rows.append(("Ensemble" if chosen else "The kept model", facts["score"], True))
+        rows.append(("Ensemble" if chosen else "The kept model", facts.score, True))
     rows += [
-        (BASELINE_TITLES.get(b["name"], b["name"]), b["metrics"].get(scores.name), False)
-        for b in baselines
+        (BASELINE_TITLES.get(b.name, b.name), b.metrics.get(scores.name), False) for b in baselines
     ]
-    best = next((b for b in baselines if is_number(b["metrics"].get(scores.name))), None)
-    verdict, gain, cut, base = "", None, None, None
-    if best and usable:
-        base = best["metrics"].get(scores.name)
-        if chosen:
-            gain = _paired(best.get("gain"))
-            verdict = _verdict(gain, scores.gain(facts["score"], base))
-            if verdict in ("better", "higher"):
-                cut = _cut(facts["score"], base, scores)
+    best = next((b for b in baselines if is_number(b.metrics.get(scores.name))), None)
+    base = best.metrics.get(scores.name) if best else None
+    verdict: Comparison = ""
+    gain, cut = None, None
+    if best and usable and chosen:
+        gain = _paired(best)
+        verdict = _compare(gain, scores.gain(facts.score, base))
+        if verdict in ("better", "higher"):
+            cut = _cut(facts.score, base, scores)
     linear = linear_share(facts)
-    target = facts["target"]
-    return {
-        "usable": usable,
-        "nets": bool(chosen),
-        "chosen": len(chosen),
-        "recipes": len({m["recipe_id"] for m in chosen}),
-        "linear": format.percent(linear) if linear else "",
-        "inside": format.percent(1 - linear),
-        "warnings": facts.get("warnings") or [],
-        "interval": is_number(low) and is_number(high),
-        "low": scores.text(low),
-        "high": scores.text(high),
-        "score": scores.text(facts["score"]),
-        "chart": dot_chart(rows, interval, scores),
-        "verdict": verdict,
-        "gain": gain and [scores.difference(v, *gain) for v in gain],
-        "best": best and BASELINE_WORDS.get(best["name"], f"the baseline “{best['name']}”"),
-        "best_score": best and scores.text(best["metrics"].get(scores.name)),
-        "several": len(baselines) > 1,
-        "cut": cut,
-        "honest": facts["data"]["test_rows"] > 0,
-        "out_of_fold": bool(facts.get("ensemble")),
-        "scored_on": facts.get("scored_on") or "on rows that it was trained on: optimistic",
-        "small": 0 < facts["data"]["test_rows"] < SMALL_TEST,
-        "what": what(target["task"], len(target["classes"]), len(target["names"])),
-        "columns": sum(c["used"] for c in facts["data"]["columns"]),
-        "members": len(facts["members"]),
-    }
+    target, tested = facts.target, facts.data.test_rows
+    return Headline(
+        usable=usable,
+        nets=bool(chosen),
+        chosen=len(chosen),
+        recipes=len({m.recipe_id for m in chosen}),
+        linear=format.percent(linear) if linear else "",
+        inside=format.percent(1 - linear),
+        warnings=facts.warnings,
+        interval=is_number(low) and is_number(high),
+        low=scores.text(low),
+        high=scores.text(high),
+        score=scores.text(facts.score),
+        chart=dot_chart(rows, facts.interval, scores),
+        verdict=verdict,
+        gain=gain and _texts(gain, scores),
+        best=BASELINE_WORDS.get(best.name, f"the baseline “{best.name}”") if best else "",
+        best_score=scores.text(base) if best else "",
+        several=len(baselines) > 1,
+        cut=cut,
+        honest=tested > 0,
+        out_of_fold=facts.ensemble is not None,
+        scored_on=facts.scored_on or "on rows that it was trained on: optimistic",
+        small=0 < tested < SMALL_TEST,
+        what=what(target.task, len(target.classes), len(target.names)),
+        columns=sum(c.used for c in facts.data.columns),
+        members=len(facts.members),
+    )
 
 
 def what(task: str, classes: int, targets: int) -> str:
@@ -80,14 +136,21 @@ def what(task: str, classes: int, targets: int) -> str:
     return "one of two classes" if task == "binary" else vocabulary.TASKS.get(task, task)
 
 
-def _paired(gain: object) -> list[float] | None:
-    """Return a difference and the ends of its interval, if all three are known."""
-    if isinstance(gain, (list, tuple)) and len(gain) == 3 and all(is_number(v) for v in gain):
-        return list(gain)
+def _paired(baseline: BaselineFacts) -> tuple[float, float, float] | None:
+    """Return the difference to a baseline and the ends of its interval, if all three are known."""
+    gain, low, high = baseline.gain or (None, None, None)
+    if is_number(gain) and is_number(low) and is_number(high):
+        return gain, low, high
     return None
 
 
-def _verdict(paired: list[float] | None, gain: float | None) -> str:
+def _texts(gain: tuple[float, float, float], scores: Scores) -> tuple[str, str, str]:
+    """Return a difference and the ends of its interval with the same number of decimals."""
+    mean, low, high = (scores.difference(v, *gain) for v in gain)
+    return mean, low, high
+
+
+def _compare(paired: tuple[float, float, float] | None, gain: float | None) -> Comparison:
     """Return what can be said: of a difference without an interval only which way it goes.
 
     The ensemble's own interval says nothing about a difference: both models are scored on the same rows.
@@ -103,9 +166,9 @@ def _cut(score: object, base: object, scores: Scores) -> tuple[str, str] | None:
     if not (is_number(score) and is_number(base)):
         return None
     if scores.name == "accuracy":
-        score, base, of = 1 - score, 1 - base, "fewer wrong answers"
+        score, base, of = 1 - score, 1 - base, "fewer wrong predictions"
     elif scores.name == "r2":
-        score, base, of = 1 - score, 1 - base, "less variance left unexplained"
+        score, base, of = 1 - score, 1 - base, "less unexplained variance"
     elif scores.words.greater is False:
         of = f"lower {scores.title}"
     else:

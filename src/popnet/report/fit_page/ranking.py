@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from popnet.report.fit_page.facts import Baseline, Facts, Member, Recipe
+from popnet.report.fit_page.facts import BaselineFacts, FitFacts, MemberFacts, RecipeFacts
 from popnet.report.fit_page.scores import Scores
 from popnet.report.format import is_number
 
@@ -10,61 +10,52 @@ MIN_SHARE = 1e-6
 """A smaller share of the ensemble's weight is rounding."""
 
 
-def recipes_by_score(facts: Facts, scores: Scores) -> list[Recipe]:
+def recipes_by_score(facts: FitFacts, scores: Scores) -> list[RecipeFacts]:
     """Return all recipes, best first.
 
     A recipe is ranked by its score over all folds, as the best fold of many is luck. Those that were not trained on
     all folds stand behind the others, by the mean of what they have.
     """
     own: dict[int, list[float]] = {}
-    for m in facts["members"]:
-        if is_number(m["score"]):
-            own.setdefault(m["recipe_id"], []).append(m["score"])
+    for m in facts.members:
+        if is_number(m.score):
+            own.setdefault(m.recipe_id, []).append(m.score)
 
-    def key(recipe: Recipe) -> tuple[int, float, int]:
-        values = own.get(recipe["id"])
-        if is_number(recipe["score"]):
-            part, score = 0, recipe["score"]
+    def key(recipe: RecipeFacts) -> tuple[int, float, int]:
+        values = own.get(recipe.id)
+        if is_number(recipe.score):
+            part, score = 0, recipe.score
         elif values:
             part, score = 1, sum(values) / len(values)
         else:
-            return (2, 0.0, recipe["id"])
-        return (part, -score if scores.greater else score, recipe["id"])
+            return (2, 0.0, recipe.id)
+        return (part, -score if scores.greater else score, recipe.id)
 
-    return sorted(facts["recipes"], key=key)
+    return sorted(facts.recipes, key=key)
 
 
-def recipe_name(recipe: Recipe | None, recipe_id: int) -> str:
+def recipe_name(recipe: RecipeFacts | None, recipe_id: int) -> str:
     """Return how a recipe is called: by its name if it has one, else by its number."""
-    name = (recipe or {}).get("name")
-    return f"{name}" if name else f"recipe {recipe_id}"
+    return recipe.name if recipe and recipe.name else f"recipe {recipe_id}"
 
 
-def middle_net(nets: list[Member]) -> Member | None:
+def middle_net(nets: list[MemberFacts]) -> MemberFacts | None:
     """Return a recipe's net of the median score: neither its luckiest fold nor its hardest."""
-    ranked = sorted(
-        (m for m in nets if is_number(m["score"])), key=lambda m: (m["score"] or 0.0, m["id"])
-    )
-    return ranked[(len(ranked) - 1) // 2] if ranked else None
+    scored = [(m.score, m.id, m) for m in nets if is_number(m.score)]
+    ranked = sorted(scored, key=lambda item: item[:2])
+    return ranked[(len(ranked) - 1) // 2][2] if ranked else None
 
 
-def linear_share(facts: Facts) -> float:
+def linear_share(facts: FitFacts) -> float:
     """Return the linear model's share of the ensemble's weight; 0 if it is no part of it."""
-    linear = facts.get("linear")
-    if linear:
-        share = linear["weight"]
+    if facts.linear:
+        share = facts.linear.weight
     else:  # what no net of the population holds, the linear model does: nothing else joins an ensemble
-        inside = sum(m["weight"] for m in facts["members"])
-        share = 1 - inside if is_number(facts["score"]) else 0.0
+        inside = sum(m.weight for m in facts.members)
+        share = 1 - inside if is_number(facts.score) else 0.0
     return share if share > MIN_SHARE else 0.0
 
 
-def best_baselines(facts: Facts, scores: Scores) -> list[Baseline]:
+def best_baselines(facts: FitFacts, scores: Scores) -> list[BaselineFacts]:
     """Return the baselines, the strongest first."""
-    ranked = scores.best_first(
-        [
-            {"score": b["metrics"].get(scores.name), "id": i}
-            for i, b in enumerate(facts["baselines"])
-        ]
-    )
-    return [facts["baselines"][r["id"]] for r in ranked]
+    return scores.best_first(facts.baselines, lambda b: b.metrics.get(scores.name))

@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple, TypeVar
 
 from popnet.report import format
 from popnet.report.charts import axes
 from popnet.report.charts.axes import Axis
-from popnet.report.fit_page.facts import Facts
+from popnet.report.fit_page.facts import FitFacts
 from popnet.report.format import decimals, is_number
 from popnet.report.vocabulary import MetricWords, metric_words
+
+Item = TypeVar("Item")
 
 
 class Scores:
     """How this run's metric is compared and written."""
 
-    def __init__(self, facts: Facts) -> None:
-        self.name = facts["metric"]["name"]
-        self.greater: bool = facts["metric"]["greater_is_better"]
+    def __init__(self, facts: FitFacts) -> None:
+        self.name = facts.metric.name
+        self.greater = facts.metric.greater_is_better
         self.words: MetricWords = metric_words(self.name)
-        low, high = facts.get("interval") or (None, None)
+        low, high = facts.interval or (None, None)
         half = (high - low) / 2 if is_number(low) and is_number(high) else None
-        score = facts.get("score")
+        score = facts.score
         if not is_number(score):
-            known = [m["score"] for m in facts["members"] if is_number(m["score"])]
-            known += [v for b in facts["baselines"] if is_number(v := b["metrics"].get(self.name))]
+            known = [m.score for m in facts.members if is_number(m.score)]
+            known += [v for b in facts.baselines if is_number(v := b.metrics.get(self.name))]
             score = known[0] if known else None
         self.decimals = decimals(score, half)
         self.title = self.words.title
@@ -49,14 +51,14 @@ class Scores:
         gain = value - over if self.greater else over - value
         return gain if abs(gain) > 1e-12 * max(abs(value), abs(over)) else 0.0
 
-    def best_first(self, items: Sequence[Any]) -> list[Any]:
-        """Return records sorted by their ``score``, best first, missing ones last, then by ``id``."""
+    def best_first(self, items: Iterable[Item], score_of: Callable[[Item], object]) -> list[Item]:
+        """Return items sorted by their score, best first; those without one last, and equal ones as they come."""
 
-        def key(item: Any) -> tuple[bool, float, int]:
-            score = item["score"]
+        def key(item: Item) -> tuple[bool, float]:
+            score = score_of(item)
             if not is_number(score):
-                return (True, 0.0, item["id"])
-            return (False, -score if self.greater else score, item["id"])
+                return True, 0.0
+            return False, -score if self.greater else score
 
         return sorted(items, key=key)
 
