@@ -180,6 +180,41 @@ Views = Annotated[
 ]  # fmt: skip
 
 
+Decimal = Annotated[
+    str | None, typer.Option(help="Decimal sign of the table's numbers: . or , [default: found]")
+]
+
+
+Thousands = Annotated[
+    str | None,
+    typer.Option(help="Sign between groups of three digits: , . ' _ or a blank. [default: found]"),
+]
+
+
+DayFirst = Annotated[
+    bool | None,
+    typer.Option("--day-first/--month-first", help="Whether 03/04/2025 is 3 April. [default: where values leave it open, it is 4 March]"),
+]  # fmt: skip
+
+
+NaValues = Annotated[
+    list[str] | None,
+    typer.Option(help='Text that means "missing" in columns of text and in the target, where nothing else does then (repeatable; "" for none). [default: NA, None, null, ? and the like, where they are rare]'),
+]  # fmt: skip
+
+
+Categorical = Annotated[
+    list[str] | None,
+    typer.Option(help="Column whose values are categories, also if they are numbers (repeatable)."),
+]
+
+
+Positive = Annotated[
+    str | None,
+    typer.Option(help="Class that precision, recall, F1 and the areas under curves are about. [default: the greater number, yes, true, or the rarer of two words]"),
+]  # fmt: skip
+
+
 def image_size_of(text: str | None) -> tuple[int, int] | None:
     """Read an image size: ``64`` or ``48x64``."""
     if text is None:
@@ -193,16 +228,24 @@ def image_size_of(text: str | None) -> tuple[int, int] | None:
 
 def options_of(
     task: Task | None, time_limit: str | None, memory_limit: str | None, drop: list[str] | None,
-    keep: list[str] | None, image_size: str | None, **others: Any,
+    keep: list[str] | None, image_size: str | None, *, decimal: str | None = None, thousands: str | None = None,
+    day_first: bool | None = None, na_values: list[str] | None = None, categorical: list[str] | None = None,
+    positive: str | None = None, **others: Any,
 ) -> Options:  # fmt: skip
     """Return options, of which some come as a user writes them and others as they are."""
+    from popnet.data.tables.reading import ReadingChoices
     from popnet.options import Options
 
+    reading = ReadingChoices(
+        decimal=decimal, thousands=thousands, day_first=day_first, positive=positive,
+        na_values=None if na_values is None else tuple(word for word in na_values if word),
+        categorical=tuple(categorical or ()),
+    )  # fmt: skip
     return Options(
         task=task.value if task else None,
         time_limit=None if time_limit is None else seconds(time_limit),
         memory_limit=None if memory_limit is None else bytes_of(memory_limit),
-        drop=tuple(drop or ()), keep=tuple(keep or ()), image_size=image_size_of(image_size), **others,
+        drop=tuple(drop or ()), keep=tuple(keep or ()), image_size=image_size_of(image_size), reading=reading, **others,
     )  # fmt: skip
 
 

@@ -83,6 +83,7 @@ def print_fit(fitted: Fitted, folder: Path, as_json: bool, quiet: bool) -> None:
                     "interrupted": fitted.interrupted,
                     "warnings": facts.warnings,
                     "notes": facts.notes,
+                    "guesses": facts.data.guesses,
                     **({"augmentation": to_json(facts.augmentation)} if facts.augmentation else {}),
                 }
             )

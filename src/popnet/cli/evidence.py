@@ -8,6 +8,9 @@ from typing import Annotated
 import typer
 
 from popnet.cli.arguments import (
+    Categorical,
+    DayFirst,
+    Decimal,
     Drop,
     Fix,
     Group,
@@ -15,7 +18,9 @@ from popnet.cli.arguments import (
     Json,
     Keep,
     MemoryLimit,
+    NaValues,
     Page,
+    Positive,
     Quiet,
     RecipeFile,
     Seed,
@@ -23,6 +28,7 @@ from popnet.cli.arguments import (
     Table,
     Targets,
     TaskOption,
+    Thousands,
     TimeColumn,
     TimeLimit,
     Weight,
@@ -118,6 +124,12 @@ def study(
     time_column: TimeColumn = None,
     drop: Drop = None,
     keep: Keep = None,
+    categorical: Categorical = None,
+    positive: Positive = None,
+    na_values: NaValues = None,
+    decimal: Decimal = None,
+    thousands: Thousands = None,
+    day_first: DayFirst = None,
     image_size: ImageSize = None,
     seed: Seed = 0,
     workers: Workers = None,
@@ -131,7 +143,8 @@ def study(
     from popnet.tuning.space import user_space
 
     options = options_of(
-        task, time_limit, memory_limit, drop, keep, image_size, recipe=user_space.recipe(recipe, fix or ()), weight=weight,
+        task, time_limit, memory_limit, drop, keep, image_size, categorical=categorical, positive=positive,
+        na_values=na_values, decimal=decimal, thousands=thousands, day_first=day_first, recipe=user_space.recipe(recipe, fix or ()), weight=weight,
         group=group, time=time_column, seed=seed, workers=workers,
     )  # fmt: skip
     with Watcher(quiet) as watch, graceful_interrupt() as stop:
@@ -161,6 +174,12 @@ def doctor(
     time_column: TimeColumn = None,
     drop: Drop = None,
     keep: Keep = None,
+    categorical: Categorical = None,
+    positive: Positive = None,
+    na_values: NaValues = None,
+    decimal: Decimal = None,
+    thousands: Thousands = None,
+    day_first: DayFirst = None,
     image_size: ImageSize = None,
     seed: Seed = 0,
     workers: Workers = None,
@@ -174,7 +193,8 @@ def doctor(
     from popnet.tuning.space import user_space
 
     options = options_of(
-        task, time_limit, memory_limit, drop, keep, image_size, recipe=user_space.recipe(recipe, fix or ()), weight=weight,
+        task, time_limit, memory_limit, drop, keep, image_size, categorical=categorical, positive=positive,
+        na_values=na_values, decimal=decimal, thousands=thousands, day_first=day_first, recipe=user_space.recipe(recipe, fix or ()), weight=weight,
         group=group, time=time_column, seed=seed, workers=workers,
     )  # fmt: skip
     with Watcher(quiet) as watch, graceful_interrupt() as stop:
@@ -198,6 +218,12 @@ def claims(
     time_column: TimeColumn = None,
     drop: Drop = None,
     keep: Keep = None,
+    categorical: Categorical = None,
+    positive: Positive = None,
+    na_values: NaValues = None,
+    decimal: Decimal = None,
+    thousands: Thousands = None,
+    day_first: DayFirst = None,
     image_size: ImageSize = None,
     seed: Seed = 0,
     workers: Workers = None,
@@ -210,7 +236,8 @@ def claims(
     from popnet.course.run import claims as run
 
     options = options_of(
-        task, time_limit, memory_limit, drop, keep, image_size, weight=weight, group=group, time=time_column, seed=seed,
+        task, time_limit, memory_limit, drop, keep, image_size, categorical=categorical, positive=positive,
+        na_values=na_values, decimal=decimal, thousands=thousands, day_first=day_first, weight=weight, group=group, time=time_column, seed=seed,
         workers=workers,
     )  # fmt: skip
     with Watcher(quiet) as watch, graceful_interrupt() as stop:

@@ -11,6 +11,9 @@ import typer
 
 from popnet.cli.arguments import (
     Augment,
+    Categorical,
+    DayFirst,
+    Decimal,
     Drop,
     Ensemble,
     Fix,
@@ -20,6 +23,8 @@ from popnet.cli.arguments import (
     Keep,
     MemoryLimit,
     ModelFolder,
+    NaValues,
+    Positive,
     Quiet,
     Seed,
     Set,
@@ -27,6 +32,7 @@ from popnet.cli.arguments import (
     Table,
     Targets,
     TaskOption,
+    Thousands,
     TimeColumn,
     TimeLimit,
     Views,
@@ -71,6 +77,12 @@ def fit(
     time_column: TimeColumn = None,
     drop: Drop = None,
     keep: Keep = None,
+    categorical: Categorical = None,
+    positive: Positive = None,
+    na_values: NaValues = None,
+    decimal: Decimal = None,
+    thousands: Thousands = None,
+    day_first: DayFirst = None,
     image_size: ImageSize = None,
     strict: Strict = False,
     augment: Annotated[Augment, typer.Option(help="Transformations of training images: auto (those that help in trainings with and without them), none, or standard (a mild fixed set).")] = Augment.auto,
@@ -103,7 +115,8 @@ def fit(
     from popnet.tuning.space import user_space
 
     options = options_of(
-        task, time_limit, memory_limit, drop, keep, image_size, folds=folds, members=members, search=search,
+        task, time_limit, memory_limit, drop, keep, image_size, categorical=categorical, positive=positive,
+        na_values=na_values, decimal=decimal, thousands=thousands, day_first=day_first, folds=folds, members=members, search=search,
         search_patience=search_patience, storage=storage, ensemble=ensemble.value, metric=metric, recipe=user_space.recipe(recipe, fix or ()),
         ranges=user_space.merged(space, set_ or ()), test_size=test_size, weight=weight, group=group, time=time_column,
         strict=strict, augment=augment.value, tta=tta, seed=seed, workers=workers, engine=engine,

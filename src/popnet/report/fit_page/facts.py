@@ -38,6 +38,7 @@ class DataFacts:
     """The table, or images (one column of the kind "image"), and its parts.
 
     ``split`` is "random", "stratified", "grouped", "time-ordered", or "given" where the data came with its own.
+    ``guesses`` says what was read in one of several ways that fit, with the options that read it otherwise.
     """
 
     source: str
@@ -49,6 +50,7 @@ class DataFacts:
     folds: int
     columns: list[ColumnFacts]
     notes: list[str]
+    guesses: list[str] = field(default_factory=list[str])
 
 
 @dataclass(frozen=True)

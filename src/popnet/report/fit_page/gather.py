@@ -148,6 +148,7 @@ def _data(schema: Schema, source: str, parts: Parts) -> DataFacts:
             for c in schema.columns
         ],
         notes=list(parts.notes),
+        guesses=list(schema.guesses),
     )
 
 
