@@ -16,14 +16,14 @@ from scipy import stats
 from popnet import Dataset, InputError, Recipe, train_population
 from popnet.ablation import factors, page
 from popnet.ablation.design import design
-from popnet.ablation.effects import Interval, holm, interval
-from popnet.ablation.experiment import Cell, Experiment, Outcome
+from popnet.ablation.experiment import Cell, CellOutcome, Experiment
 from popnet.ablation.factors import Factor, Level
+from popnet.ablation.intervals import Interval, holm, interval
 from popnet.ablation.losses import losses_of, row_losses
-from popnet.ablation.row_overlap import Shared
+from popnet.ablation.row_overlap import RowOverlap
 from popnet.ablation.run import _run as run_study
 from popnet.ablation.run import study
-from popnet.ablation.verdicts import NULL_POWER, POWER, Spread, reach, verdict
+from popnet.ablation.verdicts import NULL_POWER, POWER, Spread, detectable_effect_in_se, verdict_of
 from popnet.data.splits import SplitKeys
 from popnet.options import Options
 from popnet.predictions.ensemble import softmax
@@ -135,7 +135,7 @@ def test_holm_is_monotone_and_between_the_plain_and_bonferroni(p):
     ],
 )
 def test_verdicts(found, p, floor, said):
-    assert verdict(found, p, detect=0.005, floor=floor) == said
+    assert verdict_of(found, p, detect=0.005, floor=floor) == said
 
 
 def test_an_interval_bounds_the_size_of_an_effect():
@@ -144,7 +144,7 @@ def test_an_interval_bounds_the_size_of_an_effect():
 
 
 FOLDS = np.array_split(np.arange(100), 10) * 10
-DESIGNS = [(k, Shared.of(FOLDS[:k]).weight) for k in range(2, 101)]
+DESIGNS = [(k, RowOverlap.of(FOLDS[:k]).weight) for k in range(2, 101)]
 
 
 def test_as_many_pairs_are_planned_as_both_powers_need():
@@ -154,8 +154,11 @@ def test_as_many_pairs_are_planned_as_both_powers_need():
     pairs, weight = DESIGNS[found - 2]
     assert pairs == found
     error = np.sqrt(1.0 / pairs + 2 * 0.5 * weight)
-    assert reach(1, pairs) * error <= size
-    assert all(reach(1, k) * np.sqrt(1.0 / k + weight) > size for k, weight in DESIGNS[: found - 2])
+    assert detectable_effect_in_se(1, pairs) * error <= size
+    assert all(
+        detectable_effect_in_se(1, k) * np.sqrt(1.0 / k + weight) > size
+        for k, weight in DESIGNS[: found - 2]
+    )
     assert spread.pairs_needed(DESIGNS, size, 30) > found
     assert Spread(1.0, 100.0, 0.0).pairs_needed(DESIGNS, size, 1) is None
 
@@ -163,13 +166,17 @@ def test_as_many_pairs_are_planned_as_both_powers_need():
 def test_what_pairs_reach_has_the_powers_that_are_promised():
     """Of normal means with a known error: the null is shown, and an effect stands Holm's first step, so often."""
     for comparisons in (1, 29):
-        size = reach(comparisons)
+        size = detectable_effect_in_se(comparisons)
         null = 2 * stats.norm.cdf(size - stats.norm.ppf(0.975)) - 1
         found = stats.norm.cdf(size - stats.norm.ppf(1 - 0.025 / comparisons))
         assert null >= NULL_POWER - 1e-9
         assert found >= POWER - 1e-9
         assert min(null - NULL_POWER, found - POWER) == pytest.approx(0, abs=1e-9)
-    assert reach(1, 10) > reach(1, 100) > reach(1)
+    assert (
+        detectable_effect_in_se(1, 10)
+        > detectable_effect_in_se(1, 100)
+        > detectable_effect_in_se(1)
+    )
 
 
 def test_endless_pairs_of_few_rows_have_a_floor():
@@ -177,12 +184,14 @@ def test_endless_pairs_of_few_rows_have_a_floor():
     assert spread.floor(100) == pytest.approx(1.96)
     n = spread.rows_needed(0.5, 1)
     # With so many rows the error of endless pairs is just small enough.
-    assert reach(1) * np.sqrt(2 * 50 / n) <= 0.5 < reach(1) * np.sqrt(2 * 50 / (n - 1))
+    errors = (np.sqrt(2 * 50 / rows) for rows in (n, n - 1))
+    enough, fewer = (detectable_effect_in_se(1) * error for error in errors)
+    assert enough <= 0.5 < fewer
 
 
 def test_pairs_that_happen_to_agree_are_not_taken_at_their_word():
     values = np.tile([1.0, -1.0], 30)
-    shared = Shared.of([np.arange(20), np.arange(20, 40), np.arange(40, 60)])
+    shared = RowOverlap.of([np.arange(20), np.arange(20, 40), np.arange(40, 60)])
     assert Spread.of(values, shared).pairs == pytest.approx(values[:20].var(ddof=1) / 20)
     values[:20] += 9
     means = [9.0, 0.0, 0.0]
@@ -204,7 +213,7 @@ def planned(seed: int, gain: float, own: float = 0.0) -> tuple[str, int, list[in
                 test = rows[k].test
                 each = gain + of_row[test] + 0.1 * rng.standard_normal(len(test))
                 for cell, loss in ((Cell(), np.full(len(test), 0.4)), (level, 0.4 - each)):
-                    run.outcomes[k, cell] = Outcome(
+                    run.outcomes[k, cell] = CellOutcome(
                         float(loss.mean()), float("nan"), 0.0, 0.0, 1.0, False, {"loss": loss, "wrong": loss}
                     )  # fmt: skip
         steps.append(len(run.done()))
@@ -213,7 +222,7 @@ def planned(seed: int, gain: float, own: float = 0.0) -> tuple[str, int, list[in
     unit = page.Unit.of("classification", "log_loss")
     asked, least = run_study(run, None, None, None, unit, lambda _: None)
     assert least == pytest.approx(0.02)  # a twentieth
-    return run.found(least, asked).effects[0].said, asked, steps
+    return run.found(least, asked).effects[0].verdict, asked, steps
 
 
 def test_a_factor_that_does_nothing_is_said_to_have_no_effect_in_19_of_20_studies():
@@ -411,7 +420,7 @@ def test_a_factor_that_changes_nothing_has_no_effect_at_all():
     run.run(range(3))
     found = run.found(0.01, 3).effects[0]
     assert found.values.tolist() == [0.0, 0.0, 0.0]
-    assert found.said == "no effect"
+    assert found.verdict == "no effect"
 
 
 def test_a_training_that_diverges_counts_as_guessing():
@@ -534,7 +543,7 @@ def test_verdicts_are_said_with_what_their_interval_shows():
     effect = run.found(0.01, 3).effects[0]
 
     def said(word: Any, gain: Interval, rows: int = 0) -> str:
-        one = replace(effect, said=word, gain=gain, rows_needed=rows)
+        one = replace(effect, verdict=word, gain=gain, rows_needed=rows)
         return page.sentence(one, unit).replace("−", "-")
 
     near, wide = Interval(0.001, -0.002, 0.004, 0, 0.5), Interval(0.01, -0.01, 0.03, 0, 0.5)

@@ -11,14 +11,20 @@ from typing import Any
 
 import numpy as np
 
-from popnet.ablation.control_variate import Measured, controlled, replicates
+from popnet.ablation.control_variate import Difference, base_nets, controlled
 from popnet.ablation.design import Pair
-from popnet.ablation.effects import Interval, holm, interval
 from popnet.ablation.factors import Factor, Level
+from popnet.ablation.intervals import holm, twins_interval
 from popnet.ablation.losses import row_losses
-from popnet.ablation.results import Effect, Found, Interaction
-from popnet.ablation.row_overlap import Shared
-from popnet.ablation.verdicts import Plan, Spread, reach, verdict
+from popnet.ablation.results import Effect, Interaction, StudyResults
+from popnet.ablation.row_overlap import RowOverlap
+from popnet.ablation.verdicts import (
+    PairPlan,
+    Spread,
+    detectable_effect_in_se,
+    effect_that_matters,
+    verdict_of,
+)
 from popnet.data.dataset import Dataset
 from popnet.errors import InputError
 from popnet.population.feed import Arrays
@@ -32,7 +38,7 @@ from popnet.runtime.memory import Memory
 from popnet.spec.recipe import Recipe
 from popnet.types import Array
 
-PILOT = 4
+PILOT_PAIRS = 4
 """Pairs after which the number of pairs is planned."""
 
 MIN_PAIRS, MIN_PLANNED, MAX_PAIRS = 3, 10, 100
@@ -41,12 +47,8 @@ MIN_PAIRS, MIN_PLANNED, MAX_PAIRS = 3, 10, 100
 MAX_NETS, MANY_PAIRS = 1200, 40
 """Nets beyond which no more than so many pairs are planned: a study of many levels takes long enough with these."""
 
-WASTE = 20
+MAX_FUTILE_PAIRS = 20
 """The most pairs that are planned for what rows do not allow to be seen with any number of pairs."""
-
-DETECT_SHARE, DETECT_LEAST = 0.05, 0.001
-"""The effect that a study is planned to see, if the user asks for none: a share of the base's error, at least a tenth
-of a point."""
 
 TRAIN_ROWS = 2000
 """Training rows that the gap to the training error is measured on."""
@@ -78,7 +80,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class CellOutcome:
     """A cell's nets on one pair.
 
     Attributes:
@@ -153,13 +155,13 @@ class Experiment:
         cells += [Cell.of(a, b) for a, b in self.couples]
         # Nets of an ensemble are the base's with other seeds, too.
         seeds = max((len(x.seeds) for _, x in self.levels), default=1)
-        self.replicates = max(seeds, replicates(len(self.levels)))
+        self.base_nets = max(seeds, base_nets(len(self.levels)))
         cells += [c for s in self.shares for c in self._bases(s)]
         self.cells = list(dict.fromkeys(cells))
         folds = [(p.subset(s), p.valid) for p in self.design for s in self.shares]
         self._trainer = Trainer(Arrays(data, data, folds), deadline, workers, stop, memory)
         self._known = known or {}
-        self.outcomes: dict[tuple[int, Cell], Outcome] = {}
+        self.outcomes: dict[tuple[int, Cell], CellOutcome] = {}
         self.nets = 0
 
     def members_of(self, pair: int) -> dict[Cell, list[Member]]:
@@ -243,7 +245,7 @@ class Experiment:
     def _outcome(
         self, test: Array, shown: Array, learned: Array, on_test: Array | None, on_train: Array | None,
         seconds: float,
-    ) -> Outcome:  # fmt: skip
+    ) -> CellOutcome:  # fmt: skip
         """Return what a cell's nets are worth, by what they say of test rows and of training rows (None: diverged)."""
         losses = row_losses(self.data, test, on_test, learned, self.metric)
         gap = losses.mean() - row_losses(self.data, shown, on_train, learned, self.metric).mean()
@@ -255,7 +257,7 @@ class Experiment:
             rows["wrong"] = rows["loss"] if self.metric == "error" else errors.astype(np.float32)
             if on_test is not None:
                 calibration = calibration_error(self.data.target[test], on_test)
-        return Outcome(
+        return CellOutcome(
             float(losses.mean()), wrong, float(gap), calibration, seconds, on_test is None, rows
         )
 
@@ -269,12 +271,12 @@ class Experiment:
         """Return the pairs that are whole."""
         return sorted({k for k, _ in self.outcomes})
 
-    def measured(self, *terms: Term, what: str = "loss") -> Measured:
+    def measured(self, *terms: Term, what: str = "loss") -> Difference:
         """Return a measurement's weighted sum over cells: a level's gain, with 1 for the base and -1 for the level.
 
         Args:
             terms: weights and cells.
-            what: a number of `Outcome`.
+            what: a number of `CellOutcome`.
         """
         pairs = [[self.outcomes[k, c] for _, c in terms] for k in self.done()]
         weights = [w for w, _ in terms]
@@ -282,18 +284,18 @@ class Experiment:
         rows = None
         if all(what in o.rows for pair in pairs for o in pair):
             rows = np.concatenate([np.stack([o.rows[what] for o in p], 1) @ weights for p in pairs])
-        return Measured(values @ weights, rows)
+        return Difference(values @ weights, rows)
 
     def _bases(self, share: float) -> list[Cell]:
         """Return the base with its own seed and with others."""
-        return [Cell(seeds=(i,), share=share) for i in range(self.replicates)]
+        return [Cell(seeds=(i,), share=share) for i in range(self.base_nets)]
 
-    def _base(self, share: float = 1.0) -> Measured:
+    def _base(self, share: float = 1.0) -> Difference:
         """Return the base's error, the mean of its nets'."""
         bases = self._bases(share)
         return self.measured(*((1 / len(bases), c) for c in bases))
 
-    def contrast(self, *terms: Term, share: float = 1.0, what: str = "loss") -> Measured:
+    def contrast(self, *terms: Term, share: float = 1.0, what: str = "loss") -> Difference:
         """Return a difference of cells as `measured`, without what it owes to the luck of the base's own seed."""
         found = self.measured(*terms, what=what)
         own, *others = self._bases(share)
@@ -306,13 +308,13 @@ class Experiment:
         """Return the smallest effect that matters: as asked, or by the base's error."""
         if asked is not None:
             return asked
-        return max(DETECT_LEAST, DETECT_SHARE * self.base_loss())
+        return effect_that_matters(self.base_loss())
 
     def base_loss(self) -> float:
         """Return the base's mean error over whole pairs."""
         return float(self._base().values.mean())
 
-    def plan(self, detect: float, pairs: int | None = None) -> Plan:
+    def plan(self, detect: float, pairs: int | None = None) -> PairPlan:
         """Return the pairs that are enough for an effect of that size, of every level, by those that are whole.
 
         A level whose interval lies beyond ``detect`` needs no more than to be told from nothing. Only spreads decide
@@ -331,7 +333,7 @@ class Experiment:
         for _, level in self.levels:
             gain = self.contrast(*_gain(Cell.of(level), Cell()))
             assert gain.rows is not None
-            ends = _interval(gain, shared)
+            ends = twins_interval(gain, shared)
             sizes.append(max(detect, ends.low, -ends.high))
             spreads.append(Spread.of(gain.rows, shared, gain.fitted))
         lacking = [s.rows_needed(x, self.comparisons) for x, s in zip(sizes, spreads, strict=True)]
@@ -339,19 +341,21 @@ class Experiment:
         if pairs is None:
             designs = [d for d in self._weights if MIN_PLANNED <= d[0] <= most]
             needed = [
-                min(most, WASTE)
+                min(most, MAX_FUTILE_PAIRS)
                 if n > self._rows
                 else s.pairs_needed(designs, x, self.comparisons) or most
                 for x, s, n in zip(sizes, spreads, lacking, strict=True)
             ]
-            pairs = max(needed, default=PILOT)
+            pairs = max(needed, default=PILOT_PAIRS)
         pairs = min(pairs, len(self.design))
         shows = [self._shows(s, x, detect, pairs) for x, s in zip(sizes, spreads, strict=True)]
-        return Plan(pairs, max(shows, default=detect), rows)
+        return PairPlan(pairs, max(shows, default=detect), rows)
 
     def _shows(self, spread: Spread, size: float, detect: float, pairs: int) -> float:
         """Return the effect that so many pairs are enough for; of a level whose size they show, at most ``detect``."""
-        found = reach(self.comparisons, pairs) * spread.error(*self._weights[pairs - 2])
+        found = detectable_effect_in_se(self.comparisons, pairs) * spread.error(
+            *self._weights[pairs - 2]
+        )
         return found if found > size else min(found, detect)
 
     @cached_property
@@ -364,11 +368,11 @@ class Experiment:
         """Rows of the study."""
         return max(len(p.train) + len(p.valid) + len(p.test) for p in self.design)
 
-    def shared(self, pairs: Iterable[int]) -> Shared:
+    def shared(self, pairs: Iterable[int]) -> RowOverlap:
         """Return which rows so many pairs of the design are compared on."""
-        return Shared.of([self.design[k].test for k in pairs])
+        return RowOverlap.of([self.design[k].test for k in pairs])
 
-    def found(self, detect: float, asked: int) -> Found:
+    def found(self, detect: float, asked: int) -> StudyResults:
         """Return the results of the pairs that are whole.
 
         Raises:
@@ -382,7 +386,7 @@ class Experiment:
             )
         shared = self.shared(done)
         first = self.design[done[0]]
-        base_error = {s: _interval(self._base(s), shared) for s in self.shares}
+        base_error = {s: twins_interval(self._base(s), shared) for s in self.shares}
         comparisons = [(f, x, s) for s in self.shares for f, x in self.levels]
         gains = [
             self.contrast(*_gain(Cell.of(x, share=s), Cell(share=s)), share=s)
@@ -392,7 +396,7 @@ class Experiment:
             self.contrast((-1, Cell()), (1, Cell.of(a)), (1, Cell.of(b)), (-1, Cell.of(a, b)))
             for a, b in self.couples
         ]
-        intervals = [_interval(m, shared) for m in (*gains, *extras)]
+        intervals = [twins_interval(m, shared) for m in (*gains, *extras)]
         corrected = holm(np.array([i.p for i in intervals]))
         effects = []
         for (factor, level, s), gain, found, p in zip(
@@ -402,10 +406,12 @@ class Experiment:
             mine, bases = ([self.outcomes[k, c] for k in done] for c in (cell, base))
             assert gain.rows is not None
             spread = Spread.of(gain.rows, shared, gain.fitted)
-            said = verdict(found, float(p), detect, spread.floor(self._rows))
+            said = verdict_of(found, float(p), detect, spread.floor(self._rows))
             needs = spread.rows_needed(detect, self.comparisons)
             change = {
-                what: _interval(self.contrast((1, cell), (-1, base), share=s, what=what), shared)
+                what: twins_interval(
+                    self.contrast((1, cell), (-1, base), share=s, what=what), shared
+                )
                 for what in ("wrong", "gap", "calibration")
             }
             effects.append(
@@ -428,27 +434,18 @@ class Experiment:
                 self.couples, intervals[len(gains) :], corrected[len(gains) :], strict=True
             )
         ]  # fmt: skip
-        return Found(
+        return StudyResults(
             self.base, self.metric, detect, len(done), asked,
             [e for e in effects if e.share == 1], [e for e in effects if e.share != 1], interactions,
             base_error,
             {s: len(first.subset(s)) for s in self.shares}, len(first.test), shared.repeats,
-            self.nets, self.replicates,
+            self.nets, self.base_nets,
         )  # fmt: skip
 
 
 def _gain(cell: Cell, base: Cell) -> tuple[Term, Term]:
     """Return a cell's gain, for `Experiment.measured`: the base's error minus the cell's."""
     return (1, base), (-1, cell)
-
-
-def _interval(found: Measured, shared: Shared) -> Interval:
-    """Return the interval of a difference, by its rows if it has any."""
-    if found.rows is None:
-        return interval(found.values, overlap=shared.overlap, fitted=found.fitted, lean=found.lean)
-    return interval(
-        found.values, common=shared.again(found.rows), fitted=found.fitted, lean=found.lean
-    )
 
 
 def _every(plan: dict[Cell, list[Member]]) -> list[Member]:

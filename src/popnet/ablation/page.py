@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from popnet.ablation.effects import Interval
-from popnet.ablation.results import Effect, Found
-from popnet.ablation.verdicts import LEVEL
+from popnet.ablation.intervals import Interval
+from popnet.ablation.results import Effect, StudyResults
+from popnet.ablation.verdicts import ALPHA
 from popnet.report import format
 from popnet.report.document import Document, Dot, Dots, Line, Lines, Section, Table, Tone
 
@@ -80,23 +80,23 @@ def sentence(effect: Effect, unit: Unit) -> str:
     size = unit.number(abs(effect.gain.mean))
     noun = unit.noun
     ends = unit.range(effect.gain, -1)
-    if effect.said == "helps":
+    if effect.verdict == "helps":
         return f"helps: {unit.name} lower by {size}{unit.unit} (change {ends})"
-    if effect.said == "harms":
+    if effect.verdict == "harms":
         return f"harms: {unit.name} higher by {size}{unit.unit} (change {ends})"
-    if effect.said == "no effect":
+    if effect.verdict == "no effect":
         return f"no effect larger than {unit.number(effect.gain.bound)} {noun} (change {ends})"
-    if effect.said == "not detectable":
+    if effect.verdict == "not detectable":
         return f"not detectable with this many rows, at least {effect.rows_needed:,} would be needed (change {ends})"
     low, high = ends.split(" to ")
     return f"not decided by {effect.pairs} pairs: between {low} and {high} {noun}"
 
 
-def record(found: Found) -> dict[str, Any]:
+def record(found: StudyResults) -> dict[str, Any]:
     """Return a study's results as plain JSON."""
     return {
         "metric": found.metric, "detect": found.detect, "pairs": found.pairs, "asked": found.asked,
-        "nets": found.nets, "base_nets": found.replicates, "rows_trained": {f"{s:g}": n for s, n in found.rows.items()},
+        "nets": found.nets, "base_nets": found.base_nets, "rows_trained": {f"{s:g}": n for s, n in found.rows.items()},
         "test_rows": found.test_rows, "repeats": round(found.repeats, 3), "base": found.base.model_dump(),
         "base_error": {f"{s:g}": _interval(i) for s, i in found.base_error.items()},
         "effects": [_effect(e) for e in found.effects],
@@ -118,7 +118,7 @@ def _interval(i: Interval) -> dict[str, float | None]:
 
 def _effect(e: Effect) -> dict[str, Any]:
     return {
-        "factor": e.factor, "base": e.base, "level": e.level, "share": e.share, "verdict": e.said,
+        "factor": e.factor, "base": e.base, "level": e.level, "share": e.share, "verdict": e.verdict,
         "gain": _interval(e.gain), "bound": e.gain.bound, "rows_needed": e.rows_needed, "wrong": _interval(e.wrong),
         "p": e.p, "error": e.error, "base_error": e.base_error, "gap": _interval(e.gap),
         "calibration": _interval(e.calibration),
@@ -126,13 +126,13 @@ def _effect(e: Effect) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def lines(found: Found) -> list[dict[str, Any]]:
+def lines(found: StudyResults) -> list[dict[str, Any]]:
     """Return a flat line for each level and share of the rows."""
     flat = []
     for e in (*found.effects, *found.curves):
         flat.append({
             "factor": e.factor, "base": e.base, "level": e.level, "train_rows": found.rows[e.share],
-            "verdict": e.said, "gain": e.gain.mean, "low": e.gain.low, "high": e.gain.high, "p_holm": e.p,
+            "verdict": e.verdict, "gain": e.gain.mean, "low": e.gain.low, "high": e.gain.high, "p_holm": e.p,
             "error": e.error, "base_error": e.base_error, "gap_change": e.gap.mean, "gap_low": e.gap.low,
             "gap_high": e.gap.high, "calibration_change": e.calibration.mean, "wrong_change": e.wrong.mean,
             "time_ratio": e.time, "diverged": e.diverged, "pairs": e.pairs,
@@ -141,7 +141,7 @@ def lines(found: Found) -> list[dict[str, Any]]:
 
 
 def document(
-    found: Found,
+    found: StudyResults,
     unit: Unit,
     source: str,
     rows: int,
@@ -153,9 +153,9 @@ def document(
     """Return the page of a study."""
     base_error = found.base_error[1.0]
     luck = (
-        f" The base has {found.replicates} nets in each pair, with other seeds; what an effect owes to the luck of the "
+        f" The base has {found.base_nets} nets in each pair, with other seeds; what an effect owes to the luck of the "
         "twin's seed is taken off by regression on their mean (control variates, Lavenberg and Welch 1981)."
-        if found.replicates > 1
+        if found.base_nets > 1
         else ""
     )
     lead = (
@@ -180,7 +180,7 @@ def document(
         ),
         tuple(
             (
-                e.factor, e.level, e.base, e.said, unit.number(-e.gain.mean, True), unit.range(e.gain, -1),
+                e.factor, e.level, e.base, e.verdict, unit.number(-e.gain.mean, True), unit.range(e.gain, -1),
                 _wrong(e), unit.number(e.gap.mean, True), f"x {e.time:.2f}",
             )
             for e in found.effects
@@ -192,11 +192,11 @@ def document(
     )  # fmt: skip
 
 
-def _factor(name: str, effects: list[Effect], found: Found, unit: Unit) -> Section:
+def _factor(name: str, effects: list[Effect], found: StudyResults, unit: Unit) -> Section:
     dots = tuple(
         Dot(
             e.level, -unit.scale * e.gain.mean, -unit.scale * e.gain.high, -unit.scale * e.gain.low,
-            f"{unit.number(-e.gain.mean, True)}", TONES.get(e.said, "neutral"),
+            f"{unit.number(-e.gain.mean, True)}", TONES.get(e.verdict, "neutral"),
         )
         for e in effects
     )  # fmt: skip
@@ -205,7 +205,7 @@ def _factor(name: str, effects: list[Effect], found: Found, unit: Unit) -> Secti
     curves = [e for e in found.curves if e.factor == name]
     if curves:
         pictures.append(_curve(effects, curves, found, unit))
-    said = {e.said for e in effects}
+    said = {e.verdict for e in effects}
     summary: tuple[str, Tone]
     if {"helps", "harms"} <= said:
         summary = "depends on the level", "neutral"
@@ -253,7 +253,7 @@ def _change(gap: Interval, unit: Unit) -> str:
     return f"does not change measurably {ends}"
 
 
-def _curve(effects: list[Effect], curves: list[Effect], found: Found, unit: Unit) -> Lines:
+def _curve(effects: list[Effect], curves: list[Effect], found: StudyResults, unit: Unit) -> Lines:
     """Return the error against the number of training rows, of the base and of each level."""
     shares = sorted(found.rows)
     xs = [float(found.rows[s]) for s in shares]
@@ -270,17 +270,17 @@ def _curve(effects: list[Effect], curves: list[Effect], found: Found, unit: Unit
     return Lines(tuple(drawn), "training rows", f"error ({unit.short})", log_x=True)
 
 
-def _interactions(found: Found, unit: Unit) -> Section:
+def _interactions(found: StudyResults, unit: Unit) -> Section:
     dots = []
     for i in found.interactions:
-        tone: Tone = "neutral" if i.p >= LEVEL else "good" if i.extra.mean > 0 else "bad"
+        tone: Tone = "neutral" if i.p >= ALPHA else "good" if i.extra.mean > 0 else "bad"
         dots.append(
             Dot(
                 f"{i.first} and {i.second}", -unit.scale * i.extra.mean, -unit.scale * i.extra.high,
                 -unit.scale * i.extra.low, unit.number(-i.extra.mean, True), tone,
             )
         )  # fmt: skip
-    clear = [i for i in found.interactions if i.p < LEVEL]
+    clear = [i for i in found.interactions if i.p < ALPHA]
     told = tuple(
         f"{format.capital(i.first)} and {i.second} together have {unit.number(abs(i.extra.mean))} {unit.noun} "
         f"{'fewer' if i.extra.mean > 0 else 'more'} than the sum of what each does alone "

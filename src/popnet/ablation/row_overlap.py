@@ -27,7 +27,7 @@ PARTS = 2
 
 
 @dataclass(frozen=True)
-class Shared:
+class RowOverlap:
     """Which rows pairs are compared on.
 
     Attributes:
@@ -43,7 +43,7 @@ class Shared:
     counts: np.ndarray
 
     @classmethod
-    def of(cls, rows: Sequence[Array]) -> Shared:
+    def of(cls, rows: Sequence[Array]) -> RowOverlap:
         """Return what is to be known of the rows that each pair is compared on."""
         place = np.concatenate([np.asarray(r, np.int64) for r in rows])
         return cls(len(rows), np.cumsum([len(r) for r in rows]), place, np.bincount(place))
@@ -78,6 +78,19 @@ class Shared:
         """
         more = self.repeats - 1
         return more / (self.pairs - self.repeats) if more > 0 else 0.0
+
+    def parts(self, values: Array) -> list[np.ndarray]:
+        """Return the values of each pair's tests, of ``(T,)``."""
+        return np.split(np.asarray(values, float), self.ends[:-1])
+
+    def within(self, values: Array) -> float:
+        """Return the variance that a pair's mean has by its rows alone, the mean over the pairs.
+
+        Args:
+            values: ``(T,)``, a difference of each test.
+        """
+        parts = self.parts(values)
+        return float(np.mean([p.var(ddof=1) / len(p) if len(p) > 1 else 0.0 for p in parts]))
 
     def between(self, values: Array) -> float:
         """Return the variance between the means of rows, which is no less than that of what rows have of their own.

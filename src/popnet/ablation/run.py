@@ -19,13 +19,13 @@ from popnet.ablation.experiment import (
     MAX_PAIRS,
     MIN_PAIRS,
     MIN_PLANNED,
-    PILOT,
+    PILOT_PAIRS,
     Experiment,
 )
 from popnet.ablation.losses import METRICS
-from popnet.ablation.results import Found
+from popnet.ablation.results import StudyResults
 from popnet.ablation.sample import base_recipe, sample
-from popnet.ablation.verdicts import Plan
+from popnet.ablation.verdicts import PairPlan
 from popnet.data.dataset import Images
 from popnet.errors import InputError
 from popnet.options import DEFAULTS, Options
@@ -56,7 +56,7 @@ class Study:
         seed: of every random choice.
     """
 
-    found: Found
+    found: StudyResults
     source: str
     rows: int
     unit: page.Unit
@@ -208,16 +208,18 @@ def _run(
     Returns the pairs that were planned at last, and the effect to detect.
     """
     each = experiment.nets_of_a_pair()
-    total = min(PILOT, pairs or PILOT) * each
+    total = min(PILOT_PAIRS, pairs or PILOT_PAIRS) * each
 
     def on_net() -> None:
         left = None if deadline is None else max(0.0, deadline - time.monotonic())
         on_progress(Progress("study", experiment.nets, total, left))
 
     began = time.monotonic()
-    experiment.run(range(min(PILOT, pairs or PILOT)), on_net)
+    experiment.run(range(min(PILOT_PAIRS, pairs or PILOT_PAIRS)), on_net)
     if len(experiment.done()) < 2:
-        return pairs or PILOT, experiment.detect(detect) if experiment.done() else (detect or 0.01)
+        return pairs or PILOT_PAIRS, experiment.detect(detect) if experiment.done() else (
+            detect or 0.01
+        )
     told = 0
     while True:
         done = len(experiment.done())
@@ -227,7 +229,7 @@ def _run(
         if deadline is not None and pairs is None:
             room = math.floor((deadline - time.monotonic()) / max(a_pair, 1e-6))
             if plan.pairs > done + room:
-                plan = experiment.plan(least, max(done, PILOT, done + room))
+                plan = experiment.plan(least, max(done, PILOT_PAIRS, done + room))
         total = max(plan.pairs, done) * each
         if abs(plan.pairs - told) > told / 10:
             told = plan.pairs
@@ -245,7 +247,7 @@ def _run(
             return plan.pairs, least
 
 
-def _seen(experiment: Experiment, plan: Plan, least: float, unit: page.Unit) -> str:
+def _seen(experiment: Experiment, plan: PairPlan, least: float, unit: page.Unit) -> str:
     """Return which effects a number of pairs shows, and what is lacking for the one that was asked for."""
     base = experiment.base_loss()
     share = f" ({100 * plan.shows / base:.2g} % of the base's)" if base > 0 else ""

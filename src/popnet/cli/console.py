@@ -91,7 +91,7 @@ def print_fit(fitted: Fitted, folder: Path, as_json: bool, quiet: bool) -> None:
     for b in facts["baselines"]:
         print(f"  {b['name']:<9} {number(b['metrics'][metric])}")
     if facts["augmentation"]:
-        print_check(facts["augmentation"])
+        print_check(facts["augmentation"], facts["target"]["task"] != "regression")
     for text in facts["warnings"]:
         print(f"  note: {text}")
     print(f"{len(facts['members'])} members in {time.monotonic() - BEGAN:.0f} s")
@@ -99,27 +99,11 @@ def print_fit(fitted: Fitted, folder: Path, as_json: bool, quiet: bool) -> None:
     print(f"report  {folder / 'report.html'}")
 
 
-def print_check(check: dict[str, Any]) -> None:
-    """Print what was found about transformations of images: a line for each, with its interval in percentage points."""
-    print(
-        f"transformations, by {check['pairs']} pairs of twins each ({check['train']:,} images to train on, "
-        f"error without any {100 * check['error']:.1f} %), change of the error in points:"
-    )
-    for t in check["transformations"]:
-        low, high = -100 * t["high"], -100 * t["low"]
-        line = f"  {t['words']:<34} {-100 * t['gain']:+6.2f}  [{low:+6.2f}, {high:+6.2f}]  {t['verdict']}"
-        if t["verdict"] == "harms" and t["confused"]:
-            line += (
-                " ("
-                + ", ".join(f"{c['true']} taken for {c['taken_for']}" for c in t["confused"])
-                + ")"
-            )
-        print(line)
-    if together := check["together"]:
-        low, high = -100 * together["high"], -100 * together["low"]
-        print(
-            f"  {'all that keep the class, together':<34} {-100 * together['gain']:+6.2f}  [{low:+6.2f}, {high:+6.2f}]  {together['verdict']}"
-        )
+def print_check(check: dict[str, Any], classes: bool) -> None:
+    """Print what was found about transformations of images, see `popnet.ablation.transformations.summary.lines`."""
+    from popnet.ablation.transformations.summary import lines
+
+    print("\n".join(lines(check, classes)))
 
 
 def show_found(

@@ -80,15 +80,15 @@ def augment(
         print(
             strict_json.dumps(
                 {
-                    "check": found.check,
+                    "check": found.record(),
                     "sheet": None if out is None else str(out),
                     "notes": found.notes,
                 }
             )
         )
     elif not quiet:
-        if found.check is not None:
-            print_check(found.check)
+        if check := found.record():
+            print_check(check, bool(found.classes))
         if out is not None:
             print(f"sheet   {out}")
 

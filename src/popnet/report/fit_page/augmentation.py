@@ -10,7 +10,7 @@ from popnet.report.charts.axes import Axis
 from popnet.report.fit_page.facts import Augmentation, Facts, Transformation
 from popnet.report.format import is_number
 
-VERDICTS = ("helps", "harms", "nothing measurable")
+VERDICTS = ("helps", "harms", "no effect", "not decided")
 CONFUSED_SHOWN = 3
 REACH = 3.0
 """Quartile distances beyond which a value is not drawn in full, so that one great harm does not hide the rest."""

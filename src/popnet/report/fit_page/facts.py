@@ -171,7 +171,7 @@ class Transformation(TypedDict):
     gain: Score
     low: Score
     high: Score
-    verdict: Literal["helps", "harms", "nothing measurable"]
+    verdict: Literal["helps", "harms", "no effect", "not decided"]
     confused: list[Confused]
 
 

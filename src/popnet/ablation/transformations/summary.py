@@ -1,0 +1,50 @@
+"""What was found about transformations of images, in lines for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from popnet.ablation.verdicts import EFFECT_VERDICTS
+from popnet.report.format import fixed, signed
+
+
+def lines(check: Mapping[str, Any], classes: bool) -> list[str]:
+    """Return a line for each transformation, the helpful ones first, and how they were compared.
+
+    Args:
+        check: as `popnet.ablation.transformations.check.record` gives it.
+        classes: whether the error is the share of wrong classes; of a regression it is the share of the variance that
+            is unexplained.
+    """
+    error = f"{fixed(100 * check['error'], 1)} %"
+    without = (
+        f"{error} of the images are misclassified"
+        if classes
+        else f"{error} of the variance is unexplained"
+    )
+    told = [
+        f"Change of the {'error' if classes else 'unexplained variance'} by each transformation of the images, in "
+        f"percentage points (without any, {without}):"
+    ]  # fmt: skip
+    tried = sorted(check["transformations"], key=lambda t: -t["gain"])
+    for t in sorted(tried, key=lambda t: EFFECT_VERDICTS.index(t["verdict"])):
+        line = _line(t["words"], t)
+        if t["verdict"] == "harms" and t["confused"]:
+            mistakes = [f"{c['true']} taken for {c['taken_for']}" for c in t["confused"]]
+            line += f" ({', '.join(mistakes)})"
+        told.append(line)
+    if check["together"]:
+        told.append(_line("those that are used, all at once", check["together"]))
+    told.append(
+        f"How this was measured: for each transformation {check['pairs']} pairs of small nets, with it and without it "
+        f"and otherwise equal, were trained on {check['train']:,} images and compared on {check['valid']:,} others. In "
+        "brackets: 95 % confidence intervals (Student's t over the pairs), each transformation by itself; \"not "
+        "decided\" means that more pairs (--pairs) could show a difference."
+    )  # fmt: skip
+    return told
+
+
+def _line(words: str, effect: Mapping[str, Any]) -> str:
+    ends = (signed(-100 * effect[end], 2) for end in ("high", "low"))
+    return f"  {effect['verdict']:<12} {words:<34} {signed(-100 * effect['gain'], 2):>6}  [{', '.join(ends)}]"
