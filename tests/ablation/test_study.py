@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from popnet import Dataset, InputError, Recipe, train_population
-from popnet.ablation import factors, page
+from popnet.ablation import factors
 from popnet.ablation.design import design
 from popnet.ablation.experiment import Cell, CellOutcome, Experiment
 from popnet.ablation.factors import Factor, Level
@@ -24,6 +24,7 @@ from popnet.ablation.row_overlap import RowOverlap
 from popnet.ablation.run import _run as run_study
 from popnet.ablation.run import study
 from popnet.ablation.verdicts import NULL_POWER, POWER, Spread, detectable_effect_in_se, verdict_of
+from popnet.ablation.words import Unit
 from popnet.data.splits import SplitKeys
 from popnet.options import Options
 from popnet.predictions.ensemble import softmax
@@ -219,7 +220,7 @@ def planned(seed: int, gain: float, own: float = 0.0) -> tuple[str, int, list[in
         steps.append(len(run.done()))
 
     run.run = train
-    unit = page.Unit.of("classification", "log_loss")
+    unit = Unit.of("classification", "log_loss")
     asked, least = run_study(run, None, None, None, unit, lambda _: None)
     assert least == pytest.approx(0.02)  # a twentieth
     return run.found(least, asked).effects[0].verdict, asked, steps
@@ -488,9 +489,9 @@ def test_a_study_says_its_effects_in_all_its_forms():
     found = quick(
         factor=["dropout=0.1,0.9"], pairs=4, sizes=[0.5], on_progress=lambda p: notes.append(p.note)
     )
-    assert any("4 pairs of twins" in n and "effects above" in n for n in notes)
-    assert any(n.startswith("with 4 pairs effects above") for n in found.notes)
+    assert any("4 pairs are planned" in n and "can be detected" in n for n in notes)
     record = json.loads(json.dumps(found.record()))
+    assert any(n.startswith("with 4 pairs changes of the log-loss above") for n in record["notes"])
     assert [e["level"] for e in record["effects"]] == ["dropout 0.1", "dropout 0.9"]
     assert {e["share"] for e in record["curves"]} == {0.5}
     lines = found.csv().splitlines()
@@ -534,32 +535,3 @@ def test_no_time_for_three_pairs_is_said():
     with pytest.raises(InputError) as error:
         study(table(), "y", options, factor=["l2=0.1"])
     assert "time limit was reached" in str(error.value)
-
-
-def test_verdicts_are_said_with_what_their_interval_shows():
-    unit = page.Unit.of("classification", "error")
-    run = experiment([Level("unused", {"step_factor": 0.5})])
-    run.run(range(3))
-    effect = run.found(0.01, 3).effects[0]
-
-    def said(word: Any, gain: Interval, rows: int = 0) -> str:
-        one = replace(effect, verdict=word, gain=gain, rows_needed=rows)
-        return page.sentence(one, unit).replace("−", "-")
-
-    near, wide = Interval(0.001, -0.002, 0.004, 0, 0.5), Interval(0.01, -0.01, 0.03, 0, 0.5)
-    assert (
-        said("no effect", near)
-        == "no effect larger than 0.40 points of error (change -0.40 to +0.20)"
-    )
-    assert (
-        said("not decided", wide)
-        == "not decided by 3 pairs: between -3.00 and +1.00 points of error"
-    )
-    assert "at least 5,000 would be needed" in said("not detectable", wide, 5000)
-
-
-def test_units_write_errors_as_people_say_them():
-    unit = page.Unit.of("classification", "error")
-    assert unit.write(0.0123) == "1.23 points of error"
-    assert unit.range(Interval(0.01, -0.002, 0.03, 0, 0)).replace("−", "-") == "-0.20 to +3.00"
-    assert page.Unit.of("classification", "log_loss").write(0.5) == "0.5000 of log-loss"

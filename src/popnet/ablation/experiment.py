@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 
@@ -64,14 +63,14 @@ Term = tuple[float, "Cell"]
 class Cell:
     """What one net of the design is: fields changed, seeds, share of the training rows."""
 
-    fields: tuple[tuple[str, Any], ...] = ()
+    fields: tuple[tuple[str, object], ...] = ()
     seeds: tuple[int, ...] = (0,)
     share: float = 1.0
 
     @classmethod
     def of(cls, *levels: Level, share: float = 1.0) -> Cell:
         """Return the cell of several levels at once."""
-        fields: dict[str, Any] = {}
+        fields: dict[str, object] = {}
         seeds: tuple[int, ...] = (0,)
         for level in levels:
             fields |= level.fields
@@ -99,7 +98,7 @@ class CellOutcome:
     calibration: float
     seconds: float
     diverged: bool
-    rows: Mapping[str, np.ndarray] = field(default_factory=dict, repr=False)
+    rows: Mapping[str, np.ndarray] = field(default_factory=dict[str, np.ndarray], repr=False)
 
 
 class Experiment:
@@ -144,7 +143,7 @@ class Experiment:
         )
         if len(self.couples) > MAX_INTERACTIONS:
             raise InputError(
-                f"interactions of these factors are {len(self.couples)} pairs of levels, at most {MAX_INTERACTIONS} "
+                f"these factors have {len(self.couples)} interactions (pairs of levels); at most {MAX_INTERACTIONS} "
                 "are possible; name fewer factors or levels with --factor."
             )
         cells = [
@@ -329,7 +328,8 @@ class Experiment:
         if self.nets_of_a_pair() * most > MAX_NETS:
             most = min(most, max(MANY_PAIRS, MAX_NETS // self.nets_of_a_pair()))
         shared = self.shared(done)
-        sizes, spreads = [], []
+        sizes: list[float] = []
+        spreads: list[Spread] = []
         for _, level in self.levels:
             gain = self.contrast(*_gain(Cell.of(level), Cell()))
             assert gain.rows is not None
@@ -381,8 +381,8 @@ class Experiment:
         done = self.done()
         if len(done) < MIN_PAIRS:
             raise InputError(
-                f"the time limit was reached before {MIN_PAIRS} pairs of twins were trained ({len(done)} were); give "
-                "more time, fewer factors, or fewer rows (--rows)."
+                f"the time limit was reached before {MIN_PAIRS} pairs of nets were trained ({len(done)} were); give "
+                "more time (--time-limit), fewer factors (--factor), or fewer rows (--rows)."
             )
         shared = self.shared(done)
         first = self.design[done[0]]
@@ -398,7 +398,7 @@ class Experiment:
         ]
         intervals = [twins_interval(m, shared) for m in (*gains, *extras)]
         corrected = holm(np.array([i.p for i in intervals]))
-        effects = []
+        effects: list[Effect] = []
         for (factor, level, s), gain, found, p in zip(
             comparisons, gains, intervals[: len(gains)], corrected[: len(gains)], strict=True
         ):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from popnet.ablation.intervals import Interval
-from popnet.ablation.verdicts import EffectVerdict
+from popnet.ablation.verdicts import EffectVerdict, PairPlan
 from popnet.spec.recipe import Recipe
 
 
@@ -97,3 +97,33 @@ class StudyResults:
     repeats: float
     nets: int
     base_nets: int
+
+    @property
+    def comparisons(self) -> int:
+        """Differences that were tested, which their p-values are corrected for."""
+        return len(self.effects) + len(self.curves) + len(self.interactions)
+
+
+@dataclass(frozen=True)
+class StudyFacts:
+    """A study's results, and what they were found on.
+
+    Attributes:
+        found: effects, curves, interactions.
+        plan: the effects that the study's pairs can detect.
+        source: what the data is called.
+        task: ``classification`` or ``regression``.
+        rows: of the study.
+        remarks: lines for people about the data and the run.
+        seconds: the study took.
+        seed: of every random choice.
+    """
+
+    found: StudyResults
+    plan: PairPlan
+    source: str
+    task: str
+    rows: int
+    remarks: tuple[str, ...]
+    seconds: float
+    seed: int

@@ -112,7 +112,8 @@ class RowOverlap:
             values: ``(T,)``, a difference of each test.
             doubt: standard errors of the estimate that are taken off, for what is to be sure of.
         """
-        centred = np.asarray(values, float) - np.mean(values)
+        every = np.asarray(values, float)
+        centred = every - every.mean()
         sums, squares = (np.bincount(self.place, x) for x in (centred, centred**2))
         products = sums**2 - squares  # of all couples of tests of each row
         couples = self.counts * (self.counts - 1.0)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,9 +21,10 @@ from popnet.ablation.experiment import (
     Experiment,
 )
 from popnet.ablation.losses import METRICS
-from popnet.ablation.results import StudyResults
+from popnet.ablation.record import record, table
+from popnet.ablation.results import StudyFacts
 from popnet.ablation.sample import base_recipe, sample
-from popnet.ablation.verdicts import PairPlan
+from popnet.ablation.words import Unit, detectable
 from popnet.data.dataset import Images
 from popnet.errors import InputError
 from popnet.options import DEFAULTS, Options
@@ -42,43 +41,16 @@ GROWTH = 1.5
 """Of the number of pairs, until it is planned again."""
 
 
-@dataclass(frozen=True)
-class Study:
-    """What a study found.
-
-    Attributes:
-        found: effects, curves, interactions.
-        source: what the data is called.
-        rows: of the study.
-        unit: how errors are written, see `popnet.ablation.page.Unit`.
-        notes: lines for people.
-        seconds: the study took.
-        seed: of every random choice.
-    """
-
-    found: StudyResults
-    source: str
-    rows: int
-    unit: page.Unit
-    notes: list[str]
-    seconds: float
-    seed: int
+class Study(StudyFacts):
+    """What a study found; its parts are `popnet.ablation.results.StudyFacts`."""
 
     def record(self) -> dict[str, Any]:
         """Return the study as plain JSON."""
-        return {
-            "source": self.source, "rows": self.rows, "seed": self.seed, "seconds": round(self.seconds, 3),
-            "notes": self.notes, **page.record(self.found),
-        }  # fmt: skip
+        return record(self)
 
     def csv(self) -> str:
         """Return a line for each level and number of rows, as CSV."""
-        rows = page.lines(self.found)
-        out = io.StringIO()
-        writer = csv.DictWriter(out, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        return out.getvalue()
+        return table(self.found)
 
     def document(self, command: str = "", created: str | None = None) -> Document:
         """Return the study as a page.
@@ -88,9 +60,7 @@ class Study:
             created: date and time to show; None for now.
         """
         created = created or datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-        return page.document(
-            self.found, self.unit, self.source, self.rows, self.notes, command, __version__, created
-        )
+        return page.document(self, command, __version__, created)
 
 
 def study(
@@ -164,18 +134,16 @@ def study(
         data, twins, base, wanted, metric=metric, shares=sizes, interactions=interactions, deadline=deadline,
         workers=options.workers, stop=stop, memory=memory,
     )  # fmt: skip
-    unit = page.Unit.of(data.task, metric)
+    unit = Unit.of(data.task, metric)
     asked, least = _run(experiment, pairs, detect, deadline, unit, on_progress)
     found = experiment.found(least, asked)
     if found.pairs < asked:
-        notes.append(f"the time was over after {found.pairs} of {asked} pairs of twins")
-    notes.append(
-        f"with {found.pairs} pairs "
-        + _seen(experiment, experiment.plan(least, found.pairs), least, unit)
-    )
+        notes.append(
+            f"the time limit was reached after {found.pairs} of {asked} planned pairs of nets"
+        )
     return Study(
-        found, format.name_of(source), len(usable), unit,
-        [*prepared.notes, *notes], time.monotonic() - began, options.seed,
+        found, experiment.plan(least, found.pairs), format.name_of(source), data.task, len(usable),
+        (*prepared.notes, *notes), time.monotonic() - began, options.seed,
     )  # fmt: skip
 
 
@@ -183,14 +151,18 @@ def _check(
     pairs: int | None, detect: float | None, sizes: Sequence[float], rows: int | None, metric: str
 ) -> None:
     if pairs is not None and pairs < MIN_PAIRS:
-        raise InputError(f"a study needs at least {MIN_PAIRS} pairs of twins; got {pairs}.")
+        raise InputError(
+            f"a study needs at least {MIN_PAIRS} pairs of nets (--pairs); got {pairs}."
+        )
     if detect is not None and not 0 < detect < 10:
-        raise InputError(f"the effect to detect must be above 0, as 0.5%; got {detect:g}.")
+        raise InputError(
+            f"the smallest effect that matters (--detect) must be above 0, as 0.5%; got {detect:g}."
+        )
     for size in sizes:
         if not 0 < size <= 1:
             raise InputError(f"a size is a share of the rows, above 0 and up to 1; got {size:g}.")
     if rows is not None and rows < 20:
-        raise InputError(f"a study needs at least 20 rows; got {rows}.")
+        raise InputError(f"a study needs at least 20 rows (--rows); got {rows}.")
     if metric not in METRICS:
         raise InputError(f"metric must be one of {', '.join(METRICS)}; got {metric!r}.")
 
@@ -200,7 +172,7 @@ def _run(
     pairs: int | None,
     detect: float | None,
     deadline: float | None,
-    unit: page.Unit,
+    unit: Unit,
     on_progress: Callable[[Progress], None],
 ) -> tuple[int, float]:
     """Train a pilot, then as many pairs as are planned, again and again as more of them are known.
@@ -233,9 +205,11 @@ def _run(
         total = max(plan.pairs, done) * each
         if abs(plan.pairs - told) > told / 10:
             told = plan.pairs
+            left = clock(a_pair * max(plan.pairs - done, 0))
+            seen = detectable(plan, least, experiment.base_loss(), unit)
             on_progress(Progress("study", note=(
-                f"after {done} pairs: {plan.pairs} pairs of twins, {total:,} nets, about "
-                f"{clock(a_pair * max(plan.pairs - done, 0))} more; with these {_seen(experiment, plan, least, unit)}"
+                f"after {done} pairs of nets: {plan.pairs} pairs are planned ({total:,} nets, about {left} more); with "
+                f"these, {seen}"
             )))  # fmt: skip
         if plan.pairs <= done:
             return done, least
@@ -245,15 +219,3 @@ def _run(
         experiment.run(range(step), on_net)
         if len(experiment.done()) < step or step == pairs:
             return plan.pairs, least
-
-
-def _seen(experiment: Experiment, plan: PairPlan, least: float, unit: page.Unit) -> str:
-    """Return which effects a number of pairs shows, and what is lacking for the one that was asked for."""
-    base = experiment.base_loss()
-    share = f" ({100 * plan.shows / base:.2g} % of the base's)" if base > 0 else ""
-    text = f"effects above {unit.write(plan.shows)} show{share}"
-    if plan.shows > least:
-        text += f", {unit.write(least)} was asked for"
-    if plan.rows:
-        text += f"; that takes about {plan.rows:,} rows at least, whatever the pairs"
-    return text

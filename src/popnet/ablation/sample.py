@@ -21,7 +21,8 @@ def sample(
     prepared: Prepared, rows: int | None, seed: int
 ) -> tuple[Dataset, np.ndarray, list[str]]:
     """Return the data, smaller images, the rows of the study, and lines about what was left out."""
-    data, usable, notes = prepared.data, np.asarray(prepared.train), []
+    data, usable = prepared.data, np.asarray(prepared.train)
+    notes: list[str] = []
     most = rows or (MAX_IMAGES if isinstance(data.features, Images) else MAX_ROWS)
     if len(usable) > most:
         total = len(usable)

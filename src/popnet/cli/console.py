@@ -99,7 +99,7 @@ def print_fit(fitted: Fitted, folder: Path, as_json: bool, quiet: bool) -> None:
     print(f"report  {folder / 'report.html'}")
 
 
-def print_check(check: dict[str, Any], classes: bool) -> None:
+def print_check(check: Mapping[str, Any], classes: bool) -> None:
     """Print what was found about transformations of images, see `popnet.ablation.transformations.summary.lines`."""
     from popnet.ablation.transformations.summary import lines
 
@@ -120,6 +120,9 @@ def show_found(
         print(strict_json.dumps({"page": str(out), **found.record()}))
         return
     if quiet:
+        return
+    if document.told:
+        print("\n".join((*document.told, f"page    {out}")))
         return
     print(document.lead[0])
     if not sys.stderr.isatty():  # there they were shown while it ran

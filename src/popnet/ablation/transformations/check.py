@@ -334,8 +334,9 @@ def gain_of(gains: Sequence[Array], rows: Sequence[Array]) -> Interval:
         gains: of each pair ``(N,)``, the loss of the twin without a transformation minus that of the one with it.
         rows: of each pair ``(N,)``, which rows these are.
     """
-    means = np.array([np.mean(g) for g in gains])
-    return twins_interval(Difference(means, np.concatenate(gains)), RowOverlap.of(rows))
+    every = [np.asarray(g, float) for g in gains]
+    means = np.array([g.mean() for g in every])
+    return twins_interval(Difference(means, np.concatenate(every)), RowOverlap.of(rows))
 
 
 def _confused(more: np.ndarray) -> tuple[Confusion, ...]:
@@ -346,7 +347,7 @@ def _confused(more: np.ndarray) -> tuple[Confusion, ...]:
     return tuple(Confusion(a, b, int(more[a, b])) for a, b in pairs if more[a, b] >= 2)
 
 
-def record(check: Check, classes: Sequence[Any]) -> dict[str, Any]:
+def record(check: Check, classes: Sequence[Any]) -> dict[str, object]:
     """Return a check as plain JSON, for reports and ``--json``."""
     together = check.together
     return {

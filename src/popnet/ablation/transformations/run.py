@@ -41,7 +41,7 @@ class Examined:
     sheet: bytes | None
     notes: list[str]
 
-    def record(self) -> dict[str, Any] | None:
+    def record(self) -> dict[str, object] | None:
         """Return the check as plain JSON, or None."""
         return None if self.check is None else record(self.check, self.classes)
 

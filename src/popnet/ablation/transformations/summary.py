@@ -29,13 +29,14 @@ def lines(check: Mapping[str, Any], classes: bool) -> list[str]:
     ]  # fmt: skip
     tried = sorted(check["transformations"], key=lambda t: -t["gain"])
     for t in sorted(tried, key=lambda t: EFFECT_VERDICTS.index(t["verdict"])):
-        line = _line(t["words"], t)
+        line = _line(t["words"], t["verdict"], t["gain"], t["low"], t["high"])
         if t["verdict"] == "harms" and t["confused"]:
             mistakes = [f"{c['true']} taken for {c['taken_for']}" for c in t["confused"]]
             line += f" ({', '.join(mistakes)})"
         told.append(line)
-    if check["together"]:
-        told.append(_line("those that are used, all at once", check["together"]))
+    if t := check["together"]:
+        words = "those that are used, all at once"
+        told.append(_line(words, t["verdict"], t["gain"], t["low"], t["high"]))
     told.append(
         f"How this was measured: for each transformation {check['pairs']} pairs of small nets, with it and without it "
         f"and otherwise equal, were trained on {check['train']:,} images and compared on {check['valid']:,} others. In "
@@ -45,6 +46,6 @@ def lines(check: Mapping[str, Any], classes: bool) -> list[str]:
     return told
 
 
-def _line(words: str, effect: Mapping[str, Any]) -> str:
-    ends = (signed(-100 * effect[end], 2) for end in ("high", "low"))
-    return f"  {effect['verdict']:<12} {words:<34} {signed(-100 * effect['gain'], 2):>6}  [{', '.join(ends)}]"
+def _line(words: str, verdict: str, gain: float, low: float, high: float) -> str:
+    ends = f"[{signed(-100 * high, 2)}, {signed(-100 * low, 2)}]"
+    return f"  {verdict:<12} {words:<34} {signed(-100 * gain, 2):>6}  {ends}"
