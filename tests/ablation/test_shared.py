@@ -20,8 +20,8 @@ def dealt(rng: np.random.Generator, rows: int, folds: int, pairs: int) -> list[n
 def test_one_cross_validation_tests_a_row_once():
     shared = RowOverlap.of(dealt(np.random.default_rng(0), 60, 10, 10))
     assert (shared.repeats, shared.rows, shared.weight, shared.overlap) == (1.0, 60.0, 0.0, 0.0)
-    assert shared.own(np.arange(60.0)) == 0.0
-    assert shared.between(np.arange(60.0)) == pytest.approx(np.arange(60).var(ddof=1))
+    assert shared.row_variance(np.arange(60.0)) == 0.0
+    assert shared.row_mean_variance(np.arange(60.0)) == pytest.approx(np.arange(60).var(ddof=1))
 
 
 def test_three_repeats_test_a_row_three_times():
@@ -48,15 +48,21 @@ def test_pairs_on_the_same_rows_leave_the_rows_whole_variance():
 def test_rows_of_their_own_have_the_covariance_of_two_tests():
     values = np.array([[1.0, 2.0, 6.0], [3.0, 2.0, 4.0]])
     shared = RowOverlap.of([np.arange(3)] * 2)
-    assert shared.own(values.ravel()) == pytest.approx(np.cov(values[0], values[1], ddof=0)[0, 1])
-    assert shared.own([1, 2, 3, 3, 2, 1]) == 0.0  # never below
+    assert shared.row_variance(values.ravel()) == pytest.approx(
+        np.cov(values[0], values[1], ddof=0)[0, 1]
+    )
+    assert shared.row_variance([1, 2, 3, 3, 2, 1]) == 0.0  # never below
     products = (values[0] - 3) * (values[1] - 3)
     error = np.sqrt(((products - products.mean()) ** 2).sum()) / 3
-    assert shared.own(values.ravel(), doubt=0.5) == pytest.approx(products.mean() - error / 2)
-    assert shared.own(values.ravel(), doubt=9.0) == 0.0
-    assert shared.between(values.ravel()) == pytest.approx(np.var([2.0, 2.0, 5.0], ddof=1))
+    assert shared.row_variance(values.ravel(), doubt=0.5) == pytest.approx(
+        products.mean() - error / 2
+    )
+    assert shared.row_variance(values.ravel(), doubt=9.0) == 0.0
+    assert shared.row_mean_variance(values.ravel()) == pytest.approx(
+        np.var([2.0, 2.0, 5.0], ddof=1)
+    )
     apart = RowOverlap.of([[4, 0], [4, 9]])  # the rows' means are 2, 5 and 7
-    assert apart.between([1, 5, 3, 7]) == pytest.approx(np.var([2.0, 5.0, 7.0], ddof=1))
+    assert apart.row_mean_variance([1, 5, 3, 7]) == pytest.approx(np.var([2.0, 5.0, 7.0], ddof=1))
 
 
 def test_of_one_cross_validation_the_interval_is_students():
@@ -68,7 +74,7 @@ def test_of_one_cross_validation_the_interval_is_students():
     low, high = stats.t.interval(0.95, 4, means.mean(), stats.sem(means))
     every = np.concatenate(values)
     for options in (
-        {"common": shared.common(every)}, {"common": shared.again(every)}, {"overlap": shared.overlap}
+        {"common": shared.common(every)}, {"common": shared.repeated_variance(every)}, {"overlap": shared.overlap}
     ):  # fmt: skip
         found = interval(means, **options)
         assert (found.low, found.high) == pytest.approx((low, high))
@@ -87,7 +93,7 @@ def test_of_a_factor_that_does_nothing_rows_add_next_to_nothing(pairs):
         ]
         gains, every = np.array([v.mean() for v in values]), np.concatenate(values)
         shared = RowOverlap.of(rows)
-        squares.append(interval(gains, common=shared.again(every)).error ** 2)
+        squares.append(interval(gains, common=shared.repeated_variance(every)).error ** 2)
         most.append(interval(gains, common=shared.common(every)).error ** 2)
         means.append(gains.mean())
     assert 0.8 * np.var(means) <= np.mean(squares) <= 1.25 * np.var(means)
@@ -115,7 +121,7 @@ def test_intervals_hold_the_truth_whatever_rows_and_pairs_have_of_their_own(pair
         held += found.low <= truth <= found.high
         students += interval(gains).low <= truth <= interval(gains).high
         squares.append(found.error**2)
-        alone.append(interval(gains, common=shared.weight * shared.own(every)).error ** 2)
+        alone.append(interval(gains, common=shared.weight * shared.row_variance(every)).error ** 2)
         means.append(found.mean)
     assert held / studies > 0.92
     assert np.mean(alone) == pytest.approx(np.var(means), rel=0.2)

@@ -345,9 +345,9 @@ def test_the_classic_factors_all_change_the_recipe():
     [
         ("dropuot", "dropout"),
         ("dropout=2", "dropout"),
-        ("dropout=0.1", "no level but the base's"),
-        ("beta2", "needs levels"),
-        ("ensemble=3", "levels of its own"),
+        ("dropout=0.1", "is the baseline's dropout already"),
+        ("beta2", "needs values"),
+        ("ensemble=3", "takes no values"),
         ("activation=relu,softplus", "softplus"),
         ("dropout=" + ",".join(str(i / 100) for i in range(20, 40)), "more than"),
     ],

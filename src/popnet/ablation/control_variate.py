@@ -26,8 +26,8 @@ class Difference(NamedTuple):
     """A difference of cells.
 
     Attributes:
-        values: ``(J,)``, of each whole pair.
-        rows: ``(T,)``, of each test row of each whole pair; None of what is no mean over rows.
+        values: ``(J,)``, of each complete pair.
+        rows: ``(T,)``, of each test row of each complete pair; None of what is no mean over rows.
         fitted: coefficients that were estimated from the pairs, beside the mean.
         leverage: what these add to the variance of the mean, in units of that of a pair.
     """

@@ -159,6 +159,7 @@ class Experiment:
         self.cells = list(dict.fromkeys(cells))
         folds = [(p.subset(s), p.valid) for p in self.design for s in self.shares]
         self._trainer = Trainer(Arrays(data, data, folds), deadline, workers, stop, memory)
+        self._stop = stop
         self._known = known or {}
         self.outcomes: dict[tuple[int, Cell], CellOutcome] = {}
         self.nets = 0
@@ -195,8 +196,8 @@ class Experiment:
         waiting = {k: {m for m in _every(plans[k]) if m not in results} for k in wanted}
         to_train = [m for k in wanted for m in _every(plans[k]) if m not in results]
         for k in [k for k in wanted if not waiting[k]]:
-            self._judge(k, plans[k], results)
-        # Evaluated as soon as a pair is whole, so that weights do not pile up.
+            self._evaluate(k, plans[k], results)
+        # Evaluated as soon as a pair is complete, so that weights do not pile up.
         for _, result in self._trainer.run(enumerate(to_train)):
             on_net()
             self.nets += 1
@@ -206,9 +207,9 @@ class Experiment:
             pair = result.member.fold // len(self.shares)
             waiting[pair].discard(result.member)
             if not waiting[pair]:
-                self._judge(pair, plans[pair], results)
+                self._evaluate(pair, plans[pair], results)
 
-    def _judge(
+    def _evaluate(
         self, pair: int, plan: dict[Cell, list[Member]], results: dict[Member, Result]
     ) -> None:
         """Compare a pair's nets on its rows, and let go of them."""
@@ -266,8 +267,14 @@ class Experiment:
         found = predict([net], self.data.features, rows, self.workers)[0]
         return found if self.data.task == "regression" else softmax(found)
 
+    @property
+    def ended(self) -> str:
+        """Say why training ended before all pairs were trained."""
+        interrupted = self._stop is not None and self._stop.is_set()
+        return "the study was interrupted" if interrupted else "the time limit was reached"
+
     def done(self) -> list[int]:
-        """Return the pairs that are whole."""
+        """Return the complete pairs."""
         return sorted({k for k, _ in self.outcomes})
 
     def measured(self, *terms: Term, what: str = "loss") -> Difference:
@@ -310,15 +317,15 @@ class Experiment:
         return effect_that_matters(self.base_loss())
 
     def base_loss(self) -> float:
-        """Return the base's mean error over whole pairs."""
+        """Return the base's mean error over complete pairs."""
         return float(self._base().values.mean())
 
     def plan(self, detect: float, pairs: int | None = None) -> PairPlan:
-        """Return the pairs that are enough for an effect of that size, of every level, by those that are whole.
+        """Return the pairs that are enough for an effect of that size, of every level, by the complete ones.
 
         A level whose interval lies beyond ``detect`` needs no more than to be told from nothing. Only spreads decide
-        for the others, so that pairs can be planned again when more of them are whole, and an interval holds as often
-        as one of a fixed number (Chow and Robbins 1965, fixed-width sequential confidence intervals).
+        for the others, so that pairs can be planned again when more of them are complete, and an interval holds as
+        often as one of a fixed number (Chow and Robbins 1965, fixed-width sequential confidence intervals).
 
         Args:
             detect: smallest effect that matters.
@@ -373,7 +380,7 @@ class Experiment:
         return RowOverlap.of([self.design[k].test for k in pairs])
 
     def found(self, detect: float, asked: int) -> StudyResults:
-        """Return the results of the pairs that are whole.
+        """Return the results of the complete pairs.
 
         Raises:
             InputError: fewer than `MIN_PAIRS` are.
@@ -381,7 +388,7 @@ class Experiment:
         done = self.done()
         if len(done) < MIN_PAIRS:
             raise InputError(
-                f"the time limit was reached before {MIN_PAIRS} pairs of nets were trained ({len(done)} were); give "
+                f"{self.ended} before {MIN_PAIRS} pairs of nets were trained ({len(done)} were); give "
                 "more time (--time-limit), fewer factors (--factor), or fewer rows (--rows)."
             )
         shared = self.shared(done)

@@ -139,7 +139,7 @@ def parse(text: str, base: Recipe, classification: bool, image: tuple[int, int, 
     known = {f.name: f for f in classic(base, classification, image)}
     if name in ("ensemble", "seed"):
         if sign:
-            raise InputError(f"the factor '{name}' has levels of its own; give it without '='.")
+            raise InputError(f"the factor '{name}' takes no values; write --factor {name}.")
         return named(name, base)
     by_transformation = {} if image is None else {t.name: t for t in transformations(image)}
     if not sign:
@@ -150,7 +150,7 @@ def parse(text: str, base: Recipe, classification: bool, image: tuple[int, int, 
             return Factor(name, "without", (Level(t.words, t.fields),))
         if name in Recipe.model_fields:
             raise InputError(
-                f"the factor '{name}' needs levels here, as in {name}={_example(name, base)}."
+                f"the factor '{name}' needs values, as in --factor {name}={_example(name, base)}."
             )
     if name not in Recipe.model_fields:
         every = [*Recipe.model_fields, "ensemble", "seed", *by_transformation]
@@ -160,10 +160,10 @@ def parse(text: str, base: Recipe, classification: bool, image: tuple[int, int, 
     factor = of_field(name, values, base)
     if not factor.levels:
         raise InputError(
-            f"the factor '{name}' has no level but the base's, {factor.base}; give another one."
+            f"{factor.base} is the baseline's {name} already; give --factor {name} another value."
         )
     if len(factor.levels) > MAX_LEVELS:
-        raise InputError(f"the factor '{name}' has more than {MAX_LEVELS} levels.")
+        raise InputError(f"the factor '{name}' has more than {MAX_LEVELS} values.")
     return factor
 
 

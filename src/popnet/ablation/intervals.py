@@ -47,8 +47,8 @@ def interval(
         overlap: what shared rows add as a share of ``s^2``, if no more is known of them: of test rows
             `popnet.ablation.row_overlap.RowOverlap.overlap`, of training rows
             `popnet.course.material.Material.overlap`.
-        common: what shared rows add by their own measurements, see `popnet.ablation.row_overlap.RowOverlap.again` and
-            ``common``.
+        common: what shared rows add by their own measurements, see ``repeated_variance`` and ``common`` of
+            `popnet.ablation.row_overlap.RowOverlap`.
         level: of the interval.
         fitted, leverage: of differences that something was taken off, see `popnet.ablation.control_variate.Difference`.
         least: a part of the variance of the mean that is known from more than the pairs. The interval is no narrower
@@ -83,7 +83,7 @@ def twins_interval(found: Difference, shared: RowOverlap) -> Interval:
     fitted, leverage = found.fitted, found.leverage
     if found.rows is None:
         return interval(found.values, shared.overlap, fitted=fitted, leverage=leverage)
-    common = shared.again(found.rows)
+    common = shared.repeated_variance(found.rows)
     least = shared.within(found.rows) / shared.pairs + common
     return interval(found.values, common=common, fitted=fitted, leverage=leverage, least=least)
 

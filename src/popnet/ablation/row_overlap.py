@@ -92,7 +92,7 @@ class RowOverlap:
         parts = self.parts(values)
         return float(np.mean([p.var(ddof=1) / len(p) if len(p) > 1 else 0.0 for p in parts]))
 
-    def between(self, values: Array) -> float:
+    def row_mean_variance(self, values: Array) -> float:
         """Return the variance between the means of rows, which is no less than that of what rows have of their own.
 
         Args:
@@ -102,7 +102,7 @@ class RowOverlap:
         means = np.bincount(self.place, np.asarray(values, float))[tested] / self.counts[tested]
         return float(means.var(ddof=1)) if len(means) > 1 else 0.0
 
-    def own(self, values: Array, doubt: float = 0.0) -> float:
+    def row_variance(self, values: Array, doubt: float = 0.0) -> float:
         """Return the variance of what rows have of their own: how much a row's differences agree when tested again.
 
         It is the mean product of two tests of one row, about the mean of all. 0 if no row is tested twice, as nothing
@@ -131,12 +131,12 @@ class RowOverlap:
         Args:
             values: ``(T,)``, a difference of each test.
         """
-        return self.weight * self.between(values)
+        return self.weight * self.row_mean_variance(values)
 
-    def again(self, values: Array) -> float:
+    def repeated_variance(self, values: Array) -> float:
         """Return what rows that are tested again, and trained on again, add to the variance of the mean.
 
         Args:
             values: ``(T,)``, a difference of each test.
         """
-        return PARTS * self.weight * self.own(values)
+        return PARTS * self.weight * self.row_variance(values)

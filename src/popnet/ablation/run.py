@@ -1,4 +1,4 @@
-"""What each technique buys on a user's own data: twins that differ in one factor, with intervals."""
+"""What each technique does on a user's own data: twins that differ in one factor, with intervals."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def study(
         metric: what is decided by: ``log_loss`` of classes, which sees smaller effects, or ``error``, their share of
             wrong ones; of a regression always the share of the variance that is unexplained.
         on_progress: called now and then.
-        stop: when set, training ends and what is whole is compared.
+        stop: when set, training ends and the complete pairs are compared.
         began: moment of ``time.monotonic()`` from which the time limit counts; default now.
 
     Raises:
@@ -138,9 +138,7 @@ def study(
     asked, least = _run(experiment, pairs, detect, deadline, unit, on_progress)
     found = experiment.found(least, asked)
     if found.pairs < asked:
-        notes.append(
-            f"the time limit was reached after {found.pairs} of {asked} planned pairs of nets"
-        )
+        notes.append(f"{experiment.ended} after {found.pairs} of {asked} planned pairs of nets")
     return Study(
         found, experiment.plan(least, found.pairs), format.name_of(source), data.task, len(usable),
         (*prepared.notes, *notes), time.monotonic() - began, options.seed,
@@ -160,11 +158,13 @@ def _check(
         )
     for size in sizes:
         if not 0 < size <= 1:
-            raise InputError(f"a size is a share of the rows, above 0 and up to 1; got {size:g}.")
+            raise InputError(
+                f"a size (--sizes) is a share of the rows, above 0 and up to 1; got {size:g}."
+            )
     if rows is not None and rows < 20:
         raise InputError(f"a study needs at least 20 rows (--rows); got {rows}.")
     if metric not in METRICS:
-        raise InputError(f"metric must be one of {', '.join(METRICS)}; got {metric!r}.")
+        raise InputError(f"the metric must be one of {', '.join(METRICS)}; got {metric!r}.")
 
 
 def _run(

@@ -14,7 +14,7 @@ from popnet.spec.recipe import Recipe
 from popnet.tuning.space.table_space import default_space
 
 MAX_ROWS, MAX_IMAGES = 10_000, 2_000
-"""Rows (images) of a study, unless asked otherwise: twins by the hundred are to be trained."""
+"""Rows (images) of a study, unless asked otherwise: hundreds of nets are to be trained."""
 
 
 def sample(
@@ -28,11 +28,11 @@ def sample(
         total = len(usable)
         picked = keys.generator(seed, "study").permutation(usable)[:most]
         usable = np.sort(picked)
-        notes.append(f"{most:,} of {total:,} rows are used; --rows takes more")
+        notes.append(f"a random {most:,} of the {total:,} rows are used (--rows takes more)")
     if isinstance(data.features, Images):
         small = small_images.shrunk(data.features)
         if small.size != data.features.size:
-            notes.append(f"images are made smaller, {small.size[0]} x {small.size[1]} pixels")
+            notes.append(f"images are reduced to {small.size[0]} x {small.size[1]} pixels")
             data = replace(data, features=small)
     return data, usable, notes
 

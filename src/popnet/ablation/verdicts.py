@@ -81,7 +81,7 @@ class Spread(NamedTuple):
 
     Attributes:
         pairs: variance of a pair's difference.
-        rows: variance of what rows have of their own, of `popnet.ablation.row_overlap.RowOverlap.own`.
+        rows: variance of what rows have of their own, of `popnet.ablation.row_overlap.RowOverlap.row_variance`.
         least: what that is at least, by two of its standard errors.
     """
 
@@ -102,8 +102,8 @@ class Spread(NamedTuple):
             fitted: of the values, see `popnet.ablation.control_variate.Difference`.
         """
         between = spread_of([p.mean() for p in shared.parts(values)], fitted)
-        own = shared.own(values)
-        return cls(max(between, shared.within(values)), own, shared.own(values, doubt=2.0))
+        own = shared.row_variance(values)
+        return cls(max(between, shared.within(values)), own, shared.row_variance(values, doubt=2.0))
 
     def error(self, pairs: int, weight: float) -> float:
         """Return the standard error of the mean of so many pairs, their rows of a `RowOverlap.weight`."""

@@ -182,7 +182,7 @@ def check(
     if only:
         tried = [_joined(tried, name) for name in dict.fromkeys(only)]
     recipes = [base, *(base.replace(**t.fields) for t in tried)]
-    # A pair's members come one after another, so that a deadline cuts off whole pairs.
+    # A pair's members come one after another, so that a deadline cuts off complete pairs.
     members = [
         Member(r, int(keys.key(seed, "twin", k)), k) for k in range(len(folds)) for r in recipes
     ]

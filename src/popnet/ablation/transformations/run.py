@@ -72,7 +72,7 @@ def examine(
         pairs: of twins, for each transformation.
         only, steps, train: see `popnet.ablation.transformations.check.check`.
         on_progress: called now and then.
-        stop: when set, training ends and what is whole is compared.
+        stop: when set, training ends and the complete pairs are compared.
         began: moment of ``time.monotonic()`` from which the time limit counts; default now.
 
     Raises:
