@@ -16,7 +16,7 @@ from popnet.ablation.control_variate import (
     spread_of,
 )
 from popnet.ablation.design import design
-from popnet.ablation.experiment import Cell, Experiment
+from popnet.ablation.experiment import DesignCell, Experiment
 from popnet.ablation.factors import Factor, Level
 from popnet.ablation.intervals import interval
 from popnet.data.splits import SplitKeys
@@ -93,9 +93,9 @@ def test_a_study_takes_off_the_luck_of_the_bases_own_seed():
     assert run.base_nets == 4
     assert run.nets_of_a_pair() == 4 + 1
     run.run(range(8))
-    level = Cell.of(tanh.levels[0])
+    level = DesignCell.of(tanh.levels[0])
     own, *others = (
-        np.array([run.outcomes[k, Cell(seeds=(i,))].loss for k in range(8)]) for i in range(4)
+        np.array([run.outcomes[k, DesignCell(seeds=(i,))].loss for k in range(8)]) for i in range(4)
     )
     with_level = np.array([run.outcomes[k, level].loss for k in range(8)])
     line = stats.linregress(own - np.mean(others, 0), own - with_level)

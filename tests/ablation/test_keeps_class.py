@@ -9,7 +9,7 @@ from popnet import Dataset, Recipe
 from popnet.ablation.intervals import Interval
 from popnet.ablation.transformations import check as keeping
 from popnet.ablation.transformations import small_images
-from popnet.ablation.transformations.catalogue import Transformation
+from popnet.ablation.transformations.catalogue import ImageTransformation
 from popnet.ablation.transformations.check import Check, TransformationEffect
 from popnet.ablation.verdicts import EffectVerdict
 from popnet.data.dataset import Images
@@ -33,8 +33,8 @@ def bars(n: int, seed: int = 0) -> Dataset:
 @pytest.fixture(scope="module")
 def check():
     tried = [
-        Transformation("vertical_reflection", "top and bottom", {"vertical_reflection": 0.5}),
-        Transformation("reflection", "left and right", {"reflection": 0.5}),
+        ImageTransformation("vertical_reflection", "top and bottom", {"vertical_reflection": 0.5}),
+        ImageTransformation("reflection", "left and right", {"reflection": 0.5}),
     ]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(keeping, "transformations", lambda image: tried)

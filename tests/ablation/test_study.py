@@ -16,7 +16,7 @@ from scipy import stats
 from popnet import Dataset, InputError, Recipe, train_population
 from popnet.ablation import factors
 from popnet.ablation.design import design
-from popnet.ablation.experiment import Cell, CellOutcome, Experiment
+from popnet.ablation.experiment import CellOutcome, DesignCell, Experiment
 from popnet.ablation.factors import Factor, Level
 from popnet.ablation.intervals import Interval, holm, interval
 from popnet.ablation.losses import losses_of, row_losses
@@ -205,15 +205,15 @@ def planned(seed: int, gain: float, own: float = 0.0) -> tuple[str, int, list[in
     data = dataset(400, seed)
     rows = design(np.arange(400), 100, seed, SplitKeys(data.target))
     run = Experiment(data, rows, BASE, [Factor("seed", "", (Level("x", seeds=(1,)),))], workers=1)
-    level, of_row = Cell.of(run.levels[0][1]), own * rng.standard_normal(400)
+    level, of_row = DesignCell.of(run.levels[0][1]), own * rng.standard_normal(400)
     steps: list[int] = []
 
     def train(pairs: Any, on_net: Any = None) -> None:
         for k in pairs:
-            if (k, Cell()) not in run.outcomes:
+            if (k, DesignCell()) not in run.outcomes:
                 test = rows[k].test
                 each = gain + of_row[test] + 0.1 * rng.standard_normal(len(test))
-                for cell, loss in ((Cell(), np.full(len(test), 0.4)), (level, 0.4 - each)):
+                for cell, loss in ((DesignCell(), np.full(len(test), 0.4)), (level, 0.4 - each)):
                     run.outcomes[k, cell] = CellOutcome(
                         float(loss.mean()), float("nan"), 0.0, 0.0, 1.0, False, {"loss": loss, "wrong": loss}
                     )  # fmt: skip
@@ -260,15 +260,17 @@ def test_gains_and_interactions_have_their_rows():
         data, rows, BASE, [Factor("x", "", (Level("d", {"dropout": 0.6}),))], workers=1
     )
     run.run(range(3))
-    level = Cell.of(run.levels[0][1])
+    level = DesignCell.of(run.levels[0][1])
     for what in ("loss", "wrong"):
-        found = run.measured((1, Cell()), (-1, level), what=what)
+        found = run.measured((1, DesignCell()), (-1, level), what=what)
         assert found.rows is not None
         parts = np.split(found.rows, np.cumsum([len(p.test) for p in rows])[:-1])
         np.testing.assert_allclose([p.mean() for p in parts], found.values, rtol=1e-5)
-    assert run.measured((1, Cell()), what="gap").rows is None
+    assert run.measured((1, DesignCell()), what="gap").rows is None
     effect = run.found(0.01, 3).effects[0]
-    assert effect.gain == interval(run.measured((1, Cell()), (-1, level)).values)  # one repeat
+    assert effect.gain == interval(
+        run.measured((1, DesignCell()), (-1, level)).values
+    )  # one repeat
 
 
 def test_repeats_do_not_make_rows():
@@ -281,8 +283,8 @@ def test_repeats_do_not_make_rows():
     run.run(range(12))
     found = run.found(0.01, 12)
     assert found.repeats == pytest.approx(3)  # four folds of ten rows
-    level = Cell.of(run.levels[0][1])
-    gain = run.measured((1, Cell()), (-1, level))
+    level = DesignCell.of(run.levels[0][1])
+    gain = run.measured((1, DesignCell()), (-1, level))
     assert gain.rows is not None
     places = np.concatenate([p.test for p in rows])
     centred = gain.rows - gain.rows.mean()
@@ -391,12 +393,12 @@ def test_outcomes_are_those_of_nets_trained_by_hand():
         out = one.parameters["output"]
         probabilities.append(softmax(np.maximum(y, 0) @ out["w"] + out["b"]))
     target = data.target[pair.test]
-    own = {m.seed for m in plan[Cell()]}
+    own = {m.seed for m in plan[DesignCell()]}
     order = sorted({m.seed for m in nets if m.recipe == BASE})
     base = probabilities[order.index(own.pop())]
-    assert run.outcomes[1, Cell()].loss == pytest.approx((base.argmax(1) != target).mean())
+    assert run.outcomes[1, DesignCell()].loss == pytest.approx((base.argmax(1) != target).mean())
     mean = np.mean(probabilities, axis=0)
-    both = run.outcomes[1, Cell.of(Level("two", seeds=(0, 1)))]
+    both = run.outcomes[1, DesignCell.of(Level("two", seeds=(0, 1)))]
     assert both.loss == pytest.approx((mean.argmax(1) != target).mean())
 
 
@@ -404,7 +406,7 @@ def test_nets_that_are_known_already_are_not_trained_again():
     level = Level("drop", {"dropout": 0.6})
     fresh = experiment([level])
     fresh.run(range(3))
-    base = fresh.members_of(0)[Cell()][0]
+    base = fresh.members_of(0)[DesignCell()][0]
     pair = fresh.design[0]
     result = train_population(
         fresh.data, recipes=[BASE], seeds=[base.seed], folds=[(pair.train, pair.valid)]
@@ -469,7 +471,7 @@ def test_interactions_are_the_difference_of_differences():
         data, rows, BASE, [Factor("x", "", (a,)), Factor("y", "", (b,))], interactions=True, workers=1,
     )  # fmt: skip
     run.run(range(3))
-    cells = [Cell(), Cell.of(a), Cell.of(b), Cell.of(a, b)]
+    cells = [DesignCell(), DesignCell.of(a), DesignCell.of(b), DesignCell.of(a, b)]
     losses = np.array([[run.outcomes[k, c].loss for c in cells] for k in range(3)])
     extra = losses[:, 1] + losses[:, 2] - losses[:, 3] - losses[:, 0]
     found = run.found(0.01, 3).interactions[0]

@@ -181,3 +181,14 @@ def test_without_a_second_net_of_the_baseline_no_control_is_told():
     facts = study(*SOME)
     alone = replace(facts, found=replace(facts.found, base_nets=1))
     assert len(summary.method(alone)) == len(summary.method(facts)) - 1
+
+
+def test_of_what_is_not_decided_the_nearest_to_it_comes_first_and_the_page_names_some():
+    many = [effect(f"norm {i}", "not decided", WIDE._replace(p=0.5 - i / 100)) for i in range(12)]
+    found = summary.by_verdict(many)["not decided"]
+    assert [value_of(e) for e in found[:2]] == ["11", "10"]
+    lead = page.document(study(*many), "popnet study", "1", "now").lead[1]
+    assert lead.startswith(
+        "Not decided (more pairs, --pairs, may tell): norm: 11 instead of batch; norm: 10"
+    )
+    assert lead.endswith("norm: 4 instead of batch; and 4 more, see the overview.")

@@ -55,12 +55,12 @@ TRAIN_ROWS = 2000
 MAX_INTERACTIONS = 40
 BASE = Level("base")
 
-Term = tuple[float, "Cell"]
+Term = tuple[float, "DesignCell"]
 """A cell and its weight in a sum."""
 
 
 @dataclass(frozen=True)
-class Cell:
+class DesignCell:
     """What one net of the design is: fields changed, seeds, share of the training rows."""
 
     fields: tuple[tuple[str, object], ...] = ()
@@ -68,7 +68,7 @@ class Cell:
     share: float = 1.0
 
     @classmethod
-    def of(cls, *levels: Level, share: float = 1.0) -> Cell:
+    def of(cls, *levels: Level, share: float = 1.0) -> DesignCell:
         """Return the cell of several levels at once."""
         fields: dict[str, object] = {}
         seeds: tuple[int, ...] = (0,)
@@ -147,11 +147,11 @@ class Experiment:
                 "are possible; name fewer factors or levels with --factor."
             )
         cells = [
-            Cell.of(level, share=share)
+            DesignCell.of(level, share=share)
             for share in self.shares
             for level in (BASE, *(x for _, x in self.levels))
         ]
-        cells += [Cell.of(a, b) for a, b in self.couples]
+        cells += [DesignCell.of(a, b) for a, b in self.couples]
         # Nets of an ensemble are the base's with other seeds, too.
         seeds = max((len(x.seeds) for _, x in self.levels), default=1)
         self.base_nets = max(seeds, base_nets(len(self.levels)))
@@ -161,10 +161,10 @@ class Experiment:
         self._trainer = Trainer(Arrays(data, data, folds), deadline, workers, stop, memory)
         self._stop = stop
         self._known = known or {}
-        self.outcomes: dict[tuple[int, Cell], CellOutcome] = {}
+        self.outcomes: dict[tuple[int, DesignCell], CellOutcome] = {}
         self.nets = 0
 
-    def members_of(self, pair: int) -> dict[Cell, list[Member]]:
+    def members_of(self, pair: int) -> dict[DesignCell, list[Member]]:
         """Return the nets of each cell of a pair; cells share nets where they can."""
         own = self.design[pair].seed
         return {
@@ -210,7 +210,7 @@ class Experiment:
                 self._evaluate(pair, plans[pair], results)
 
     def _evaluate(
-        self, pair: int, plan: dict[Cell, list[Member]], results: dict[Member, Result]
+        self, pair: int, plan: dict[DesignCell, list[Member]], results: dict[Member, Result]
     ) -> None:
         """Compare a pair's nets on its rows, and let go of them."""
         rows = self.design[pair]
@@ -292,9 +292,9 @@ class Experiment:
             rows = np.concatenate([np.stack([o.rows[what] for o in p], 1) @ weights for p in pairs])
         return Difference(values @ weights, rows)
 
-    def _bases(self, share: float) -> list[Cell]:
+    def _bases(self, share: float) -> list[DesignCell]:
         """Return the base with its own seed and with others."""
-        return [Cell(seeds=(i,), share=share) for i in range(self.base_nets)]
+        return [DesignCell(seeds=(i,), share=share) for i in range(self.base_nets)]
 
     def _base(self, share: float = 1.0) -> Difference:
         """Return the base's error, the mean of its nets'."""
@@ -338,7 +338,7 @@ class Experiment:
         sizes: list[float] = []
         spreads: list[Spread] = []
         for _, level in self.levels:
-            gain = self.contrast(*_gain(Cell.of(level), Cell()))
+            gain = self.contrast(*_gain(DesignCell.of(level), DesignCell()))
             assert gain.rows is not None
             ends = twins_interval(gain, shared)
             sizes.append(max(detect, ends.low, -ends.high))
@@ -396,11 +396,16 @@ class Experiment:
         base_error = {s: twins_interval(self._base(s), shared) for s in self.shares}
         comparisons = [(f, x, s) for s in self.shares for f, x in self.levels]
         gains = [
-            self.contrast(*_gain(Cell.of(x, share=s), Cell(share=s)), share=s)
+            self.contrast(*_gain(DesignCell.of(x, share=s), DesignCell(share=s)), share=s)
             for _, x, s in comparisons
         ]
         extras = [
-            self.contrast((-1, Cell()), (1, Cell.of(a)), (1, Cell.of(b)), (-1, Cell.of(a, b)))
+            self.contrast(
+                (-1, DesignCell()),
+                (1, DesignCell.of(a)),
+                (1, DesignCell.of(b)),
+                (-1, DesignCell.of(a, b)),
+            )
             for a, b in self.couples
         ]
         intervals = [twins_interval(m, shared) for m in (*gains, *extras)]
@@ -409,7 +414,7 @@ class Experiment:
         for (factor, level, s), gain, found, p in zip(
             comparisons, gains, intervals[: len(gains)], corrected[: len(gains)], strict=True
         ):
-            cell, base = Cell.of(level, share=s), Cell(share=s)
+            cell, base = DesignCell.of(level, share=s), DesignCell(share=s)
             mine, bases = ([self.outcomes[k, c] for k in done] for c in (cell, base))
             assert gain.rows is not None
             spread = Spread.of(gain.rows, shared, gain.fitted)
@@ -435,7 +440,7 @@ class Experiment:
         interactions = [
             Interaction(
                 a.label, b.label, extra, float(p),
-                float(self.contrast(*_gain(Cell.of(a, b), Cell())).values.mean()),
+                float(self.contrast(*_gain(DesignCell.of(a, b), DesignCell())).values.mean()),
             )
             for (a, b), extra, p in zip(
                 self.couples, intervals[len(gains) :], corrected[len(gains) :], strict=True
@@ -450,11 +455,11 @@ class Experiment:
         )  # fmt: skip
 
 
-def _gain(cell: Cell, base: Cell) -> tuple[Term, Term]:
+def _gain(cell: DesignCell, base: DesignCell) -> tuple[Term, Term]:
     """Return a cell's gain, for `Experiment.measured`: the base's error minus the cell's."""
     return (1, base), (-1, cell)
 
 
-def _every(plan: dict[Cell, list[Member]]) -> list[Member]:
+def _every(plan: dict[DesignCell, list[Member]]) -> list[Member]:
     """Return a pair's nets, each once."""
     return list(dict.fromkeys(m for members in plan.values() for m in members))

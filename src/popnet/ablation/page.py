@@ -35,6 +35,9 @@ from popnet.report.document import (
 
 TONES: dict[EffectVerdict, Tone] = {"helps": "good", "harms": "bad"}
 
+MAX_NAMED = 8
+"""Changes that are named at the top of the page among those that neither help nor harm."""
+
 MAX_BADGE = 48
 """Letters of a badge that names levels; a longer one counts them."""
 
@@ -42,12 +45,11 @@ MAX_BADGE = 48
 def document(facts: StudyFacts, command: str, version: str, created: str) -> Document:
     """Return the page of a study."""
     found, unit = facts.found, unit_of(facts)
-    groups = by_verdict(found.effects)
     lead = (
         opening(facts),
         *(
-            f"{heading(verdict, facts)}: {'; '.join(_told(e, unit, found) for e in effects)}."
-            for verdict, effects in groups.items()
+            f"{heading(verdict, facts)}: {_told(effects, unit, found)}."
+            for verdict, effects in by_verdict(found.effects).items()
         ),
     )
     sections = [
@@ -76,12 +78,15 @@ def document(facts: StudyFacts, command: str, version: str, created: str) -> Doc
     )  # fmt: skip
 
 
-def _told(effect: Effect, unit: Unit, found: StudyResults) -> str:
-    """Return a change, with its size where it helps or harms."""
-    change = change_of(effect)
-    if effect.verdict not in ("helps", "harms"):
-        return change
-    return f"{change} ({sentence(effect, unit, found.comparisons)})"
+def _told(effects: Sequence[Effect], unit: Unit, found: StudyResults) -> str:
+    """Return the changes with a verdict: all with their sizes that help or harm, the names of some of the others."""
+    if effects[0].verdict in ("helps", "harms"):
+        return "; ".join(
+            f"{change_of(e)} ({sentence(e, unit, found.comparisons)})" for e in effects
+        )
+    names = "; ".join(change_of(e) for e in effects[:MAX_NAMED])
+    more = len(effects) - MAX_NAMED
+    return f"{names}; and {more} more, see the overview" if more > 0 else names
 
 
 def _factor(name: str, effects: Sequence[Effect], facts: StudyFacts, unit: Unit) -> Section:

@@ -40,13 +40,15 @@ def opening(facts: StudyFacts) -> str:
 
 
 def by_verdict(effects: Sequence[Effect]) -> dict[EffectVerdict, list[Effect]]:
-    """Return the effects of each verdict that there is, the largest first."""
-    ranked = sorted(effects, key=lambda e: -abs(e.gain.mean))
+    """Return the effects of each verdict that there is: the largest first, or what is nearest to being decided."""
     groups: dict[EffectVerdict, list[Effect]] = {}
     for verdict in EFFECT_VERDICTS:
-        if found := [e for e in ranked if e.verdict == verdict]:
-            groups[verdict] = found
-    return groups
+        found = [e for e in effects if e.verdict == verdict]
+        if verdict in ("helps", "harms"):
+            groups[verdict] = sorted(found, key=lambda e: -abs(e.gain.mean))
+        else:
+            groups[verdict] = sorted(found, key=lambda e: e.gain.p)
+    return {verdict: found for verdict, found in groups.items() if found}
 
 
 def heading(verdict: EffectVerdict, facts: StudyFacts) -> str:

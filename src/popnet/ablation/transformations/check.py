@@ -23,7 +23,7 @@ from popnet.ablation.transformations.catalogue import (
     GENTLE,
     MANY,
     MAX_LOSS,
-    Transformation,
+    ImageTransformation,
     transformations,
 )
 from popnet.ablation.transformations.small_images import shrunk
@@ -85,7 +85,7 @@ class TransformationEffect:
         confused: classes that it makes harder to tell apart.
     """
 
-    transformation: Transformation
+    transformation: ImageTransformation
     gain: Interval
     verdict: EffectVerdict
     confused: tuple[Confusion, ...] = ()
@@ -218,13 +218,13 @@ def check(
     without = {k: outputs[k * len(recipes)] for k in composed if k * len(recipes) in outputs}
     if len(without) < MIN_PAIRS:
         return found
-    everything = Transformation("together", "all that are used, together", policy)
+    everything = ImageTransformation("together", "all that are used, together", policy)
     return replace(
         found, together=_effect(everything, small, folds, without, composed, found.error)
     )
 
 
-def _joined(known: Sequence[Transformation], name: str) -> Transformation:
+def _joined(known: Sequence[ImageTransformation], name: str) -> ImageTransformation:
     """Return a transformation by its name, or several at once by names joined with ``+``."""
     by_name = {t.name: t for t in known}
     for part in name.split("+"):
@@ -232,7 +232,7 @@ def _joined(known: Sequence[Transformation], name: str) -> Transformation:
             raise InputError(f"there is no transformation '{part}'.{closest(part, by_name)}")
     parts = [by_name[part] for part in name.split("+")]
     fields = {f: value for t in parts for f, value in t.fields.items()}
-    return Transformation(name, " and ".join(t.words for t in parts), fields)
+    return ImageTransformation(name, " and ".join(t.words for t in parts), fields)
 
 
 def twin_recipe(image: tuple[int, int, int], rows: int, steps: int = STEPS) -> Recipe:
@@ -280,7 +280,7 @@ def _outputs(data: Dataset, net: Net, rows: Array, workers: int | None) -> NetOu
 def _compare(
     data: Dataset,
     folds: Sequence[TwinRows],
-    tried: Sequence[Transformation],
+    tried: Sequence[ImageTransformation],
     outputs: Mapping[int, NetOutputs],
     base: Recipe,
 ) -> Check | None:
@@ -307,7 +307,7 @@ def _compare(
 
 
 def _effect(
-    transformation: Transformation,
+    transformation: ImageTransformation,
     data: Dataset,
     folds: Sequence[TwinRows],
     without: Mapping[int, NetOutputs],

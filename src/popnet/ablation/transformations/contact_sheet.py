@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from popnet.ablation.transformations.catalogue import Transformation, transformations
+from popnet.ablation.transformations.catalogue import ImageTransformation, transformations
 from popnet.augment import Policy
 from popnet.runtime import keys
 from popnet.types import Array
@@ -69,12 +69,12 @@ def rows(image: tuple[int, int, int], fields: Mapping[str, float], seed: int) ->
     return found
 
 
-def _stronger(t: Transformation, strength: float) -> dict[str, float]:
+def _stronger(t: ImageTransformation, strength: float) -> dict[str, float]:
     """Return the fields at a strength; the width of the morphing's Gaussian stays, which is its kind."""
     return {k: v if k == "elastic_sigma" else v * strength for k, v in t.fields.items()}
 
 
-def _label(t: Transformation, strength: float) -> str:
+def _label(t: ImageTransformation, strength: float) -> str:
     return f"{t.name.replace('_', ' ')} {t.fields[t.name] * strength:.3g}"
 
 
