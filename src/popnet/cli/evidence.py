@@ -93,8 +93,8 @@ def augment(
             )
         )
     elif not quiet:
-        if check := found.record():
-            print_check(check, bool(found.classes))
+        if record := found.record():
+            print_check(record, bool(found.classes))
         if out is not None:
             print(f"sheet   {out}")
 
