@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from dataclasses import replace
 from typing import Any
 
@@ -28,6 +29,7 @@ from popnet.ablation.words import Unit
 from popnet.data.splits import SplitKeys
 from popnet.options import Options
 from popnet.predictions.ensemble import softmax
+from popnet.runtime.progress import Progress
 from popnet.tuning.space.table_space import table_space, with_optimizer
 
 BASE = Recipe(depth=1, width=8, batch_size=32, epochs=4, patience=4)
@@ -537,3 +539,18 @@ def test_no_time_for_three_pairs_is_said():
     with pytest.raises(InputError) as error:
         study(table(), "y", options, factor=["l2=0.1"])
     assert "time limit was reached" in str(error.value)
+
+
+def test_a_study_that_is_interrupted_compares_the_complete_pairs_and_says_so():
+    stop = threading.Event()
+
+    def progress(p: Progress) -> None:
+        if p.stage == "study" and p.done >= 10:  # of two nets a pair
+            stop.set()
+
+    found = quick(factor=["dropout=0.5"], pairs=20, on_progress=progress, stop=stop)
+    assert 3 <= found.found.pairs < 20
+    note = f"the study was interrupted after {found.found.pairs} of 20 planned pairs of nets"
+    assert note in found.remarks
+    with pytest.raises(InputError, match="was interrupted before 3 pairs"):
+        quick(factor=["dropout=0.5"], pairs=20, stop=stop)

@@ -188,7 +188,6 @@ def test_of_what_is_not_decided_the_nearest_to_it_comes_first_and_the_page_names
     found = summary.by_verdict(many)["not decided"]
     assert [value_of(e) for e in found[:2]] == ["11", "10"]
     lead = page.document(study(*many), "popnet study", "1", "now").lead[1]
-    assert lead.startswith(
-        "Not decided (more pairs, --pairs, may tell): norm: 11 instead of batch; norm: 10"
-    )
+    assert lead.startswith("Not decided (more pairs may tell")
+    assert "): norm: 11 instead of batch; norm: 10 instead" in lead
     assert lead.endswith("norm: 4 instead of batch; and 4 more, see the overview.")

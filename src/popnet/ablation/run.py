@@ -137,8 +137,9 @@ def study(
     unit = Unit.of(data.task, metric)
     asked, least = _run(experiment, pairs, detect, deadline, unit, on_progress)
     found = experiment.found(least, asked)
-    if found.pairs < asked:
-        notes.append(f"{experiment.ended} after {found.pairs} of {asked} planned pairs of nets")
+    planned = pairs or experiment.plan(least).pairs  # without a time limit
+    if found.pairs < planned:
+        notes.append(f"{experiment.ended} after {found.pairs} of {planned} planned pairs of nets")
     return Study(
         found, experiment.plan(least, found.pairs), format.name_of(source), data.task, len(usable),
         (*prepared.notes, *notes), time.monotonic() - began, options.seed,

@@ -57,7 +57,7 @@ def heading(verdict: EffectVerdict, facts: StudyFacts) -> str:
         least = unit_of(facts).difference(facts.found.detect)
         return f"Made no difference that matters (less than {least})"
     if verdict == "not decided":
-        return "Not decided (more pairs, --pairs, may tell)"
+        return "Not decided (more pairs may tell: raise --time-limit or --pairs, or name fewer changes by --factor)"
     if verdict == "not detectable":
         return "Cannot be decided with so few rows, however many pairs"
     return format.capital(COUNTED[verdict][0])
