@@ -71,9 +71,9 @@ def plain(text: str) -> str:
         (
             "no effect",
             NEAR,
-            "error rate changes by at most 0.40 percentage points (95 % interval: between 0.40 lower and 0.20 higher)",
+            "error rate changes by at most 0.40 percentage points (95 % interval: between 0.40 percentage points lower and 0.20 higher)",
         ),
-        ("not decided", WIDE, "error rate between 3.00 lower and 1.00 higher"),
+        ("not decided", WIDE, "error rate between 3.00 percentage points lower and 1.00 higher"),
         (
             "not decided",
             BETTER._replace(p=0.2),
@@ -82,7 +82,7 @@ def plain(text: str) -> str:
         (
             "not detectable",
             WIDE,
-            "error rate between 3.00 lower and 1.00 higher; at least 5,000 rows would be needed to tell",
+            "error rate between 3.00 percentage points lower and 1.00 higher; at least 5,000 rows would be needed to tell",
         ),
     ],
 )
@@ -91,10 +91,10 @@ def test_an_effect_is_told_with_what_its_interval_shows(verdict, gain, text):
 
 
 def test_units_write_errors_as_people_say_them():
-    assert ERROR.level(0.0123) == "error rate 1.23 %"
+    assert ERROR.level(0.0123) == "an error rate of 1.23 %"
     assert ERROR.difference(-0.0123) == "1.23 percentage points"
     assert plain(ERROR.range(Interval(0.01, -0.002, 0.03, 0, 0))) == "-0.20 to +3.00"
-    assert LOG_LOSS.level(0.5) == "log-loss 0.5000"
+    assert LOG_LOSS.level(0.5) == "a log-loss of 0.5000"
     assert Unit.of("regression", "error").difference(0.02) == "2.00 percentage points"
 
 
@@ -121,7 +121,7 @@ def test_pairs_are_told_by_what_they_can_detect():
 def test_the_terminal_says_the_results_before_how_they_were_measured():
     lines = summary.told(study(*SOME))
     assert lines[0] == (
-        "On data/table.csv (150 rows) the baseline net has log-loss 0.2000. Of 5 changes to it, tried one at a time, 1 "
+        "On data/table.csv (150 rows) the baseline net has a log-loss of 0.2000. Of 5 changes to it, tried one at a time, 1 "
         "helped, 1 harmed, 1 made no difference that matters, 1 is not decided and 1 cannot be decided with so few "
         "rows."
     )

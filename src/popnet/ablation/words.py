@@ -47,8 +47,9 @@ class Unit(NamedTuple):
         return f"{self.number(abs(value))}{self.unit}"
 
     def level(self, value: float) -> str:
-        """Return an error: ``log-loss 0.0958``, ``error rate 4.31 %``."""
-        return f"{self.name} {self.number(value)}{' %' if self.unit else ''}"
+        """Return an error: ``a log-loss of 0.0958``, ``an error rate of 4.31 %``."""
+        article = "an" if self.name[0] in "aeiou" else "a"
+        return f"{article} {self.name} of {self.number(value)}{' %' if self.unit else ''}"
 
     def range(self, found: Interval, sign: float = 1.0) -> str:
         """Return an interval as ``-0.3 to 1.2``."""
@@ -62,7 +63,7 @@ class Unit(NamedTuple):
             return f"lower by {worst} to {best}{self.unit}"
         if gain.high <= 0:
             return f"higher by {best} to {worst}{self.unit}"
-        return f"between {best} lower and {worst} higher"
+        return f"between {best}{self.unit} lower and {worst} higher"
 
 
 def value_of(effect: Effect) -> str:
