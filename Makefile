@@ -35,7 +35,7 @@ format: $(STAMP)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# PyTorch's CPU build has to be there, or comes with the extra; see docs/benchmarks.md.
+# PyTorch's CPU build has to be there, or comes with the extra; see docs/benchmarks/speed.md.
 bench: $(STAMP)
 	$(BIN)/python -m pip install --quiet -e '.[bench]'
 	$(BIN)/python -m benchmarks.speed

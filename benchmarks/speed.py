@@ -293,7 +293,9 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add("--gpu", action="store_true", help="measure a GPU instead: 128 members against 1")
     add("--quick", action="store_true", help="tiny settings, to try the benchmark itself")
     add("--json", type=Path, metavar="FILE", help="write all measurements")
-    add("--markdown", type=Path, metavar="FILE", help="write the section of docs/benchmarks.md")
+    add(
+        "--markdown", type=Path, metavar="FILE", help="write the tables of docs/benchmarks/speed.md"
+    )
     options = parser.parse_args(arguments)
     if options.quick:
         options.widths, options.members, options.epochs = options.widths[:2], [4], 4

@@ -37,7 +37,6 @@ MAX_LINES = 500
 """Of a file."""
 
 LONGER: dict[str, str] = {
-    "data/tables/columns.py": "one record for each kind of column, each with its fit and its fill",
     "population/train.py": "the trainer's workers share their state",
 }
 """Files above that, and why."""

@@ -22,13 +22,16 @@ from sklearn.utils.validation import (
 )
 
 from popnet.data.images.pictures import Pictures
-from popnet.data.tables.read import read_table
+from popnet.data.tables.frames import is_missing
+from popnet.data.tables.read import declared_categories, read_table
+from popnet.data.tables.reading import ReadingChoices
 from popnet.errors import InputError
 from popnet.runtime.sizes import bytes_of
 
 # What `_fit` imports loads JAX; an estimator can be made, cloned and put into a pipeline without it.
 if TYPE_CHECKING:
     from popnet.data.dataset import Features, Images
+    from popnet.model.model import Model
     from popnet.spec.recipe import Recipe
     from popnet.types import Array
 
@@ -57,6 +60,7 @@ class _Estimator(BaseEstimator):
         test_size: float = 0.0,
         augment: str = "auto",
         tta: int | None = None,
+        categorical: Sequence[str] | Sequence[int] | None = None,
         seed: int = 0,
         workers: int | None = None,
     ) -> None:
@@ -73,6 +77,7 @@ class _Estimator(BaseEstimator):
         self.test_size = test_size
         self.augment = augment
         self.tta = tta
+        self.categorical = categorical
         self.seed = seed
         self.workers = workers
 
@@ -104,7 +109,7 @@ class _Estimator(BaseEstimator):
                 self, X, reset=reset, dtype="numeric", ensure_all_finite="allow-nan"
             )
         array = np.asarray(array)
-        return read_table(pl.DataFrame(array, schema=_names(array.shape[1]), orient="row"))
+        return read_table(array)
 
     def _pictures(self, X: Any) -> Pictures:
         """Return images (n, height, width[, channels]) in bytes."""
@@ -161,7 +166,8 @@ class _Estimator(BaseEstimator):
             ensemble=self.ensemble, metric=self.metric, recipe=self.recipe, test_size=self.test_size,
             ranges=user_space.dimensions(self.space or {}),
             weight=WEIGHT if sample_weight is not None else None, seed=self.seed, workers=self.workers,
-            keep=() if hasattr(X, "columns") else tuple(c for c in frame.columns if c.startswith("x")),
+            keep=() if isinstance(data, Pictures) else tuple(data.columns),
+            reading=ReadingChoices(categorical=self._categories(X, data)),
             tiny=True, augment=self.augment, tta=self.tta,
         )  # fmt: skip
         if isinstance(data, Pictures):
@@ -178,9 +184,28 @@ class _Estimator(BaseEstimator):
             )
         if labels is not None:
             fitted = relabelled(fitted, labels)
+        if not isinstance(data, Pictures):
+            _warn_unused(fitted.model)
         self.model_ = fitted.model
         self.facts_ = fitted.facts
         self.n_iter_ = max((r.epochs for r in fitted.results), default=1)
+
+    def _categories(self, X: Any, data: pl.DataFrame | Pictures) -> tuple[str, ...]:
+        """Return the columns whose values are levels: those of such a type, and those that `categorical` names."""
+        if isinstance(data, Pictures):
+            return ()
+        declared = dict(zip(map(str, getattr(X, "columns", ())), data.columns, strict=False))
+        found = [declared[name] for name in declared_categories(X)]
+        for column in () if self.categorical is None else self.categorical:
+            if isinstance(column, str):
+                if declared.get(column, column) not in data.columns:
+                    raise InputError(f"categorical names '{column}', which is no column of X.")
+                found.append(declared.get(column, column))
+            elif 0 <= column < data.width:
+                found.append(data.columns[column])
+            else:
+                raise InputError(f"categorical names column {column}, but X has {data.width}.")
+        return tuple(dict.fromkeys(found))
 
     def _features(self, X: Any) -> Features | Images:
         check_is_fitted(self, "model_")
@@ -254,6 +279,9 @@ class Classifier(ClassifierMixin, _Estimator):
     tta : int, default=None
         Views of each image that a prediction is the mean of; None: the image, and its mirror image where nets learn
         from mirrored images.
+    categorical : list of str or of int, default=None
+        Columns, by name or position, whose numbers are categories. Columns of a data frame that have a type of
+        categories are taken so in any case.
     seed : int, default=0
         Of every random choice.
     workers : int, default=None
@@ -292,6 +320,8 @@ class Classifier(ClassifierMixin, _Estimator):
             raise ValueError("requires y to be passed, but the target y is None.")
         names = _target_names(y, 1)
         y = column_or_1d(y, warn=True)
+        if y.dtype == object and any(map(is_missing, y)):
+            raise ValueError("Input y contains NaN or None; leave out the rows without a label.")
         check_classification_targets(y)
         self.classes_ = np.unique(y)
         if len(self.classes_) < 2:
@@ -390,6 +420,20 @@ class Regressor(RegressorMixin, _Estimator):
         _, *ends = self.model_.bounds(self._features(X), coverage)
         low, high = (self.model_.encoder.decode_target(end) for end in ends)
         return (low[:, 0], high[:, 0]) if self._single else (low, high)
+
+
+def _warn_unused(model: Model) -> None:
+    """Warn of columns that say something, but nothing that a net could learn: text that hardly ever comes again."""
+    read = {c.name for c in model.encoder.columns}
+    unused = [
+        c.name for c in model.schema.features if c.kind == "categorical" and c.name not in read
+    ]
+    if unused:
+        listed = ", ".join(map(repr, unused[:5])) + (", ..." if len(unused) > 5 else "")
+        warnings.warn(
+            f"Not used, for hardly a text comes again: {listed}. Make numbers or categories of such columns.",
+            stacklevel=4,
+        )
 
 
 def _names(width: int) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from popnet.data.tables.reading import GUESSED, ReadingChoices
 from popnet.errors import InputError
 from popnet.population.engines import check as check_engine
 from popnet.spec.recipe import Recipe
@@ -45,6 +46,7 @@ class Options:
         time: column by which parts are ordered: the latest rows are held out.
         drop: columns to leave out.
         keep: columns to use even if they look like identifiers, free text or duplicates.
+        reading: how the values of a table are read, where that is not to be guessed.
         tiny: whether a table may have fewer than 10 rows, or a class one row only.
         image_size: height and width to which images are brought; None chooses by the data.
         strict: whether an image file that cannot be read is an error.
@@ -75,6 +77,7 @@ class Options:
     time: str | None = None
     drop: Sequence[str] = ()
     keep: Sequence[str] = ()
+    reading: ReadingChoices = GUESSED
     tiny: bool = False
     image_size: tuple[int, int] | None = None
     strict: bool = False
@@ -94,6 +97,7 @@ class Options:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise InputError(f"{name} must be at least 1; got {value}.")
+        self.reading.check()
         if self.search is not None:
             check_search(self.search)
         check_engine(self.engine)

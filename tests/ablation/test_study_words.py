@@ -71,7 +71,8 @@ def plain(text: str) -> str:
         (
             "no effect",
             NEAR,
-            "error rate changes by at most 0.40 percentage points (95 % interval: between 0.40 percentage points lower and 0.20 higher)",
+            "error rate changes by at most 0.40 percentage points "
+            "(95 % interval: between 0.40 percentage points lower and 0.20 higher)",
         ),
         ("not decided", WIDE, "error rate between 3.00 percentage points lower and 1.00 higher"),
         (
@@ -82,7 +83,8 @@ def plain(text: str) -> str:
         (
             "not detectable",
             WIDE,
-            "error rate between 3.00 percentage points lower and 1.00 higher; at least 5,000 rows would be needed to tell",
+            "error rate between 3.00 percentage points lower and 1.00 higher; at least 5,000 rows would be needed to "
+            "tell",
         ),
     ],
 )
@@ -121,8 +123,8 @@ def test_pairs_are_told_by_what_they_can_detect():
 def test_the_terminal_says_the_results_before_how_they_were_measured():
     lines = summary.told(study(*SOME))
     assert lines[0] == (
-        "On data/table.csv (150 rows) the baseline net has a log-loss of 0.2000. Of 5 changes to it, tried one at a time, 1 "
-        "helped, 1 harmed, 1 made no difference that matters, 1 is not decided and 1 cannot be decided with so few "
+        "On data/table.csv (150 rows) the baseline net has a log-loss of 0.2000. Of 5 changes to it, tried one at a "
+        "time, 1 helped, 1 harmed, 1 made no difference that matters, 1 is not decided and 1 cannot be decided with so few "
         "rows."
     )
     text = "\n".join(lines)

@@ -13,10 +13,11 @@ from hypothesis import given, settings
 from sklearn.preprocessing import OrdinalEncoder, RobustScaler, StandardScaler
 
 from popnet.data.tables import delimited
-from popnet.data.tables.columns import KNOTS, fit_levels, fit_record, fit_scale, spiked
 from popnet.data.tables.encode import Encoder, fit_encoder
+from popnet.data.tables.fit_columns import fit_levels, fit_record, spiked
 from popnet.data.tables.read import read_batches, read_table
 from popnet.data.tables.roles import group_numbers, time_numbers
+from popnet.data.tables.scale import KNOTS, fit_scale
 from popnet.data.tables.schema import infer_schema
 from popnet.errors import InputError
 
@@ -328,8 +329,9 @@ def test_the_training_table_is_reported_as_such():
     later: list[str] = []
     b = encoder.transform(frame, report=later)
     np.testing.assert_array_equal(a.codes, b.codes)
-    assert len(later) == 3
-    assert "59 values are levels that training did not have" in later[2]
+    assert len(later) == 4
+    assert later[2] == "column 'rare': 1 missing value, training had none; taken as 'other'"
+    assert "59 values are levels that training did not have" in later[3]
     one: list[str] = []
     encoder.transform(frame.slice(180, 1), report=one, training=True)
     assert one == ["column 'rare': 1 value of a rare level is taken as 'other'"]

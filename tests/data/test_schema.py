@@ -34,7 +34,8 @@ KINDS = {
     # name, values: kind
     "numeric": ("x", RNG.normal(size=N), "numeric"),
     "prices": ("price", PRICES, "numeric"),
-    "sorted prices": ("price", np.sort(PRICES), "numeric"),
+    "sorted prices": ("price", np.sort(PRICES) ** 2, "numeric"),
+    "a sorted sample of an index": ("n", np.sort(PRICES), "identifier"),
     "counts": ("count", RNG.integers(0, 1000, N), "numeric"),
     "few": ("x", RNG.integers(0, 7, N), "discrete"),
     "few as floats": ("x", RNG.integers(0, 7, N) * 1.0, "discrete"),

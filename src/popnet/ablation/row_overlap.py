@@ -9,8 +9,8 @@ Pairs of a cross-validation also share training rows, which makes them vary less
 cannot be told from them (Bengio and Grandvalet 2004, No unbiased estimator of the variance of K-fold cross-validation).
 Nadeau and Bengio (2003) allow ``s^2 n_test/n_train`` for it, far more than twins of the same seeds need. A study takes
 rows to add as much by being trained on as they do by being tested (`PARTS`): that is enough for intervals to hold
-planted effects as often as they should (docs/benchmarks.md), which the latter alone is not. Of a factor that does
-nothing both are 0, whatever the rows: its gain is as likely to have either sign on each of them.
+planted effects as often as they should (docs/benchmarks/studies.md), which the latter alone is not. Of a factor that
+does nothing both are 0, whatever the rows: its gain is as likely to have either sign on each of them.
 """
 
 from __future__ import annotations

@@ -129,7 +129,11 @@ def _identity(table: Prepared, options: Options) -> dict[str, Any]:
     chosen = {
         f"--{f.name.replace('_', '-')}": getattr(options, f.name)
         for f in fields(options)
-        if f.name not in ("workers", "engine", "memory_limit", "ranges", "recipe", "task")
+        if f.name
+        not in ("workers", "engine", "memory_limit", "ranges", "recipe", "task", "reading")
+    } | {
+        f"--{name.replace('_', '-')}": chosen
+        for name, chosen in options.reading.model_dump(mode="json").items()
     }
     return {
         "popnet's version": __version__,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from popnet.data.tables.reading import ReadingChoices
 from popnet.data.tables.schema import Schema
 from popnet.options import Options
 
@@ -32,4 +33,11 @@ def as_fitted(
         drop=tuple(dict.fromkeys([*options.drop, *dropped])),
         keep=tuple(dict.fromkeys([*options.keep, *kept])) if image_size is None else options.keep,
         image_size=options.image_size or image_size,
+        reading=_merged(options.reading, schema.reading),
     )
+
+
+def _merged(chosen: ReadingChoices, fitted: ReadingChoices) -> ReadingChoices:
+    """Return what the user says about how values are read, and what the model was fitted with where nothing is said."""
+    said = chosen.model_dump(exclude_defaults=True)
+    return fitted.model_copy(update=said)

@@ -20,11 +20,17 @@ from popnet.data.tables.encode import Encoder, fit_encoder
 from popnet.data.tables.read import read_batches
 from popnet.data.tables.roles import group_shares, mean_one, raw_weights, time_numbers
 from popnet.data.tables.sample import BATCH_ROWS, Sample, frame_bytes, sample_table
-from popnet.data.tables.schema import Schema, infer_schema
+from popnet.data.tables.schema import Schema, conform, infer_schema
 from popnet.errors import InputError
 from popnet.options import Options
 from popnet.prepare.prepared import Prepared
-from popnet.prepare.table import resampled_together, split_name, usable_rows, whole_target
+from popnet.prepare.table import (
+    reading_choices,
+    resampled_together,
+    split_name,
+    usable_rows,
+    whole_target,
+)
 from popnet.runtime import keys
 from popnet.runtime.memory import Memory
 from popnet.runtime.sizes import words
@@ -70,11 +76,14 @@ def prepare_large(
             "on: leave --folds out, or give a greater --memory-limit."
         )
     names = (target,) if isinstance(target, str) else tuple(target)
-    sample = sample_table(path, _sample_rows(path, memory), names, options.seed)
+    reading = reading_choices(path, options)
+    as_written = names if reading.na_values is None else None
+    sample = sample_table(path, _sample_rows(path, memory), names, options.seed, as_written)
     schema = infer_schema(
         sample.frame, target, task=options.task, weight=options.weight, group=options.group, time=options.time,
-        drop=options.drop, keep=options.keep,
+        drop=options.drop, keep=options.keep, reading=reading,
     )  # fmt: skip
+    sample = sample._replace(frame=conform(sample.frame, schema))
     split_keys = _split_keys(path, schema, options)
     test, valid = _held_out(sample.rows, split_keys, options)
     notes: list[str] = []
@@ -181,6 +190,7 @@ def _encode(
     kept, unweighted = np.zeros(n, bool), 0
     without_weight = schema.model_copy(update={"weight": None})
     for first, frame in _batches(path):
+        frame = conform(frame, schema)
         usable = usable_rows(frame, without_weight, [])
         if schema.weight is not None:
             numbers = np.arange(first + 1, first + frame.height + 1)[usable]

@@ -12,9 +12,10 @@ from popnet.data import split_sizes, splits
 from popnet.data.dataset import Dataset
 from popnet.data.splits import SplitKeys
 from popnet.data.tables.encode import Encoder, fit_encoder
-from popnet.data.tables.read import read_table
+from popnet.data.tables.read import declared_categories, read_table
+from popnet.data.tables.reading import ReadingChoices
 from popnet.data.tables.roles import group_numbers, time_numbers
-from popnet.data.tables.schema import Schema, infer_schema
+from popnet.data.tables.schema import Schema, conform, infer_schema
 from popnet.errors import InputError
 from popnet.options import Options
 from popnet.prepare.prepared import Prepared
@@ -26,11 +27,7 @@ TIME_BLOCKS = 25
 
 def prepare_table(source: Any, target: str | Sequence[str], options: Options) -> Prepared:
     """Read, check, split and encode a table."""
-    frame = read_table(source)
-    schema = infer_schema(
-        frame, target, task=options.task, weight=options.weight, group=options.group, time=options.time,
-        drop=options.drop, keep=options.keep, **({"fewest_rows": 2, "single_rows": True} if options.tiny else {}),
-    )  # fmt: skip
+    frame, schema = read_with_schema(source, target, options)
     notes: list[str] = []
     usable = usable_rows(frame, schema, notes)
     frame, numbers = frame.filter(usable), np.flatnonzero(usable) + 1
@@ -62,6 +59,28 @@ def prepare_table(source: Any, target: str | Sequence[str], options: Options) ->
     return Prepared(
         schema, encoder, data, part.train, part.valid, folds, split, notes, test_groups, split_keys
     )
+
+
+def read_with_schema(
+    source: Any, target: str | Sequence[str], options: Options
+) -> tuple[pl.DataFrame, Schema]:
+    """Read a table, find what its columns hold, and return it with numbers and dates where text is read as such."""
+    names = (target,) if isinstance(target, str) else tuple(target)
+    reading = reading_choices(source, options)
+    frame = read_table(source, as_written=names if reading.na_values is None else None)
+    schema = infer_schema(
+        frame, target, task=options.task, weight=options.weight, group=options.group, time=options.time,
+        drop=options.drop, keep=options.keep, reading=reading,
+        **({"fewest_rows": 2, "single_rows": True} if options.tiny else {}),
+    )  # fmt: skip
+    return conform(frame, schema), schema
+
+
+def reading_choices(source: Any, options: Options) -> ReadingChoices:
+    """Return what the user says about how values are read, and what columns the source declares to be categories."""
+    declared = declared_categories(source)
+    categorical = tuple(dict.fromkeys([*options.reading.categorical, *declared]))
+    return options.reading.model_copy(update={"categorical": categorical})
 
 
 def split_name(options: Options, *, stratified: bool) -> str:

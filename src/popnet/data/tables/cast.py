@@ -12,79 +12,39 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
+from popnet.data.tables import date_format, number_format
+from popnet.data.tables.markers import (
+    FALSE_WORDS,
+    NULL_TOKENS,
+    TRUE_WORDS,
+    is_marker,
+    unprotect,
+)
 from popnet.errors import InputError
 
 RowNumbers = int | np.ndarray
 """Numbers of a frame's rows for messages: ``(N,)``, or the first row's number, the others follow."""
 
-NULL_TOKENS = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "?")
-"""Texts that mean "missing" in a text file."""
-
-TRUE_WORDS = ("true", "t", "yes", "y")
-FALSE_WORDS = ("false", "f", "no", "n")
-
-ISO_FORMATS = (
-    "%Y-%m-%d",
-    "%Y-%m-%d %H:%M:%S%.f",
-    "%Y-%m-%dT%H:%M:%S%.f",
-    "%Y-%m-%dT%H:%M:%S%.f%#z",
-    "%Y-%m-%d %H:%M:%S%.f%#z",
-    "%Y-%m-%d %H:%M",
-    "%Y-%m-%dT%H:%M",
-)
-DATE_FORMATS = (
-    *ISO_FORMATS,
-    "%Y/%m/%d",
-    "%Y/%m/%d %H:%M:%S%.f",
-    "%Y/%m/%d %H:%M",
-    "%Y%m%dT%H%M%S",
-    # Month first wins where both orders fit, as in pandas.
-    "%m/%d/%Y",
-    "%m/%d/%Y %H:%M:%S%.f",
-    "%m/%d/%Y %H:%M",
-    "%m/%d/%Y %I:%M:%S %p",
-    "%m/%d/%Y %I:%M %p",
-    "%d/%m/%Y",
-    "%d/%m/%Y %H:%M:%S%.f",
-    "%d/%m/%Y %H:%M",
-    "%m/%d/%y",
-    "%d/%m/%y",
-    "%d.%m.%Y",
-    "%d.%m.%Y %H:%M:%S%.f",
-    "%d.%m.%Y %H:%M",
-    "%d.%m.%y",
-    "%d-%m-%Y",
-    "%d-%m-%Y %H:%M:%S%.f",
-    "%d-%m-%Y %H:%M",
-    "%d-%b-%Y",
-    "%d-%b-%y",
-    "%d %b %Y",
-    "%d %B %Y",
-    "%b %d, %Y",
-    "%B %d, %Y",
-)
-COMPACT_DATE = "%Y%m%d"
-"""Dates written as one number, 20240131."""
-
-_DECIMAL_COMMA = r"^([+-]?\d+),(\d+(?:[eE][+-]?\d+)?)$"
-
 
 def to_numbers(
-    values: pl.Series, nulls: tuple[str, ...] = (), words: bool = False
+    values: pl.Series, nulls: tuple[str, ...] = (), words: bool = False, form: str = ""
 ) -> tuple[pl.Series, pl.Series]:
     """Cast a column of any type to float64; missing and NaN become null.
 
     Args:
         values: ``(N,)`` column.
-        nulls: texts that count as missing besides `NULL_TOKENS`.
+        nulls: texts that count as missing besides `markers.MARKERS`.
         words: read yes/no, true/false, y/n, t/f (any case) as 1/0.
+        form: how text writes numbers, see `popnet.data.tables.number_format`.
 
     Returns:
         ``(N,)`` Float64 and ``(N,)`` Boolean, true where a value is neither missing nor a number.
     """
+    if values.dtype in (pl.Categorical, pl.Enum):
+        values = values.cast(pl.String)
     if values.dtype == pl.String:
         text = values.str.strip_chars()
-        numbers = text.cast(pl.Float64, strict=False)
+        numbers = number_format.parse(text, form)
         open_ = text.is_not_null() & numbers.is_null()
         if words and open_.any():
             lower = text.str.to_lowercase()
@@ -97,12 +57,19 @@ def to_numbers(
                 .otherwise(pl.col("n"))
             ).to_series()
             open_ = text.is_not_null() & numbers.is_null()
-        bad = open_ & ~text.is_in(NULL_TOKENS + nulls) if open_.any() else open_
-        return numbers.fill_nan(None), bad.fill_null(False)
+        return numbers.fill_nan(None), _not_missing(text, open_, nulls)
     if values.dtype.is_numeric() or values.dtype in (pl.Boolean, pl.Null):
         nothing = pl.repeat(False, len(values), dtype=pl.Boolean, eager=True)
         return values.cast(pl.Float64).fill_nan(None), nothing
     return pl.repeat(None, len(values), dtype=pl.Float64, eager=True), values.is_not_null()
+
+
+def _not_missing(text: pl.Series, unread: pl.Series, nulls: tuple[str, ...]) -> pl.Series:
+    """Return which of the texts that could not be read are no words for "missing" either."""
+    if not unread.any():
+        return unread.fill_null(False)
+    missing = is_marker(text) | text.is_in(list(nulls))
+    return (unread & ~missing).fill_null(False)
 
 
 def to_text(values: pl.Series) -> pl.Series:
@@ -152,12 +119,15 @@ def spell(levels: Sequence[str], dtype: pl.DataType) -> list[str]:
     return spelled
 
 
-def to_times(values: pl.Series, form: str) -> tuple[pl.Series, pl.Series]:
+def to_times(
+    values: pl.Series, form: str, nulls: tuple[str, ...] = ()
+) -> tuple[pl.Series, pl.Series]:
     """Cast a column to points in time (microseconds, no zone; zoned ones are taken to UTC).
 
     Args:
         values: ``(N,)`` dates, points in time, or text or numbers in the format ``form``.
-        form: strptime format; ISO 8601 is always tried for what it does not fit. ``""``: ISO only.
+        form: see `popnet.data.tables.date_format`; ISO 8601 is always tried for what it does not fit. ``""``: ISO only.
+        nulls: texts that count as missing besides `markers.MARKERS`.
 
     Returns:
         ``(N,)`` Datetime and ``(N,)`` Boolean, true where a value is neither missing nor a time.
@@ -168,68 +138,74 @@ def to_times(values: pl.Series, form: str) -> tuple[pl.Series, pl.Series]:
         nothing = pl.repeat(False, len(values), dtype=pl.Boolean, eager=True)
         return values.cast(pl.Datetime("us")), nothing
     text = to_text(values).str.strip_chars()
-    times = parse_times(text, form) if form else parse_times(text, ISO_FORMATS[0])
-    for other in ISO_FORMATS:
-        if times.null_count() == text.null_count():
-            break
-        more = parse_times(text, other)
-        times = pl.select(pl.coalesce(times, more)).to_series()
-    bad = text.is_not_null() & times.is_null() & ~text.is_in(NULL_TOKENS)
-    return times, bad.fill_null(False)
+    formats = "|".join([form, *date_format.ISO_FORMATS] if form else date_format.ISO_FORMATS)
+    times = date_format.parse(text, formats)
+    return times, _not_missing(text, text.is_not_null() & times.is_null(), nulls)
 
 
-def parse_times(text: pl.Series, form: str) -> pl.Series:
-    """Parse text in one strptime format; null where it does not fit, or the year is below 1000."""
-    times = text.str.strptime(pl.Datetime("us"), form, strict=False)
-    if isinstance(times.dtype, pl.Datetime) and times.dtype.time_zone is not None:
-        times = times.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
-    # "%Y" takes "24" for the year 24; such text is meant for "%y".
-    early = times.dt.year() < 1000
-    return times.set(early, None) if early.any() else times
-
-
-def type_text(values: pl.Series, decimal_comma: bool = False) -> pl.Series:
+def type_text(values: pl.Series, undecided_points: bool = False) -> pl.Series:
     """Type a column of text as it stands in a file: Int64, else Float64, else clean String.
 
+    A column with a whole number that starts with 0, as 01 or 007, stays text, and with ``undecided_points`` also one
+    whose every number with a point is like 1.342, which may be thousands.
+
     Args:
-        values: ``(N,)`` String.
-        decimal_comma: see `clean`.
+        values: ``(N,)`` String, with the marks of `markers.protect_quoted`.
+        undecided_points: whether commas may be decimal signs, so that points may be signs of thousands.
     """
-    typed = _numbers_or_none(values)
-    if typed is not None:
-        return typed
-    text = clean(values, decimal_comma)
+    text = values
     typed = _numbers_or_none(text)
-    return text if typed is None else typed
+    if typed is None:
+        text = plain_text(values)
+        typed = _numbers_or_none(text)
+    if typed is None:
+        return text
+    if typed.dtype == pl.Int64 and has_leading_zeros(text):
+        return plain_text(text)
+    if typed.dtype == pl.Float64 and undecided_points and _like_thousands(text):
+        return plain_text(text)
+    return typed
 
 
-def clean(values: pl.Series, decimal_comma: bool = False) -> pl.Series:
-    """Take blanks off both ends of text; what then is a null token becomes null.
+def clean(values: pl.Series) -> pl.Series:
+    """Take blanks off both ends of text; what is empty then is null.
 
     Args:
-        values: ``(N,)`` String.
-        decimal_comma: write "1,5" as "1.5" (files whose delimiter is not a comma). Each value by
-            itself, whatever the others are: the same value must read the same in every batch.
+        values: ``(N,)`` String, with the marks of `markers.protect_quoted`, which the result lacks.
     """
+    return unprotect(plain_text(values))
+
+
+def plain_text(values: pl.Series) -> pl.Series:
+    """Take blanks off both ends of text; what is empty then is null."""
     text = values.str.strip_chars()
-    if text.str.len_bytes().sum() != values.str.len_bytes().sum():
-        text = text.set(text.is_in(NULL_TOKENS), None)
-    if decimal_comma and text.str.contains(",", literal=True).any():
-        text = text.str.replace(_DECIMAL_COMMA, "${1}.${2}")
-    return text
+    empty = text.str.len_bytes() == 0
+    return text.set(empty, None) if empty.any() else text
+
+
+def has_leading_zeros(text: pl.Series) -> bool:
+    """Return whether a whole number is written as 01 or 007, as codes are and numbers are not."""
+    zero = text.str.starts_with("0") & (text.str.len_bytes() > 1)
+    return bool(zero.any() and text.filter(zero).str.contains(r"^0\d+$").any())
+
+
+def _like_thousands(text: pl.Series) -> bool:
+    shape = r"^[+-]?(\d{1,3}|[1-9]\d{0,2}(\.\d{3})+)$"
+    return all(part.str.contains(shape).all() for part in (text.head(200), text))
 
 
 def _numbers_or_none(values: pl.Series) -> pl.Series | None:
-    missing = values.null_count()
+    """Return text as numbers, null tokens as null; None if there is anything else."""
     # A look at the first values spares two full casts of every column that is plainly text.
-    head = values.head(200)
-    if head.cast(pl.Float64, strict=False).null_count() != head.null_count():
-        return None
-    for dtype in (pl.Int64, pl.Float64):
-        typed = values.cast(dtype, strict=False)
-        if typed.null_count() == missing:
-            return typed.fill_nan(None) if dtype == pl.Float64 else typed
-    return None
+    for part in (values.head(200), values):
+        for dtype in (pl.Int64, pl.Float64):
+            typed = part.cast(dtype, strict=False)
+            lost = typed.null_count() - part.null_count()
+            if not lost or part.filter(typed.is_null() & part.is_not_null()).is_in(NULL_TOKENS).all():  # fmt: skip
+                break
+        else:
+            return None
+    return typed.fill_nan(None) if typed.dtype == pl.Float64 else typed
 
 
 def refuse(name: str, values: pl.Series, bad: pl.Series, wanted: str, rows: RowNumbers = 1) -> None:

@@ -24,25 +24,10 @@ from popnet.data.tables.cast import (
     to_text,
     to_times,
 )
+from popnet.data.tables.markers import MARKERS, NULL_TOKENS
+from popnet.data.tables.number_format import EITHER_DECIMAL
+from popnet.data.tables.scale import FAR, LIMIT, Scale
 
-LIMIT = 3.0
-"""Bound of scaled numbers: z / sqrt(1 + (z / LIMIT)^2), near z for small z."""
-KNOTS, KNOT_ROWS = 49, 50_000
-"""Quantiles that are kept of a column, and of how many rows, about, they are taken."""
-MIN_DISTINCT = 32
-"""Different values below which a column is better off without bins (letter's columns have 16, and a log-loss 15 % worse
-with them)."""
-
-FAR = 1e6
-"""Scaled numbers beyond are all taken as this one; in float32 they are at the bound long before."""
-FURTHEST = 1e150
-"""Training values beyond are taken as this far, so that differences of quantiles stay finite."""
-MAX_LEVELS = 2_000
-MIN_ROWS, ROW_SHARE, SUFFICIENT_ROWS = 2, 1e-3, 10
-"""A level needs 0.1 % of the training rows, but 2 at least, and 10 are always enough."""
-SPIKED_SHARE, SPARSE = 0.8, 20
-"""Of the rows without a column's most frequent value, those whose value has a code, at least; and how far apart such
-values are on average, at least; see `spiked`."""
 MONTHS, WEEKDAYS, HOURS = 12, 7, 24
 
 Cycle = Literal["month", "weekday", "hour"]
@@ -100,70 +85,6 @@ class _Record(BaseModel):
         return ()
 
 
-class Scale(BaseModel):
-    """Robust centre and scale of a numeric column: (x - centre) / scale, then bounded.
-
-    Attributes:
-        centre, scale: see `fit_scale`.
-        knots: `KNOTS` scaled values, see `fit_knots`; none in models of former versions.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    centre: float
-    scale: float
-    knots: tuple[float, ...] = ()
-
-    def apply(self, values: np.ndarray) -> np.ndarray:
-        """Scale ``(N,)`` float64 to within ±`LIMIT`; infinities go to the bounds, NaN to 0."""
-        with np.errstate(over="ignore"):
-            z = (values - self.centre) / self.scale
-        # A clip first: the square of 1e300 would be infinite, and the quotient 0.
-        np.clip(z, -FAR, FAR, out=z)
-        z /= np.sqrt(1.0 + np.square(z / LIMIT))
-        return np.nan_to_num(z, copy=False, nan=0.0)
-
-
-def fit_scale(values: np.ndarray) -> Scale | None:
-    """Fit centre and scale to ``(N,)`` float64; None if there are no two different finite values.
-
-    The centre is the median, the scale the distance of the quartiles. If that is 0 (more than half
-    of the values are equal): half the distance of the 1st and 99th percentile, and if that is 0
-    too, half the range.
-    """
-    values = values[np.isfinite(values)]
-    if len(values) == 0:
-        return None
-    values = np.clip(values, -FURTHEST, FURTHEST)
-    low, q01, q25, median, q75, q99, high = np.quantile(
-        values, [0, 0.01, 0.25, 0.5, 0.75, 0.99, 1.0]
-    )
-    for scale in (q75 - q25, (q99 - q01) / 2, (high - low) / 2):
-        if scale > 0:
-            found = Scale(centre=float(median), scale=float(scale))
-            some = values[:: -(-len(values) // KNOT_ROWS)]
-            knots = fit_knots(found.apply(np.concatenate([some, [low, high]])))
-            return found.model_copy(update={"knots": tuple(map(float, knots))})
-    return None
-
-
-def fit_knots(values: np.ndarray) -> np.ndarray:
-    """Return `KNOTS` values that cut a column into bins, ``(KNOTS,)`` float32, ascending.
-
-    They are quantiles where a value that occurs n times counts sqrt(n) times: of a column where nearly all values are
-    0, plain ones would leave hardly a bin for the others. Up to `KNOTS` different values are all there; fewer than
-    `MIN_DISTINCT` give no bins: all knots are equal.
-    """
-    distinct, counts = np.unique(values.astype(np.float32), return_counts=True)
-    if len(distinct) < MIN_DISTINCT:
-        return np.zeros(KNOTS, np.float32)
-    if len(distinct) <= KNOTS:
-        return distinct[np.round(np.linspace(0, len(distinct) - 1, KNOTS)).astype(int)]
-    reached = np.cumsum(np.sqrt(counts))
-    place = np.interp(np.linspace(reached[0], reached[-1], KNOTS), reached, np.arange(len(reached)))
-    return distinct[np.round(place).astype(int)]
-
-
 class Numeric(_Record):
     """A column of numbers: one numeric column, and a flag if training had missing values.
 
@@ -171,12 +92,14 @@ class Numeric(_Record):
         scale: None if the column was constant in training (then only the flag is left).
         missing: training had missing values.
         nulls: words that count as missing.
+        format: how text writes the numbers, see `popnet.data.tables.number_format`.
     """
 
     kind: Literal["numeric"] = "numeric"
     scale: Scale | None
     missing: bool
     nulls: tuple[str, ...] = ()
+    format: str = EITHER_DECIMAL
 
     @property
     def slots(self) -> Slots:
@@ -190,7 +113,11 @@ class Numeric(_Record):
 
     def fill(self, column: pl.Series, out: Views, notes: Notes, rows: RowNumbers) -> None:
         """Write a column; InputError for a value that is not a number."""
-        _fill_numbers(self, column, out, notes, rows)
+        self.fill_values(number_values(self, column, notes, rows), out, notes)
+
+    def fill_values(self, values: np.ndarray, out: Views, notes: Notes) -> None:
+        """Write a column of numbers ``(N,)`` float64, NaN where missing."""
+        _fill_numbers(self, values, out, notes)
 
 
 class Discrete(_Record):
@@ -207,6 +134,7 @@ class Discrete(_Record):
     levels: tuple[float, ...] | None
     missing: bool
     nulls: tuple[str, ...] = ()
+    format: str = EITHER_DECIMAL
     embedded: bool = False
 
     @property
@@ -224,7 +152,11 @@ class Discrete(_Record):
 
     def fill(self, column: pl.Series, out: Views, notes: Notes, rows: RowNumbers) -> None:
         """Write a column; InputError for a value that is not a number."""
-        values = _fill_numbers(self, column, out, notes, rows)
+        self.fill_values(number_values(self, column, notes, rows), out, notes)
+
+    def fill_values(self, values: np.ndarray, out: Views, notes: Notes) -> None:
+        """Write a column of numbers ``(N,)`` float64, NaN where missing."""
+        _fill_numbers(self, values, out, notes)
         if self.levels is not None:
             series = pl.Series(values).fill_nan(None)
             out.codes[:, 0] = _codes(series, self.levels, self.missing)
@@ -246,6 +178,7 @@ class Boolean(_Record):
     varies: bool
     missing: bool
     nulls: tuple[str, ...] = ()
+    format: str = EITHER_DECIMAL
 
     @property
     def slots(self) -> Slots:
@@ -259,9 +192,9 @@ class Boolean(_Record):
         A third number counts as missing if training had missing values, else as ``false``.
         """
         words = {self.false, self.true} == {0.0, 1.0}
-        numbers, bad = to_numbers(column, self.nulls, words)
+        numbers, bad = to_numbers(column, self.nulls, words, self.format)
         wanted = "a truth value" if words else f"{self.false:g} or {self.true:g}"
-        refuse(self.name, column, bad, wanted, rows)
+        _settle(self, column, bad, wanted, notes, rows)
         values = numbers.to_numpy()
         yes = values == self.true
         absent = np.isnan(values)
@@ -290,12 +223,14 @@ class Categorical(_Record):
         levels: levels of the codes 1, 2, ..., by descending frequency, then by value.
         numbers: the levels are numbers, written without a fraction where they are whole.
         missing: training had missing values.
+        nulls: words that count as missing. So do null tokens that are no levels.
     """
 
     kind: Literal["categorical"] = "categorical"
     levels: tuple[str, ...]
     numbers: bool
     missing: bool
+    nulls: tuple[str, ...] = ()
 
     @property
     def slots(self) -> Slots:
@@ -306,19 +241,33 @@ class Categorical(_Record):
         """Write a column; takes any value."""
         text = level_text(column, self.numbers)
         levels = self.levels if self.numbers else spell(self.levels, column.dtype)
+        nulls = [w for w in (*self.nulls, *NULL_TOKENS) if w not in levels]
+        if text.dtype == pl.String and (marked := text.is_in(nulls)).any():
+            text = text.set(marked, None)
+        if not self.missing and text.null_count():
+            text = self._without_missing(text, levels, notes)
         out.codes[:, 0] = _codes(text, levels, self.missing)
         _note_unseen(self.name, text, out.codes[:, 0], notes)
+
+    def _without_missing(self, text: pl.Series, levels: Sequence[str], notes: Notes) -> pl.Series:
+        """Take missing values, of which training had none, as the level that means "missing" if there is one."""
+        level = next((w for w in levels if w.lower() in MARKERS), None)
+        if not notes.training:
+            taken = "other" if level is None else level
+            _note_missing(self.name, text.is_null().to_numpy(), False, notes, f"taken as '{taken}'")
+        return text if level is None else text.fill_null(level)
 
 
 class Datetime(_Record):
     """Points in time: seconds and year as scaled numbers, month, weekday and hour as circles.
 
     Attributes:
-        format: strptime format of text; "" for dates proper.
+        format: of text, see `popnet.data.tables.date_format`; "" for dates proper.
         seconds, year: scales, None where constant in training.
         cycles: of "month", "weekday", "hour" those that varied in training; each fills two
             columns, sine and cosine. Hours count their minutes.
         missing: training had missing values.
+        nulls: words that count as missing.
     """
 
     kind: Literal["datetime"] = "datetime"
@@ -327,6 +276,7 @@ class Datetime(_Record):
     year: Scale | None
     cycles: tuple[Cycle, ...]
     missing: bool
+    nulls: tuple[str, ...] = ()
 
     @property
     def slots(self) -> Slots:
@@ -343,8 +293,8 @@ class Datetime(_Record):
 
     def fill(self, column: pl.Series, out: Views, notes: Notes, rows: RowNumbers) -> None:
         """Write a column; InputError for a value that is not a date or time."""
-        times, bad = to_times(column, self.format)
-        refuse(self.name, column, bad, "a date or time", rows)
+        times, bad = to_times(column, self.format, self.nulls)
+        _settle(self, column, bad, "a date or time", notes, rows)
         absent = times.is_null().to_numpy()
         _note_missing(self.name, absent, self.missing, notes)
         at = 0
@@ -364,114 +314,6 @@ class Datetime(_Record):
 Record = Annotated[
     Numeric | Discrete | Boolean | Categorical | Datetime, Field(discriminator="kind")
 ]
-
-
-def fit_record(
-    column: pl.Series,
-    kind: str,
-    form: str = "",
-    nulls: tuple[str, ...] = (),
-    rows: RowNumbers = 1,
-) -> Record:
-    """Fit the record of a column.
-
-    Args:
-        column: ``(N,)`` the training rows.
-        kind, form, nulls: what the schema says of it.
-        rows: numbers of the rows, for messages.
-
-    Raises:
-        InputError: the column holds values that do not fit its kind.
-    """
-    name = column.name
-    if kind == "categorical":
-        levels, missing = fit_levels(level_text(column, column.dtype.is_numeric()))
-        return Categorical(
-            name=name,
-            levels=tuple(map(str, levels)),
-            numbers=column.dtype.is_numeric(),
-            missing=missing,
-        )
-    if kind == "datetime":
-        return _fit_datetime(column, form, rows)
-    numbers, bad = to_numbers(column, nulls, words=kind == "boolean")
-    refuse(name, column, bad, "a number", rows)
-    missing = numbers.null_count() > 0
-    if kind == "boolean":
-        two = numbers.drop_nulls().unique().sort().to_list()
-        true = two[-1] if two else 1.0
-        false = two[0] if len(two) > 1 else (0.0 if true else 1.0)
-        return Boolean(
-            name=name, false=false, true=true, varies=len(two) > 1, missing=missing, nulls=nulls
-        )
-    scale = fit_scale(numbers.to_numpy())
-    # Counting the values of a column takes longer than all else, so it is asked first whether that can matter.
-    counted = kind != "numeric" or (scale is not None and _mostly_one(numbers))
-    levels = fit_levels(numbers)[0] if counted else []
-    embedded = kind == "numeric"
-    if embedded and not spiked(numbers, levels):
-        return Numeric(name=name, scale=scale, missing=missing, nulls=nulls)
-    kept = tuple(map(float, levels)) if scale else None
-    return Discrete(
-        name=name, scale=scale, levels=kept, missing=missing, nulls=nulls, embedded=embedded
-    )
-
-
-def _mostly_one(numbers: pl.Series) -> bool:
-    """Return whether half of the known values or more are the same one: it is in the middle then."""
-    known = numbers.drop_nulls()
-    middle = {known.quantile(0.5, "lower"), known.quantile(0.5, "higher")}
-    return any(2 * (known == value).sum() >= len(known) for value in middle)
-
-
-def spiked(numbers: pl.Series, levels: list) -> bool:
-    """Return whether most rows have one value, and nearly all others one of few values, far apart, that come again.
-
-    Such values mean something each, as the sums that a form or a tax law names; bins between quantiles see none of them
-    (on adult, where `capital_gain` is one of 119 sums, codes take 3 % of the log-loss away).
-
-    Args:
-        numbers: ``(N,)`` values of the training rows.
-        levels: of `fit_levels`.
-    """
-    if len(levels) < 3 or not np.isfinite(levels).all():
-        return False
-    if np.ptp(levels) < SPARSE * len(levels):  # counts
-        return False
-    known = numbers.drop_nulls()
-    others = known.filter(known != levels[0])
-    if 2 * len(others) > len(known):
-        return False
-    return others.is_in(levels[1:]).sum() >= SPIKED_SHARE * len(others)
-
-
-def _fit_datetime(column: pl.Series, form: str, rows: RowNumbers) -> Datetime:
-    times, bad = to_times(column, form)
-    refuse(column.name, column, bad, "a date or time", rows)
-    known = times.drop_nulls()
-    cycles: list[Cycle] = [c for c in CYCLES if len(np.unique(cycle_phase(known, c))) > 1]
-    return Datetime(
-        name=column.name,
-        format=form,
-        seconds=fit_scale(epoch_seconds(known)),
-        year=fit_scale(_years(known)),
-        cycles=tuple(cycles),
-        missing=len(known) < len(times),
-    )
-
-
-def fit_levels(values: pl.Series) -> tuple[list, bool]:
-    """Return the levels that get a code of their own, and whether values are missing.
-
-    Kept are levels with at least 0.1 % of the rows (but 2 rows at least, and 10 are enough), the
-    2,000 most frequent at most; ordered by descending frequency, then by value, so that the order
-    of the rows does not matter.
-    """
-    known = values.drop_nulls()
-    fewest = min(max(MIN_ROWS, math.ceil(ROW_SHARE * len(values))), SUFFICIENT_ROWS)
-    counts = known.alias("level").value_counts().filter(pl.col("count") >= fewest)
-    counts = counts.sort(["count", "level"], descending=[True, False])
-    return counts["level"].head(MAX_LEVELS).to_list(), len(known) < len(values)
 
 
 def level_text(column: pl.Series, numbers: bool) -> pl.Series:
@@ -516,21 +358,25 @@ def _code(
     return (name,), (1 + len(levels) + missing,)
 
 
-def _fill_numbers(
-    record: Numeric | Discrete, column: pl.Series, out: Views, notes: Notes, rows: RowNumbers
+def number_values(
+    record: Numeric | Discrete, column: pl.Series, notes: Notes, rows: RowNumbers
 ) -> np.ndarray:
-    """Write the scaled numbers and the flag for missing ones; return ``(N,)`` float64."""
-    numbers, bad = to_numbers(column, record.nulls, words=False)
-    refuse(record.name, column, bad, "a number", rows)
-    values = numbers.to_numpy()
+    """Return a column as ``(N,)`` float64, NaN where missing; InputError for a value that is not a number."""
+    numbers, bad = to_numbers(column, record.nulls, words=False, form=record.format)
+    _settle(record, column, bad, "a number", notes, rows)
+    return numbers.to_numpy()
+
+
+def _fill_numbers(record: Numeric | Discrete, values: np.ndarray, out: Views, notes: Notes) -> None:
+    """Write the scaled numbers and the flag for missing ones."""
     absent = np.isnan(values)
     _note_missing(record.name, absent, record.missing, notes)
-    _note_far(record.name, values, record.scale, notes)
+    if notes.lines is not None:
+        _note_far(record.name, values, record.scale, notes)
     if record.scale:
         out.numeric[:, 0] = record.scale.apply(values)
     if record.missing:
         out.flags[:, 0] = absent
-    return values
 
 
 def _codes(values: pl.Series, levels: Sequence, missing: bool) -> np.ndarray:
@@ -547,17 +393,39 @@ def _codes(values: pl.Series, levels: Sequence, missing: bool) -> np.ndarray:
     return codes
 
 
+def _settle(
+    record: Numeric | Discrete | Boolean | Datetime,
+    column: pl.Series,
+    bad: pl.Series,
+    wanted: str,
+    notes: Notes,
+    rows: RowNumbers,
+) -> None:
+    """Count values that do not fit as missing where training's were text in a format; refuse them elsewhere."""
+    if record.format in ("", EITHER_DECIMAL):
+        refuse(record.name, column, bad, wanted, rows)
+    elif bad.any() and not notes.training:
+        example = show(column[bad.arg_max()])  # type: ignore[index]
+        notes.add(
+            f"column '{record.name}': {_values(bad.to_numpy())} not {wanted} as training had them, e.g. {example}; "
+            "taken as missing"
+        )
+
+
 def _values(chosen: np.ndarray) -> str:
     n = int(chosen.sum())
     return "1 value is" if n == 1 else f"{n} values are"
 
 
-def _note_missing(name: str, absent: np.ndarray, expected: bool, notes: Notes) -> None:
+def _note_missing(
+    name: str, absent: np.ndarray, expected: bool, notes: Notes, then: str = ""
+) -> None:
     # Of a training table these are rows held out of training, and no news to its owner.
     if expected or notes.training or not absent.any():
         return
     n = int(absent.sum())
-    notes.add(f"column '{name}': {n} missing value{'s' if n > 1 else ''}, training had none")
+    line = f"column '{name}': {n} missing value{'s' if n > 1 else ''}, training had none"
+    notes.add(f"{line}; {then}" if then else line)
 
 
 def _note_far(name: str, values: np.ndarray, scale: Scale | None, notes: Notes) -> None:

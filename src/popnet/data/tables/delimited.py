@@ -19,7 +19,8 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 import polars as pl
 
-from popnet.data.tables.cast import NULL_TOKENS, clean, type_text
+from popnet.data.tables.cast import clean, plain_text, type_text
+from popnet.data.tables.markers import protect_quoted, rare_as_null, unprotect
 from popnet.errors import InputError
 
 FIRST_BYTES, BLOCK_BYTES = 1 << 20, 16 << 20
@@ -48,8 +49,8 @@ class Layout(NamedTuple):
     names: tuple[str, ...]
 
     @property
-    def decimal_comma(self) -> bool:
-        """Whether "1,5" is a number: where commas separate fields it is more likely a list."""
+    def undecided_points(self) -> bool:
+        """Whether 1.342 may be a number of thousands, for numbers may have decimal commas."""
         return self.delimiter != ","
 
 
@@ -60,12 +61,16 @@ class Block(NamedTuple):
     line: int
 
 
-def read_delimited(path: Path) -> pl.DataFrame:
+def read_delimited(path: Path, as_written: Sequence[str] | None = ()) -> pl.DataFrame:
     """Read a delimited file whole, each column typed by all of its values.
 
-    A column is Int64 if every value is an integer, else Float64 if every value is a number, else
-    String. The text is never held whole. Costs a second pass over the file only if a column turns
-    to text after a block of numbers.
+    A column is Int64 if every value is an integer, else Float64 if every value is a number (or a null token, or
+    empty), else String, where null tokens without quotes are null if they are rare. The text is never held whole.
+    Costs a second pass over the file only if a column turns to text after a block of numbers.
+
+    Args:
+        path: of the file.
+        as_written: columns of text in which null tokens stay as they are; None: in all.
 
     Raises:
         InputError: see `string_blocks`.
@@ -75,9 +80,9 @@ def read_delimited(path: Path) -> pl.DataFrame:
     for layout, frame in ahead(string_blocks(path)):
         for column in frame:
             if column.name in text:
-                part = clean(column, layout.decimal_comma)
+                part = plain_text(column)
             else:
-                part = type_text(column, layout.decimal_comma)
+                part = type_text(column, layout.undecided_points)
                 if part.dtype == pl.String:
                     text.add(column.name)
             parts.setdefault(column.name, []).append(part)
@@ -89,11 +94,19 @@ def read_delimited(path: Path) -> pl.DataFrame:
     ]
     if torn:
         again: dict[str, list[pl.Series]] = {name: [] for name in torn}
-        for layout, frame in string_blocks(path, torn):
+        for _, frame in string_blocks(path, torn):
             for name in torn:
-                again[name].append(clean(frame[name], layout.decimal_comma))
+                again[name].append(plain_text(frame[name]))
         parts.update(again)
-    return pl.DataFrame([_join(pieces) for pieces in parts.values()])
+    return pl.DataFrame([settled(_join(pieces), as_written) for pieces in parts.values()])
+
+
+def settled(column: pl.Series, as_written: Sequence[str] | None) -> pl.Series:
+    """Return a column in which rare null tokens are null if it is text, but for those that stay as they are written."""
+    if column.dtype != pl.String:
+        return column
+    kept = as_written is None or column.name in as_written
+    return unprotect(column) if kept else rare_as_null(column)
 
 
 def ahead(items: Iterator[T]) -> Iterator[T]:
@@ -114,15 +127,15 @@ def _join(pieces: list[pl.Series]) -> pl.Series:
 
 
 def string_batches(path: Path) -> Iterator[pl.DataFrame]:
-    """Stream a delimited file as frames of text: stripped, null tokens null, decimal points."""
-    for layout, frame in string_blocks(path):
-        yield pl.DataFrame([clean(column, layout.decimal_comma) for column in frame])
+    """Stream a delimited file as frames of text without blanks at both ends, null where empty."""
+    for _, frame in string_blocks(path):
+        yield pl.DataFrame([clean(column) for column in frame])
 
 
 def string_blocks(
     path: Path, columns: Sequence[str] | None = None
 ) -> Iterator[tuple[Layout, pl.DataFrame]]:
-    """Yield the file in frames of String columns, with null tokens made null.
+    """Yield the file in frames of String columns with the marks of `markers.protect_quoted`; null where empty.
 
     Raises:
         InputError: the file is empty, has only a header, is binary or damaged, is not UTF-8, has
@@ -381,11 +394,10 @@ def _parse(data: bytes, layout: Layout, path: Path, line: int) -> pl.DataFrame:
 
 def _read(data: bytes, layout: Layout) -> pl.DataFrame:
     return pl.read_csv(
-        data,
+        protect_quoted(data, layout.delimiter),
         has_header=False,
         separator=layout.delimiter,
         schema=dict.fromkeys(layout.names, pl.String),
-        null_values=list(NULL_TOKENS),
     )
 
 

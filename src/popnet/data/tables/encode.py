@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -19,19 +20,24 @@ from popnet.data.tables.cast import (
     to_text,
 )
 from popnet.data.tables.columns import (
-    KNOTS,
     Categorical,
     Discrete,
     Notes,
+    Numeric,
     Record,
     Slots,
     Views,
-    fit_record,
 )
+from popnet.data.tables.fit_columns import fit_numbers, fit_record
+from popnet.data.tables.markers import is_marker
 from popnet.data.tables.roles import mean_one, raw_weights
+from popnet.data.tables.scale import KNOTS
 from popnet.data.tables.schema import Schema
-from popnet.data.tables.target import Target, check_magnitude
+from popnet.data.tables.target import Target, check_magnitude, read_target
 from popnet.errors import InputError, closest
+
+CAST_VALUES = 1 << 22
+"""Values of columns of numbers that are cast at once, about (32 MB): a call a column is slow where columns are many."""
 
 
 class FeatureNames(NamedTuple):
@@ -154,13 +160,32 @@ class Encoder(BaseModel):
         notes = Notes(report, training)
         rows = first_row if row_numbers is None else row_numbers
         f = g = c = 0
-        for record in self.columns:
+        for record, values in self._columns_of(frame):
             slots = record.slots
             df, dg, dc = len(slots.numeric), len(slots.flags), len(slots.codes)
             views = Views(numeric[:, f : f + df], flags[:, g : g + dg], codes[:, c : c + dc])
-            record.fill(frame[record.name], views, notes, rows)
+            if isinstance(record, Numeric | Discrete) and isinstance(values, np.ndarray):
+                record.fill_values(values, views, notes)
+            else:
+                record.fill(frame[record.name], views, notes, rows)
             f, g, c = f + df, g + dg, c + dc
         return Features(numeric, flags, codes, self.levels, self.knots)
+
+    def _columns_of(self, frame: pl.DataFrame) -> Iterator[tuple[Record, np.ndarray | None]]:
+        """Yield each record, with ``(N,)`` float64 values if its column is of numbers, which are cast many at once."""
+        at_once = max(1, CAST_VALUES // max(frame.height, 1))
+        types = frame.schema
+        for start in range(0, len(self.columns), at_once):
+            part = self.columns[start : start + at_once]
+            names = [
+                r.name
+                for r in part
+                if isinstance(r, Numeric | Discrete) and types[r.name].is_numeric()
+            ]
+            matrix = frame.select(pl.col(names).cast(pl.Float64)).to_numpy()
+            values = dict(zip(names, matrix.T, strict=True))
+            for record in part:
+                yield record, values.get(record.name)
 
     def _check_columns(self, frame: pl.DataFrame, report: list[str] | None) -> None:
         needed = [c.name for c in self.columns]
@@ -211,12 +236,13 @@ class Encoder(BaseModel):
             )
         rows = first_row if row_numbers is None else row_numbers
         if self.target.task != "regression":
-            numbers = _class_numbers(frame[self.target.names[0]], self.target, rows)
+            column = read_target(frame[self.target.names[0]], self.target)
+            numbers = _class_numbers(column, self.target, rows)
             return np.maximum(numbers, 0), numbers >= 0
         result = np.zeros((frame.height, len(self.scales)), np.float32)
         keep = np.ones(frame.height, bool)
         for i, (name, scale) in enumerate(zip(self.target.names, self.scales, strict=True)):
-            values = _target_numbers(frame[name], rows)
+            values = _target_numbers(read_target(frame[name], self.target, i), rows)
             keep &= ~np.isnan(values)
             result[:, i] = np.nan_to_num((values - scale.mean) / scale.std)
         result[~keep] = 0
@@ -303,9 +329,13 @@ def fit_encoder(
         raise InputError("there are no training rows to fit the encoder on; give more rows.")
     numbers = rows + 1 if row_numbers is None else np.asarray(row_numbers)[rows]
     records = []
+    types = frame.schema
     for column in schema.features:
         values = frame[column.name].gather(rows)
-        record = fit_record(values, column.kind, column.format, column.nulls, numbers)
+        if column.kind in ("numeric", "discrete") and types[column.name].is_numeric():
+            record = fit_numbers(_as_floats(values), column.kind, column.nulls, column.format)
+        else:
+            record = fit_record(values, column.kind, column.format, column.nulls, numbers)
         if _says_something(record, values):
             records.append(record)
     if not records:
@@ -321,6 +351,11 @@ def fit_encoder(
         weight=schema.weight,
         other=tuple(c.name for c in schema.columns if c.name not in fitted),
     )
+
+
+def _as_floats(values: pl.Series) -> pl.Series:
+    values = values if values.dtype == pl.Float64 else values.cast(pl.Float64)
+    return values.fill_nan(None) if np.isnan(values.drop_nulls().to_numpy()).any() else values
 
 
 def fit_scales(
@@ -373,9 +408,9 @@ def _class_numbers(column: pl.Series, target: Target, rows: RowNumbers) -> np.nd
     classes = list(target.classes)
     if isinstance(classes[0], str):
         values, classes = to_text(column), spell([str(c) for c in classes], column.dtype)
-    elif column.dtype.is_integer() and isinstance(classes[0], int):
+    elif (whole := _as_integers(column)) is not None and isinstance(classes[0], int):
         # Compared as integers: as floats, labels beyond 2^53 would run together.
-        values, classes = column.cast(pl.Int64), [int(c) for c in classes]
+        values, classes = whole, [int(c) for c in classes]
     else:
         values, bad = to_numbers(column, words=isinstance(classes[0], bool))
         _refuse_class(column, bad, target, rows)
@@ -385,6 +420,17 @@ def _class_numbers(column: pl.Series, target: Target, rows: RowNumbers) -> np.nd
     )
     _refuse_class(column, (numbers < 0) & values.is_not_null(), target, rows)
     return np.where(values.is_null().to_numpy(), np.int32(-1), numbers.to_numpy())
+
+
+def _as_integers(column: pl.Series) -> pl.Series | None:
+    """Return a column as Int64, words for "missing" null; None if it holds anything else."""
+    if column.dtype.is_integer():
+        return column.cast(pl.Int64)
+    if column.dtype != pl.String:
+        return None
+    values = column.str.strip_chars().cast(pl.Int64, strict=False)
+    lost = column.filter(values.is_null() & column.is_not_null())
+    return values if is_marker(lost).all() else None
 
 
 def _refuse_class(column: pl.Series, bad: pl.Series, target: Target, rows: RowNumbers) -> None:

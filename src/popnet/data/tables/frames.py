@@ -100,6 +100,17 @@ def _plain_column(column: pl.Series, where: str) -> pl.Series:
     )
 
 
+def frame_categories(source: Any) -> tuple[str, ...]:
+    """Return the columns of a pandas or polars frame that have a type of categories."""
+    if isinstance(source, pl.LazyFrame | pl.DataFrame):
+        types = source.collect_schema()
+        return tuple(n for n, t in types.items() if t in (pl.Categorical, pl.Enum))
+    if not _is_pandas(source):
+        return ()
+    types = zip(source.columns, source.dtypes, strict=True)
+    return tuple(str(name) for name, dtype in types if hasattr(dtype, "categories"))
+
+
 def _is_pandas(source: Any) -> bool:
     kind = type(source)
     return kind.__module__.split(".")[0] == "pandas" and kind.__name__ == "DataFrame"
@@ -193,7 +204,7 @@ def from_objects(name: str, values: Sequence[Any]) -> pl.Series:
     Raises:
         InputError: a value is none of these (a list, a dict, an object, a complex number).
     """
-    values = [None if _is_missing(v) else v for v in values]
+    values = [None if is_missing(v) else v for v in values]
     kinds = {type(v) for v in values if v is not None}
     if not kinds or all(issubclass(k, str) for k in kinds):
         return pl.Series(name, [None if v is None else str(v) for v in values], dtype=pl.String)
@@ -212,7 +223,8 @@ def from_objects(name: str, values: Sequence[Any]) -> pl.Series:
     return pl.Series(name, [None if v is None else _to_word(v, name) for v in values])
 
 
-def _is_missing(value: Any) -> bool:
+def is_missing(value: Any) -> bool:
+    """Tell whether a Python value means "missing": None, NaN, NaT, pandas.NA."""
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return True
     if isinstance(value, np.datetime64):

@@ -6,7 +6,7 @@ Text formats are in ``delimited.py``, Python objects in ``frames.py``; both are 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar, cast
@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, TypeVar, cast
 import polars as pl
 
 from popnet.data.tables.delimited import chunks, read_delimited, string_batches
-from popnet.data.tables.frames import from_frame, not_empty, plain
+from popnet.data.tables.frames import frame_categories, from_frame, not_empty, plain
 from popnet.errors import InputError
 
 FORMATS = {
@@ -37,21 +37,22 @@ _SLICE_ROWS = 200_000
 T = TypeVar("T")
 
 
-def read_table(source: Any) -> pl.DataFrame:
+def read_table(source: Any, as_written: Sequence[str] | None = ()) -> pl.DataFrame:
     """Read a whole table.
 
     Args:
         source: a path (CSV, TSV, JSON lines, each also .gz; Parquet; Arrow, Feather), a pandas or
             polars DataFrame (a pandas index is ignored), a 2-d array or a list of rows (columns
             x0, x1, ...).
+        as_written: columns of text of a text file in which null tokens stay text, however rare; None: all columns.
 
     Returns:
         Frame of N rows whose columns are Boolean, integer, float, String, Date or Datetime
         (microseconds, UTC, no zone). Missing values, and NaN, are null. In text files the delimiter
         (comma, semicolon, tab or bar) is found by itself, a column's type follows from all of its
-        values, blanks around values are taken off, and the texts of `cast.NULL_TOKENS` are null;
-        if the delimiter is not a comma, a value such as "1,5" is read as "1.5", also among text;
-        dates stay text (the schema finds them).
+        values, and blanks around values are taken off; the texts of `markers.NULL_TOKENS` are null among numbers, and
+        among text where they are rare and stand without quotes. Dates, and numbers that are not plain ("1,5", "$2",
+        "007"), stay text: the schema finds them.
 
     Raises:
         InputError: there is no such file, it is a folder, empty, without rows or columns, of an
@@ -62,11 +63,26 @@ def read_table(source: Any) -> pl.DataFrame:
         return _frame(source)
     path, form = _locate(source)
     if form == "delimited":
-        return read_delimited(path)
+        return read_delimited(path, as_written)
     if form == "jsonl":
         frames = list(_json_frames(path))
         return not_empty(_stack(frames), str(path))
     return not_empty(plain(_columnar(path, form), str(path)), str(path))
+
+
+def declared_categories(source: Any) -> tuple[str, ...]:
+    """Return the columns that a frame or a file with types declares to be categories.
+
+    Args:
+        source: as `read_table` takes it.
+    """
+    if isinstance(source, str | PathLike):
+        path, form = _locate(source)
+        if form in PACKED:
+            return ()
+        types = _guarded(_scan(path, form).collect_schema, path, form)
+        return tuple(n for n, t in types.items() if t in (pl.Categorical, pl.Enum))
+    return frame_categories(source)
 
 
 def read_batches(path: Any, rows: int = 50_000) -> Iterator[pl.DataFrame]:
@@ -283,4 +299,11 @@ def _guarded(read: Callable[[], T], path: Path, form: str) -> T:
         ) from None
 
 
-__all__ = ["FORMATS", "count_rows", "read_batches", "read_table", "table_format"]
+__all__ = [
+    "FORMATS",
+    "count_rows",
+    "declared_categories",
+    "read_batches",
+    "read_table",
+    "table_format",
+]

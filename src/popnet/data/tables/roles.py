@@ -125,10 +125,10 @@ def time_numbers(
     column = _role_column(frame, schema.time, "time", rows)
     found = schema.column(schema.time)
     if found.kind == "datetime":
-        values, bad = to_times(column, found.format)
+        values, bad = to_times(column, found.format, found.nulls)
         values = pl.Series(epoch_seconds(values)).fill_nan(None)
     else:
-        values, bad = to_numbers(column, found.nulls)
+        values, bad = to_numbers(column, found.nulls, form=found.format)
     refuse(schema.time, column, bad | values.is_null(), "a time to order the rows by", rows)
     return values.to_numpy()
 

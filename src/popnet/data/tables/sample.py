@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from popnet.data.tables.cast import type_text
+from popnet.data.tables.delimited import settled
 from popnet.data.tables.read import count_rows, read_batches, table_format
 from popnet.runtime import keys
 
@@ -61,7 +62,13 @@ def frame_bytes(source: Any) -> float | None:
     return rows * first.estimated_size() / max(first.height, 1)
 
 
-def sample_table(path: str | PathLike[str], size: int, targets: Sequence[str], seed: int) -> Sample:
+def sample_table(
+    path: str | PathLike[str],
+    size: int,
+    targets: Sequence[str],
+    seed: int,
+    as_written: Sequence[str] | None = (),
+) -> Sample:
     """Read a table once in batches and keep some rows.
 
     Args:
@@ -70,6 +77,7 @@ def sample_table(path: str | PathLike[str], size: int, targets: Sequence[str], s
         targets: columns of which `ROWS_OF_EACH_VALUE` rows of each value are kept in any case, where there are at most
             `MAX_VALUES` of them.
         seed: determines the choice.
+        as_written: see `read_table`.
 
     Raises:
         InputError: as `read_table`.
@@ -86,7 +94,8 @@ def sample_table(path: str | PathLike[str], size: int, targets: Sequence[str], s
         rows += frame.height
     frame, numbers = kept.rows()
     if table_format(path)[1] == "delimited":
-        frame = pl.DataFrame([type_text(column) for column in frame])
+        typed = (type_text(column) for column in frame)
+        frame = pl.DataFrame([settled(column, as_written) for column in typed])
     return Sample(frame, numbers, rows)
 
 

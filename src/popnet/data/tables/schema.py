@@ -8,8 +8,18 @@ from collections.abc import Sequence
 import polars as pl
 from pydantic import BaseModel, ConfigDict
 
-from popnet.data.tables.kinds import USED_KINDS, Finding, Kind, find_duplicates, find_kind
-from popnet.data.tables.target import Target, infer_target
+from popnet.data.tables import number_format
+from popnet.data.tables.cast import to_numbers, to_times
+from popnet.data.tables.kinds import (
+    SAMPLE_ROWS,
+    USED_KINDS,
+    Finding,
+    Kind,
+    find_duplicates,
+    find_kind,
+)
+from popnet.data.tables.reading import GUESSED, ReadingChoices
+from popnet.data.tables.target import Target, conform_target, infer_target
 from popnet.errors import InputError, closest
 
 MIN_ROWS = 10
@@ -26,8 +36,9 @@ class Column(BaseModel):
         reason: why it is left out, or what is peculiar; "" if nothing is.
         missing: number of missing values.
         distinct: number of distinct values that are not missing.
-        format: strptime format of dates that are text or whole numbers; else "".
-        nulls: words in a column of numbers that count as missing.
+        format: how text, or compact dates, write dates or numbers; see `popnet.data.tables.kinds.Finding`.
+        nulls: words that count as missing.
+        guess: what was read in one of two ways that fit, with the option that reads the other; "" if nothing was.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -40,6 +51,7 @@ class Column(BaseModel):
     distinct: int
     format: str = ""
     nulls: tuple[str, ...] = ()
+    guess: str = ""
 
 
 class Schema(BaseModel):
@@ -53,6 +65,7 @@ class Schema(BaseModel):
         weight: column of row weights, no feature.
         group: column whose equal values must not be split, no feature.
         time: column that orders the rows; stays a feature.
+        reading: what the user said about how values are read.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -64,6 +77,7 @@ class Schema(BaseModel):
     weight: str | None = None
     group: str | None = None
     time: str | None = None
+    reading: ReadingChoices = GUESSED
 
     @property
     def features(self) -> tuple[Column, ...]:
@@ -132,6 +146,7 @@ def infer_schema(
     keep: Sequence[str] = (),
     fewest_rows: int = MIN_ROWS,
     single_rows: bool = False,
+    reading: ReadingChoices = GUESSED,
 ) -> Schema:
     """Find what each column of a table holds, and the task.
 
@@ -146,6 +161,7 @@ def infer_schema(
         keep: columns to use even if they look like identifiers, free text or duplicates.
         fewest_rows: rows with a target that must be there.
         single_rows: whether a class may have one row only.
+        reading: what the user says about how values are read.
 
     Raises:
         InputError: a named column is not there, or has two roles; too few rows with a
@@ -155,7 +171,13 @@ def infer_schema(
     if isinstance(drop, str) or isinstance(keep, str):
         raise InputError("drop and keep take lists of columns, not one name.")
     _check_roles(frame, names, weight, group, time, drop, keep)
-    found_target = infer_target(frame, names, task, single_rows=single_rows)
+    _check_categorical(frame, reading)
+    reading.check()
+    likely = number_format.decimal_sign(_samples(frame))
+    found_target = infer_target(
+        frame, names, task, single_rows=single_rows, reading=reading, likely_decimal=likely
+    )
+    frame = conform_target(frame, found_target)
     without = frame.height - frame.select(names).drop_nulls().height
     if frame.height - without < fewest_rows:
         raise InputError(
@@ -168,7 +190,7 @@ def infer_schema(
     found: dict[str, Finding] = {}
     rest = [c for c in frame.columns if c not in names]
     for name in rest:
-        found[name] = find_kind(frame[name], keep=name in spared)
+        found[name] = find_kind(frame[name], name in spared, reading, likely)
     usable = [n for n in rest if n not in out and found[n].kind in USED_KINDS]
     # A spared column goes first: if two are the same, the other is the duplicate.
     usable.sort(key=lambda n: n not in spared)
@@ -185,6 +207,7 @@ def infer_schema(
             distinct=f.distinct,
             format=f.format,
             nulls=f.nulls,
+            guess=f.guess if name not in out else "",
         )
         for name, f in found.items()
     )
@@ -203,7 +226,47 @@ def infer_schema(
         weight=weight,
         group=group,
         time=time,
+        reading=reading,
     )
+
+
+def conform(frame: pl.DataFrame, schema: Schema) -> pl.DataFrame:
+    """Return a table with numbers and dates where its schema found them written as text, and words for "missing" null.
+
+    Args:
+        frame: the table that the schema was inferred from, or more rows of it.
+        schema: of the table.
+    """
+    columns = []
+    types = frame.schema
+    for column in schema.columns:
+        if types.get(column.name) != pl.String or not (column.format or column.nulls):
+            continue
+        values = frame[column.name]
+        if column.kind == "datetime":
+            values = to_times(values, column.format, column.nulls)[0]
+        elif column.kind in ("numeric", "discrete", "boolean"):
+            words = column.kind == "boolean"
+            values = to_numbers(values, column.nulls, words, column.format)[0]
+        else:
+            values = values.set(values.is_in(column.nulls), None)
+        columns.append(values.alias(column.name))
+    return conform_target(frame.with_columns(columns), schema.target)
+
+
+def _check_categorical(frame: pl.DataFrame, reading: ReadingChoices) -> None:
+    for name in reading.categorical:
+        if name not in frame.columns:
+            raise InputError(
+                f"there is no column '{name}' (given as categorical).{closest(name, frame.columns)}"
+            )
+
+
+def _samples(frame: pl.DataFrame) -> list[pl.Series]:
+    """Return some values of each column of text."""
+    step = max(frame.height // SAMPLE_ROWS, 1)
+    text = (c for c in frame if c.dtype == pl.String)
+    return [c.gather_every(step).drop_nulls() for c in text]
 
 
 def _check_roles(

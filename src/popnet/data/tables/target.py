@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import polars as pl
 from pydantic import BaseModel, ConfigDict
 
-from popnet.data.tables.cast import RowNumbers, refuse, show, to_numbers
-from popnet.data.tables.kinds import numbers_rows
+from popnet.data.tables import number_format
+from popnet.data.tables.cast import RowNumbers, has_leading_zeros, refuse, show, to_numbers
+from popnet.data.tables.kinds import MAX_SPELLINGS, numbers_rows, other_number
+from popnet.data.tables.markers import (
+    FALSE_WORDS,
+    NULL_TOKENS,
+    RARE_SHARE,
+    TRUE_WORDS,
+    is_marker,
+)
+from popnet.data.tables.reading import GUESSED, ReadingChoices
 from popnet.errors import InputError, closest
 from popnet.types import Task
 
@@ -32,12 +41,16 @@ class Target(BaseModel):
     Attributes:
         names: one column, or several for a regression with several targets.
         task: binary, multiclass or regression.
-        classes: labels in the order of their class numbers (sorted); empty for regression. They
-            have the type they had in the table.
+        classes: labels in the order of their class numbers: sorted, but of two the positive one is last; empty for
+            regression. They have the type they had in the table.
         detected: the task was found from the values, not given.
         numbering: those of the names whose values look like a numbering of the rows.
         whole_numbers: how many different values a detected regression target has, if they are whole numbers and few:
             they might be classes; else 0.
+        formats: how the text of each column writes numbers, see `popnet.data.tables.number_format`; empty if none is
+            text that is read as numbers.
+        nulls: words that mean "missing" in a target of text.
+        guesses: what was taken in one of two ways that fit, with the option that takes it the other way.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -48,6 +61,9 @@ class Target(BaseModel):
     detected: bool = True
     numbering: tuple[str, ...] = ()
     whole_numbers: int = 0
+    formats: tuple[str, ...] = ()
+    nulls: tuple[str, ...] = ()
+    guesses: tuple[str, ...] = ()
 
     @property
     def found(self) -> str:
@@ -71,6 +87,8 @@ def infer_target(
     task: str | None = None,
     *,
     single_rows: bool = False,
+    reading: ReadingChoices = GUESSED,
+    likely_decimal: str = "",
 ) -> Target:
     """Find the task and the classes.
 
@@ -86,6 +104,8 @@ def infer_target(
         names: target columns.
         task: "binary", "multiclass", "regression", or "classification" for one of the first two.
         single_rows: whether a class may have one row only.
+        reading: what the user says about how values are read.
+        likely_decimal: the decimal sign of other columns.
 
     Raises:
         InputError: no such column, a name twice, all values missing, an unknown task; one class, a
@@ -95,6 +115,14 @@ def infer_target(
     """
     check_task(task)
     _check_names(frame, names)
+    written = [_as_written(frame[name], task, reading, likely_decimal) for name in names]
+    formats = tuple(w.format or "" for w in written) if any(w.format is not None for w in written) else ()  # fmt: skip
+    read = {
+        "formats": formats,
+        "nulls": tuple(dict.fromkeys(n for w in written for n in w.nulls)),
+        "guesses": tuple(g for w in written for g in w.guesses),
+    }
+    frame = frame.with_columns(w.values for w in written)
     present = frame.select(names).drop_nulls()
     if present.height == 0:
         if len(names) > 1:
@@ -102,7 +130,7 @@ def infer_target(
         raise InputError(f"all values of the target column {_quote(names)} are missing; fill it.")
     detected = task is None
     if task is None:
-        task = "regression" if len(names) > 1 else _detect(present[names[0]])
+        task = "regression" if len(names) > 1 else _detect(present[names[0]], reading)
     if task == "regression":
         numbering = _check_regression(frame, names)
         return Target(
@@ -111,6 +139,7 @@ def infer_target(
             detected=detected,
             numbering=numbering,
             whole_numbers=_few_whole_numbers(present, names) if detected else 0,
+            **read,
         )
     if len(names) > 1:
         raise InputError(
@@ -124,7 +153,132 @@ def infer_target(
             "task multiclass."
         )
     kind: Task = "binary" if len(classes) == 2 and task != "multiclass" else "multiclass"
-    return Target(names=tuple(names), task=kind, classes=classes, detected=detected)
+    if kind == "binary":
+        counts = present[names[0]].value_counts(name="rows")
+        rows = dict(zip(counts[names[0]].to_list(), counts["rows"].to_list(), strict=True))
+        classes = _positive_last(classes, rows, reading.positive)
+    elif reading.positive is not None:
+        raise InputError(
+            f"positive names one of two classes, but the target column '{names[0]}' has {len(classes)}."
+        )
+    return Target(names=tuple(names), task=kind, classes=classes, detected=detected, **read)
+
+
+class _Written(NamedTuple):
+    """A target as it is to be taken: its values, and how text was read (None: it was not read as numbers)."""
+
+    values: pl.Series
+    format: str | None = None
+    nulls: tuple[str, ...] = ()
+    guesses: tuple[str, ...] = ()
+
+
+def _as_written(
+    column: pl.Series, task: str | None, reading: ReadingChoices, likely_decimal: str
+) -> _Written:
+    """Read a target of text: numbers in whatever format, classes, and words for "missing".
+
+    Raises:
+        InputError: a null token may be a class or mean "missing".
+    """
+    if column.dtype != pl.String:
+        return _Written(column)
+    text = column.str.strip_chars()
+    nulls: tuple[str, ...] = ()
+    if reading.na_values is not None:
+        nulls = reading.na_values
+        text = text.set(text.is_in(list(nulls)), None)
+    counts = text.drop_nulls().value_counts(name="rows")
+    words = counts[column.name]
+    marked = is_marker(words)
+    real = words.filter(~marked)
+    numbers = number_format.find(real, reading.decimal, reading.thousands, likely_decimal)
+    if task in ("binary", "multiclass", "classification") or column.name in reading.categorical:
+        numbers = None
+    if numbers is not None and (task == "regression" or not has_leading_zeros(words)):
+        values = number_format.parse(real, numbers.name)
+        many = values.n_unique() > FEW_CLASSES or task == "regression" or numbers.name != ""
+        if many and not values.null_count():
+            markers = tuple(words.filter(marked).sort().to_list())
+            read, _ = to_numbers(text, markers, form=numbers.name)
+            guess = other_number(column.name, real, numbers)
+            return _Written(read, numbers.name, (*nulls, *markers), (guess,) if guess else ())
+    tokens = counts.filter(words.is_in(NULL_TOKENS))
+    if reading.na_values is not None or not tokens.height:
+        return _Written(text, None, nulls)
+    pair = {w.lower() for w in words.filter(~words.is_in(NULL_TOKENS)).head(MAX_SPELLINGS + 1)}
+    plain = number_format.find(real) is not None and not number_format.parse(real, "").null_count()
+    if plain or any(pair == {f, t} for f, t in zip(FALSE_WORDS, TRUE_WORDS, strict=True)):
+        listed = tuple(tokens[column.name].to_list())
+        return _Written(text.set(text.is_in(listed), None), None, listed)
+    return _class_or_missing(text, tokens)
+
+
+def _class_or_missing(text: pl.Series, tokens: pl.DataFrame) -> _Written:
+    """Keep null tokens that many rows of a target have as classes, and ask about rare ones."""
+    rare = tokens.filter(pl.col("rows") < max(2, RARE_SHARE * len(text)))
+    for word, rows in rare.iter_rows():
+        raise InputError(
+            f"the target column '{text.name}' is {word!r} in {rows} row{'s' if rows > 1 else ''}: if that means "
+            f'"missing", give --na-values {word!r}, and if it is a class, --na-values "".'
+        )
+    guesses = tuple(
+        f"the target '{text.name}': {word!r} is taken as a class ({rows:,} rows); --na-values {word!r} takes it as "
+        "missing"
+        for word, rows in tokens.iter_rows()
+    )
+    return _Written(text, None, (), guesses)
+
+
+def _positive_last(
+    classes: tuple[Label, ...], rows: dict[Label, int], positive: str | None
+) -> tuple[Label, ...]:
+    """Order two classes so that the positive one is last.
+
+    It is the one that the user names, else the greater number, or the word for "true", or the rarer one of two words.
+    """
+    if positive is not None:
+        chosen = next((c for c in classes if str(c) == positive), None)
+        if chosen is None:
+            listed = " and ".join(map(show, classes))
+            raise InputError(f"there is no class {positive!r} to be the positive one; there are {listed}.")  # fmt: skip
+        return (*(c for c in classes if c != chosen), chosen)
+    if not all(isinstance(c, str) for c in classes):
+        return classes
+    first, second = (str(c) for c in classes)
+    if number_format.parse(pl.Series([first, second]), "").null_count() == 0:
+        return classes
+    for true, false in zip(TRUE_WORDS, FALSE_WORDS, strict=True):
+        if {first.lower(), second.lower()} == {true, false}:
+            return (second, first) if first.lower() == true else classes
+    return (second, first) if rows[first] < rows[second] else classes
+
+
+def conform_target(frame: pl.DataFrame, target: Target) -> pl.DataFrame:
+    """Return a table whose targets are as `infer_target` took them: text as numbers, words for "missing" null."""
+    return frame.with_columns(
+        read_target(frame[name], target, i)
+        for i, name in enumerate(target.names)
+        if name in frame.columns
+    )
+
+
+def read_target(column: pl.Series, target: Target, i: int = 0) -> pl.Series:
+    """Return a target's column as `infer_target` took it.
+
+    Args:
+        column: ``(N,)``, of any rows.
+        target: what was found.
+        i: which of the target's columns it is.
+    """
+    if column.dtype != pl.String:
+        return column
+    text = column.str.strip_chars()
+    if target.formats:
+        numbers, bad = to_numbers(text, target.nulls, form=target.formats[i])
+        # What is no number stays as it is, for whoever reads it to refuse it by name.
+        return text if bad.any() else numbers
+    return text.set(text.is_in(list(target.nulls)), None) if target.nulls else text
 
 
 def check_task(task: str | None) -> None:
@@ -157,9 +311,9 @@ def _some(names: Sequence[str]) -> str:
     return _quote(names[:12]) + (", …" if len(names) > 12 else "")
 
 
-def _detect(values: pl.Series) -> str:
+def _detect(values: pl.Series, reading: ReadingChoices) -> str:
     """Return "classification" or "regression" for one target without missing values."""
-    if values.dtype == pl.Boolean:
+    if values.dtype == pl.Boolean or values.name in reading.categorical:
         return "classification"
     if values.dtype == pl.String:
         numbers, bad = to_numbers(values)

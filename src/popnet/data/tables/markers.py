@@ -1,0 +1,69 @@
+"""Words that stand for a missing value, and words for truth values."""
+
+from __future__ import annotations
+
+import re
+
+import polars as pl
+
+NULL_TOKENS = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "?")
+"""Texts that may mean "missing" among text, where they are rare: a class or a level may bear such a name, too."""
+
+MARKERS = frozenset(
+    """
+    na n/a n.a. n.a nan -nan null nil none <na> nat <nat> <null> <none> (null) (none) (blank) nd n/d n.d. n.d n/k nr tbd
+    missing unknown undefined void ? ?? - -- --- . .. ... * ** \\n
+    #n/a #na #div/0! #value! #ref! #name? #null! #num! 1.#ind -1.#ind 1.#qnan -1.#qnan
+    """.split()  # noqa: SIM905
+) | {"", "#n/a n/a", "not available", "not applicable"}
+"""Texts, in lower case, that mean "missing" among numbers and dates. Those of pandas and of spreadsheets are here."""
+
+TRUE_WORDS = ("true", "t", "yes", "y")
+FALSE_WORDS = ("false", "f", "no", "n")
+
+RARE_SHARE = 0.01
+"""Share of a column of text below which a null token without quotes means "missing"; else it is a level ("?" never)."""
+
+_PROTECTED = "\x1a"
+"""Put in front of a null token in quotes while text is cut into fields, after which quotes are gone."""
+
+
+def protect_quoted(data: bytes, delimiter: str) -> bytes:
+    """Mark null tokens that stand in quotes as text, so that `unprotect` tells them from those without.
+
+    Args:
+        data: whole records of delimited text.
+        delimiter: of its fields.
+    """
+    if b'"' not in data:
+        return data
+    words = b"|".join(re.escape(t.encode()) for t in NULL_TOKENS if t)
+    end = re.escape(delimiter.encode()) + rb"\r\n"
+    pattern = rb"(?:(?<=[" + end + rb'])|\A)"(' + words + rb')"(?=[' + end + rb"]|\Z)"
+    return re.sub(pattern, b'"' + _PROTECTED.encode() + rb'\1"', data)
+
+
+def unprotect(text: pl.Series) -> pl.Series:
+    """Return text without the marks of `protect_quoted`."""
+    return text.str.strip_prefix(_PROTECTED)
+
+
+def rare_as_null(text: pl.Series) -> pl.Series:
+    """Return text of a file in which null tokens without quotes are null where they are rare, see `RARE_SHARE`.
+
+    Args:
+        text: ``(N,)`` with the marks of `protect_quoted`, which the result lacks.
+    """
+    marked = text.is_in(NULL_TOKENS)
+    if marked.any():
+        counts = text.filter(marked).value_counts(name="rows")
+        rare = (pl.col("rows") < RARE_SHARE * len(text)) | (pl.col(text.name) == "?")
+        few = counts.filter(rare)[text.name].to_list()
+        if few:
+            text = text.set(text.is_in(few), None)
+    return unprotect(text)
+
+
+def is_marker(text: pl.Series) -> pl.Series:
+    """Return ``(N,)`` Boolean, true for a text that means "missing" among numbers and dates; null stays null."""
+    return text.str.strip_chars().str.to_lowercase().is_in(list(MARKERS))
