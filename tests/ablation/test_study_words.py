@@ -124,8 +124,8 @@ def test_the_terminal_says_the_results_before_how_they_were_measured():
     lines = summary.told(study(*SOME))
     assert lines[0] == (
         "On data/table.csv (150 rows) the baseline net has a log-loss of 0.2000. Of 5 changes to it, tried one at a "
-        "time, 1 helped, 1 harmed, 1 made no difference that matters, 1 is not decided and 1 cannot be decided with so few "
-        "rows."
+        "time, 1 helped, 1 harmed, 1 made no difference that matters, 1 is not decided and 1 cannot be decided with so "
+        "few rows."
     )
     text = "\n".join(lines)
     assert (
