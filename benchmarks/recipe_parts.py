@@ -67,7 +67,7 @@ def losses(name: str, rows: int, pairs: int, parts: Sequence[str]) -> dict[str, 
             if (e.level + " ").startswith(change.replace("=", " ") + " "):
                 worse = (-100 * v / e.base_error for v in (e.gain.mean, e.gain.high, e.gain.low))
                 text = "{:+.1f} ({:+.1f} to {:+.1f})".format(*worse)
-                found[change] = f"**{text}**" if e.said in CLEAR else text
+                found[change] = f"**{text}**" if e.verdict in CLEAR else text
     return found
 
 

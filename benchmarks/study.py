@@ -44,7 +44,7 @@ def null(repetitions: int) -> list[list[str]]:
     for r in range(repetitions):
         rows = frame.sample(1500, random_state=r)
         found = study(rows, PHONEME.target, Options(seed=r), factor=["seed"]).found
-        said.append(found.effects[0].said)
+        said.append(found.effects[0].verdict)
         pairs.append(found.pairs)
         print("null", r, pairs[-1], said[-1], found.effects[0].gain, file=sys.stderr, flush=True)
     wrong = sum(s in CLEAR for s in said)
@@ -114,7 +114,7 @@ def planted(repetitions: int, sets: int = 300) -> list[list[str]]:
             run.run(range(pairs))
             for k, e in enumerate(run.found(0.01, pairs).effects):  # a level each
                 held[i, k] += e.gain.low <= truths[k] <= e.gain.high
-                decided[i, k] += e.said in ("helps", "harms")
+                decided[i, k] += e.verdict in ("helps", "harms")
                 widths[i, k] += (e.gain.high - e.gain.low) / 2 / repetitions
         print("planted", r, (held / (r + 1)).tolist(), file=sys.stderr, flush=True)
     return [
@@ -156,8 +156,8 @@ def stable(names: str, pairs: int | None) -> list[list[str]]:
             study(frame, target, Options(seed=s), rows=rows, pairs=pairs, on_progress=told).found
             for s in (0, 1)
         ]
-        print(name, [[(e.level, e.said) for e in f.effects] for f in both], file=sys.stderr, flush=True)  # fmt: skip
-        verdicts = [{(e.factor, e.level): e.said for e in f.effects} for f in both]
+        print(name, [[(e.level, e.verdict) for e in f.effects] for f in both], file=sys.stderr, flush=True)  # fmt: skip
+        verdicts = [{(e.factor, e.level): e.verdict for e in f.effects} for f in both]
         keys = list(verdicts[0])
         same = sum(verdicts[0][k] == verdicts[1].get(k) for k in keys)
         against = sum({verdicts[0][k], verdicts[1].get(k)} == set(CLEAR) for k in keys)

@@ -34,6 +34,9 @@ def test_study_writes_a_page_and_a_table(run, here):
         "--recipe", "recipe.toml", "--workers", "1",
     )  # fmt: skip
     assert "page    study.html" in out
+    assert out.startswith("On table.csv (200 rows) the baseline net has a log-loss of")
+    assert "dropout: 0.9 instead of" in out
+    assert out.index("dropout: 0.9") < out.index("How this was measured:")
     page = (here / "study.html").read_text()
     assert "dropout" in page
     assert "<span>study</span> <span>table.csv</span> <span>-t</span> <span>bought</span>" in page

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from popnet import Dataset, Recipe
-from popnet.ablation.effects import Effect
+from popnet.ablation.intervals import Interval
 from popnet.ablation.transformations import check as keeping
 from popnet.ablation.transformations import small_images
-from popnet.ablation.transformations.catalogue import Transformation
-from popnet.ablation.transformations.check import Check, Finding
+from popnet.ablation.transformations.catalogue import ImageTransformation
+from popnet.ablation.transformations.check import Check, TransformationEffect
+from popnet.ablation.verdicts import EffectVerdict
 from popnet.data.dataset import Images
 from popnet.errors import InputError
 
@@ -32,8 +33,8 @@ def bars(n: int, seed: int = 0) -> Dataset:
 @pytest.fixture(scope="module")
 def check():
     tried = [
-        Transformation("vertical_reflection", "top and bottom", {"vertical_reflection": 0.5}),
-        Transformation("reflection", "left and right", {"reflection": 0.5}),
+        ImageTransformation("vertical_reflection", "top and bottom", {"vertical_reflection": 0.5}),
+        ImageTransformation("reflection", "left and right", {"reflection": 0.5}),
     ]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(keeping, "transformations", lambda image: tried)
@@ -46,7 +47,7 @@ def test_some_transformations_can_be_asked_for_with_more_steps():
         bars(200), np.arange(200), pairs=2, only=["rotation", "erasing"], steps=30, train=60
     )
     assert found is not None
-    assert [f.transformation.name for f in found.findings] == ["rotation", "erasing"]
+    assert [f.transformation.name for f in found.effects] == ["rotation", "erasing"]
     assert found.train == 60
     assert found.recipe.epochs == 16
     with pytest.raises(InputError, match="Did you mean 'rotation'"):
@@ -60,18 +61,18 @@ def test_several_transformations_are_tried_as_one():
         bars(200), np.arange(200), pairs=2, only=["rotation+erasing"], steps=30, train=60
     )
     assert found is not None
-    [finding] = found.findings
-    assert finding.transformation.fields == {"rotation": 12.0, "erasing": 0.4}
-    assert finding.transformation.words == "turns up to 12 degrees and a rectangle erased"
+    [effect] = found.effects
+    assert effect.transformation.fields == {"rotation": 12.0, "erasing": 0.4}
+    assert effect.transformation.words == "turns up to 12 degrees and a rectangle erased"
 
 
 def test_what_turns_one_class_into_another_harms(check):
-    upside_down, mirrored = check.findings
-    assert upside_down.effect.verdict == "harms"
-    assert upside_down.effect.mean < -0.1
+    upside_down, mirrored = check.effects
+    assert upside_down.verdict == "harms"
+    assert upside_down.gain.mean < -0.1
     assert {(a, b) for a, b, _ in upside_down.confused} <= {(0, 1), (1, 0)}
     assert upside_down.confused
-    assert mirrored.effect.verdict != "harms"
+    assert mirrored.verdict != "harms"
     assert "vertical_reflection" not in check.policy()
     assert (check.together is None) == (not check.policy())
 
@@ -92,23 +93,25 @@ def test_a_deadline_in_the_past_leaves_no_check():
     assert keeping.check(bars(60), np.arange(60), pairs=2, deadline=0.0) is None
 
 
-def finding(name: str, verdict: str, mean: float, half: float = 1.0) -> Finding:
+def effect(name: str, verdict: EffectVerdict, mean: float, half: float = 1.0) -> TransformationEffect:  # fmt: skip
     fields = next(t for t in keeping.transformations((28, 28, 3)) if t.name == name)
-    return Finding(fields, Effect(mean, mean - half, mean + half, verdict), ())
+    return TransformationEffect(
+        fields, Interval(mean, mean - half, mean + half, half, 0.5), verdict
+    )
 
 
 def test_the_policy_leaves_out_what_harms_and_what_only_bold_ones_may_do():
-    findings = (
-        finding("translation", "helps", 0.1),
-        finding("rotation", "nothing measurable", 0.01),
-        finding("scaling", "nothing measurable", -0.01),
-        finding("reflection", "nothing measurable", 0.01),
-        finding("half_turn", "helps", 0.1),
-        finding("brightness", "harms", -0.1),
-        finding("shear", "helps", 0.1),
-        finding("elastic_alpha", "helps", 0.1),
+    effects = (
+        effect("translation", "helps", 0.1),
+        effect("rotation", "not decided", 0.01),
+        effect("scaling", "no effect", -0.01),
+        effect("reflection", "not decided", 0.01),
+        effect("half_turn", "helps", 0.1),
+        effect("brightness", "harms", -0.1),
+        effect("shear", "helps", 0.1),
+        effect("elastic_alpha", "helps", 0.1),
     )
-    policy = Check(findings, 0.1, 3, 100, 50, Recipe()).policy()
+    policy = Check(effects, 0.1, 3, 100, 50, Recipe()).policy()
     assert set(policy) == {
         "translation", "rotation", "half_turn", "shear", "elastic_alpha", "elastic_sigma",
     }  # fmt: skip
@@ -119,12 +122,12 @@ def test_the_policy_leaves_out_what_harms_and_what_only_bold_ones_may_do():
 
 def test_with_many_images_only_what_helps_is_used_and_mirroring_that_costs_little():
     def policy(images: int, half: float) -> set[str]:
-        findings = (
-            finding("translation", "nothing measurable", 0.01),
-            finding("shear", "helps", 0.1),
-            finding("reflection", "nothing measurable", -0.002, half),
+        effects = (
+            effect("translation", "not decided", 0.01),
+            effect("shear", "helps", 0.1),
+            effect("reflection", "not decided", -0.002, half),
         )
-        return set(Check(findings, 0.2, 3, 600, 50, Recipe(), images).policy())
+        return set(Check(effects, 0.2, 3, 600, 50, Recipe(), images).policy())
 
     assert policy(1000, 0.01) == {"translation", "shear", "reflection"}
     assert policy(60_000, 0.01) == {"shear", "reflection"}

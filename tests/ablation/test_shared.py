@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from popnet.ablation.effects import interval
-from popnet.ablation.row_overlap import Shared
+from popnet.ablation.intervals import interval
+from popnet.ablation.row_overlap import RowOverlap
 
 
 def dealt(rng: np.random.Generator, rows: int, folds: int, pairs: int) -> list[np.ndarray]:
@@ -18,14 +18,14 @@ def dealt(rng: np.random.Generator, rows: int, folds: int, pairs: int) -> list[n
 
 
 def test_one_cross_validation_tests_a_row_once():
-    shared = Shared.of(dealt(np.random.default_rng(0), 60, 10, 10))
+    shared = RowOverlap.of(dealt(np.random.default_rng(0), 60, 10, 10))
     assert (shared.repeats, shared.rows, shared.weight, shared.overlap) == (1.0, 60.0, 0.0, 0.0)
-    assert shared.own(np.arange(60.0)) == 0.0
-    assert shared.between(np.arange(60.0)) == pytest.approx(np.arange(60).var(ddof=1))
+    assert shared.row_variance(np.arange(60.0)) == 0.0
+    assert shared.row_mean_variance(np.arange(60.0)) == pytest.approx(np.arange(60).var(ddof=1))
 
 
 def test_three_repeats_test_a_row_three_times():
-    shared = Shared.of(dealt(np.random.default_rng(0), 60, 10, 30))
+    shared = RowOverlap.of(dealt(np.random.default_rng(0), 60, 10, 30))
     assert shared.repeats == pytest.approx(3)
     assert shared.rows == pytest.approx(60)
     assert shared.weight == pytest.approx((1 - 1 / 3) * 30 / 29 / 60)
@@ -34,29 +34,35 @@ def test_three_repeats_test_a_row_three_times():
 
 
 def test_rows_that_are_tested_unevenly_count_as_fewer():
-    shared = Shared.of([[0, 1], [2, 3], [0, 1]])
+    shared = RowOverlap.of([[0, 1], [2, 3], [0, 1]])
     assert shared.repeats == pytest.approx((2 * 4 + 2 * 1) / 6)
     assert shared.rows == pytest.approx(6**2 / (2 * 4 + 2 * 1))
 
 
 def test_pairs_on_the_same_rows_leave_the_rows_whole_variance():
-    shared = Shared.of([np.arange(7)] * 4)
+    shared = RowOverlap.of([np.arange(7)] * 4)
     assert shared.repeats == 4
     assert shared.weight == pytest.approx(1 / 7)
 
 
 def test_rows_of_their_own_have_the_covariance_of_two_tests():
     values = np.array([[1.0, 2.0, 6.0], [3.0, 2.0, 4.0]])
-    shared = Shared.of([np.arange(3)] * 2)
-    assert shared.own(values.ravel()) == pytest.approx(np.cov(values[0], values[1], ddof=0)[0, 1])
-    assert shared.own([1, 2, 3, 3, 2, 1]) == 0.0  # never below
+    shared = RowOverlap.of([np.arange(3)] * 2)
+    assert shared.row_variance(values.ravel()) == pytest.approx(
+        np.cov(values[0], values[1], ddof=0)[0, 1]
+    )
+    assert shared.row_variance([1, 2, 3, 3, 2, 1]) == 0.0  # never below
     products = (values[0] - 3) * (values[1] - 3)
     error = np.sqrt(((products - products.mean()) ** 2).sum()) / 3
-    assert shared.own(values.ravel(), doubt=0.5) == pytest.approx(products.mean() - error / 2)
-    assert shared.own(values.ravel(), doubt=9.0) == 0.0
-    assert shared.between(values.ravel()) == pytest.approx(np.var([2.0, 2.0, 5.0], ddof=1))
-    apart = Shared.of([[4, 0], [4, 9]])  # the rows' means are 2, 5 and 7
-    assert apart.between([1, 5, 3, 7]) == pytest.approx(np.var([2.0, 5.0, 7.0], ddof=1))
+    assert shared.row_variance(values.ravel(), doubt=0.5) == pytest.approx(
+        products.mean() - error / 2
+    )
+    assert shared.row_variance(values.ravel(), doubt=9.0) == 0.0
+    assert shared.row_mean_variance(values.ravel()) == pytest.approx(
+        np.var([2.0, 2.0, 5.0], ddof=1)
+    )
+    apart = RowOverlap.of([[4, 0], [4, 9]])  # the rows' means are 2, 5 and 7
+    assert apart.row_mean_variance([1, 5, 3, 7]) == pytest.approx(np.var([2.0, 5.0, 7.0], ddof=1))
 
 
 def test_of_one_cross_validation_the_interval_is_students():
@@ -64,11 +70,11 @@ def test_of_one_cross_validation_the_interval_is_students():
     rows = dealt(rng, 50, 5, 5)
     values = [rng.standard_normal(len(r)) for r in rows]
     means = np.array([v.mean() for v in values])
-    shared = Shared.of(rows)
+    shared = RowOverlap.of(rows)
     low, high = stats.t.interval(0.95, 4, means.mean(), stats.sem(means))
     every = np.concatenate(values)
     for options in (
-        {"common": shared.common(every)}, {"common": shared.again(every)}, {"overlap": shared.overlap}
+        {"common": shared.common(every)}, {"common": shared.repeated_variance(every)}, {"overlap": shared.overlap}
     ):  # fmt: skip
         found = interval(means, **options)
         assert (found.low, found.high) == pytest.approx((low, high))
@@ -86,8 +92,8 @@ def test_of_a_factor_that_does_nothing_rows_add_next_to_nothing(pairs):
             0.02 * rng.standard_normal() + spread[r] * rng.standard_normal(len(r)) for r in rows
         ]
         gains, every = np.array([v.mean() for v in values]), np.concatenate(values)
-        shared = Shared.of(rows)
-        squares.append(interval(gains, common=shared.again(every)).error ** 2)
+        shared = RowOverlap.of(rows)
+        squares.append(interval(gains, common=shared.repeated_variance(every)).error ** 2)
         most.append(interval(gains, common=shared.common(every)).error ** 2)
         means.append(gains.mean())
     assert 0.8 * np.var(means) <= np.mean(squares) <= 1.25 * np.var(means)
@@ -110,12 +116,12 @@ def test_intervals_hold_the_truth_whatever_rows_and_pairs_have_of_their_own(pair
             for r in rows
         ]
         gains = np.array([v.mean() for v in values])
-        shared, every = Shared.of(rows), np.concatenate(values)
+        shared, every = RowOverlap.of(rows), np.concatenate(values)
         found = interval(gains, common=shared.common(every))
         held += found.low <= truth <= found.high
         students += interval(gains).low <= truth <= interval(gains).high
         squares.append(found.error**2)
-        alone.append(interval(gains, common=shared.weight * shared.own(every)).error ** 2)
+        alone.append(interval(gains, common=shared.weight * shared.row_variance(every)).error ** 2)
         means.append(found.mean)
     assert held / studies > 0.92
     assert np.mean(alone) == pytest.approx(np.var(means), rel=0.2)
@@ -134,6 +140,6 @@ def test_what_is_no_mean_over_rows_has_an_interval_that_is_no_narrower_than_the_
         own = rng.standard_normal(120)
         rows = dealt(rng, 120, 10, 30)
         gains = np.array([own[r].mean() for r in rows])
-        found = interval(gains, overlap=Shared.of(rows).overlap)
+        found = interval(gains, overlap=RowOverlap.of(rows).overlap)
         held += found.low <= 0 <= found.high
     assert held / 400 > 0.92

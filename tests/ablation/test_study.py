@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from dataclasses import replace
 from typing import Any
 
@@ -14,19 +15,21 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from popnet import Dataset, InputError, Recipe, train_population
-from popnet.ablation import factors, page
+from popnet.ablation import factors
 from popnet.ablation.design import design
-from popnet.ablation.effects import Interval, holm, interval
-from popnet.ablation.experiment import Cell, Experiment, Outcome
+from popnet.ablation.experiment import CellOutcome, DesignCell, Experiment
 from popnet.ablation.factors import Factor, Level
+from popnet.ablation.intervals import Interval, holm, interval
 from popnet.ablation.losses import losses_of, row_losses
-from popnet.ablation.row_overlap import Shared
+from popnet.ablation.row_overlap import RowOverlap
 from popnet.ablation.run import _run as run_study
 from popnet.ablation.run import study
-from popnet.ablation.verdicts import NULL_POWER, POWER, Spread, reach, verdict
+from popnet.ablation.verdicts import NULL_POWER, POWER, Spread, detectable_effect_in_se, verdict_of
+from popnet.ablation.words import Unit
 from popnet.data.splits import SplitKeys
 from popnet.options import Options
 from popnet.predictions.ensemble import softmax
+from popnet.runtime.progress import Progress
 from popnet.tuning.space.table_space import table_space, with_optimizer
 
 BASE = Recipe(depth=1, width=8, batch_size=32, epochs=4, patience=4)
@@ -135,7 +138,7 @@ def test_holm_is_monotone_and_between_the_plain_and_bonferroni(p):
     ],
 )
 def test_verdicts(found, p, floor, said):
-    assert verdict(found, p, detect=0.005, floor=floor) == said
+    assert verdict_of(found, p, detect=0.005, floor=floor) == said
 
 
 def test_an_interval_bounds_the_size_of_an_effect():
@@ -144,7 +147,7 @@ def test_an_interval_bounds_the_size_of_an_effect():
 
 
 FOLDS = np.array_split(np.arange(100), 10) * 10
-DESIGNS = [(k, Shared.of(FOLDS[:k]).weight) for k in range(2, 101)]
+DESIGNS = [(k, RowOverlap.of(FOLDS[:k]).weight) for k in range(2, 101)]
 
 
 def test_as_many_pairs_are_planned_as_both_powers_need():
@@ -154,8 +157,11 @@ def test_as_many_pairs_are_planned_as_both_powers_need():
     pairs, weight = DESIGNS[found - 2]
     assert pairs == found
     error = np.sqrt(1.0 / pairs + 2 * 0.5 * weight)
-    assert reach(1, pairs) * error <= size
-    assert all(reach(1, k) * np.sqrt(1.0 / k + weight) > size for k, weight in DESIGNS[: found - 2])
+    assert detectable_effect_in_se(1, pairs) * error <= size
+    assert all(
+        detectable_effect_in_se(1, k) * np.sqrt(1.0 / k + weight) > size
+        for k, weight in DESIGNS[: found - 2]
+    )
     assert spread.pairs_needed(DESIGNS, size, 30) > found
     assert Spread(1.0, 100.0, 0.0).pairs_needed(DESIGNS, size, 1) is None
 
@@ -163,13 +169,17 @@ def test_as_many_pairs_are_planned_as_both_powers_need():
 def test_what_pairs_reach_has_the_powers_that_are_promised():
     """Of normal means with a known error: the null is shown, and an effect stands Holm's first step, so often."""
     for comparisons in (1, 29):
-        size = reach(comparisons)
+        size = detectable_effect_in_se(comparisons)
         null = 2 * stats.norm.cdf(size - stats.norm.ppf(0.975)) - 1
         found = stats.norm.cdf(size - stats.norm.ppf(1 - 0.025 / comparisons))
         assert null >= NULL_POWER - 1e-9
         assert found >= POWER - 1e-9
         assert min(null - NULL_POWER, found - POWER) == pytest.approx(0, abs=1e-9)
-    assert reach(1, 10) > reach(1, 100) > reach(1)
+    assert (
+        detectable_effect_in_se(1, 10)
+        > detectable_effect_in_se(1, 100)
+        > detectable_effect_in_se(1)
+    )
 
 
 def test_endless_pairs_of_few_rows_have_a_floor():
@@ -177,12 +187,14 @@ def test_endless_pairs_of_few_rows_have_a_floor():
     assert spread.floor(100) == pytest.approx(1.96)
     n = spread.rows_needed(0.5, 1)
     # With so many rows the error of endless pairs is just small enough.
-    assert reach(1) * np.sqrt(2 * 50 / n) <= 0.5 < reach(1) * np.sqrt(2 * 50 / (n - 1))
+    errors = (np.sqrt(2 * 50 / rows) for rows in (n, n - 1))
+    enough, fewer = (detectable_effect_in_se(1) * error for error in errors)
+    assert enough <= 0.5 < fewer
 
 
 def test_pairs_that_happen_to_agree_are_not_taken_at_their_word():
     values = np.tile([1.0, -1.0], 30)
-    shared = Shared.of([np.arange(20), np.arange(20, 40), np.arange(40, 60)])
+    shared = RowOverlap.of([np.arange(20), np.arange(20, 40), np.arange(40, 60)])
     assert Spread.of(values, shared).pairs == pytest.approx(values[:20].var(ddof=1) / 20)
     values[:20] += 9
     means = [9.0, 0.0, 0.0]
@@ -195,25 +207,25 @@ def planned(seed: int, gain: float, own: float = 0.0) -> tuple[str, int, list[in
     data = dataset(400, seed)
     rows = design(np.arange(400), 100, seed, SplitKeys(data.target))
     run = Experiment(data, rows, BASE, [Factor("seed", "", (Level("x", seeds=(1,)),))], workers=1)
-    level, of_row = Cell.of(run.levels[0][1]), own * rng.standard_normal(400)
+    level, of_row = DesignCell.of(run.levels[0][1]), own * rng.standard_normal(400)
     steps: list[int] = []
 
     def train(pairs: Any, on_net: Any = None) -> None:
         for k in pairs:
-            if (k, Cell()) not in run.outcomes:
+            if (k, DesignCell()) not in run.outcomes:
                 test = rows[k].test
                 each = gain + of_row[test] + 0.1 * rng.standard_normal(len(test))
-                for cell, loss in ((Cell(), np.full(len(test), 0.4)), (level, 0.4 - each)):
-                    run.outcomes[k, cell] = Outcome(
+                for cell, loss in ((DesignCell(), np.full(len(test), 0.4)), (level, 0.4 - each)):
+                    run.outcomes[k, cell] = CellOutcome(
                         float(loss.mean()), float("nan"), 0.0, 0.0, 1.0, False, {"loss": loss, "wrong": loss}
                     )  # fmt: skip
         steps.append(len(run.done()))
 
     run.run = train
-    unit = page.Unit.of("classification", "log_loss")
+    unit = Unit.of("classification", "log_loss")
     asked, least = run_study(run, None, None, None, unit, lambda _: None)
     assert least == pytest.approx(0.02)  # a twentieth
-    return run.found(least, asked).effects[0].said, asked, steps
+    return run.found(least, asked).effects[0].verdict, asked, steps
 
 
 def test_a_factor_that_does_nothing_is_said_to_have_no_effect_in_19_of_20_studies():
@@ -250,15 +262,17 @@ def test_gains_and_interactions_have_their_rows():
         data, rows, BASE, [Factor("x", "", (Level("d", {"dropout": 0.6}),))], workers=1
     )
     run.run(range(3))
-    level = Cell.of(run.levels[0][1])
+    level = DesignCell.of(run.levels[0][1])
     for what in ("loss", "wrong"):
-        found = run.measured((1, Cell()), (-1, level), what=what)
+        found = run.measured((1, DesignCell()), (-1, level), what=what)
         assert found.rows is not None
         parts = np.split(found.rows, np.cumsum([len(p.test) for p in rows])[:-1])
         np.testing.assert_allclose([p.mean() for p in parts], found.values, rtol=1e-5)
-    assert run.measured((1, Cell()), what="gap").rows is None
+    assert run.measured((1, DesignCell()), what="gap").rows is None
     effect = run.found(0.01, 3).effects[0]
-    assert effect.gain == interval(run.measured((1, Cell()), (-1, level)).values)  # one repeat
+    assert effect.gain == interval(
+        run.measured((1, DesignCell()), (-1, level)).values
+    )  # one repeat
 
 
 def test_repeats_do_not_make_rows():
@@ -271,8 +285,8 @@ def test_repeats_do_not_make_rows():
     run.run(range(12))
     found = run.found(0.01, 12)
     assert found.repeats == pytest.approx(3)  # four folds of ten rows
-    level = Cell.of(run.levels[0][1])
-    gain = run.measured((1, Cell()), (-1, level))
+    level = DesignCell.of(run.levels[0][1])
+    gain = run.measured((1, DesignCell()), (-1, level))
     assert gain.rows is not None
     places = np.concatenate([p.test for p in rows])
     centred = gain.rows - gain.rows.mean()
@@ -335,9 +349,9 @@ def test_the_classic_factors_all_change_the_recipe():
     [
         ("dropuot", "dropout"),
         ("dropout=2", "dropout"),
-        ("dropout=0.1", "no level but the base's"),
-        ("beta2", "needs levels"),
-        ("ensemble=3", "levels of its own"),
+        ("dropout=0.1", "is the baseline's dropout already"),
+        ("beta2", "needs values"),
+        ("ensemble=3", "takes no values"),
         ("activation=relu,softplus", "softplus"),
         ("dropout=" + ",".join(str(i / 100) for i in range(20, 40)), "more than"),
     ],
@@ -381,12 +395,12 @@ def test_outcomes_are_those_of_nets_trained_by_hand():
         out = one.parameters["output"]
         probabilities.append(softmax(np.maximum(y, 0) @ out["w"] + out["b"]))
     target = data.target[pair.test]
-    own = {m.seed for m in plan[Cell()]}
+    own = {m.seed for m in plan[DesignCell()]}
     order = sorted({m.seed for m in nets if m.recipe == BASE})
     base = probabilities[order.index(own.pop())]
-    assert run.outcomes[1, Cell()].loss == pytest.approx((base.argmax(1) != target).mean())
+    assert run.outcomes[1, DesignCell()].loss == pytest.approx((base.argmax(1) != target).mean())
     mean = np.mean(probabilities, axis=0)
-    both = run.outcomes[1, Cell.of(Level("two", seeds=(0, 1)))]
+    both = run.outcomes[1, DesignCell.of(Level("two", seeds=(0, 1)))]
     assert both.loss == pytest.approx((mean.argmax(1) != target).mean())
 
 
@@ -394,7 +408,7 @@ def test_nets_that_are_known_already_are_not_trained_again():
     level = Level("drop", {"dropout": 0.6})
     fresh = experiment([level])
     fresh.run(range(3))
-    base = fresh.members_of(0)[Cell()][0]
+    base = fresh.members_of(0)[DesignCell()][0]
     pair = fresh.design[0]
     result = train_population(
         fresh.data, recipes=[BASE], seeds=[base.seed], folds=[(pair.train, pair.valid)]
@@ -411,7 +425,7 @@ def test_a_factor_that_changes_nothing_has_no_effect_at_all():
     run.run(range(3))
     found = run.found(0.01, 3).effects[0]
     assert found.values.tolist() == [0.0, 0.0, 0.0]
-    assert found.said == "no effect"
+    assert found.verdict == "no effect"
 
 
 def test_a_training_that_diverges_counts_as_guessing():
@@ -459,7 +473,7 @@ def test_interactions_are_the_difference_of_differences():
         data, rows, BASE, [Factor("x", "", (a,)), Factor("y", "", (b,))], interactions=True, workers=1,
     )  # fmt: skip
     run.run(range(3))
-    cells = [Cell(), Cell.of(a), Cell.of(b), Cell.of(a, b)]
+    cells = [DesignCell(), DesignCell.of(a), DesignCell.of(b), DesignCell.of(a, b)]
     losses = np.array([[run.outcomes[k, c].loss for c in cells] for k in range(3)])
     extra = losses[:, 1] + losses[:, 2] - losses[:, 3] - losses[:, 0]
     found = run.found(0.01, 3).interactions[0]
@@ -479,9 +493,9 @@ def test_a_study_says_its_effects_in_all_its_forms():
     found = quick(
         factor=["dropout=0.1,0.9"], pairs=4, sizes=[0.5], on_progress=lambda p: notes.append(p.note)
     )
-    assert any("4 pairs of twins" in n and "effects above" in n for n in notes)
-    assert any(n.startswith("with 4 pairs effects above") for n in found.notes)
+    assert any("4 pairs are planned" in n and "can be detected" in n for n in notes)
     record = json.loads(json.dumps(found.record()))
+    assert any(n.startswith("with 4 pairs changes of the log-loss above") for n in record["notes"])
     assert [e["level"] for e in record["effects"]] == ["dropout 0.1", "dropout 0.9"]
     assert {e["share"] for e in record["curves"]} == {0.5}
     lines = found.csv().splitlines()
@@ -527,30 +541,16 @@ def test_no_time_for_three_pairs_is_said():
     assert "time limit was reached" in str(error.value)
 
 
-def test_verdicts_are_said_with_what_their_interval_shows():
-    unit = page.Unit.of("classification", "error")
-    run = experiment([Level("unused", {"step_factor": 0.5})])
-    run.run(range(3))
-    effect = run.found(0.01, 3).effects[0]
+def test_a_study_that_is_interrupted_compares_the_complete_pairs_and_says_so():
+    stop = threading.Event()
 
-    def said(word: Any, gain: Interval, rows: int = 0) -> str:
-        one = replace(effect, said=word, gain=gain, rows_needed=rows)
-        return page.sentence(one, unit).replace("−", "-")
+    def progress(p: Progress) -> None:
+        if p.stage == "study" and p.done >= 10:  # of two nets a pair
+            stop.set()
 
-    near, wide = Interval(0.001, -0.002, 0.004, 0, 0.5), Interval(0.01, -0.01, 0.03, 0, 0.5)
-    assert (
-        said("no effect", near)
-        == "no effect larger than 0.40 points of error (change -0.40 to +0.20)"
-    )
-    assert (
-        said("not decided", wide)
-        == "not decided by 3 pairs: between -3.00 and +1.00 points of error"
-    )
-    assert "at least 5,000 would be needed" in said("not detectable", wide, 5000)
-
-
-def test_units_write_errors_as_people_say_them():
-    unit = page.Unit.of("classification", "error")
-    assert unit.write(0.0123) == "1.23 points of error"
-    assert unit.range(Interval(0.01, -0.002, 0.03, 0, 0)).replace("−", "-") == "-0.20 to +3.00"
-    assert page.Unit.of("classification", "log_loss").write(0.5) == "0.5000 of log-loss"
+    found = quick(factor=["dropout=0.5"], pairs=20, on_progress=progress, stop=stop)
+    assert 3 <= found.found.pairs < 20
+    note = f"the study was interrupted after {found.found.pairs} of 20 planned pairs of nets"
+    assert note in found.remarks
+    with pytest.raises(InputError, match="was interrupted before 3 pairs"):
+        quick(factor=["dropout=0.5"], pairs=20, stop=stop)

@@ -262,9 +262,7 @@ def build_images(**changes: Any) -> Facts:
     keys = ("name", "words", "fields", "gain", "low", "high")
     twins: list[dict[str, Any]] = [dict(zip(keys, t, strict=True)) for t in TWINS]
     for t in twins:
-        t["verdict"] = (
-            "helps" if t["low"] > 0 else "harms" if t["high"] < 0 else "nothing measurable"
-        )
+        t["verdict"] = "helps" if t["low"] > 0 else "harms" if t["high"] < 0 else "not decided"
         t["confused"] = [{"true": "2", "taken_for": "5", "more": 3}]
     twins[-1]["confused"] = [
         {"true": "6", "taken_for": "9", "more": 14},

@@ -6,6 +6,7 @@ import json
 import math
 import re
 import tomllib
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -42,7 +43,7 @@ def regression(make):
 def no_numbers(make):
     facts = make()
     for t in facts["augmentation"]["transformations"]:
-        t.update(gain=math.nan, low=None, high=None, verdict="nothing measurable")
+        t.update(gain=math.nan, low=None, high=None, verdict="not decided")
     facts["augmentation"]["error"] = math.nan
     return facts
 
@@ -56,7 +57,7 @@ def one_transformation(make):
 def all_equal(make):
     facts = make()
     for t in facts["augmentation"]["transformations"]:
-        t.update(gain=0.0, low=0.0, high=0.0, verdict="nothing measurable")
+        t.update(gain=0.0, low=0.0, high=0.0, verdict="not decided")
     return facts
 
 
@@ -103,7 +104,7 @@ def test_each_transformation_is_told_in_words_and_numbers(make_image_facts):
     checked = Checker(page(make_image_facts()))
     rows = cells(checked)
     assert "+2.10+1.50 to +2.70 helps yes" in rows["shifts up to 8 % of the side"]
-    assert "−0.10−0.50 to +0.30 nothing measurable no" in rows["brightness changed up to 30 %"]
+    assert "−0.10−0.50 to +0.30 not decided no" in rows["brightness changed up to 30 %"]
     assert (
         "−15.50−17.00 to −14.00 harms6 taken for 9, 14 more; 9 taken for 6, 11 more no"
         in (rows["half turns"])
@@ -226,20 +227,30 @@ def test_fields_of_images_are_those_of_the_recipe():
 
 
 def test_a_real_check_is_shown(make_image_facts):
-    """What `check.record` gives is what the page takes, class numbers and all."""
-    from popnet.ablation.effects import effect
+    """What `transformations.check.facts` gives is what the page takes, class numbers and all."""
     from popnet.ablation.transformations.catalogue import transformations
-    from popnet.ablation.transformations.check import Check, Finding, record
+    from popnet.ablation.transformations.check import (
+        Check,
+        Confusion,
+        TransformationEffect,
+        facts,
+        gain_of,
+    )
 
     tried = transformations((28, 28, 3))
-    rng = np.random.default_rng(0)
+    rng, rows = np.random.default_rng(0), list(np.arange(900).reshape(3, 300))
     found = tuple(
-        Finding(t, effect([rng.normal(0.02 * (1 - i / 4), 0.01, 300)] * 3, i), ((0, 1, 5),))
+        TransformationEffect(
+            t,
+            gain_of(list(rng.normal(0.02 * (1 - i / 4), 0.01, (3, 300))), rows),
+            "harms" if i > 4 else "helps",
+            (Confusion(0, 1, 5),),
+        )
         for i, t in enumerate(tried)
     )
     check = Check(found, 0.1, 3, 900, 300, Recipe())
-    facts = make_image_facts() | {"augmentation": record(check, (6, 9))}
-    checked = Checker(page(json.loads(json.dumps(facts))))
+    shown = make_image_facts() | {"augmentation": asdict(facts(check, (6, 9)))}
+    checked = Checker(page(json.loads(json.dumps(shown))))
     assert all(t.words in checked.text for t in tried)
     assert "6 taken for 9, 5 more" in checked.text
     assert "14 such intervals about 1 misses by chance" in checked.text

@@ -22,32 +22,32 @@ MIN_PAIRS = 8
 """Pairs from which on a slope is estimated: of fewer it would cost more than it gains."""
 
 
-class Measured(NamedTuple):
+class Difference(NamedTuple):
     """A difference of cells.
 
     Attributes:
-        values: ``(J,)``, of each whole pair.
-        rows: ``(T,)``, of each test row of each whole pair; None of what is no mean over rows.
+        values: ``(J,)``, of each complete pair.
+        rows: ``(T,)``, of each test row of each complete pair; None of what is no mean over rows.
         fitted: coefficients that were estimated from the pairs, beside the mean.
-        lean: what these add to the variance of the mean, in units of that of a pair.
+        leverage: what these add to the variance of the mean, in units of that of a pair.
     """
 
     values: np.ndarray
     rows: np.ndarray | None
     fitted: int = 0
-    lean: float = 0.0
+    leverage: float = 0.0
 
 
-def replicates(levels: int) -> int:
+def base_nets(levels: int) -> int:
     """Return how many nets the base should have in a pair, for so many levels against it."""
     return max(1, round(levels**0.5))
 
 
-def controlled(found: Measured, control: Measured) -> Measured:
+def controlled(found: Difference, control: Difference) -> Difference:
     """Return a difference without what it owes to the base's luck.
 
-    The mean of the values is the intercept of a least-squares line over the pairs, and ``fitted`` and ``lean`` make its
-    standard error that of the intercept.
+    The mean of the values is the intercept of a least-squares line over the pairs, and ``fitted`` and ``leverage`` make
+    its standard error that of the intercept.
 
     Args:
         found: the difference.
@@ -63,7 +63,7 @@ def controlled(found: Measured, control: Measured) -> Measured:
     rows = None
     if found.rows is not None and control.rows is not None:
         rows = found.rows - slope * control.rows
-    return Measured(y - slope * x, rows, 1, float(x.mean()) ** 2 / spread)
+    return Difference(y - slope * x, rows, 1, float(x.mean()) ** 2 / spread)
 
 
 def spread_of(values: Array, fitted: int) -> float:

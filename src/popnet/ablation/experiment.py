@@ -7,18 +7,23 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 
-from popnet.ablation.control_variate import Measured, controlled, replicates
+from popnet.ablation.control_variate import Difference, base_nets, controlled
 from popnet.ablation.design import Pair
-from popnet.ablation.effects import Interval, holm, interval
 from popnet.ablation.factors import Factor, Level
+from popnet.ablation.intervals import holm, twins_interval
 from popnet.ablation.losses import row_losses
-from popnet.ablation.results import Effect, Found, Interaction
-from popnet.ablation.row_overlap import Shared
-from popnet.ablation.verdicts import Plan, Spread, reach, verdict
+from popnet.ablation.results import Effect, Interaction, StudyResults
+from popnet.ablation.row_overlap import RowOverlap
+from popnet.ablation.verdicts import (
+    PairPlan,
+    Spread,
+    detectable_effect_in_se,
+    effect_that_matters,
+    verdict_of,
+)
 from popnet.data.dataset import Dataset
 from popnet.errors import InputError
 from popnet.population.feed import Arrays
@@ -32,7 +37,7 @@ from popnet.runtime.memory import Memory
 from popnet.spec.recipe import Recipe
 from popnet.types import Array
 
-PILOT = 4
+PILOT_PAIRS = 4
 """Pairs after which the number of pairs is planned."""
 
 MIN_PAIRS, MIN_PLANNED, MAX_PAIRS = 3, 10, 100
@@ -41,12 +46,8 @@ MIN_PAIRS, MIN_PLANNED, MAX_PAIRS = 3, 10, 100
 MAX_NETS, MANY_PAIRS = 1200, 40
 """Nets beyond which no more than so many pairs are planned: a study of many levels takes long enough with these."""
 
-WASTE = 20
+MAX_FUTILE_PAIRS = 20
 """The most pairs that are planned for what rows do not allow to be seen with any number of pairs."""
-
-DETECT_SHARE, DETECT_LEAST = 0.05, 0.001
-"""The effect that a study is planned to see, if the user asks for none: a share of the base's error, at least a tenth
-of a point."""
 
 TRAIN_ROWS = 2000
 """Training rows that the gap to the training error is measured on."""
@@ -54,22 +55,22 @@ TRAIN_ROWS = 2000
 MAX_INTERACTIONS = 40
 BASE = Level("base")
 
-Term = tuple[float, "Cell"]
+Term = tuple[float, "DesignCell"]
 """A cell and its weight in a sum."""
 
 
 @dataclass(frozen=True)
-class Cell:
+class DesignCell:
     """What one net of the design is: fields changed, seeds, share of the training rows."""
 
-    fields: tuple[tuple[str, Any], ...] = ()
+    fields: tuple[tuple[str, object], ...] = ()
     seeds: tuple[int, ...] = (0,)
     share: float = 1.0
 
     @classmethod
-    def of(cls, *levels: Level, share: float = 1.0) -> Cell:
+    def of(cls, *levels: Level, share: float = 1.0) -> DesignCell:
         """Return the cell of several levels at once."""
-        fields: dict[str, Any] = {}
+        fields: dict[str, object] = {}
         seeds: tuple[int, ...] = (0,)
         for level in levels:
             fields |= level.fields
@@ -78,7 +79,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class CellOutcome:
     """A cell's nets on one pair.
 
     Attributes:
@@ -97,7 +98,7 @@ class Outcome:
     calibration: float
     seconds: float
     diverged: bool
-    rows: Mapping[str, np.ndarray] = field(default_factory=dict, repr=False)
+    rows: Mapping[str, np.ndarray] = field(default_factory=dict[str, np.ndarray], repr=False)
 
 
 class Experiment:
@@ -142,27 +143,28 @@ class Experiment:
         )
         if len(self.couples) > MAX_INTERACTIONS:
             raise InputError(
-                f"interactions of these factors are {len(self.couples)} pairs of levels, at most {MAX_INTERACTIONS} "
+                f"these factors have {len(self.couples)} interactions (pairs of levels); at most {MAX_INTERACTIONS} "
                 "are possible; name fewer factors or levels with --factor."
             )
         cells = [
-            Cell.of(level, share=share)
+            DesignCell.of(level, share=share)
             for share in self.shares
             for level in (BASE, *(x for _, x in self.levels))
         ]
-        cells += [Cell.of(a, b) for a, b in self.couples]
+        cells += [DesignCell.of(a, b) for a, b in self.couples]
         # Nets of an ensemble are the base's with other seeds, too.
         seeds = max((len(x.seeds) for _, x in self.levels), default=1)
-        self.replicates = max(seeds, replicates(len(self.levels)))
+        self.base_nets = max(seeds, base_nets(len(self.levels)))
         cells += [c for s in self.shares for c in self._bases(s)]
         self.cells = list(dict.fromkeys(cells))
         folds = [(p.subset(s), p.valid) for p in self.design for s in self.shares]
         self._trainer = Trainer(Arrays(data, data, folds), deadline, workers, stop, memory)
+        self._stop = stop
         self._known = known or {}
-        self.outcomes: dict[tuple[int, Cell], Outcome] = {}
+        self.outcomes: dict[tuple[int, DesignCell], CellOutcome] = {}
         self.nets = 0
 
-    def members_of(self, pair: int) -> dict[Cell, list[Member]]:
+    def members_of(self, pair: int) -> dict[DesignCell, list[Member]]:
         """Return the nets of each cell of a pair; cells share nets where they can."""
         own = self.design[pair].seed
         return {
@@ -194,8 +196,8 @@ class Experiment:
         waiting = {k: {m for m in _every(plans[k]) if m not in results} for k in wanted}
         to_train = [m for k in wanted for m in _every(plans[k]) if m not in results]
         for k in [k for k in wanted if not waiting[k]]:
-            self._judge(k, plans[k], results)
-        # Evaluated as soon as a pair is whole, so that weights do not pile up.
+            self._evaluate(k, plans[k], results)
+        # Evaluated as soon as a pair is complete, so that weights do not pile up.
         for _, result in self._trainer.run(enumerate(to_train)):
             on_net()
             self.nets += 1
@@ -205,10 +207,10 @@ class Experiment:
             pair = result.member.fold // len(self.shares)
             waiting[pair].discard(result.member)
             if not waiting[pair]:
-                self._judge(pair, plans[pair], results)
+                self._evaluate(pair, plans[pair], results)
 
-    def _judge(
-        self, pair: int, plan: dict[Cell, list[Member]], results: dict[Member, Result]
+    def _evaluate(
+        self, pair: int, plan: dict[DesignCell, list[Member]], results: dict[Member, Result]
     ) -> None:
         """Compare a pair's nets on its rows, and let go of them."""
         rows = self.design[pair]
@@ -243,7 +245,7 @@ class Experiment:
     def _outcome(
         self, test: Array, shown: Array, learned: Array, on_test: Array | None, on_train: Array | None,
         seconds: float,
-    ) -> Outcome:  # fmt: skip
+    ) -> CellOutcome:  # fmt: skip
         """Return what a cell's nets are worth, by what they say of test rows and of training rows (None: diverged)."""
         losses = row_losses(self.data, test, on_test, learned, self.metric)
         gap = losses.mean() - row_losses(self.data, shown, on_train, learned, self.metric).mean()
@@ -255,7 +257,7 @@ class Experiment:
             rows["wrong"] = rows["loss"] if self.metric == "error" else errors.astype(np.float32)
             if on_test is not None:
                 calibration = calibration_error(self.data.target[test], on_test)
-        return Outcome(
+        return CellOutcome(
             float(losses.mean()), wrong, float(gap), calibration, seconds, on_test is None, rows
         )
 
@@ -265,16 +267,22 @@ class Experiment:
         found = predict([net], self.data.features, rows, self.workers)[0]
         return found if self.data.task == "regression" else softmax(found)
 
+    @property
+    def ended(self) -> str:
+        """Say why training ended before all pairs were trained."""
+        interrupted = self._stop is not None and self._stop.is_set()
+        return "the study was interrupted" if interrupted else "the time limit was reached"
+
     def done(self) -> list[int]:
-        """Return the pairs that are whole."""
+        """Return the complete pairs."""
         return sorted({k for k, _ in self.outcomes})
 
-    def measured(self, *terms: Term, what: str = "loss") -> Measured:
+    def measured(self, *terms: Term, what: str = "loss") -> Difference:
         """Return a measurement's weighted sum over cells: a level's gain, with 1 for the base and -1 for the level.
 
         Args:
             terms: weights and cells.
-            what: a number of `Outcome`.
+            what: a number of `CellOutcome`.
         """
         pairs = [[self.outcomes[k, c] for _, c in terms] for k in self.done()]
         weights = [w for w, _ in terms]
@@ -282,18 +290,18 @@ class Experiment:
         rows = None
         if all(what in o.rows for pair in pairs for o in pair):
             rows = np.concatenate([np.stack([o.rows[what] for o in p], 1) @ weights for p in pairs])
-        return Measured(values @ weights, rows)
+        return Difference(values @ weights, rows)
 
-    def _bases(self, share: float) -> list[Cell]:
+    def _bases(self, share: float) -> list[DesignCell]:
         """Return the base with its own seed and with others."""
-        return [Cell(seeds=(i,), share=share) for i in range(self.replicates)]
+        return [DesignCell(seeds=(i,), share=share) for i in range(self.base_nets)]
 
-    def _base(self, share: float = 1.0) -> Measured:
+    def _base(self, share: float = 1.0) -> Difference:
         """Return the base's error, the mean of its nets'."""
         bases = self._bases(share)
         return self.measured(*((1 / len(bases), c) for c in bases))
 
-    def contrast(self, *terms: Term, share: float = 1.0, what: str = "loss") -> Measured:
+    def contrast(self, *terms: Term, share: float = 1.0, what: str = "loss") -> Difference:
         """Return a difference of cells as `measured`, without what it owes to the luck of the base's own seed."""
         found = self.measured(*terms, what=what)
         own, *others = self._bases(share)
@@ -306,18 +314,18 @@ class Experiment:
         """Return the smallest effect that matters: as asked, or by the base's error."""
         if asked is not None:
             return asked
-        return max(DETECT_LEAST, DETECT_SHARE * self.base_loss())
+        return effect_that_matters(self.base_loss())
 
     def base_loss(self) -> float:
-        """Return the base's mean error over whole pairs."""
+        """Return the base's mean error over complete pairs."""
         return float(self._base().values.mean())
 
-    def plan(self, detect: float, pairs: int | None = None) -> Plan:
-        """Return the pairs that are enough for an effect of that size, of every level, by those that are whole.
+    def plan(self, detect: float, pairs: int | None = None) -> PairPlan:
+        """Return the pairs that are enough for an effect of that size, of every level, by the complete ones.
 
         A level whose interval lies beyond ``detect`` needs no more than to be told from nothing. Only spreads decide
-        for the others, so that pairs can be planned again when more of them are whole, and an interval holds as often
-        as one of a fixed number (Chow and Robbins 1965, fixed-width sequential confidence intervals).
+        for the others, so that pairs can be planned again when more of them are complete, and an interval holds as
+        often as one of a fixed number (Chow and Robbins 1965, fixed-width sequential confidence intervals).
 
         Args:
             detect: smallest effect that matters.
@@ -327,11 +335,12 @@ class Experiment:
         if self.nets_of_a_pair() * most > MAX_NETS:
             most = min(most, max(MANY_PAIRS, MAX_NETS // self.nets_of_a_pair()))
         shared = self.shared(done)
-        sizes, spreads = [], []
+        sizes: list[float] = []
+        spreads: list[Spread] = []
         for _, level in self.levels:
-            gain = self.contrast(*_gain(Cell.of(level), Cell()))
+            gain = self.contrast(*_gain(DesignCell.of(level), DesignCell()))
             assert gain.rows is not None
-            ends = _interval(gain, shared)
+            ends = twins_interval(gain, shared)
             sizes.append(max(detect, ends.low, -ends.high))
             spreads.append(Spread.of(gain.rows, shared, gain.fitted))
         lacking = [s.rows_needed(x, self.comparisons) for x, s in zip(sizes, spreads, strict=True)]
@@ -339,19 +348,21 @@ class Experiment:
         if pairs is None:
             designs = [d for d in self._weights if MIN_PLANNED <= d[0] <= most]
             needed = [
-                min(most, WASTE)
+                min(most, MAX_FUTILE_PAIRS)
                 if n > self._rows
                 else s.pairs_needed(designs, x, self.comparisons) or most
                 for x, s, n in zip(sizes, spreads, lacking, strict=True)
             ]
-            pairs = max(needed, default=PILOT)
+            pairs = max(needed, default=PILOT_PAIRS)
         pairs = min(pairs, len(self.design))
         shows = [self._shows(s, x, detect, pairs) for x, s in zip(sizes, spreads, strict=True)]
-        return Plan(pairs, max(shows, default=detect), rows)
+        return PairPlan(pairs, max(shows, default=detect), rows)
 
     def _shows(self, spread: Spread, size: float, detect: float, pairs: int) -> float:
         """Return the effect that so many pairs are enough for; of a level whose size they show, at most ``detect``."""
-        found = reach(self.comparisons, pairs) * spread.error(*self._weights[pairs - 2])
+        found = detectable_effect_in_se(self.comparisons, pairs) * spread.error(
+            *self._weights[pairs - 2]
+        )
         return found if found > size else min(found, detect)
 
     @cached_property
@@ -364,12 +375,12 @@ class Experiment:
         """Rows of the study."""
         return max(len(p.train) + len(p.valid) + len(p.test) for p in self.design)
 
-    def shared(self, pairs: Iterable[int]) -> Shared:
+    def shared(self, pairs: Iterable[int]) -> RowOverlap:
         """Return which rows so many pairs of the design are compared on."""
-        return Shared.of([self.design[k].test for k in pairs])
+        return RowOverlap.of([self.design[k].test for k in pairs])
 
-    def found(self, detect: float, asked: int) -> Found:
-        """Return the results of the pairs that are whole.
+    def found(self, detect: float, asked: int) -> StudyResults:
+        """Return the results of the complete pairs.
 
         Raises:
             InputError: fewer than `MIN_PAIRS` are.
@@ -377,35 +388,42 @@ class Experiment:
         done = self.done()
         if len(done) < MIN_PAIRS:
             raise InputError(
-                f"the time limit was reached before {MIN_PAIRS} pairs of twins were trained ({len(done)} were); give "
-                "more time, fewer factors, or fewer rows (--rows)."
+                f"{self.ended} before {MIN_PAIRS} pairs of nets were trained ({len(done)} were); give "
+                "more time (--time-limit), fewer factors (--factor), or fewer rows (--rows)."
             )
         shared = self.shared(done)
         first = self.design[done[0]]
-        base_error = {s: _interval(self._base(s), shared) for s in self.shares}
+        base_error = {s: twins_interval(self._base(s), shared) for s in self.shares}
         comparisons = [(f, x, s) for s in self.shares for f, x in self.levels]
         gains = [
-            self.contrast(*_gain(Cell.of(x, share=s), Cell(share=s)), share=s)
+            self.contrast(*_gain(DesignCell.of(x, share=s), DesignCell(share=s)), share=s)
             for _, x, s in comparisons
         ]
         extras = [
-            self.contrast((-1, Cell()), (1, Cell.of(a)), (1, Cell.of(b)), (-1, Cell.of(a, b)))
+            self.contrast(
+                (-1, DesignCell()),
+                (1, DesignCell.of(a)),
+                (1, DesignCell.of(b)),
+                (-1, DesignCell.of(a, b)),
+            )
             for a, b in self.couples
         ]
-        intervals = [_interval(m, shared) for m in (*gains, *extras)]
+        intervals = [twins_interval(m, shared) for m in (*gains, *extras)]
         corrected = holm(np.array([i.p for i in intervals]))
-        effects = []
+        effects: list[Effect] = []
         for (factor, level, s), gain, found, p in zip(
             comparisons, gains, intervals[: len(gains)], corrected[: len(gains)], strict=True
         ):
-            cell, base = Cell.of(level, share=s), Cell(share=s)
+            cell, base = DesignCell.of(level, share=s), DesignCell(share=s)
             mine, bases = ([self.outcomes[k, c] for k in done] for c in (cell, base))
             assert gain.rows is not None
             spread = Spread.of(gain.rows, shared, gain.fitted)
-            said = verdict(found, float(p), detect, spread.floor(self._rows))
+            said = verdict_of(found, float(p), detect, spread.floor(self._rows))
             needs = spread.rows_needed(detect, self.comparisons)
             change = {
-                what: _interval(self.contrast((1, cell), (-1, base), share=s, what=what), shared)
+                what: twins_interval(
+                    self.contrast((1, cell), (-1, base), share=s, what=what), shared
+                )
                 for what in ("wrong", "gap", "calibration")
             }
             effects.append(
@@ -422,35 +440,26 @@ class Experiment:
         interactions = [
             Interaction(
                 a.label, b.label, extra, float(p),
-                float(self.contrast(*_gain(Cell.of(a, b), Cell())).values.mean()),
+                float(self.contrast(*_gain(DesignCell.of(a, b), DesignCell())).values.mean()),
             )
             for (a, b), extra, p in zip(
                 self.couples, intervals[len(gains) :], corrected[len(gains) :], strict=True
             )
         ]  # fmt: skip
-        return Found(
+        return StudyResults(
             self.base, self.metric, detect, len(done), asked,
             [e for e in effects if e.share == 1], [e for e in effects if e.share != 1], interactions,
             base_error,
             {s: len(first.subset(s)) for s in self.shares}, len(first.test), shared.repeats,
-            self.nets, self.replicates,
+            self.nets, self.base_nets,
         )  # fmt: skip
 
 
-def _gain(cell: Cell, base: Cell) -> tuple[Term, Term]:
+def _gain(cell: DesignCell, base: DesignCell) -> tuple[Term, Term]:
     """Return a cell's gain, for `Experiment.measured`: the base's error minus the cell's."""
     return (1, base), (-1, cell)
 
 
-def _interval(found: Measured, shared: Shared) -> Interval:
-    """Return the interval of a difference, by its rows if it has any."""
-    if found.rows is None:
-        return interval(found.values, overlap=shared.overlap, fitted=found.fitted, lean=found.lean)
-    return interval(
-        found.values, common=shared.again(found.rows), fitted=found.fitted, lean=found.lean
-    )
-
-
-def _every(plan: dict[Cell, list[Member]]) -> list[Member]:
+def _every(plan: dict[DesignCell, list[Member]]) -> list[Member]:
     """Return a pair's nets, each once."""
     return list(dict.fromkeys(m for members in plan.values() for m in members))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from popnet.ablation.transformations.catalogue import transformations
 from popnet.errors import InputError, closest
@@ -30,7 +29,7 @@ class Level:
     """
 
     label: str
-    fields: Mapping[str, Any] = field(default_factory=dict)
+    fields: Mapping[str, object] = field(default_factory=dict[str, object])
     seeds: tuple[int, ...] = (0,)
 
 
@@ -58,7 +57,7 @@ def classic(base: Recipe, classification: bool, image: tuple[int, int, int] | No
         image: size of the images, or None for a table.
     """
     _, decay = scales(base.optimizer)
-    wanted: dict[str, Sequence[Any]] = {
+    wanted: dict[str, Sequence[object]] = {
         "activation": ("sigmoid", "tanh", "relu", "leaky_relu", "elu", "maxout"),
         "norm": ("none", "batch", "layer"),
         "norm_position": ("after",),
@@ -88,14 +87,14 @@ def _acts(name: str, base: Recipe) -> bool:
     return all(getattr(base, on) in values for on, values in NEEDS.get(name, {}).items())
 
 
-def of_field(name: str, values: Sequence[Any], base: Recipe) -> Factor:
+def of_field(name: str, values: Sequence[object], base: Recipe) -> Factor:
     """Return the factor of a recipe's field; the base's own value is no level.
 
     Another optimizer comes with the learning rate and the decay that suit it (`popnet.tuning.space.table_space`): with
     the base's own, it would be these that are compared.
     """
     own_value = getattr(base, name)
-    levels = []
+    levels: list[Level] = []
     for value in dict.fromkeys(values):
         if value != own_value:
             level = _level(name, value, base)
@@ -104,10 +103,10 @@ def of_field(name: str, values: Sequence[Any], base: Recipe) -> Factor:
     return Factor(name, _text(own_value), tuple(levels))
 
 
-def _level(name: str, value: Any, base: Recipe) -> Level:
+def _level(name: str, value: object, base: Recipe) -> Level:
     if name != "optimizer":
         return Level(f"{name} {_text(value)}", {name: value})
-    changes = with_optimizer(base, value)
+    changes = with_optimizer(base, str(value))
     return Level(f"{name} {value} at {_text(changes['learning_rate'])}", changes)
 
 
@@ -140,7 +139,7 @@ def parse(text: str, base: Recipe, classification: bool, image: tuple[int, int, 
     known = {f.name: f for f in classic(base, classification, image)}
     if name in ("ensemble", "seed"):
         if sign:
-            raise InputError(f"the factor '{name}' has levels of its own; give it without '='.")
+            raise InputError(f"the factor '{name}' takes no values; write --factor {name}.")
         return named(name, base)
     by_transformation = {} if image is None else {t.name: t for t in transformations(image)}
     if not sign:
@@ -151,7 +150,7 @@ def parse(text: str, base: Recipe, classification: bool, image: tuple[int, int, 
             return Factor(name, "without", (Level(t.words, t.fields),))
         if name in Recipe.model_fields:
             raise InputError(
-                f"the factor '{name}' needs levels here, as in {name}={_example(name, base)}."
+                f"the factor '{name}' needs values, as in --factor {name}={_example(name, base)}."
             )
     if name not in Recipe.model_fields:
         every = [*Recipe.model_fields, "ensemble", "seed", *by_transformation]
@@ -161,10 +160,10 @@ def parse(text: str, base: Recipe, classification: bool, image: tuple[int, int, 
     factor = of_field(name, values, base)
     if not factor.levels:
         raise InputError(
-            f"the factor '{name}' has no level but the base's, {factor.base}; give another one."
+            f"{factor.base} is the baseline's {name} already; give --factor {name} another value."
         )
     if len(factor.levels) > MAX_LEVELS:
-        raise InputError(f"the factor '{name}' has more than {MAX_LEVELS} levels.")
+        raise InputError(f"the factor '{name}' has more than {MAX_LEVELS} values.")
     return factor
 
 
@@ -175,5 +174,5 @@ def _example(name: str, base: Recipe) -> str:
     return f"{_text(value)},…"
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -45,9 +45,9 @@ def row_losses(
         learned: rows that the constant is taken from.
         metric: one of `METRICS`.
     """
-    target, weights = data.target[rows], 1.0
-    if data.weights is not None:
-        weights = data.weights[rows] / np.mean(data.weights[rows])
+    target = data.target[rows]
+    own: Array = data.weights
+    weights: Array = 1.0 if own is None else own[rows] / own[rows].mean()
 
     def each(said: Array) -> np.ndarray:
         return losses_of(said, target, data.task, metric) * weights

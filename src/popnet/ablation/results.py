@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from popnet.ablation.effects import Interval
-from popnet.ablation.verdicts import Said
+from popnet.ablation.intervals import Interval
+from popnet.ablation.verdicts import EffectVerdict, PairPlan
 from popnet.spec.recipe import Recipe
 
 
@@ -20,7 +20,7 @@ class Effect:
         share: of the training rows.
         gain: reduction of the error; positive is better with the level.
         p: corrected for all comparisons of the study.
-        said: the verdict.
+        verdict: what is concluded of it.
         error: mean error with the level, ``base_error`` without, the mean of the base's nets; they differ by the gain.
         wrong: mean change of the share of wrong classes; NaN of a regression.
         gap: mean change of test minus training error; negative over-fits less.
@@ -38,7 +38,7 @@ class Effect:
     share: float
     gain: Interval
     p: float
-    said: Said
+    verdict: EffectVerdict
     error: float
     base_error: float
     wrong: Interval
@@ -63,7 +63,7 @@ class Interaction:
 
 
 @dataclass(frozen=True)
-class Found:
+class StudyResults:
     """A study's results.
 
     Attributes:
@@ -78,9 +78,9 @@ class Found:
         base_error: mean and interval of the base's error at each share.
         rows: training rows of a pair at each share.
         test_rows: of a pair.
-        repeats: how often a row is tested, see `popnet.ablation.row_overlap.Shared`.
+        repeats: how often a row is tested, see `popnet.ablation.row_overlap.RowOverlap`.
         nets: trained.
-        replicates: nets of the base in a pair, see `popnet.ablation.control_variate`.
+        base_nets: nets of the base in a pair, see `popnet.ablation.control_variate`.
     """
 
     base: Recipe
@@ -96,4 +96,34 @@ class Found:
     test_rows: int
     repeats: float
     nets: int
-    replicates: int
+    base_nets: int
+
+    @property
+    def comparisons(self) -> int:
+        """Differences that were tested, which their p-values are corrected for."""
+        return len(self.effects) + len(self.curves) + len(self.interactions)
+
+
+@dataclass(frozen=True)
+class StudyFacts:
+    """A study's results, and what they were found on.
+
+    Attributes:
+        found: effects, curves, interactions.
+        plan: the effects that the study's pairs can detect.
+        source: what the data is called.
+        task: ``classification`` or ``regression``.
+        rows: of the study.
+        remarks: lines for people about the data and the run.
+        seconds: the study took.
+        seed: of every random choice.
+    """
+
+    found: StudyResults
+    plan: PairPlan
+    source: str
+    task: str
+    rows: int
+    remarks: tuple[str, ...]
+    seconds: float
+    seed: int

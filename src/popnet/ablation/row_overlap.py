@@ -27,7 +27,7 @@ PARTS = 2
 
 
 @dataclass(frozen=True)
-class Shared:
+class RowOverlap:
     """Which rows pairs are compared on.
 
     Attributes:
@@ -43,7 +43,7 @@ class Shared:
     counts: np.ndarray
 
     @classmethod
-    def of(cls, rows: Sequence[Array]) -> Shared:
+    def of(cls, rows: Sequence[Array]) -> RowOverlap:
         """Return what is to be known of the rows that each pair is compared on."""
         place = np.concatenate([np.asarray(r, np.int64) for r in rows])
         return cls(len(rows), np.cumsum([len(r) for r in rows]), place, np.bincount(place))
@@ -79,7 +79,20 @@ class Shared:
         more = self.repeats - 1
         return more / (self.pairs - self.repeats) if more > 0 else 0.0
 
-    def between(self, values: Array) -> float:
+    def parts(self, values: Array) -> list[np.ndarray]:
+        """Return the values of each pair's tests, of ``(T,)``."""
+        return np.split(np.asarray(values, float), self.ends[:-1])
+
+    def within(self, values: Array) -> float:
+        """Return the variance that a pair's mean has by its rows alone, the mean over the pairs.
+
+        Args:
+            values: ``(T,)``, a difference of each test.
+        """
+        parts = self.parts(values)
+        return float(np.mean([p.var(ddof=1) / len(p) if len(p) > 1 else 0.0 for p in parts]))
+
+    def row_mean_variance(self, values: Array) -> float:
         """Return the variance between the means of rows, which is no less than that of what rows have of their own.
 
         Args:
@@ -89,7 +102,7 @@ class Shared:
         means = np.bincount(self.place, np.asarray(values, float))[tested] / self.counts[tested]
         return float(means.var(ddof=1)) if len(means) > 1 else 0.0
 
-    def own(self, values: Array, doubt: float = 0.0) -> float:
+    def row_variance(self, values: Array, doubt: float = 0.0) -> float:
         """Return the variance of what rows have of their own: how much a row's differences agree when tested again.
 
         It is the mean product of two tests of one row, about the mean of all. 0 if no row is tested twice, as nothing
@@ -99,7 +112,8 @@ class Shared:
             values: ``(T,)``, a difference of each test.
             doubt: standard errors of the estimate that are taken off, for what is to be sure of.
         """
-        centred = np.asarray(values, float) - np.mean(values)
+        every = np.asarray(values, float)
+        centred = every - every.mean()
         sums, squares = (np.bincount(self.place, x) for x in (centred, centred**2))
         products = sums**2 - squares  # of all couples of tests of each row
         couples = self.counts * (self.counts - 1.0)
@@ -117,12 +131,12 @@ class Shared:
         Args:
             values: ``(T,)``, a difference of each test.
         """
-        return self.weight * self.between(values)
+        return self.weight * self.row_mean_variance(values)
 
-    def again(self, values: Array) -> float:
+    def repeated_variance(self, values: Array) -> float:
         """Return what rows that are tested again, and trained on again, add to the variance of the mean.
 
         Args:
             values: ``(T,)``, a difference of each test.
         """
-        return PARTS * self.weight * self.own(values)
+        return PARTS * self.weight * self.row_variance(values)

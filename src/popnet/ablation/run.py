@@ -1,14 +1,12 @@
-"""What each technique buys on a user's own data: twins that differ in one factor, with intervals."""
+"""What each technique does on a user's own data: twins that differ in one factor, with intervals."""
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,13 +17,14 @@ from popnet.ablation.experiment import (
     MAX_PAIRS,
     MIN_PAIRS,
     MIN_PLANNED,
-    PILOT,
+    PILOT_PAIRS,
     Experiment,
 )
 from popnet.ablation.losses import METRICS
-from popnet.ablation.results import Found
+from popnet.ablation.record import record, table
+from popnet.ablation.results import StudyFacts
 from popnet.ablation.sample import base_recipe, sample
-from popnet.ablation.verdicts import Plan
+from popnet.ablation.words import Unit, detectable
 from popnet.data.dataset import Images
 from popnet.errors import InputError
 from popnet.options import DEFAULTS, Options
@@ -42,43 +41,16 @@ GROWTH = 1.5
 """Of the number of pairs, until it is planned again."""
 
 
-@dataclass(frozen=True)
-class Study:
-    """What a study found.
-
-    Attributes:
-        found: effects, curves, interactions.
-        source: what the data is called.
-        rows: of the study.
-        unit: how errors are written, see `popnet.ablation.page.Unit`.
-        notes: lines for people.
-        seconds: the study took.
-        seed: of every random choice.
-    """
-
-    found: Found
-    source: str
-    rows: int
-    unit: page.Unit
-    notes: list[str]
-    seconds: float
-    seed: int
+class Study(StudyFacts):
+    """What a study found; its parts are `popnet.ablation.results.StudyFacts`."""
 
     def record(self) -> dict[str, Any]:
         """Return the study as plain JSON."""
-        return {
-            "source": self.source, "rows": self.rows, "seed": self.seed, "seconds": round(self.seconds, 3),
-            "notes": self.notes, **page.record(self.found),
-        }  # fmt: skip
+        return record(self)
 
     def csv(self) -> str:
         """Return a line for each level and number of rows, as CSV."""
-        rows = page.lines(self.found)
-        out = io.StringIO()
-        writer = csv.DictWriter(out, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        return out.getvalue()
+        return table(self.found)
 
     def document(self, command: str = "", created: str | None = None) -> Document:
         """Return the study as a page.
@@ -88,9 +60,7 @@ class Study:
             created: date and time to show; None for now.
         """
         created = created or datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-        return page.document(
-            self.found, self.unit, self.source, self.rows, self.notes, command, __version__, created
-        )
+        return page.document(self, command, __version__, created)
 
 
 def study(
@@ -131,7 +101,7 @@ def study(
         metric: what is decided by: ``log_loss`` of classes, which sees smaller effects, or ``error``, their share of
             wrong ones; of a regression always the share of the variance that is unexplained.
         on_progress: called now and then.
-        stop: when set, training ends and what is whole is compared.
+        stop: when set, training ends and the complete pairs are compared.
         began: moment of ``time.monotonic()`` from which the time limit counts; default now.
 
     Raises:
@@ -164,18 +134,15 @@ def study(
         data, twins, base, wanted, metric=metric, shares=sizes, interactions=interactions, deadline=deadline,
         workers=options.workers, stop=stop, memory=memory,
     )  # fmt: skip
-    unit = page.Unit.of(data.task, metric)
+    unit = Unit.of(data.task, metric)
     asked, least = _run(experiment, pairs, detect, deadline, unit, on_progress)
     found = experiment.found(least, asked)
-    if found.pairs < asked:
-        notes.append(f"the time was over after {found.pairs} of {asked} pairs of twins")
-    notes.append(
-        f"with {found.pairs} pairs "
-        + _seen(experiment, experiment.plan(least, found.pairs), least, unit)
-    )
+    planned = pairs or experiment.plan(least).pairs  # without a time limit
+    if found.pairs < planned:
+        notes.append(f"{experiment.ended} after {found.pairs} of {planned} planned pairs of nets")
     return Study(
-        found, format.name_of(source), len(usable), unit,
-        [*prepared.notes, *notes], time.monotonic() - began, options.seed,
+        found, experiment.plan(least, found.pairs), format.name_of(source), data.task, len(usable),
+        (*prepared.notes, *notes), time.monotonic() - began, options.seed,
     )  # fmt: skip
 
 
@@ -183,16 +150,22 @@ def _check(
     pairs: int | None, detect: float | None, sizes: Sequence[float], rows: int | None, metric: str
 ) -> None:
     if pairs is not None and pairs < MIN_PAIRS:
-        raise InputError(f"a study needs at least {MIN_PAIRS} pairs of twins; got {pairs}.")
+        raise InputError(
+            f"a study needs at least {MIN_PAIRS} pairs of nets (--pairs); got {pairs}."
+        )
     if detect is not None and not 0 < detect < 10:
-        raise InputError(f"the effect to detect must be above 0, as 0.5%; got {detect:g}.")
+        raise InputError(
+            f"the smallest effect that matters (--detect) must be above 0, as 0.5%; got {detect:g}."
+        )
     for size in sizes:
         if not 0 < size <= 1:
-            raise InputError(f"a size is a share of the rows, above 0 and up to 1; got {size:g}.")
+            raise InputError(
+                f"a size (--sizes) is a share of the rows, above 0 and up to 1; got {size:g}."
+            )
     if rows is not None and rows < 20:
-        raise InputError(f"a study needs at least 20 rows; got {rows}.")
+        raise InputError(f"a study needs at least 20 rows (--rows); got {rows}.")
     if metric not in METRICS:
-        raise InputError(f"metric must be one of {', '.join(METRICS)}; got {metric!r}.")
+        raise InputError(f"the metric must be one of {', '.join(METRICS)}; got {metric!r}.")
 
 
 def _run(
@@ -200,7 +173,7 @@ def _run(
     pairs: int | None,
     detect: float | None,
     deadline: float | None,
-    unit: page.Unit,
+    unit: Unit,
     on_progress: Callable[[Progress], None],
 ) -> tuple[int, float]:
     """Train a pilot, then as many pairs as are planned, again and again as more of them are known.
@@ -208,16 +181,18 @@ def _run(
     Returns the pairs that were planned at last, and the effect to detect.
     """
     each = experiment.nets_of_a_pair()
-    total = min(PILOT, pairs or PILOT) * each
+    total = min(PILOT_PAIRS, pairs or PILOT_PAIRS) * each
 
     def on_net() -> None:
         left = None if deadline is None else max(0.0, deadline - time.monotonic())
         on_progress(Progress("study", experiment.nets, total, left))
 
     began = time.monotonic()
-    experiment.run(range(min(PILOT, pairs or PILOT)), on_net)
+    experiment.run(range(min(PILOT_PAIRS, pairs or PILOT_PAIRS)), on_net)
     if len(experiment.done()) < 2:
-        return pairs or PILOT, experiment.detect(detect) if experiment.done() else (detect or 0.01)
+        return pairs or PILOT_PAIRS, experiment.detect(detect) if experiment.done() else (
+            detect or 0.01
+        )
     told = 0
     while True:
         done = len(experiment.done())
@@ -227,13 +202,15 @@ def _run(
         if deadline is not None and pairs is None:
             room = math.floor((deadline - time.monotonic()) / max(a_pair, 1e-6))
             if plan.pairs > done + room:
-                plan = experiment.plan(least, max(done, PILOT, done + room))
+                plan = experiment.plan(least, max(done, PILOT_PAIRS, done + room))
         total = max(plan.pairs, done) * each
         if abs(plan.pairs - told) > told / 10:
             told = plan.pairs
+            left = clock(a_pair * max(plan.pairs - done, 0))
+            seen = detectable(plan, least, experiment.base_loss(), unit)
             on_progress(Progress("study", note=(
-                f"after {done} pairs: {plan.pairs} pairs of twins, {total:,} nets, about "
-                f"{clock(a_pair * max(plan.pairs - done, 0))} more; with these {_seen(experiment, plan, least, unit)}"
+                f"after {done} pairs of nets: {plan.pairs} pairs are planned ({total:,} nets, about {left} more); with "
+                f"these, {seen}"
             )))  # fmt: skip
         if plan.pairs <= done:
             return done, least
@@ -243,15 +220,3 @@ def _run(
         experiment.run(range(step), on_net)
         if len(experiment.done()) < step or step == pairs:
             return plan.pairs, least
-
-
-def _seen(experiment: Experiment, plan: Plan, least: float, unit: page.Unit) -> str:
-    """Return which effects a number of pairs shows, and what is lacking for the one that was asked for."""
-    base = experiment.base_loss()
-    share = f" ({100 * plan.shows / base:.2g} % of the base's)" if base > 0 else ""
-    text = f"effects above {unit.write(plan.shows)} show{share}"
-    if plan.shows > least:
-        text += f", {unit.write(least)} was asked for"
-    if plan.rows:
-        text += f"; that takes about {plan.rows:,} rows at least, whatever the pairs"
-    return text

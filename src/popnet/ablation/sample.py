@@ -14,24 +14,25 @@ from popnet.spec.recipe import Recipe
 from popnet.tuning.space.table_space import default_space
 
 MAX_ROWS, MAX_IMAGES = 10_000, 2_000
-"""Rows (images) of a study, unless asked otherwise: twins by the hundred are to be trained."""
+"""Rows (images) of a study, unless asked otherwise: hundreds of nets are to be trained."""
 
 
 def sample(
     prepared: Prepared, rows: int | None, seed: int
 ) -> tuple[Dataset, np.ndarray, list[str]]:
     """Return the data, smaller images, the rows of the study, and lines about what was left out."""
-    data, usable, notes = prepared.data, np.asarray(prepared.train), []
+    data, usable = prepared.data, np.asarray(prepared.train)
+    notes: list[str] = []
     most = rows or (MAX_IMAGES if isinstance(data.features, Images) else MAX_ROWS)
     if len(usable) > most:
         total = len(usable)
         picked = keys.generator(seed, "study").permutation(usable)[:most]
         usable = np.sort(picked)
-        notes.append(f"{most:,} of {total:,} rows are used; --rows takes more")
+        notes.append(f"a random {most:,} of the {total:,} rows are used (--rows takes more)")
     if isinstance(data.features, Images):
         small = small_images.shrunk(data.features)
         if small.size != data.features.size:
-            notes.append(f"images are made smaller, {small.size[0]} x {small.size[1]} pixels")
+            notes.append(f"images are reduced to {small.size[0]} x {small.size[1]} pixels")
             data = replace(data, features=small)
     return data, usable, notes
 

@@ -8,26 +8,32 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from math import ceil
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 from scipy import stats
 
 from popnet.ablation.control_variate import spread_of
-from popnet.ablation.effects import Interval
-from popnet.ablation.row_overlap import PARTS, Shared
+from popnet.ablation.intervals import Interval
+from popnet.ablation.row_overlap import PARTS, RowOverlap
 from popnet.types import Array
 
-Said = Literal["helps", "harms", "no effect", "not decided", "not detectable"]
+EffectVerdict = Literal["helps", "harms", "no effect", "not decided", "not detectable"]
 
-LEVEL, SURE = 0.05, 0.001
-"""Of Holm's test over all comparisons of a study; and where the effect is certainly below what matters."""
+EFFECT_VERDICTS: tuple[EffectVerdict, ...] = get_args(EffectVerdict)
+"""All of them, in the order in which they are told."""
+
+ALPHA, ALPHA_SMALL = 0.05, 0.001
+"""Significance level of the test of an effect; and of one that is certainly below what matters."""
+
+DETECT_SHARE, MIN_DETECT = 0.05, 0.001
+"""The effect that matters, unless the user says which: a share of the base's error, at least a tenth of a point."""
 
 NULL_POWER, POWER = 0.98, 0.8
 """How often a factor that does nothing is to be shown to have no effect, and an effect that matters is to be found."""
 
 
-def verdict(found: Interval, corrected_p: float, detect: float, floor: float) -> Said:
+def verdict_of(found: Interval, corrected_p: float, detect: float, floor: float) -> EffectVerdict:
     """Say what a factor does.
 
     Args:
@@ -37,19 +43,24 @@ def verdict(found: Interval, corrected_p: float, detect: float, floor: float) ->
         floor: half width of the interval that would be left with endless pairs (see `Spread.floor`).
 
     Returns:
-        ``helps`` or ``harms``: it is not 0, after the correction, at `LEVEL`, or at `SURE` if the interval lies within
-        -detect to detect; ``no effect``: the interval does, so the effect is at most `Interval.bound`; ``not
+        ``helps`` or ``harms``: it is not 0, after the correction, at `ALPHA`, or at `ALPHA_SMALL` if the interval lies
+        within -detect to detect; ``no effect``: the interval does, so the effect is at most `Interval.bound`; ``not
         detectable``: with these rows no number of pairs would show that; ``not decided``: more pairs may.
     """
     small = found.bound < detect
-    if corrected_p < (SURE if small else LEVEL):
+    if corrected_p < (ALPHA_SMALL if small else ALPHA):
         return "helps" if found.mean > 0 else "harms"
     if small:
         return "no effect"
     return "not detectable" if floor > detect else "not decided"
 
 
-def reach(comparisons: int, pairs: int | None = None) -> float:
+def effect_that_matters(base_error: float) -> float:
+    """Return the smallest effect that matters, unless the user says which: a share of the error without the factor."""
+    return max(MIN_DETECT, DETECT_SHARE * base_error)
+
+
+def detectable_effect_in_se(comparisons: int, pairs: int | None = None) -> float:
     """Return the effect, in standard errors, that is both found and told from nothing.
 
     To be told from nothing, the interval of a factor without an effect must lie within the effect, ``t_.975 + z`` with
@@ -61,7 +72,7 @@ def reach(comparisons: int, pairs: int | None = None) -> float:
     """
     free = np.inf if pairs is None else pairs - 1
     shown = stats.t.ppf(0.975, free) + stats.norm.ppf((1 + NULL_POWER) / 2)
-    found = stats.t.ppf(1 - LEVEL / 2 / comparisons, free) + stats.norm.ppf(POWER)
+    found = stats.t.ppf(1 - ALPHA / 2 / comparisons, free) + stats.norm.ppf(POWER)
     return float(max(shown, found))
 
 
@@ -70,7 +81,7 @@ class Spread(NamedTuple):
 
     Attributes:
         pairs: variance of a pair's difference.
-        rows: variance of what rows have of their own, of `popnet.ablation.row_overlap.Shared.own`.
+        rows: variance of what rows have of their own, of `popnet.ablation.row_overlap.RowOverlap.row_variance`.
         least: what that is at least, by two of its standard errors.
     """
 
@@ -79,7 +90,7 @@ class Spread(NamedTuple):
     least: float
 
     @classmethod
-    def of(cls, values: Array, shared: Shared, fitted: int = 0) -> Spread:
+    def of(cls, values: Array, shared: RowOverlap, fitted: int = 0) -> Spread:
         """Return the spread of some pairs.
 
         A few pairs may happen to agree; their variance is no less than what the rows of a pair make it, which many
@@ -88,16 +99,14 @@ class Spread(NamedTuple):
         Args:
             values: ``(T,)``, the difference of each test.
             shared: rows that at least two pairs are compared on.
-            fitted: of the values, see `popnet.ablation.control_variate.Measured`.
+            fitted: of the values, see `popnet.ablation.control_variate.Difference`.
         """
-        parts = [p.astype(float) for p in np.split(np.asarray(values), shared.ends[:-1])]
-        between = spread_of([p.mean() for p in parts], fitted)
-        within = np.mean([p.var(ddof=1) / len(p) if len(p) > 1 else 0.0 for p in parts])
-        own = shared.own(values)
-        return cls(float(max(between, within)), own, shared.own(values, doubt=2.0))
+        between = spread_of([p.mean() for p in shared.parts(values)], fitted)
+        own = shared.row_variance(values)
+        return cls(max(between, shared.within(values)), own, shared.row_variance(values, doubt=2.0))
 
     def error(self, pairs: int, weight: float) -> float:
-        """Return the standard error of the mean of so many pairs, with `popnet.ablation.row_overlap.Shared.weight`."""
+        """Return the standard error of the mean of so many pairs, their rows of a `RowOverlap.weight`."""
         return float(np.sqrt(self.pairs / pairs + PARTS * weight * self.rows))
 
     def floor(self, rows: int) -> float:
@@ -106,7 +115,7 @@ class Spread(NamedTuple):
 
     def rows_needed(self, size: float, comparisons: int) -> int:
         """Return the rows below which surely no number of pairs is enough for an effect of that size."""
-        return ceil(PARTS * self.least * (reach(comparisons) / size) ** 2)
+        return ceil(PARTS * self.least * (detectable_effect_in_se(comparisons) / size) ** 2)
 
     def pairs_needed(
         self, designs: Iterable[tuple[int, float]], size: float, comparisons: int
@@ -114,17 +123,17 @@ class Spread(NamedTuple):
         """Return the pairs that are enough for an effect of that size; None if no design has.
 
         Args:
-            designs: pairs, and `popnet.ablation.row_overlap.Shared.weight`; the fewest pairs first.
+            designs: pairs, and `popnet.ablation.row_overlap.RowOverlap.weight`; the fewest pairs first.
             size: of the effect.
             comparisons: of the study.
         """
         for pairs, weight in designs:
-            if reach(comparisons, pairs) * self.error(pairs, weight) <= size:
+            if detectable_effect_in_se(comparisons, pairs) * self.error(pairs, weight) <= size:
                 return pairs
         return None
 
 
-class Plan(NamedTuple):
+class PairPlan(NamedTuple):
     """How far a study goes.
 
     Attributes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import shlex
 import signal
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
     from popnet.fitting.run import Fitted
     from popnet.report.fit_page.facts import (
         AugmentationFacts,
-        PolicyFacts,
-        TransformationFacts,
     )
 
 BEGAN = time.monotonic()
@@ -101,7 +98,7 @@ def print_fit(fitted: Fitted, folder: Path, as_json: bool, quiet: bool) -> None:
     for b in facts.baselines:
         print(f"  {b.name:<9} {number(b.metrics.get(metric))}")
     if facts.augmentation:
-        print_check(facts.augmentation)
+        print_check(facts.augmentation, facts.target.task != "regression")
     for text in facts.warnings:
         print(f"  note: {text}")
     print(f"{len(facts.members)} nets trained in {time.monotonic() - BEGAN:.0f} s")
@@ -109,30 +106,11 @@ def print_fit(fitted: Fitted, folder: Path, as_json: bool, quiet: bool) -> None:
     print(f"report  {folder / 'report.html'}")
 
 
-def print_check(check: AugmentationFacts) -> None:
-    """Print what was found about transformations of images: a line for each, with its interval in percentage points."""
-    print(
-        f"change of the error by each transformation, in percentage points (mean of {check.pairs} pairs of nets trained "
-        f"with and without it on {check.train:,} images; error without any: {_points(check.error):.1f} %):"
-    )
-    for t in check.transformations:
-        line = _effect_line(t.words, t)
-        if t.verdict == "harms" and t.confused:
-            line += f" ({', '.join(f'{c.true} taken for {c.taken_for}' for c in t.confused)})"
-        print(line)
-    if check.together:
-        print(_effect_line("all that keep the class, together", check.together))
+def print_check(check: AugmentationFacts, classes: bool) -> None:
+    """Print what was found about transformations of images, see `popnet.ablation.transformations.summary.lines`."""
+    from popnet.ablation.transformations.summary import lines
 
-
-def _effect_line(words: str, effect: TransformationFacts | PolicyFacts) -> str:
-    """Return a line on by how much the error grows with a transformation, with the ends of its interval."""
-    change, low, high = -_points(effect.gain), -_points(effect.high), -_points(effect.low)
-    return f"  {words:<34} {change:+6.2f}  [{low:+6.2f}, {high:+6.2f}]  {effect.verdict}"
-
-
-def _points(share: float | None) -> float:
-    """Return a share in percentage points."""
-    return math.nan if share is None else 100 * share
+    print("\n".join(lines(check, classes)))
 
 
 def show_found(
@@ -149,6 +127,9 @@ def show_found(
         print(strict_json.dumps({"page": str(out), **found.record()}))
         return
     if quiet:
+        return
+    if document.told:
+        print("\n".join((*document.told, f"page    {out}")))
         return
     print(document.lead[0])
     if not sys.stderr.isatty():  # there they were shown while it ran

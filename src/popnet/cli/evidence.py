@@ -49,17 +49,23 @@ from popnet.runtime.atomic_file import check_output_file, write_atomic
 
 PAGE_ENDINGS = (".html", ".htm")
 
+COMPARING = (
+    "interrupted; comparing the nets trained so far (press Ctrl-C again to stop at once)",
+    "stopped; nothing was written",
+)
+"""What is said at the first and at the second Ctrl-C."""
+
 
 def augment(
     folder: Annotated[str, typer.Argument(metavar="IMAGES", help="Images with classes, as fit takes them.")],
     out: Annotated[Path | None, typer.Option("--out", "-o", help="PNG file for a contact sheet of the transformations.")] = None,
-    check: Annotated[bool, typer.Option("--check", help="Train twins with and without each transformation: which keep the class?")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Train small nets with and without each transformation, to see which keep the class.")] = False,
     target: Annotated[str | None, typer.Option("--target", "-t", help="Label column of a table of paths.")] = None,
-    pairs: Annotated[int, typer.Option(min=2, help="Pairs of twins for each transformation.")] = 4,
-    only: Annotated[list[str] | None, typer.Option(help="Transformation to check, as reflection, or several at once, as reflection+zoomed_crop (repeatable). [default: all]")] = None,
-    steps: Annotated[int | None, typer.Option(min=1, help="Steps of a twin's training; what helps against over-fitting needs many. [default: 800]")] = None,
-    train: Annotated[int | None, typer.Option(min=2, help="Images that a twin trains on. [default: 600]")] = None,
-    time_limit: Annotated[str | None, typer.Option(help="Time limit of the check, for example 5m, counted from the start of the command.")] = None,
+    pairs: Annotated[int, typer.Option(min=2, help="Pairs of nets (with and without) for each transformation; more give narrower intervals.")] = 4,
+    only: Annotated[list[str] | None, typer.Option(help="Transformation to check, for example reflection, or several at once, reflection+zoomed_crop (repeatable). [default: all]")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Training steps of each net; a transformation that prevents over-fitting needs many. [default: 800]")] = None,
+    train: Annotated[int | None, typer.Option(min=2, help="Training images of each net. [default: 600]")] = None,
+    time_limit: Annotated[str | None, typer.Option(help="Time limit of the check, for example 5m.")] = None,
     image_size: ImageSize = None,
     strict: Strict = False,
     seed: Seed = 0,
@@ -67,20 +73,21 @@ def augment(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:  # fmt: skip
-    """Show transformations of images (--out), or find which of them keep the class (--check)."""
+    """Show what transformations do to your images (--out), or measure which of them help and which harm (--check)."""
     if out is None and not check:
         raise InputError(
-            "augment needs --out FILE.png for a contact sheet, --check for the twins, or both."
+            "augment needs --out FILE.png (a contact sheet), --check (train nets with and without), or both."
         )
     if out is not None:
         check_output_file("--out", out, (".png",))
     from popnet.ablation.transformations.run import examine
     from popnet.cli.status_line import Watcher
+    from popnet.report.fit_page.facts import to_json
 
     options = options_of(
         None, time_limit, None, None, None, image_size, strict=strict, seed=seed, workers=workers
     )
-    with Watcher(quiet) as watch, graceful_interrupt() as stop:
+    with Watcher(quiet) as watch, graceful_interrupt(*COMPARING) as stop:
         found = examine(folder, target, options, check=check, sheet=out is not None, pairs=pairs, only=only or (), steps=steps, train=train, on_progress=watch, began=BEGAN, stop=stop)  # fmt: skip
     if out is not None and found.sheet is not None:
         write_atomic(out, found.sheet)
@@ -88,7 +95,7 @@ def augment(
         print(
             strict_json.dumps(
                 {
-                    "check": found.check,
+                    "check": None if found.check is None else to_json(found.check),
                     "sheet": None if out is None else str(out),
                     "notes": found.notes,
                 }
@@ -96,9 +103,7 @@ def augment(
         )
     elif not quiet:
         if found.check is not None:
-            from popnet.report.fit_page.facts import augmentation_from_json
-
-            print_check(augmentation_from_json(found.check))
+            print_check(found.check, bool(found.classes))
         if out is not None:
             print(f"sheet   {out}")
 
@@ -107,14 +112,14 @@ def study(
     table: Table,
     target: Targets = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="Page to write; a .csv of the same name goes beside it.")] = Path("study.html"),
-    factor: Annotated[list[str] | None, typer.Option("--factor", "-f", help="What to vary, as dropout, activation=relu,elu, l2=0,1e-3, ensemble (repeatable). [default: all classic techniques]")] = None,
-    pairs: Annotated[int | None, typer.Option(help="Pairs of twins. [default: planned from a pilot, so that --detect can be seen]")] = None,
-    detect: Annotated[str | None, typer.Option(help="Smallest effect that matters, in the metric, as 0.5% or 0.005. [default: a twentieth of the base's]")] = None,
-    interactions: Annotated[bool, typer.Option("--interactions", help="Also levels of different factors together.")] = False,
-    sizes: Annotated[str | None, typer.Option(help="Shares of the training rows to compare at, as 0.1,0.3,1.0.")] = None,
-    rows: Annotated[int | None, typer.Option(help="Rows to use at most. [default: 10,000, or 2,000 images]")] = None,
-    metric: Annotated[str, typer.Option(help="What is decided by: log_loss, which sees smaller effects, or error (wrong classes). A regression: the variance unexplained.")] = "log_loss",
-    time_limit: Annotated[str | None, typer.Option(help="For example 90s or 5m, counted from the start of the command; complete pairs are compared.")] = None,
+    factor: Annotated[list[str] | None, typer.Option("--factor", "-f", help="What to change: a field of the recipe, with values or without, for example dropout, activation=relu,elu, l2=0,1e-3; or ensemble; or seed, which changes nothing else (repeatable). [default: all classic techniques]")] = None,
+    pairs: Annotated[int | None, typer.Option(help="Pairs of nets (baseline and changed) for each change. [default: as many as it takes to detect --detect, planned from the first 4]")] = None,
+    detect: Annotated[str | None, typer.Option(help="Smallest change of the metric that matters, for example 0.005 or 0.5%. [default: 5 % of the baseline's]")] = None,
+    interactions: Annotated[bool, typer.Option("--interactions", help="Also try changes of different factors two at a time.")] = False,
+    sizes: Annotated[str | None, typer.Option(help="Also compare with fewer training rows: shares, for example 0.1,0.3.")] = None,
+    rows: Annotated[int | None, typer.Option(help="Most rows to use. [default: 10,000, or 2,000 images]")] = None,
+    metric: Annotated[str, typer.Option(help="Metric to compare by: log_loss, which detects smaller changes, or error (share of wrong classes). Regressions always use the unexplained share of the variance.")] = "log_loss",
+    time_limit: Annotated[str | None, typer.Option(help="For example 90s, 5m; what was trained by then is compared.")] = None,
     memory_limit: MemoryLimit = None,
     recipe: RecipeFile = None,
     fix: Fix = None,
@@ -136,7 +141,7 @@ def study(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:  # fmt: skip
-    """Find what each technique buys on your data: twins that differ in one factor, with intervals; writes a page."""
+    """Measure which techniques help, harm or make no difference on your data, one change at a time; writes a page."""
     check_output_file("--out", out, PAGE_ENDINGS)
     from popnet.ablation.run import study as run
     from popnet.cli.status_line import Watcher
@@ -147,7 +152,7 @@ def study(
         na_values=na_values, decimal=decimal, thousands=thousands, day_first=day_first, recipe=user_space.recipe(recipe, fix or ()), weight=weight,
         group=group, time=time_column, seed=seed, workers=workers,
     )  # fmt: skip
-    with Watcher(quiet) as watch, graceful_interrupt() as stop:
+    with Watcher(quiet) as watch, graceful_interrupt(*COMPARING) as stop:
         found = run(
             table, target_of(target), options, factor=factor or (), pairs=pairs, detect=share_of("--detect", detect),
             interactions=interactions, sizes=[share_of("--sizes", s) or 0.0 for s in (sizes or "").split(",") if s.strip()],

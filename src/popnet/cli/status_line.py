@@ -9,7 +9,7 @@ from typing import Self
 from popnet.runtime.progress import Progress, clock
 
 COUNTED = {
-    "reading images": "read", "reading rows": "read", "augmentation": "twins", "study": "nets", "doctor": "nets",
+    "reading images": "read", "reading rows": "read", "augmentation": "nets", "study": "nets", "doctor": "nets",
     "claims": "claims",
 }  # fmt: skip
 """Stages beside the training that are counted, and what is counted."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from popnet.ablation.effects import Interval
+from popnet.ablation.intervals import Interval
 from popnet.report.document import Picture, Table
 from popnet.report.format import capital
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import stats
 
-from popnet.ablation.effects import Interval as Interval
-from popnet.ablation.effects import interval as interval
-from popnet.ablation.row_overlap import Shared
+from popnet.ablation.intervals import Interval as Interval
+from popnet.ablation.intervals import interval as interval
+from popnet.ablation.row_overlap import RowOverlap
 from popnet.course.base import Part, Verdict
 from popnet.report.format import fixed, number
 from popnet.types import Array
@@ -27,17 +27,17 @@ def crossed(values: Array, overlap: float = 0.0, level: float = 0.95) -> Interva
 
     Args:
         values: ``(J, N)``, a number of each repetition and row, such as the difference of two losses.
-        overlap: of training rows, see `popnet.ablation.effects.interval`.
+        overlap: of training rows, see `popnet.ablation.intervals.interval`.
         level: of the interval.
     """
     values = np.asarray(values, float)
     repeats, rows = values.shape
-    shared = Shared.of([np.arange(rows)] * repeats)
+    shared = RowOverlap.of([np.arange(rows)] * repeats)
     return interval(values.mean(1), overlap, shared.common(values.ravel()), level)
 
 
 def of_known(values: Array, overlap: float = 0.0) -> Interval:
-    """Return `popnet.ablation.effects.interval` of the repetitions ``(J,)`` in which something could be measured.
+    """Return `popnet.ablation.intervals.interval` of the repetitions ``(J,)`` in which something could be measured.
 
     Of fewer than `MIN_KNOWN` there is none: its ends are NaN, and nothing is decided by it.
     """

@@ -107,7 +107,7 @@ class Material:
         return min(len(self.folds[self.fold(k, factor)][0]) for k in range(self.repeats))
 
     def overlap(self, factor: float = 1) -> float:
-        """Return what shared training rows add to the variance of a mean, see `popnet.ablation.effects.interval`.
+        """Return what shared training rows add to the variance of a mean, see `popnet.ablation.intervals.interval`.
 
         Two repetitions that have a share r of their rows in common are correlated by about r, so the mean of J of them
         varies by ``s^2 (1/J + r/(1-r))``, s^2 being their sample variance: the reasoning of Nadeau and Bengio (2003).

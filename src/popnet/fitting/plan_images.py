@@ -17,7 +17,7 @@ from popnet.options import Options
 from popnet.population.members import Member
 from popnet.population.train import Trainer
 from popnet.prepare.prepared import Prepared
-from popnet.report.fit_page.facts import AugmentationFacts, augmentation_from_json
+from popnet.report.fit_page.facts import AugmentationFacts
 from popnet.runtime.clock import Clock, finite
 from popnet.runtime.memory import Memory
 from popnet.runtime.progress import Progress
@@ -206,5 +206,4 @@ def _policy(
     )  # fmt: skip
     if found is None:
         return standard, None
-    record = check.record(found, prepared.schema.target.classes)
-    return found.policy(), augmentation_from_json(record)
+    return found.policy(), check.facts(found, prepared.schema.target.classes)

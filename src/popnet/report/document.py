@@ -139,6 +139,8 @@ class Document:
         command: that makes it again.
         version: of popnet.
         created: date and time.
+        method: how it was measured, paragraph by paragraph; folded on the page.
+        told: lines for a terminal; none for the first paragraph and the sections' lines.
     """
 
     brand: str
@@ -149,3 +151,5 @@ class Document:
     command: str
     version: str
     created: str
+    method: tuple[str, ...] = ()
+    told: tuple[str, ...] = ()

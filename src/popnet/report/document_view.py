@@ -14,7 +14,7 @@ from popnet.report.document import Document, Dots, Picture, Section, Table, Tone
 from popnet.report.format import MINUS, MISSING, NARROW
 
 MARKS = (*(f"mark-{i + 1}" for i in range(MARKERS)), "mark-left", "mark-right")
-RESERVED = ("contents", "overview", "again", *MARKS)
+RESERVED = ("contents", "overview", "method", "again", *MARKS)
 """Anchors of the page's own parts."""
 PROSE = 28
 """A column with a longer text is not made narrow on a narrow screen."""

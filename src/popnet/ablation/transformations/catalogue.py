@@ -27,7 +27,7 @@ BENDING = ("translation", "rotation", "scaling", "shear", "elastic_alpha", "zoom
 
 
 @dataclass(frozen=True)
-class Transformation:
+class ImageTransformation:
     """One transformation as it is tried.
 
     Attributes:
@@ -41,27 +41,27 @@ class Transformation:
     fields: dict[str, float]
 
 
-def transformations(image: tuple[int, int, int]) -> list[Transformation]:
+def transformations(image: tuple[int, int, int]) -> list[ImageTransformation]:
     """Return what is tried on images of a height, width and number of channels."""
     side = min(image[:2])
     tried = [
-        Transformation("translation", "shifts up to 8 % of the side", {"translation": 0.08}),
-        Transformation("rotation", "turns up to 12 degrees", {"rotation": 12.0}),
-        Transformation("scaling", "scaling up to 15 %", {"scaling": 0.15}),
-        Transformation("shear", "shear up to 10 degrees", {"shear": 10.0}),
-        Transformation("elastic_alpha", "nonlinear morphing", elastic(side)),
-        Transformation("zoomed_crop", "crops of at least 60 % of the area", {"zoomed_crop": 0.4}),
-        Transformation("reflection", "left and right exchanged", {"reflection": 0.5}),
-        Transformation("vertical_reflection", "top and bottom exchanged", {"vertical_reflection": 0.5}),
-        Transformation("quarter_turn", "quarter turns", {"quarter_turn": 0.5}),
-        Transformation("half_turn", "half turns", {"half_turn": 0.5}),
-        Transformation("brightness", "brightness changed up to 30 %", {"brightness": 0.3}),
-        Transformation("contrast", "contrast changed up to 30 %", {"contrast": 0.3}),
-        Transformation("erasing", "a rectangle erased", {"erasing": 0.4}),
+        ImageTransformation("translation", "shifts up to 8 % of the side", {"translation": 0.08}),
+        ImageTransformation("rotation", "turns up to 12 degrees", {"rotation": 12.0}),
+        ImageTransformation("scaling", "scaling up to 15 %", {"scaling": 0.15}),
+        ImageTransformation("shear", "shear up to 10 degrees", {"shear": 10.0}),
+        ImageTransformation("elastic_alpha", "nonlinear morphing", elastic(side)),
+        ImageTransformation("zoomed_crop", "crops of at least 60 % of the area", {"zoomed_crop": 0.4}),
+        ImageTransformation("reflection", "left and right exchanged", {"reflection": 0.5}),
+        ImageTransformation("vertical_reflection", "top and bottom exchanged", {"vertical_reflection": 0.5}),
+        ImageTransformation("quarter_turn", "quarter turns", {"quarter_turn": 0.5}),
+        ImageTransformation("half_turn", "half turns", {"half_turn": 0.5}),
+        ImageTransformation("brightness", "brightness changed up to 30 %", {"brightness": 0.3}),
+        ImageTransformation("contrast", "contrast changed up to 30 %", {"contrast": 0.3}),
+        ImageTransformation("erasing", "a rectangle erased", {"erasing": 0.4}),
     ]  # fmt: skip
     if image[2] == 3:
         tried.append(
-            Transformation("saturation", "saturation changed up to 40 %", {"saturation": 0.4})
+            ImageTransformation("saturation", "saturation changed up to 40 %", {"saturation": 0.4})
         )
     return tried
 
@@ -76,8 +76,6 @@ def elastic(side: int, strength: float = 1.0) -> dict[str, float]:
 
 def standard_policy(image: tuple[int, int, int]) -> dict[str, float]:
     """Return mild transformations that hardly ever change a class, for when nothing was measured."""
-    from popnet.ablation.transformations.catalogue import elastic
-
     return {
         "translation": 0.06, "rotation": 8.0, "scaling": 0.1, "shear": 5.0,
         **elastic(min(image[:2]), 0.7),

@@ -7,30 +7,39 @@ equal (seed, initial weights, batches, rows). What is compared is their errors o
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from popnet.ablation.effects import Effect, effect
+from popnet.ablation.control_variate import Difference
+from popnet.ablation.intervals import Interval, twins_interval
 from popnet.ablation.losses import losses_of
+from popnet.ablation.row_overlap import RowOverlap
 from popnet.ablation.transformations.catalogue import (
     BENDING,
     FREE,
     GENTLE,
     MANY,
     MAX_LOSS,
-    Transformation,
+    ImageTransformation,
     transformations,
 )
 from popnet.ablation.transformations.small_images import shrunk
+from popnet.ablation.verdicts import EffectVerdict, effect_that_matters, verdict_of
 from popnet.data.dataset import Dataset, Images
 from popnet.errors import InputError, closest
 from popnet.population.feed import Arrays
 from popnet.population.members import Member
 from popnet.population.predict import Net, predict
 from popnet.population.train import Trainer
+from popnet.report.fit_page.facts import (
+    AugmentationFacts,
+    ConfusedFacts,
+    PolicyFacts,
+    TransformationFacts,
+)
 from popnet.runtime import keys
 from popnet.runtime.memory import Memory
 from popnet.spec.recipe import Recipe
@@ -46,23 +55,46 @@ MIN_PAIRS = 2
 """Of one pair nobody knows how far chance goes."""
 
 
-_Losses = tuple[np.ndarray, np.ndarray]
-"""Of each row: its loss, and the class that it was taken for."""
+TwinRows = tuple[np.ndarray, np.ndarray]
+"""Rows that a pair of twins trains on, and others that it is compared on."""
+
+
+class NetOutputs(NamedTuple):
+    """What a net says of its pair's test images.
+
+    Attributes:
+        losses: ``(N,)``, the error of each.
+        classes: ``(N,)``, the class that each is taken for; zeros of a regression.
+    """
+
+    losses: np.ndarray
+    classes: np.ndarray
+
+
+class Confusion(NamedTuple):
+    """Images of the class number ``true`` that are taken for another one, ``more`` of them than without."""
+
+    true: int
+    taken_for: int
+    more: int
 
 
 @dataclass(frozen=True)
-class Finding:
-    """What a transformation does.
+class TransformationEffect:
+    """What a transformation, or several at once, do.
 
     Attributes:
         transformation: which.
-        effect: on the error, the share of wrong classes (or the squared error of scaled targets).
-        confused: pairs of classes ``(true, taken for, more often by)`` that it makes harder to tell apart.
+        gain: reduction of the error, the share of wrong classes (or the squared error of scaled targets); positive is
+            better with it.
+        verdict: what is concluded of it; each transformation is tested by itself.
+        confused: classes that it makes harder to tell apart.
     """
 
-    transformation: Transformation
-    effect: Effect
-    confused: tuple[tuple[int, int, int], ...]
+    transformation: ImageTransformation
+    gain: Interval
+    verdict: EffectVerdict
+    confused: tuple[Confusion, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -70,7 +102,7 @@ class Check:
     """What was found, and how.
 
     Attributes:
-        findings: one for each transformation.
+        effects: one for each transformation.
         error: of the twins without any.
         pairs: twins of each transformation.
         train, valid: images of a twin.
@@ -79,18 +111,18 @@ class Check:
         together: effect of the whole policy; None if there was no time, or there is no policy.
     """
 
-    findings: tuple[Finding, ...]
+    effects: tuple[TransformationEffect, ...]
     error: float
     pairs: int
     train: int
     valid: int
     recipe: Recipe
     images: int = 0
-    together: Effect | None = None
+    together: TransformationEffect | None = None
 
     def policy(self) -> dict[str, float]:
         """Return the fields of the transformations that keep the class and are worth using."""
-        kept = [f.transformation for f in self.findings if self._used(f)]
+        kept = [e.transformation for e in self.effects if self._used(e)]
         # Together they are to bend an image about as much as two of them.
         together = sum(t.name in BENDING for t in kept)
         share = min(1.0, (2 / max(together, 1)) ** 0.5)
@@ -101,13 +133,13 @@ class Check:
                 fields[t.name] = round(t.fields[t.name] * share, 4)
         return fields
 
-    def _used(self, finding: Finding) -> bool:
-        name, effect = finding.transformation.name, finding.effect
-        if effect.verdict != "nothing measurable":
+    def _used(self, effect: TransformationEffect) -> bool:
+        name, gain = effect.transformation.name, effect.gain
+        if effect.verdict in ("helps", "harms"):
             return effect.verdict == "helps"
         if name in FREE:
-            return effect.low > -MAX_LOSS * self.error
-        return name in GENTLE and effect.mean >= 0 and self.images < MANY
+            return gain.low > -MAX_LOSS * self.error
+        return name in GENTLE and gain.mean >= 0 and self.images < MANY
 
 
 def check(
@@ -156,45 +188,49 @@ def check(
     if only:
         tried = [_joined(tried, name) for name in dict.fromkeys(only)]
     recipes = [base, *(base.replace(**t.fields) for t in tried)]
-    # A pair's members come one after another, so that a deadline cuts off whole pairs.
+    # A pair's members come one after another, so that a deadline cuts off complete pairs.
     members = [
         Member(r, int(keys.key(seed, "twin", k)), k) for k in range(len(folds)) for r in recipes
     ]
     trainer = Trainer(Arrays(small, small, folds), deadline, workers, stop, memory)
 
-    def trained(members: list[Member], before: int, total: int) -> dict[int, _Losses]:
-        losses: dict[int, _Losses] = {}
+    def trained(members: list[Member], before: int, total: int) -> dict[int, NetOutputs]:
+        found: dict[int, NetOutputs] = {}
         for done, (i, result) in enumerate(trainer.run(enumerate(members)), before + 1):
             if on_progress is not None:
                 on_progress(done, total)
             if result.usable and result.status in ("finished", "stopped"):
                 net = Net.of(result)
-                losses[i] = _losses(small, net, folds[result.member.fold][1], workers)
-        return losses
+                found[i] = _outputs(small, net, folds[result.member.fold][1], workers)
+        return found
 
     total = len(members) + len(folds)
-    losses = trained(members, 0, total)
-    found = _compare(small, folds, tried, losses, base, seed)
+    outputs = trained(members, 0, total)
+    found = _compare(small, folds, tried, outputs, base)
     if found is None:
         return None
     found = replace(found, images=len(rows))
-    if not found.policy():
+    policy = found.policy()
+    if not policy:
         return found
-    if found.policy() == tried[0].fields:  # that was tried already
-        return replace(found, together=found.findings[0].effect)
+    if policy == tried[0].fields:  # that was tried already
+        return replace(found, together=found.effects[0])
     # All that keep the class at once, against none of them.
-    policy = base.replace(**found.policy())
     composed = trained(
-        [replace(m, recipe=policy) for m in members[:: len(recipes)]], len(members), total
+        [replace(m, recipe=base.replace(**policy)) for m in members[:: len(recipes)]],
+        len(members),
+        total,
     )
-    whole = [k for k in composed if k * len(recipes) in losses]
-    if not whole:
+    without = {k: outputs[k * len(recipes)] for k in composed if k * len(recipes) in outputs}
+    if len(without) < MIN_PAIRS:
         return found
-    gains = [losses[k * len(recipes)][0] - composed[k][0] for k in whole]
-    return replace(found, together=effect(gains, int(keys.key(seed, "effect", "together"))))
+    everything = ImageTransformation("together", "all that are used, together", policy)
+    return replace(
+        found, together=_effect(everything, small, folds, without, composed, found.error)
+    )
 
 
-def _joined(known: Sequence[Transformation], name: str) -> Transformation:
+def _joined(known: Sequence[ImageTransformation], name: str) -> ImageTransformation:
     """Return a transformation by its name, or several at once by names joined with ``+``."""
     by_name = {t.name: t for t in known}
     for part in name.split("+"):
@@ -202,7 +238,7 @@ def _joined(known: Sequence[Transformation], name: str) -> Transformation:
             raise InputError(f"there is no transformation '{part}'.{closest(part, by_name)}")
     parts = [by_name[part] for part in name.split("+")]
     fields = {f: value for t in parts for f, value in t.fields.items()}
-    return Transformation(name, " and ".join(t.words for t in parts), fields)
+    return ImageTransformation(name, " and ".join(t.words for t in parts), fields)
 
 
 def twin_recipe(image: tuple[int, int, int], rows: int, steps: int = STEPS) -> Recipe:
@@ -218,7 +254,7 @@ def twin_recipe(image: tuple[int, int, int], rows: int, steps: int = STEPS) -> R
 
 def _sample(
     data: Dataset, rows: np.ndarray, pairs: int, seed: int, most_train: int = MAX_TRAIN
-) -> tuple[Dataset, list[tuple[np.ndarray, np.ndarray]]]:
+) -> tuple[Dataset, list[TwinRows]]:
     """Return a smaller data set of images about `MAX_SIDE` pixels large, and validation rows for each pair."""
     assert isinstance(data.features, Images)
     rng = keys.generator(seed, "check")
@@ -231,7 +267,7 @@ def _sample(
     small = Dataset(features, data.target[used], data.task, data.n_outputs)
     place = {row: k for k, row in enumerate(used.tolist())}
     at = np.array([place[row] for row in rows.tolist()])
-    folds = []
+    folds: list[TwinRows] = []
     for k in range(pairs):
         valid = at[k * n_valid : (k + 1) * n_valid]
         rest = np.concatenate([at[: k * n_valid], at[(k + 1) * n_valid :]])
@@ -239,70 +275,106 @@ def _sample(
     return small, folds
 
 
-def _losses(data: Dataset, net: Net, rows: Array, workers: int | None) -> _Losses:
-    """Return each row's error, and the class that it was taken for (or zeros)."""
+def _outputs(data: Dataset, net: Net, rows: Array, workers: int | None) -> NetOutputs:
+    """Return what a net says of some images."""
     outputs = predict([net], data.features, rows, workers)[0]
     classes = data.task == "classification"
     taken = outputs.argmax(1) if classes else np.zeros(len(rows), int)
-    return losses_of(outputs, data.target[rows], data.task, "error"), taken
+    return NetOutputs(losses_of(outputs, data.target[rows], data.task, "error"), taken)
 
 
 def _compare(
     data: Dataset,
-    folds: list[tuple[np.ndarray, np.ndarray]],
-    tried: list[Transformation],
-    losses: dict[int, _Losses],
+    folds: Sequence[TwinRows],
+    tried: Sequence[ImageTransformation],
+    outputs: Mapping[int, NetOutputs],
     base: Recipe,
-    seed: int,
 ) -> Check | None:
+    """Return what the pairs show whose nets are all trained; None if these are too few.
+
+    Args:
+        data: all images.
+        folds: of each pair.
+        tried: the transformations.
+        outputs: of the nets by their number: pair after pair, first without, then with each transformation.
+        base: recipe without any.
+    """
     each = len(tried) + 1
-    whole = [k for k in range(len(folds)) if all(k * each + j in losses for j in range(each))]
+    whole = [k for k in range(len(folds)) if all(k * each + j in outputs for j in range(each))]
     if len(whole) < MIN_PAIRS:
         return None
-    findings = []
-    for j, t in enumerate(tried, 1):
-        gains = [losses[k * each][0] - losses[k * each + j][0] for k in whole]
-        found = effect(gains, int(keys.key(seed, "effect", t.name)))
-        more = np.zeros((data.n_outputs, data.n_outputs), int)
-        if data.task == "classification":
-            for k in whole:
-                true = data.target[folds[k][1]]
-                np.add.at(more, (true, losses[k * each + j][1]), 1)
-                np.subtract.at(more, (true, losses[k * each][1]), 1)
-        findings.append(Finding(t, found, _confused(more)))
-    error = float(np.mean(np.concatenate([losses[k * each][0] for k in whole])))
-    return Check(
-        tuple(findings), error, len(whole), len(folds[0][0]), len(folds[0][1]), base
-    )  # fmt: skip
+    without, *with_each = ({k: outputs[k * each + j] for k in whole} for j in range(each))
+    error = float(np.mean(np.concatenate([o.losses for o in without.values()])))
+    effects = tuple(
+        _effect(t, data, folds, without, found, error)
+        for t, found in zip(tried, with_each, strict=True)
+    )
+    return Check(effects, error, len(whole), len(folds[0][0]), len(folds[0][1]), base)
 
 
-def _confused(more: np.ndarray) -> tuple[tuple[int, int, int], ...]:
+def _effect(
+    transformation: ImageTransformation,
+    data: Dataset,
+    folds: Sequence[TwinRows],
+    without: Mapping[int, NetOutputs],
+    found: Mapping[int, NetOutputs],
+    error: float,
+) -> TransformationEffect:
+    """Return the effect of a transformation by the nets of some pairs, without and with it."""
+    gains = [without[k].losses - found[k].losses for k in without]
+    gain = gain_of(gains, [folds[k][1] for k in without])
+    more = np.zeros((data.n_outputs, data.n_outputs), int)
+    if data.task == "classification":
+        for k in without:
+            true = data.target[folds[k][1]]
+            np.add.at(more, (true, found[k].classes), 1)
+            np.subtract.at(more, (true, without[k].classes), 1)
+    said = verdict_of(gain, gain.p, effect_that_matters(error), floor=0.0)
+    return TransformationEffect(transformation, gain, said, _confused(more))
+
+
+def gain_of(gains: Sequence[Array], rows: Sequence[Array]) -> Interval:
+    """Return the mean gain of some pairs of twins with its interval.
+
+    Args:
+        gains: of each pair ``(N,)``, the loss of the twin without a transformation minus that of the one with it.
+        rows: of each pair ``(N,)``, which rows these are.
+    """
+    every = [np.asarray(g, float) for g in gains]
+    means = np.array([g.mean() for g in every])
+    return twins_interval(Difference(means, np.concatenate(every)), RowOverlap.of(rows))
+
+
+def _confused(more: np.ndarray) -> tuple[Confusion, ...]:
     """Return the confusions that increased most, at least by two images."""
     np.fill_diagonal(more, 0)
     order = np.argsort(more, axis=None)[::-1][:CONFUSIONS]
-    pairs = [(int(i // len(more)), int(i % len(more))) for i in order]
-    return tuple((a, b, int(more[a, b])) for a, b in pairs if more[a, b] >= 2)
+    pairs = [divmod(int(i), len(more)) for i in order]
+    return tuple(Confusion(a, b, int(more[a, b])) for a, b in pairs if more[a, b] >= 2)
 
 
-def record(check: Check, classes: tuple[Any, ...]) -> dict[str, Any]:
-    """Return a check as plain JSON, for reports and ``--json``."""
-    return {
-        "error": check.error, "pairs": check.pairs, "train": check.train, "valid": check.valid,
-        "transformations": [
-            {
-                "name": f.transformation.name, "words": f.transformation.words,
-                "fields": f.transformation.fields, "gain": f.effect.mean, "low": f.effect.low,
-                "high": f.effect.high, "verdict": f.effect.verdict,
-                "confused": [
-                    {"true": classes[a], "taken_for": classes[b], "more": more}
-                    for a, b, more in f.confused
-                ] if classes else [],
-            }
-            for f in check.findings
+def facts(check: Check, classes: Sequence[Any]) -> AugmentationFacts:
+    """Return what a check found, for reports and ``--json``, with the names of the classes."""
+    together = check.together
+    return AugmentationFacts(
+        error=check.error,
+        pairs=check.pairs,
+        train=check.train,
+        valid=check.valid,
+        transformations=[
+            TransformationFacts(
+                e.transformation.name, e.transformation.words, e.transformation.fields,
+                e.gain.mean, e.gain.low, e.gain.high, e.verdict,
+                [
+                    ConfusedFacts(classes[c.true], classes[c.taken_for], c.more)
+                    for c in e.confused
+                    if classes
+                ],
+            )
+            for e in check.effects
         ],
-        "policy": check.policy(),
-        "together": None if check.together is None else {
-            "gain": check.together.mean, "low": check.together.low, "high": check.together.high,
-            "verdict": check.together.verdict,
-        },
-    }  # fmt: skip
+        policy=check.policy(),
+        together=None if together is None else PolicyFacts(
+            together.gain.mean, together.gain.low, together.gain.high, together.verdict
+        ),
+    )  # fmt: skip

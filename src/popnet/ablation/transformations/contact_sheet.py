@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 
-from popnet.ablation.transformations.catalogue import Transformation, transformations
+from popnet.ablation.transformations.catalogue import ImageTransformation, transformations
 from popnet.augment import Policy
 from popnet.runtime import keys
 from popnet.types import Array
@@ -28,11 +28,11 @@ PROBABILITIES = ("reflection", "vertical_reflection", "quarter_turn", "half_turn
 SIDE, GAP, LETTERS = 80, 4, 14
 """Pixels: of an image's longer side, about; between images; of the labels' font."""
 
-Row = tuple[str, dict[str, Any], int]
+Row = tuple[str, dict[str, float], int]
 """Label, fields of the policy, key."""
 
 
-def contact_sheet(images: Array, fields: Mapping[str, Any], *, seed: int = 0) -> bytes:
+def contact_sheet(images: Array, fields: Mapping[str, float], *, seed: int = 0) -> bytes:
     """Return a PNG: the originals, each transformation at several strengths, and the whole policy drawn a few times.
 
     Args:
@@ -41,15 +41,15 @@ def contact_sheet(images: Array, fields: Mapping[str, Any], *, seed: int = 0) ->
         seed: of what is drawn.
     """
     shown = np.asarray(images[:SHOWN])
-    fill = {"fill": "edge" if shown.shape[3] == 3 else "constant"}  # as `base_recipe` has it
+    off = Policy(fill="edge" if shown.shape[3] == 3 else "constant")  # as `base_recipe` has it
     labels, lines = ["originals"], [shown]
     for label, changes, key in rows(tuple(shown.shape[1:]), fields, seed):
         labels.append(label)
-        lines.append(np.asarray(Policy(**{**fill, **changes})(key, shown)))
+        lines.append(np.asarray(replace(off, **changes)(key, shown)))
     return _png(labels, lines)
 
 
-def rows(image: tuple[int, int, int], fields: Mapping[str, Any], seed: int) -> list[Row]:
+def rows(image: tuple[int, int, int], fields: Mapping[str, float], seed: int) -> list[Row]:
     """Return the rows below the originals, for images of a height, width and number of channels.
 
     The rows of one transformation have one key: the same draw, stronger and stronger.
@@ -69,12 +69,12 @@ def rows(image: tuple[int, int, int], fields: Mapping[str, Any], seed: int) -> l
     return found
 
 
-def _stronger(t: Transformation, strength: float) -> dict[str, Any]:
+def _stronger(t: ImageTransformation, strength: float) -> dict[str, float]:
     """Return the fields at a strength; the width of the morphing's Gaussian stays, which is its kind."""
     return {k: v if k == "elastic_sigma" else v * strength for k, v in t.fields.items()}
 
 
-def _label(t: Transformation, strength: float) -> str:
+def _label(t: ImageTransformation, strength: float) -> str:
     return f"{t.name.replace('_', ' ')} {t.fields[t.name] * strength:.3g}"
 
 

@@ -12,12 +12,13 @@ import numpy as np
 
 from popnet.ablation.transformations.catalogue import standard_policy
 from popnet.ablation.transformations.check import check as train_twins
-from popnet.ablation.transformations.check import record as record_of
+from popnet.ablation.transformations.check import facts
 from popnet.ablation.transformations.contact_sheet import contact_sheet
 from popnet.data.dataset import Images
 from popnet.errors import InputError
 from popnet.options import DEFAULTS, Options
 from popnet.prepare.images import prepare_images
+from popnet.report.fit_page.facts import AugmentationFacts
 from popnet.runtime import keys
 from popnet.runtime.progress import Progress
 
@@ -27,15 +28,17 @@ SHOWN = 6
 
 @dataclass(frozen=True)
 class Examined:
-    """What was found.
+    """What was found about the transformations of some images.
 
     Attributes:
-        check: `popnet.ablation.transformations.check.record` of the check; None if it was not asked for.
+        check: effect of each transformation; None if it was not asked for.
+        classes: that the images have, in the order of the check's class numbers.
         sheet: PNG of the contact sheet, or None.
         notes: lines for people.
     """
 
-    check: dict[str, Any] | None
+    check: AugmentationFacts | None
+    classes: tuple[Any, ...]
     sheet: bytes | None
     notes: list[str]
 
@@ -66,7 +69,7 @@ def examine(
         pairs: of twins, for each transformation.
         only, steps, train: see `popnet.ablation.transformations.check.check`.
         on_progress: called now and then.
-        stop: when set, training ends and what is whole is compared.
+        stop: when set, training ends and the complete pairs are compared.
         began: moment of ``time.monotonic()`` from which the time limit counts; default now.
 
     Raises:
@@ -84,7 +87,7 @@ def examine(
         on_progress(Progress("reading", note=note))
     images = prepared.data.features
     assert isinstance(images, Images)
-    record = None
+    found = None
     if check:
         found = train_twins(
             prepared.data, prepared.train, seed=options.seed, pairs=pairs, only=only, steps=steps,
@@ -94,12 +97,14 @@ def examine(
         )  # fmt: skip
         if found is None:
             raise InputError(
-                "the time limit was reached before two pairs of twins were trained; give more time."
+                "the time limit was reached before two pairs of nets were trained with each transformation; give "
+                "more time, or fewer transformations (--only)."
             )
-        record = record_of(found, prepared.schema.target.classes)
-    policy = standard_policy(images.size) if record is None else record["policy"]
+    policy = standard_policy(images.size) if found is None else found.policy()
     drawn = None
     if sheet:
         rows = keys.generator(options.seed, "sheet").permutation(prepared.train)[:SHOWN]
         drawn = contact_sheet(np.asarray(images.pixels)[rows], policy, seed=options.seed)
-    return Examined(record, drawn, prepared.notes)
+    classes = prepared.schema.target.classes
+    checked = None if found is None else facts(found, classes)
+    return Examined(checked, classes, drawn, prepared.notes)

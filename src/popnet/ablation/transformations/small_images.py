@@ -28,4 +28,5 @@ def _shrunk(pixels: np.ndarray, step: int) -> np.ndarray:
     rows, columns = height // step, width // step
     cut = pixels[:, : rows * step, : columns * step]
     squares = cut.reshape(n, rows, step, columns, step, channels)
-    return np.round(squares.mean((2, 4), dtype=np.float32)).astype(np.uint8)
+    means: np.ndarray = squares.mean((2, 4), dtype=np.float32)
+    return means.round().astype(np.uint8)

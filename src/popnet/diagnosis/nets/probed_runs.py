@@ -135,7 +135,7 @@ def proof(effect: Effect, task: str) -> Proof:
     """Return an effect as the proof of a remedy."""
     said = {
         "helps": "helps", "harms": "does harm", "no effect": "does not help",
-    }.get(effect.said, "shows no gain")  # fmt: skip
+    }.get(effect.verdict, "shows no gain")  # fmt: skip
     metric = "share of the variance unexplained" if task == "regression" else "log-loss"
     return Proof(
         metric, effect.base_error, effect.error, effect.gain.mean, effect.gain.low, effect.gain.high, effect.pairs,

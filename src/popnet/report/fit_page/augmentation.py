@@ -16,7 +16,9 @@ from popnet.report.fit_page.facts import (
 )
 from popnet.report.format import is_number
 
-VERDICTS: tuple[TwinsVerdict, ...] = ("helps", "harms", "nothing measurable")
+VERDICTS: tuple[TwinsVerdict, ...] = (
+    "helps", "harms", "no effect", "not decided", "not detectable",
+)  # fmt: skip
 TONES = {"helps": "good", "harms": "bad"}
 CONFUSED_SHOWN = 3
 QUARTILE_DISTANCES = 3.0

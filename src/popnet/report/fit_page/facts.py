@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import TypeAdapter
+from pydantic import BeforeValidator
 
 from popnet.model.facts import Score, Seconds, TruePredicted
 from popnet.population.members import Status
@@ -164,7 +164,11 @@ class RecipeFacts:
     weight: float
 
 
-TwinsVerdict = Literal["helps", "harms", "nothing measurable"]
+TwinsVerdict = Annotated[
+    Literal["helps", "harms", "no effect", "not decided", "not detectable"],
+    # Earlier versions did not tell the last two apart.
+    BeforeValidator(lambda word: "not decided" if word == "nothing measurable" else word),
+]
 
 
 @dataclass(frozen=True)
@@ -206,7 +210,7 @@ class PolicyFacts:
 
 @dataclass(frozen=True)
 class AugmentationFacts:
-    """Which transformations of images keep the class, see `popnet.ablation.transformations.check.record`.
+    """Which transformations of images keep the class, see `popnet.ablation.transformations.check.facts`.
 
     ``error`` is that of the twins without any, ``pairs`` their number, ``train`` and ``valid`` the images of a twin,
     ``policy`` the recipe's fields of the transformations that are used.
@@ -279,5 +283,5 @@ def from_json(content: Mapping[str, Any]) -> FitFacts:
 
 
 def augmentation_from_json(content: Mapping[str, Any]) -> AugmentationFacts:
-    """Return the record of a check of transformations (`popnet.ablation.transformations.check.record`)."""
+    """Return the facts of a check of transformations that `to_json` gave."""
     return _AUGMENTATION.validate_python(content)
