@@ -16,7 +16,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from popnet.data import splits
 from popnet.data.tables.read import read_table
 from popnet.data.tables.schema import infer_schema
-from popnet.diagnosis.findings import Finding
+from popnet.diagnosis.findings import DoctorFinding
 from popnet.diagnosis.tables import columns, leakage, univariate
 from popnet.diagnosis.tables.labels import label_noise, suspects
 
@@ -27,7 +27,7 @@ needs_data = pytest.mark.skipif(
 ROWS = 400
 
 
-def look(frame: pl.DataFrame, target: str = "y", **options) -> list[Finding]:
+def look(frame: pl.DataFrame, target: str = "y", **options) -> list[DoctorFinding]:
     """Return all findings about a table, split at random."""
     keep = options.pop("keep", ())
     schema = infer_schema(frame, target, keep=keep, time=options.pop("split_by", None))
@@ -35,7 +35,7 @@ def look(frame: pl.DataFrame, target: str = "y", **options) -> list[Finding]:
     return columns.find(frame, schema, part.train, part.valid, workers=1, **options)
 
 
-def rules(found: list[Finding]) -> dict[str, Finding]:
+def rules(found: list[DoctorFinding]) -> dict[str, DoctorFinding]:
     assert len({f.rule for f in found}) == len(found)
     return {f.rule: f for f in found}
 

@@ -45,7 +45,7 @@ OLD = table(0)
 SCHEMA = infer_schema(OLD, "y")
 
 
-def against(new: pl.DataFrame, **options) -> shifts.Shift:
+def against(new: pl.DataFrame, **options) -> shifts.CovariateShift:
     return shift(OLD, new, SCHEMA, workers=1, **options)
 
 

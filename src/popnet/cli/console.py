@@ -118,7 +118,8 @@ def print_check(check: dict[str, Any]) -> None:
     if together := check["together"]:
         low, high = -100 * together["high"], -100 * together["low"]
         print(
-            f"  {'all that keep the class, together':<34} {-100 * together['gain']:+6.2f}  [{low:+6.2f}, {high:+6.2f}]  {together['verdict']}"
+            f"  {'all that keep the class, together':<34} {-100 * together['gain']:+6.2f}  [{low:+6.2f}, "
+            f"{high:+6.2f}]  {together['verdict']}"
         )
 
 

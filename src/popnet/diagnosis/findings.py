@@ -49,7 +49,7 @@ class Proof:
 
 
 @dataclass(frozen=True)
-class Finding:
+class DoctorFinding:
     """One rule that fired.
 
     Attributes:
@@ -89,6 +89,6 @@ class Finding:
 ORDER: tuple[Severity, ...] = ("error", "warning", "note")
 
 
-def sorted_by_severity(findings: list[Finding]) -> list[Finding]:
+def sorted_by_severity(findings: list[DoctorFinding]) -> list[DoctorFinding]:
     """Return findings, the worst first; those of equal severity in the order given."""
     return sorted(findings, key=lambda f: ORDER.index(f.severity))

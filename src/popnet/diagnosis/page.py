@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from popnet.diagnosis.findings import Finding, Proof
-from popnet.diagnosis.nets.checks import Training
+from popnet.diagnosis.findings import DoctorFinding, Proof
+from popnet.diagnosis.nets.checks import ProbedTraining
 from popnet.report import format
 from popnet.report.document import Document, Dot, Dots, Line, Lines, Picture, Section, Table, Tone
 
@@ -35,8 +35,8 @@ MAX_LAYERS = 6
 
 def document(
     title: str,
-    findings: Sequence[Finding],
-    trainings: Sequence[Training],
+    findings: Sequence[DoctorFinding],
+    trainings: Sequence[ProbedTraining],
     notes: Sequence[str],
     looked: Sequence[str],
     command: str,
@@ -91,7 +91,7 @@ def _ended(text: str) -> str:
     return format.capital(text.rstrip(".")) + "."
 
 
-def _layers(t: Training) -> Section:
+def _layers(t: ProbedTraining) -> Section:
     """Return what the layers of a net looked like, whether anything was wrong or not."""
     shown = ("gradient", "spread", "update", "drift")
     names = {
@@ -122,7 +122,7 @@ def gain(proof: Proof) -> str:
     )
 
 
-def _section(i: int, f: Finding, trainings: Sequence[Training]) -> Section:
+def _section(i: int, f: DoctorFinding, trainings: Sequence[ProbedTraining]) -> Section:
     paragraphs = [
         f"{format.capital(f.measured.rstrip('.'))}. Where: {f.where}.",
         f.meaning,
@@ -161,7 +161,7 @@ def _section(i: int, f: Finding, trainings: Sequence[Training]) -> Section:
     )
 
 
-def _pictures(rule: str, t: Training) -> list[Picture]:
+def _pictures(rule: str, t: ProbedTraining) -> list[Picture]:
     if rule in CURVES:
         valid = t.curve("valid_loss").tolist()
         epochs = list(range(1, len(valid) + 1))
@@ -175,7 +175,7 @@ def _pictures(rule: str, t: Training) -> list[Picture]:
     return [_lines(t, *SHOWN[rule])]
 
 
-def _lines(t: Training, name: str, axis: str, log: bool) -> Lines:
+def _lines(t: ProbedTraining, name: str, axis: str, log: bool) -> Lines:
     """Return a probe of the layers over the epochs."""
     values = t.layer(name)
     layers = [i for i in range(values.shape[1]) if np.isfinite(values[:, i]).any()]

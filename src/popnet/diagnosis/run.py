@@ -21,11 +21,11 @@ from popnet.data.splits import SplitKeys
 from popnet.data.tables.read import read_table
 from popnet.data.tables.schema import Schema
 from popnet.diagnosis import page
-from popnet.diagnosis.findings import Finding, Proof, sorted_by_severity
+from popnet.diagnosis.findings import DoctorFinding, Proof, sorted_by_severity
 from popnet.diagnosis.nets import probed_runs
-from popnet.diagnosis.nets.checks import Training
+from popnet.diagnosis.nets.checks import ProbedTraining
 from popnet.diagnosis.nets.probed_runs import Limits
-from popnet.diagnosis.nets.rules import RULES, Fired, unexplained
+from popnet.diagnosis.nets.rules import RULES, FiredRule, unexplained
 from popnet.diagnosis.tables import columns, labels
 from popnet.diagnosis.tables import shift as shifts
 from popnet.errors import InputError
@@ -69,11 +69,11 @@ class Diagnosis:
         seed: of every random choice.
     """
 
-    findings: list[Finding]
+    findings: list[DoctorFinding]
     source: str
     recipe: Recipe | None
-    trainings: list[Training] = field(repr=False)
-    shift: shifts.Shift | None
+    trainings: list[ProbedTraining] = field(repr=False)
+    shift: shifts.CovariateShift | None
     notes: list[str]
     seconds: float
     seed: int
@@ -179,7 +179,7 @@ def doctor(
     prepared = prepare_source(source if frame is None else frame, target, options)
     for note in prepared.notes:
         tell(note)
-    findings: list[Finding] = []
+    findings: list[DoctorFinding] = []
     if frame is not None:
         usable = frame.filter(usable_rows(frame, prepared.schema, []))
         findings += columns.find(
@@ -220,7 +220,9 @@ def doctor(
     )
 
 
-def _told(seen: list[tuple[Finding, Fired]], proofs: dict[str, Proof]) -> list[Finding]:
+def _told(
+    seen: list[tuple[DoctorFinding, FiredRule]], proofs: dict[str, Proof]
+) -> list[DoctorFinding]:
     """Return findings about nets with their proofs: no suspicion without one, nothing that another one explains."""
     told = []
     for finding, fired in seen:
@@ -252,7 +254,7 @@ def _training_data(model: Model, given: Any) -> Any:
 def _against(
     source: Any, target: Any, against: Any, options: Options, limits: Limits, model: Model | None,
     tell: Callable[[str], None],
-) -> tuple[list[Finding], shifts.Shift]:  # fmt: skip
+) -> tuple[list[DoctorFinding], shifts.CovariateShift]:  # fmt: skip
     """Compare new data with the training data."""
     if is_image_source(source) or is_image_source(against):
         raise InputError("--against compares tables; for images there is no such comparison yet.")
@@ -278,7 +280,7 @@ def _against(
 def _labels(
     data: Dataset, rows: np.ndarray, schema: Schema, split_keys: SplitKeys, options: Options, limits: Limits,
     on_net: Callable[[], None],
-) -> list[Finding]:  # fmt: skip
+) -> list[DoctorFinding]:  # fmt: skip
     """Look for labels that all nets that did not see them contradict; with the default net, not with a sick one."""
     if data.task == "regression" or split_keys.time is not None:
         return []
@@ -291,7 +293,7 @@ def _labels(
         return [nested(f, seed, seed, split_keys) for f in found]
 
     recipe = recipe.replace(epochs=min(recipe.epochs, LABEL_EPOCHS))
-    probabilities = probed_runs.contradictions(data, recipe, rows, limits, on_net, folds)
+    probabilities = probed_runs.out_of_fold_probabilities(data, recipe, rows, limits, on_net, folds)
     if probabilities is None:
         return []
     finding = labels.label_noise(probabilities, data.target[rows], schema.target.classes, rows)

@@ -14,9 +14,9 @@ from popnet.ablation.factors import Factor, Level
 from popnet.ablation.losses import chance
 from popnet.ablation.results import Effect
 from popnet.data.dataset import Dataset
-from popnet.diagnosis.findings import Finding, Proof, Remedy
-from popnet.diagnosis.nets.checks import Training
-from popnet.diagnosis.nets.rules import Fired, examine
+from popnet.diagnosis.findings import DoctorFinding, Proof, Remedy
+from popnet.diagnosis.nets.checks import ProbedTraining
+from popnet.diagnosis.nets.rules import FiredRule, examine
 from popnet.population.feed import Arrays
 from popnet.population.members import Member, Result
 from popnet.population.predict import Net, predict
@@ -29,10 +29,10 @@ from popnet.types import Array
 TRAININGS = 4
 """Nets that the rules look at: different rows and seeds."""
 
-TINY = 1e-9
+MIN_CHANCE_LOSS = 1e-9
 """Least loss of a constant: a target of one class or value is divided by it."""
 
-CONTRADICTING = 3
+LABEL_REPEATS = 3
 """Nets for each row that did not see it, for the search of wrong labels."""
 
 
@@ -53,7 +53,7 @@ class Limits:
 
 def trainings(
     data: Dataset, recipe: Recipe, pairs: Sequence[Pair], limits: Limits, on_net: Callable[[], None]
-) -> list[Training]:
+) -> list[ProbedTraining]:
     """Train a recipe with probes on the rows of a few pairs.
 
     Returns:
@@ -67,15 +67,15 @@ def trainings(
         if result.status != "interrupted":
             results[i] = result
     return [
-        Training(
-            results[i], max(chance(data, pairs[i].train), TINY),
+        ProbedTraining(
+            results[i], max(chance(data, pairs[i].train), MIN_CHANCE_LOSS),
             0 if data.task == "regression" else data.n_outputs, len(pairs[i].train), recipe.kind != "mlp",
         )
         for i in sorted(results)
     ]  # fmt: skip
 
 
-def symptoms(found: list[Training]) -> list[tuple[Finding, Fired]]:
+def symptoms(found: list[ProbedTraining]) -> list[tuple[DoctorFinding, FiredRule]]:
     """Return what the rules find, without proofs."""
     out = []
     for fired in examine(found):
@@ -83,7 +83,7 @@ def symptoms(found: list[Training]) -> list[tuple[Finding, Fired]]:
         recipe = found[0].recipe
         changes = {f: v for f, v in rule.fields(recipe).items() if getattr(recipe, f) != v}
         out.append((
-            Finding(
+            DoctorFinding(
                 rule.name, rule.title, rule.severity, hit.where,
                 f"{hit.measured} (in {fired.trainings} of {len(found)} trainings)", hit.value, rule.threshold,
                 rule.source, rule.meaning, Remedy(rule.remedy, changes),
@@ -96,11 +96,11 @@ def symptoms(found: list[Training]) -> list[tuple[Finding, Fired]]:
 def proven(
     data: Dataset,
     recipe: Recipe,
-    findings: Sequence[Finding],
+    findings: Sequence[DoctorFinding],
     pairs: Sequence[Pair],
     limits: Limits,
     on_net: Callable[[], None],
-    trained: Sequence[Training] = (),
+    trained: Sequence[ProbedTraining] = (),
 ) -> dict[str, Proof]:
     """Train the remedies of findings about nets as twins.
 
@@ -143,11 +143,11 @@ def proof(effect: Effect, task: str) -> Proof:
     )  # fmt: skip
 
 
-def contradictions(
+def out_of_fold_probabilities(
     data: Dataset, recipe: Recipe, rows: Array, limits: Limits, on_net: Callable[[], None],
     folds: Callable[[int], Sequence[Pair]],
 ) -> np.ndarray | None:  # fmt: skip
-    """Return probabilities of rows by nets that did not see them, ``(CONTRADICTING, N, C)``; None if the time was over.
+    """Return probabilities of rows by nets that did not see them, ``(LABEL_REPEATS, N, C)``; None if the time was over.
 
     Args:
         data, recipe: what is trained.
@@ -156,10 +156,10 @@ def contradictions(
         on_net: called after each net.
         folds: gives the folds of a repeat; their test rows together are ``rows``.
     """
-    out = np.full((CONTRADICTING, len(rows), data.n_outputs), np.nan)
+    out = np.full((LABEL_REPEATS, len(rows), data.n_outputs), np.nan)
     place = np.full(len(data), -1)
     place[rows] = np.arange(len(rows))
-    every = [(r, pair) for r in range(CONTRADICTING) for pair in folds(r)]
+    every = [(r, pair) for r in range(LABEL_REPEATS) for pair in folds(r)]
     trainer = limits.trainer(data, [p for _, p in every])
     members = [Member(recipe, p.seed, k) for k, (_, p) in enumerate(every)]
     for i, result in trainer.run(enumerate(members)):

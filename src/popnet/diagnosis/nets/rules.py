@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from popnet.diagnosis.findings import Severity
 from popnet.diagnosis.nets import checks
-from popnet.diagnosis.nets.checks import Hit, Training
+from popnet.diagnosis.nets.checks import Measurement, ProbedTraining
 from popnet.spec.recipe import Recipe
 
 
@@ -40,7 +40,7 @@ class Rule:
     meaning: str
     remedy: str
     fields: Callable[[Recipe], Mapping[str, Any]]
-    check: Callable[[Training, float], Hit | None]
+    check: Callable[[ProbedTraining, float], Measurement | None]
     suspicion: bool = False
 
 
@@ -363,25 +363,25 @@ EXPLAINS: dict[str, tuple[str, ...]] = {
 """Rules whose findings follow from another one's, and are left out beside it."""
 
 
-class Fired(NamedTuple):
+class FiredRule(NamedTuple):
     """A rule that fired on most of the trainings, with the measurement of the middle one."""
 
     rule: Rule
-    hit: Hit
+    hit: Measurement
     trainings: int
 
 
-def examine(trainings: list[Training]) -> list[Fired]:
+def examine(trainings: list[ProbedTraining]) -> list[FiredRule]:
     """Return the rules that fire on more than half of the trainings; what another rule explains is left out.
 
     Suspicions explain nothing yet: see `unexplained`.
     """
-    fired: list[Fired] = []
+    fired: list[FiredRule] = []
     for rule in RULES:
         hits = [h for t in trainings if (h := rule.check(t, rule.threshold)) is not None]
         if 2 * len(hits) > len(trainings):
             hits.sort(key=lambda h: h.value)
-            fired.append(Fired(rule, hits[len(hits) // 2], len(hits)))
+            fired.append(FiredRule(rule, hits[len(hits) // 2], len(hits)))
     sure = unexplained([f.rule.name for f in fired if not f.rule.suspicion])
     explained = {name for s in sure for name in EXPLAINS.get(s, ())}
     return [f for f in fired if f.rule.name not in explained]

@@ -25,7 +25,7 @@ LEVELS = 3
 
 
 @dataclass(frozen=True)
-class Moved:
+class ColumnShift:
     """One column in two tables.
 
     Attributes:
@@ -56,16 +56,16 @@ def cast(old: pl.Series, new: pl.Series, column: Column) -> pl.Series:
     return pl.concat([p.alias(column.name) for p in parts])
 
 
-def moved(
+def compare(
     series: pl.Series, column: Column, side: Array, auc: float, importance: float, columns: int
-) -> Moved:
+) -> ColumnShift:
     """Describe how a column moved.
 
     Args:
         series: ``(N,)`` both tables, as `cast` returns them.
         column: what it holds.
         side: ``(N,)`` 0 for the old table, 1 for the new one.
-        auc, importance: see `Moved`.
+        auc, importance: see `ColumnShift`.
         columns: how many are compared.
     """
     new = int(side.sum())
@@ -81,7 +81,7 @@ def moved(
         words += _numbers(*(univariate.values(p, column) for p in parts))
     else:
         words += _levels(*parts)
-    return Moved(
+    return ColumnShift(
         column.name,
         auc,
         importance,

@@ -10,7 +10,7 @@ import polars as pl
 
 from popnet.data.tables.kinds import find_duplicates, find_kind, name_tokens
 from popnet.data.tables.schema import Column, Schema
-from popnet.diagnosis.findings import Finding, Remedy
+from popnet.diagnosis.findings import DoctorFinding, Remedy
 from popnet.diagnosis.tables import drift, leakage, univariate
 from popnet.predictions.intervals import wilson
 from popnet.types import Array
@@ -58,7 +58,7 @@ def find(
     seed: int = 0,
     workers: int | None = None,
     deadline: float | None = None,
-) -> list[Finding]:
+) -> list[DoctorFinding]:
     """Look for what is wrong with a table, before any training.
 
     Args:
@@ -102,7 +102,7 @@ def find(
 # --- identifiers --------------------------------------------------------------------------------
 
 
-def identifiers(frame: pl.DataFrame, schema: Schema) -> list[Finding]:
+def identifiers(frame: pl.DataFrame, schema: Schema) -> list[DoctorFinding]:
     """Find columns that name single rows: those left out (a note), those used, and those with too many levels."""
     found = []
     out = [c for c in schema.columns if c.kind == "identifier" and not c.used]
@@ -122,8 +122,8 @@ def identifiers(frame: pl.DataFrame, schema: Schema) -> list[Finding]:
     return found
 
 
-def _left_out(columns: list[Column]) -> Finding:
-    return Finding(
+def _left_out(columns: list[Column]) -> DoctorFinding:
+    return DoctorFinding(
         rule="identifiers",
         title=f"{_quoted(columns)}: left out already",
         severity="note",
@@ -138,9 +138,9 @@ def _left_out(columns: list[Column]) -> Finding:
     )
 
 
-def _used(reasons: dict[str, str]) -> Finding:
+def _used(reasons: dict[str, str]) -> DoctorFinding:
     names = tuple(reasons)
-    return Finding(
+    return DoctorFinding(
         rule="identifiers",
         title=f"{_quoted(names)}: identifiers among the features",
         severity="warning",
@@ -158,10 +158,10 @@ def _used(reasons: dict[str, str]) -> Finding:
     )
 
 
-def _lone(shares: dict[str, float]) -> Finding:
+def _lone(shares: dict[str, float]) -> DoctorFinding:
     names = tuple(shares)
     listed = ", ".join(f"'{n}' {100 * s:.0f} %" for n, s in shares.items())
-    return Finding(
+    return DoctorFinding(
         rule="lone_levels",
         title=f"{_quoted(names)}: nearly a level for each row",
         severity="note",
@@ -221,12 +221,12 @@ def _share_alone(series: pl.Series) -> float:
 # --- columns that say nothing new ---------------------------------------------------------------
 
 
-def constant(schema: Schema) -> Finding | None:
+def constant(schema: Schema) -> DoctorFinding | None:
     """Find columns with one value or none; the schema leaves them out."""
     columns = [c for c in schema.columns if c.kind in ("constant", "empty")]
     if not columns:
         return None
-    return Finding(
+    return DoctorFinding(
         rule="constant_columns",
         title="columns with the same value in all rows",
         severity="note",
@@ -241,7 +241,7 @@ def constant(schema: Schema) -> Finding | None:
     )
 
 
-def duplicate(frame: pl.DataFrame, schema: Schema) -> Finding | None:
+def duplicate(frame: pl.DataFrame, schema: Schema) -> DoctorFinding | None:
     """Find columns that equal an earlier one in every row: a note, or a warning if such a one is used."""
     pairs = {
         c.name: c.reason.removeprefix("the same as ").strip("'")
@@ -255,7 +255,7 @@ def duplicate(frame: pl.DataFrame, schema: Schema) -> Finding | None:
     listed = [f"'{a}' is the same as '{b}'" for a, b in both.items()]
     more = f"; and {len(listed) - 50} more" if len(listed) > 50 else ""
     names = tuple(used or pairs)
-    return Finding(
+    return DoctorFinding(
         rule="duplicate_columns",
         title="columns that are the same in all rows",
         severity="warning" if used else "note",
@@ -281,7 +281,9 @@ def duplicate(frame: pl.DataFrame, schema: Schema) -> Finding | None:
 # --- rows ---------------------------------------------------------------------------------------
 
 
-def shared_rows(frame: pl.DataFrame, schema: Schema, train: Array, test: Array) -> list[Finding]:
+def shared_rows(
+    frame: pl.DataFrame, schema: Schema, train: Array, test: Array
+) -> list[DoctorFinding]:
     """Find rows of the test part that are in the training part too, and those that differ in the target alone.
 
     Tables of few coarse columns repeat themselves by chance. How often is bounded from the columns' distributions:
@@ -308,11 +310,11 @@ def shared_rows(frame: pl.DataFrame, schema: Schema, train: Array, test: Array) 
     return found
 
 
-def _shared(copies: bool, rows: Array, of: int, share: float, chance: float) -> Finding:
+def _shared(copies: bool, rows: Array, of: int, share: float, chance: float) -> DoctorFinding:
     what = (
         "the same features and target as" if copies else "the same features and another target than"
     )
-    return Finding(
+    return DoctorFinding(
         rule="shared_rows" if copies else "conflicting_rows",
         title="test rows that are in the training part too"
         if copies
@@ -351,7 +353,7 @@ def _by_chance(features: pl.DataFrame) -> float:
     return float(-np.expm1(-features.height * 2.0 ** (-bits / 2)))
 
 
-def imbalance(frame: pl.DataFrame, schema: Schema, train: Array) -> Finding | None:
+def imbalance(frame: pl.DataFrame, schema: Schema, train: Array) -> DoctorFinding | None:
     """Find a class that is rare among the training rows."""
     if schema.target.task == "regression":
         return None
@@ -372,7 +374,7 @@ def imbalance(frame: pl.DataFrame, schema: Schema, train: Array) -> Finding | No
     if few:
         listed = ", ".join(str(label) for label in few[:8])
         measured += f" Fewer than {FEW_ROWS} rows: {listed}{', …' if len(few) > 8 else ''}."
-    return Finding(
+    return DoctorFinding(
         rule="class_imbalance",
         title=f"class {labels[-1]} is rare",
         severity="warning" if few else "note",

@@ -13,10 +13,10 @@ from scipy import stats
 
 from popnet.data.tables.cast import to_numbers
 from popnet.data.tables.schema import Column, Schema
-from popnet.diagnosis.findings import Finding, Remedy
+from popnet.diagnosis.findings import DoctorFinding, Remedy
 from popnet.diagnosis.tables import univariate
 from popnet.diagnosis.tables.shift import MIN_ROWS as MIN_SIDE
-from popnet.diagnosis.tables.shift import Shift, shift
+from popnet.diagnosis.tables.shift import CovariateShift, shift
 from popnet.types import Array
 
 MIN_ROWS, MIN_TIMES = 200, 20
@@ -47,7 +47,7 @@ def find(
     seed: int = 0,
     workers: int | None = None,
     deadline: float | None = None,
-) -> list[Finding]:
+) -> list[DoctorFinding]:
     """Look for a drift along columns of dates.
 
     Args:
@@ -77,7 +77,7 @@ def _drift(
     seed: int,
     workers: int | None,
     deadline: float | None,
-) -> Finding | None:
+) -> DoctorFinding | None:
     when = univariate.values(frame[column.name], column)
     known = np.flatnonzero(np.isfinite(when))
     if len(known) < MIN_ROWS or len(np.unique(when[known])) < MIN_TIMES:
@@ -87,7 +87,7 @@ def _drift(
     target = _target(ordered, schema, at)
     # Rows of one time stay together.
     cut = int(np.searchsorted(at, at[len(at) // 2], side="left"))
-    halves: Shift | None = None
+    halves: CovariateShift | None = None
     others = [c for c in schema.features if c.name not in leave_out]
     if others and min(cut, len(at) - cut) >= MIN_SIDE:
         halves = shift(
@@ -109,7 +109,7 @@ def _drift(
             + (f": {how}." if how else ".")
         )
     split = schema.time == column.name
-    return Finding(
+    return DoctorFinding(
         rule="time_drift",
         title=f"the table changes along '{column.name}'",
         severity="note" if split else "warning",

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from popnet.diagnosis.findings import Finding, Remedy
+from popnet.diagnosis.findings import DoctorFinding, Remedy
 from popnet.predictions.intervals import wilson
 from popnet.types import Array
 
@@ -61,7 +61,7 @@ def label_noise(
     target: Array,
     classes: Sequence[object] = (),
     rows: Array | None = None,
-) -> Finding | None:
+) -> DoctorFinding | None:
     """Return rows whose label is likely wrong, if the table has a share of such rows; None if not.
 
     Args:
@@ -85,7 +85,7 @@ def label_noise(
             f" Row {listed[0]} is labelled {labels[int(target[r])]}; the nets give "
             f"{labels[int(mean[r].argmax())]} a probability of {mean[r].max():.2f}."
         )
-    return Finding(
+    return DoctorFinding(
         rule="label_noise",
         title="labels that every net contradicts",
         severity="warning",

@@ -13,7 +13,7 @@ from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
 from popnet.data.tables.cast import to_numbers
 from popnet.data.tables.schema import Column, Schema
-from popnet.diagnosis.findings import Finding, Remedy
+from popnet.diagnosis.findings import DoctorFinding, Remedy
 from popnet.diagnosis.tables import univariate
 from popnet.runtime import keys
 from popnet.types import Array
@@ -49,7 +49,7 @@ MAX_TERMS = 5
 """Columns of a sum: more are a coincidence of many columns, or a model."""
 
 
-class Single(NamedTuple):
+class ColumnScore(NamedTuple):
     """What one column reaches alone.
 
     Attributes:
@@ -63,7 +63,7 @@ class Single(NamedTuple):
     missing: float
 
 
-def find(frame: pl.DataFrame, schema: Schema, rows: Array, seed: int = 0) -> list[Finding]:
+def find(frame: pl.DataFrame, schema: Schema, rows: Array, seed: int = 0) -> list[DoctorFinding]:
     """Look for columns that give the target away.
 
     Args:
@@ -78,7 +78,7 @@ def find(frame: pl.DataFrame, schema: Schema, rows: Array, seed: int = 0) -> lis
     if len(rows) > MAX_ROWS:
         rows = rng.choice(rows, MAX_ROWS, replace=False)
     part = frame[np.sort(rows)]
-    found: list[Finding] = []
+    found: list[DoctorFinding] = []
     for name in schema.target.names:
         y = _target(part[name], schema)
         alone = _alone(part, schema, y, name, seed)
@@ -106,7 +106,9 @@ def _target(column: pl.Series, schema: Schema) -> np.ndarray:
 # --- one column ---------------------------------------------------------------------------------
 
 
-def _alone(frame: pl.DataFrame, schema: Schema, y: Array, target: str, seed: int) -> list[Finding]:
+def _alone(
+    frame: pl.DataFrame, schema: Schema, y: Array, target: str, seed: int
+) -> list[DoctorFinding]:
     classes = schema.target.task != "regression"
     fold = univariate.random_folds(len(y), seed, y if classes else None)
     suspected = [
@@ -127,7 +129,7 @@ def _alone(frame: pl.DataFrame, schema: Schema, y: Array, target: str, seed: int
     return found
 
 
-def _score(series: pl.Series, column: Column, y: Array, classes: bool, fold: Array) -> Single:
+def _score(series: pl.Series, column: Column, y: Array, classes: bool, fold: Array) -> ColumnScore:
     cells = univariate.cells(series, column)
     absent = univariate.Cells((cells.numbers == cells.total - 1).astype(np.int64), 3)
     varies = 0 < absent.numbers.sum() < len(y)
@@ -139,14 +141,14 @@ def _score(series: pl.Series, column: Column, y: Array, classes: bool, fold: Arr
             if varies
             else 0.0
         )
-        return Single(column, max(score, only), only)
-    scores = [univariate.trimmed_r2(y, univariate.crossed_means(cells, y, fold))]
+        return ColumnScore(column, max(score, only), only)
+    scores = [univariate.trimmed_r2(y, univariate.cross_fitted_means(cells, y, fold))]
     if univariate.is_number(column):
         x = univariate.values(series, column)
-        for line in (univariate.crossed_line, univariate.crossed_straight):
+        for line in (univariate.cross_fitted_curve, univariate.cross_fitted_line):
             scores.append(univariate.trimmed_r2(y, line(x, y, fold)))
-    only = univariate.r2(y, univariate.crossed_means(absent, y, fold)) if varies else 0.0
-    return Single(column, max(*scores, only), only)
+    only = univariate.r2(y, univariate.cross_fitted_means(absent, y, fold)) if varies else 0.0
+    return ColumnScore(column, max(*scores, only), only)
 
 
 def together(
@@ -198,7 +200,7 @@ def _numbers(series: pl.Series, column: Column) -> np.ndarray:
     return np.where(cells.numbers == cells.total - 1, np.nan, place[cells.numbers])
 
 
-def _leak(found: Single, rest: float, target: str, classes: bool) -> Finding:
+def _leak(found: ColumnScore, rest: float, target: str, classes: bool) -> DoctorFinding:
     name = found.column.name
     what = "balanced accuracy (0 is guessing, 1 always right)" if classes else "R2"
     words = f"'{name}' alone predicts '{target}' with a {what} of {found.score:.3f}; "
@@ -206,7 +208,7 @@ def _leak(found: Single, rest: float, target: str, classes: bool) -> Finding:
     by_missing = found.missing >= 0.9 * found.score
     if by_missing:
         words += f" Whether it has a value at all gives {found.missing:.3f}."
-    return Finding(
+    return DoctorFinding(
         rule="target_leakage",
         title=f"'{name}' gives the target away",
         severity="error",
@@ -227,7 +229,9 @@ def _leak(found: Single, rest: float, target: str, classes: bool) -> Finding:
     )
 
 
-def _presence(frame: pl.DataFrame, columns: list[Column], y: Array, labels: list) -> Finding | None:
+def _presence(
+    frame: pl.DataFrame, columns: list[Column], y: Array, labels: list
+) -> DoctorFinding | None:
     """Find columns that have a value (or none) in rows of one class only."""
     shares = np.bincount(y) / len(y)
     found: list[tuple[Column, str, int, int]] = []
@@ -248,7 +252,7 @@ def _presence(frame: pl.DataFrame, columns: list[Column], y: Array, labels: list
     )
     names = tuple(dict.fromkeys(c.name for c, *_ in found))
     quoted = ", ".join(f"'{n}'" for n in names)
-    return Finding(
+    return DoctorFinding(
         rule="presence_leakage",
         title=f"missing values of {quoted} give a class away",
         severity="warning",
@@ -271,7 +275,7 @@ def _presence(frame: pl.DataFrame, columns: list[Column], y: Array, labels: list
 # --- sums ---------------------------------------------------------------------------------------
 
 
-def _sum(frame: pl.DataFrame, columns: list[Column], y: Array, target: str) -> Finding | None:
+def _sum(frame: pl.DataFrame, columns: list[Column], y: Array, target: str) -> DoctorFinding | None:
     usable = [c for c in columns if c.kind in ("numeric", "discrete", "boolean")]
     if not usable:
         return None
@@ -283,7 +287,7 @@ def _sum(frame: pl.DataFrame, columns: list[Column], y: Array, target: str) -> F
     names = tuple(usable[p].name for p in places)
     formula = _formula(names, factors, constant)
     quoted = ", ".join(f"'{n}'" for n in names)
-    return Finding(
+    return DoctorFinding(
         rule="target_sum",
         title=f"{quoted} add up to the target",
         severity="error",

@@ -18,9 +18,9 @@ from popnet.data.dataset import Dataset, Features
 from popnet.data.tables.encode import Encoder, fit_encoder
 from popnet.data.tables.schema import Column, Schema
 from popnet.data.tables.target import Target
-from popnet.diagnosis.findings import Finding, Remedy
+from popnet.diagnosis.findings import DoctorFinding, Remedy
 from popnet.diagnosis.tables import column_shift, univariate
-from popnet.diagnosis.tables.column_shift import Moved
+from popnet.diagnosis.tables.column_shift import ColumnShift
 from popnet.errors import InputError
 from popnet.population.members import Member
 from popnet.population.predict import Net, predict
@@ -59,7 +59,7 @@ _SIDE = "new table?"
 
 
 @dataclass(frozen=True)
-class Shift:
+class CovariateShift:
     """How well nets tell two tables apart.
 
     Attributes:
@@ -77,7 +77,7 @@ class Shift:
     high: float
     shifted: bool
     verdict: str
-    columns: tuple[Moved, ...] = field(repr=False)
+    columns: tuple[ColumnShift, ...] = field(repr=False)
     rows: tuple[int, int]
     lacking: tuple[str, ...] = ()
 
@@ -91,7 +91,7 @@ def shift(
     seed: int = 0,
     workers: int | None = None,
     deadline: float | None = None,
-) -> Shift:
+) -> CovariateShift:
     """Tell whether new rows differ from those that a schema was inferred from.
 
     Only features are compared: no target, no weights or groups, no column that the schema leaves out.
@@ -147,15 +147,17 @@ def shift(
     if certain:
         losses |= _importances(nets, encoder, features, side, held, alone, rng, workers)
     found = [
-        column_shift.moved(frame[c.name], c, side, alone[c.name], losses[c.name], len(columns))
+        column_shift.compare(frame[c.name], c, side, alone[c.name], losses[c.name], len(columns))
         for c in columns
     ]
     found.sort(key=lambda m: (not m.is_shifted, -max(m.auc - 0.5, m.importance)))
     verdict = _verdict(auc, low, high, certain, found)
-    return Shift(auc, low, high, certain, verdict, tuple(found), (old.height, new.height), lacking)
+    return CovariateShift(
+        auc, low, high, certain, verdict, tuple(found), (old.height, new.height), lacking
+    )
 
 
-def finding(found: Shift) -> Finding | None:
+def finding(found: CovariateShift) -> DoctorFinding | None:
     """Return what a doctor says of a shift; None if there is none for certain."""
     if not found.shifted:
         return None
@@ -167,7 +169,7 @@ def finding(found: Shift) -> Finding | None:
         f"Nets tell {found.rows[1]:,} new rows from {found.rows[0]:,} training rows with an area under "
         f"the ROC curve of {found.auc:.3f} ({found.low:.3f} to {found.high:.3f}; 0.5 is chance)."
     )
-    return Finding(
+    return DoctorFinding(
         rule="covariate_shift",
         title="new rows differ from the training rows",
         severity="warning" if found.auc >= CLEAR else "note",
@@ -291,7 +293,9 @@ def _alone(series: pl.Series, column: Column, side: Array, fold: Array) -> float
     """Return the area that one column reaches by its cells, mean over folds."""
     shares = univariate.cross_fitted_proba(univariate.cells(series, column), side, 2, fold)[:, 1]
     return float(
-        np.mean([univariate.area(side[h], shares[h]) for f in np.unique(fold) for h in [fold == f]])
+        np.mean(
+            [univariate.roc_auc(side[h], shares[h]) for f in np.unique(fold) for h in [fold == f]]
+        )
     )
 
 
@@ -312,7 +316,7 @@ def _importances(
     for f, rows in held.items():
         some = rng.permutation(rows)[:IMPORTANCE_ROWS]
         part, every = features.take(some), np.arange(len(some))
-        whole = univariate.area(side[some], _scores(nets[f], part, every, workers))
+        whole = univariate.roc_auc(side[some], _scores(nets[f], part, every, workers))
         order = rng.permutation(len(some))
         for name in chosen:
             arrays = []
@@ -326,12 +330,12 @@ def _importances(
                 array[:, own] = array[order][:, own]
                 arrays.append(array)
             mixed = replace(part, numeric=arrays[0], flags=arrays[1], codes=arrays[2])
-            loss = whole - univariate.area(side[some], _scores(nets[f], mixed, every, workers))
+            loss = whole - univariate.roc_auc(side[some], _scores(nets[f], mixed, every, workers))
             losses[name] += loss / len(held)
     return losses
 
 
-def _verdict(auc: float, low: float, high: float, certain: bool, found: list[Moved]) -> str:
+def _verdict(auc: float, low: float, high: float, certain: bool, found: list[ColumnShift]) -> str:
     if not np.isfinite(auc):
         return "not measured: no net was through in time"
     told = f"area {auc:.3f}, {low:.3f} to {high:.3f}"

@@ -106,7 +106,7 @@ def cross_fitted_proba(column: Cells, classes: Array, n: int, fold: Array) -> np
     return out
 
 
-def crossed_means(column: Cells, y: Array, fold: Array) -> np.ndarray:
+def cross_fitted_means(column: Cells, y: Array, fold: Array) -> np.ndarray:
     """Return the mean target in a row's cell over the other folds' rows, ``(N,)``; arguments as
     `cross_fitted_proba`."""
     sums = np.bincount(column.numbers, y, minlength=column.total)
@@ -123,7 +123,7 @@ def crossed_means(column: Cells, y: Array, fold: Array) -> np.ndarray:
     return out
 
 
-def crossed_line(x: Array, y: Array, fold: Array) -> np.ndarray:
+def cross_fitted_curve(x: Array, y: Array, fold: Array) -> np.ndarray:
     """Return what a column of numbers predicts: straight lines between means of `BLOCK` neighbours, ``(N,)``.
 
     Unlike cells it follows a target of long tails, and misses an exact formula by next to nothing. Rows without a
@@ -154,8 +154,8 @@ def crossed_line(x: Array, y: Array, fold: Array) -> np.ndarray:
     return np.where(np.isfinite(out), out, y.mean())
 
 
-def crossed_straight(x: Array, y: Array, fold: Array) -> np.ndarray:
-    """Return what one straight line predicts, fitted on the other folds, ``(N,)``; see `crossed_line`."""
+def cross_fitted_line(x: Array, y: Array, fold: Array) -> np.ndarray:
+    """Return what one straight line predicts, fitted on the other folds, ``(N,)``; see `cross_fitted_curve`."""
     out = np.full(len(y), y.mean())
     for f in np.unique(fold):
         held, seen = fold == f, np.isfinite(x) & (fold != f)
@@ -205,7 +205,7 @@ def trimmed_r2(y: Array, predicted: Array) -> float:
     return max(r2(y, predicted), r2(y[inner], predicted[inner]))
 
 
-def area(positive: Array, score: Array) -> float:
+def roc_auc(positive: Array, score: Array) -> float:
     """Return the area under the ROC curve: the chance that a positive row scores higher, ties half."""
     return METRICS["roc_auc"](np.asarray(positive, np.int64), np.stack([-score, score], 1))
 
