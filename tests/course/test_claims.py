@@ -15,7 +15,7 @@ import pytest
 from popnet.ablation.transformations import small_images
 from popnet.course import evidence, lab, page, registry, schedule
 from popnet.course import material as materials
-from popnet.course.base import Claim, ClaimOutcome, Criterion, TestedClaim, joint_verdict
+from popnet.course.base import CheckedClaim, Claim, ClaimOutcome, Criterion, joint_verdict
 from popnet.course.evidence import Interval
 from popnet.course.experiments import (
     augmenting,
@@ -562,9 +562,9 @@ def test_page_and_record_of_outcomes():
     )
     bad = replace(good, verdict="does not hold")
     found = [
-        TestedClaim(a_claim(1, None), ClaimOutcome((good, side), ("How.",))),
-        TestedClaim(a_claim(2, None), ClaimOutcome((bad,))),
-        TestedClaim(a_claim(3, None), ClaimOutcome()),
+        CheckedClaim(a_claim(1, None), ClaimOutcome((good, side), ("How.",))),
+        CheckedClaim(a_claim(2, None), ClaimOutcome((bad,))),
+        CheckedClaim(a_claim(3, None), ClaimOutcome()),
     ]
     made = page.document(found, "rows", ["a note"], "popnet claims", "1", "today")
     assert [(s.badge, s.tone) for s in made.sections] == [

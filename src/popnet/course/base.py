@@ -101,7 +101,7 @@ class Claim:
     share: float = 1.0
 
 
-class TestedClaim(NamedTuple):
+class CheckedClaim(NamedTuple):
     """A claim, and what testing it found."""
 
     claim: Claim

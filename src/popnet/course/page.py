@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from popnet.course.base import Claim, ClaimOutcome, ClaimVerdict, TestedClaim
+from popnet.course.base import CheckedClaim, Claim, ClaimOutcome, ClaimVerdict
 from popnet.report.document import Document, Section, Table, Tone
 from popnet.report.format import capital, duration
 
@@ -28,7 +28,7 @@ METHOD = (
 
 
 def document(
-    found: Sequence[TestedClaim],
+    found: Sequence[CheckedClaim],
     name: str,
     notes: Sequence[str],
     command: str,
@@ -75,7 +75,7 @@ def _section(claim: Claim, outcome: ClaimOutcome) -> Section:
     )  # fmt: skip
 
 
-def record(found: Sequence[TestedClaim]) -> list[dict[str, object]]:
+def record(found: Sequence[CheckedClaim]) -> list[dict[str, object]]:
     """Return claims as plain JSON."""
     return [
         {

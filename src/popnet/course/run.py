@@ -11,7 +11,7 @@ from typing import Any
 
 from popnet._version import __version__
 from popnet.course import material, page
-from popnet.course.base import Claim, TestedClaim
+from popnet.course.base import CheckedClaim, Claim
 from popnet.course.lab import REPEATS, Bench
 from popnet.course.registry import chosen
 from popnet.course.schedule import run
@@ -41,7 +41,7 @@ class Claims:
         seed: of every random choice.
     """
 
-    found: list[TestedClaim]
+    found: list[CheckedClaim]
     source: str
     notes: list[str]
     seconds: float

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from popnet.course.base import NO_TIME, Claim, ClaimOutcome, TestedClaim
+from popnet.course.base import NO_TIME, CheckedClaim, Claim, ClaimOutcome
 from popnet.course.lab import Bench, OutOfTimeError
 from popnet.course.registry import chosen
 
@@ -19,7 +19,7 @@ def run(
     *,
     deadline: float | None = None,
     on_claim: Callable[[int, int, Claim], None] = lambda done, total, claim: None,
-) -> list[TestedClaim]:
+) -> list[CheckedClaim]:
     """Test claims.
 
     The remaining time is divided among the remaining claims by their shares: a claim that needs less leaves more to
@@ -35,7 +35,7 @@ def run(
         InputError: there is no such claim.
     """
     claims = chosen(only)
-    found: list[TestedClaim] = []
+    found: list[CheckedClaim] = []
     for i, claim in enumerate(claims):
         on_claim(i, len(claims), claim)
         began = time.monotonic()
@@ -47,5 +47,5 @@ def run(
             outcome = claim.measure(bench)
         except OutOfTimeError:
             outcome = ClaimOutcome(reason=STOPPED if bench.stop.is_set() else NO_TIME)
-        found.append(TestedClaim(claim, replace(outcome, seconds=time.monotonic() - began)))
+        found.append(CheckedClaim(claim, replace(outcome, seconds=time.monotonic() - began)))
     return found
