@@ -15,6 +15,7 @@ from popnet.cli.arguments import (
     Json,
     Keep,
     MemoryLimit,
+    Overwrite,
     Quiet,
     RecipeFile,
     Seed,
@@ -29,17 +30,10 @@ from popnet.cli.arguments import (
     share_of,
     target_of,
 )
-from popnet.cli.console import (
-    BEGAN,
-    graceful_interrupt,
-    print_check,
-    show_found,
-)
+from popnet.cli.console import BEGAN, check_page, graceful_interrupt, print_check, write_page
 from popnet.errors import InputError
 from popnet.runtime import strict_json
 from popnet.runtime.atomic_file import check_output_file, write_atomic
-
-PAGE_ENDINGS = (".html", ".htm")
 
 
 def augment(
@@ -72,7 +66,8 @@ def augment(
     options = options_of(
         None, time_limit, None, None, None, image_size, strict=strict, seed=seed, workers=workers
     )
-    with Watcher(quiet) as watch, graceful_interrupt() as stop:
+    message = "interrupted; showing what was found so far (press Ctrl-C again to stop at once)"
+    with Watcher(quiet) as watch, graceful_interrupt(message) as stop:
         found = examine(folder, target, options, check=check, sheet=out is not None, pairs=pairs, only=only or (), steps=steps, train=train, on_progress=watch, began=BEGAN, stop=stop)  # fmt: skip
     if out is not None and found.sheet is not None:
         write_atomic(out, found.sheet)
@@ -91,6 +86,8 @@ def augment(
             print_check(found.check)
         if out is not None:
             print(f"sheet   {out}")
+    if stop.is_set():
+        raise typer.Exit(130)
 
 
 def study(
@@ -117,36 +114,37 @@ def study(
     image_size: ImageSize = None,
     seed: Seed = 0,
     workers: Workers = None,
+    overwrite: Overwrite = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:  # fmt: skip
     """Find what each technique buys on your data: twins that differ in one factor, with intervals; writes a page."""
-    check_output_file("--out", out, PAGE_ENDINGS)
+    check_page(out, overwrite)
     from popnet.ablation.run import study as run
-    from popnet.cli.status_line import Watcher
     from popnet.tuning.space import user_space
 
     options = options_of(
         task, time_limit, memory_limit, drop, keep, image_size, recipe=user_space.recipe(recipe, fix or ()), weight=weight,
         group=group, time=time_column, seed=seed, workers=workers,
     )  # fmt: skip
-    with Watcher(quiet) as watch, graceful_interrupt() as stop:
-        found = run(
-            table, target_of(target), options, factor=factor or (), pairs=pairs, detect=share_of("--detect", detect),
-            interactions=interactions, sizes=[share_of("--sizes", s) or 0.0 for s in (sizes or "").split(",") if s.strip()],
-            rows=rows, metric=metric, on_progress=watch, began=BEGAN, stop=stop,
-        )  # fmt: skip
-    show_found(found, out, as_json, quiet, {out.with_suffix(".csv"): found.csv()})
+    effect, shares = share_of("--detect", detect), [share_of("--sizes", s) or 0.0 for s in (sizes or "").split(",") if s.strip()]  # fmt: skip
+    write_page(
+        lambda watch, stop: run(
+            table, target_of(target), options, factor=factor or (), pairs=pairs, detect=effect, interactions=interactions,
+            sizes=shares, rows=rows, metric=metric, on_progress=watch, began=BEGAN, stop=stop,
+        ),
+        out, as_json, quiet, lambda found: {out.with_suffix(".csv"): found.csv()},
+    )  # fmt: skip
 
 
 def doctor(
-    table: Annotated[str, typer.Argument(metavar="DATA|MODEL", help="A table or images as fit takes them, or a model folder.")],
+    table: Annotated[str, typer.Argument(metavar="DATA|MODEL", help="A table or images, as fit takes them, or a model folder.")],
     target: Targets = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="Page to write.")] = Path("doctor.html"),
-    against: Annotated[str | None, typer.Option(help="New data: is it like the training data? Nothing else is looked at then.")] = None,
-    data: Annotated[str | None, typer.Option(help="Training data of the model, if it is not where it was.")] = None,
-    rows: Annotated[int | None, typer.Option(help="Rows to train on at most. [default: 10,000, or 2,000 images]")] = None,
-    prove: Annotated[bool, typer.Option("--prove/--no-prove", help="Train remedies as twins.")] = True,
+    against: Annotated[str | None, typer.Option(help="Table of new data to compare with the training data; nothing else is checked then.")] = None,
+    data: Annotated[str | None, typer.Option(help="Training data of the model, if it has been moved.")] = None,
+    rows: Annotated[int | None, typer.Option(help="Rows that nets are trained on, at most. [default: 10,000, or 2,000 images]")] = None,
+    prove: Annotated[bool, typer.Option("--prove/--no-prove", help="Test each remedy by training nets with and without it.")] = True,
     time_limit: Annotated[str | None, typer.Option(help="For example 90s, 5m.")] = None,
     memory_limit: MemoryLimit = None,
     recipe: RecipeFile = None,
@@ -160,12 +158,12 @@ def doctor(
     image_size: ImageSize = None,
     seed: Seed = 0,
     workers: Workers = None,
+    overwrite: Overwrite = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:  # fmt: skip
-    """Find what is wrong with data, a net's training, or new data of a model, and prove the remedy; writes a page."""
-    check_output_file("--out", out, PAGE_ENDINGS)
-    from popnet.cli.status_line import Watcher
+    """Find what is wrong with data, with training, or with new data of a model; test remedies; write a page."""
+    check_page(out, overwrite)
     from popnet.diagnosis.run import doctor as run
     from popnet.tuning.space import user_space
 
@@ -173,20 +171,21 @@ def doctor(
         task, time_limit, memory_limit, drop, keep, image_size, recipe=user_space.recipe(recipe, fix or ()), weight=weight,
         group=group, time=time_column, seed=seed, workers=workers,
     )  # fmt: skip
-    with Watcher(quiet) as watch, graceful_interrupt() as stop:
-        found = run(
+    write_page(
+        lambda watch, stop: run(
             table, target_of(target), options, against=against, data=data, rows=rows, prove=prove, on_progress=watch, began=BEGAN,
             stop=stop,
-        )  # fmt: skip
-    show_found(found, out, as_json, quiet)
+        ),
+        out, as_json, quiet,
+    )  # fmt: skip
 
 
 def claims(
-    table: Annotated[str | None, typer.Argument(metavar="[DATA]", help="A table or images as fit takes them. [default: handwritten digits that scikit-learn bundles]")] = None,
+    table: Annotated[str | None, typer.Argument(metavar="[DATA]", help="A table or images, as fit takes them. [default: scikit-learn's handwritten digits]")] = None,
     target: Targets = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="Page to write.")] = Path("claims.html"),
-    only: Annotated[list[str] | None, typer.Option(help="Number or key of a claim (repeatable). [default: all 17]")] = None,
-    time_limit: Annotated[str | None, typer.Option(help="For example 5m; claims that are left are not decided. [default: 20m]")] = None,
+    only: Annotated[list[str] | None, typer.Option(help="Number or key of a claim to test (repeatable). [default: all 17]")] = None,
+    time_limit: Annotated[str | None, typer.Option(help="For example 5m; claims that remain then are not decided. [default: 20m]")] = None,
     memory_limit: MemoryLimit = None,
     task: TaskOption = None,
     weight: Weight = None,
@@ -197,26 +196,21 @@ def claims(
     image_size: ImageSize = None,
     seed: Seed = 0,
     workers: Workers = None,
+    overwrite: Overwrite = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:  # fmt: skip
-    """Run the course as experiments: 17 claims about deep nets, each with a verdict and an interval; writes a page."""
-    check_output_file("--out", out, PAGE_ENDINGS)
-    from popnet.cli.status_line import Watcher
+    """Test 17 claims that courses make about neural nets, each with a verdict and an interval; write a page."""
+    check_page(out, overwrite)
     from popnet.course.run import claims as run
 
     options = options_of(
         task, time_limit, memory_limit, drop, keep, image_size, weight=weight, group=group, time=time_column, seed=seed,
         workers=workers,
     )  # fmt: skip
-    with Watcher(quiet) as watch, graceful_interrupt() as stop:
-        found = run(
-            table,
-            target_of(target),
-            options,
-            only=only or (),
-            on_progress=watch,
-            began=BEGAN,
-            stop=stop,
-        )
-    show_found(found, out, as_json, quiet)
+    write_page(
+        lambda watch, stop: run(
+            table, target_of(target), options, only=only or (), on_progress=watch, began=BEGAN, stop=stop
+        ),
+        out, as_json, quiet,
+    )  # fmt: skip

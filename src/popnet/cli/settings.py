@@ -73,7 +73,7 @@ def warm(
             print(f"\r{done} of {total} structures compiled", end="", file=sys.stderr, flush=True)
 
     limit = None if time_limit is None else seconds(time_limit)
-    with graceful_interrupt("stopping; what is compiled is kept", "stopped at once") as stop:
+    with graceful_interrupt("stopping; what is compiled is kept") as stop:
         done = compile_all(limit, tell, stop)
     if shows:
         print(file=sys.stderr)
