@@ -14,9 +14,9 @@ from popnet.ablation.design import Pair, design
 from popnet.ablation.losses import chance
 from popnet.data.dataset import Dataset
 from popnet.data.splits import SplitKeys
+from popnet.diagnosis.limits import Limits
 from popnet.diagnosis.nets import probed_runs, rules
 from popnet.diagnosis.nets.checks import ProbedTraining
-from popnet.diagnosis.nets.probed_runs import Limits
 from popnet.diagnosis.run import doctor
 from popnet.options import Options
 

@@ -13,11 +13,11 @@ from popnet.spec.recipe import Recipe
 
 @dataclass(frozen=True)
 class ProbedTraining:
-    """One net in training, as rules look at it.
+    """One training of a net with its probes, which the rules look at.
 
     Attributes:
         result: of a trainer that probes.
-        chance: training loss of the best constant: the entropy of the classes, or 1 for scaled targets.
+        chance: training loss of the best constant prediction: the entropy of the classes, or 1 for scaled targets.
         classes: number of classes; 0 for a regression.
         rows: trained on.
         convolutional: whether the net is one for images.
@@ -65,7 +65,7 @@ class ProbedTraining:
 
 
 class Measurement(NamedTuple):
-    """What a rule measured where it fired."""
+    """What a rule measured when it fired."""
 
     value: float
     where: str
@@ -126,7 +126,7 @@ def saturated(t: ProbedTraining, threshold: float) -> Measurement | None:
         return None
     return Measurement(
         float(share[i]), f"{_layer_name(t, i)}, epoch {t.probed[t.at_best()]} and later",
-        f"{100 * share[i]:.0f} % of its values lie where {t.recipe.activation} is flat",
+        f"{100 * share[i]:.0f} % of its outputs lie where {t.recipe.activation} is flat",
     )  # fmt: skip
 
 
@@ -140,7 +140,7 @@ def dead(t: ProbedTraining, threshold: float) -> Measurement | None:
         return None
     return Measurement(
         float(share[i]), f"{_layer_name(t, i)}, epoch {t.probed[-1]}",
-        f"{100 * share[i]:.0f} % of its units are 0 for every one of the rows looked at",
+        f"{100 * share[i]:.0f} % of its units are 0 for every row that was checked",
     )  # fmt: skip
 
 
@@ -153,22 +153,22 @@ def initialisation(t: ProbedTraining, threshold: float) -> Measurement | None:
             how = "shrinks to" if ratio < 1 else "grows to"
             return Measurement(
                 ratio, f"hidden layers 1 to {t.hidden}, before training",
-                f"the signal {how} {ratio:.2g} times its size on the way through the layers",
+                f"the signal {how} {ratio:.2g} times its size from the first to the last hidden layer",
             )  # fmt: skip
     loss = float(t.net("loss")[0]) / t.chance
     if loss > threshold:
         return Measurement(
             loss, "outputs, before training",
-            f"the untrained net's loss is {loss:.2g} times that of guessing by the shares of the classes"
+            f"the untrained net's loss is {loss:.2g} times that of predicting the shares of the classes"
             if t.classes
-            else f"the untrained net's error is {loss:.2g} times that of the mean",
+            else f"the untrained net's error is {loss:.2g} times that of predicting the mean",
         )  # fmt: skip
     spread = t.layer("spread")[0, :-1]
     if t.recipe.norm == "none" and t.hidden and float(spread.min()) < 1 / threshold:
         i = int(spread.argmin())
         return Measurement(
             float(spread[i]), f"{_layer_name(t, i)}, before training",
-            f"what its activations take varies by {spread[i]:.2g} only (1 is wanted)",
+            f"the inputs of its activations have a standard deviation of only {spread[i]:.2g} (it should be about 1)",
         )  # fmt: skip
     return None
 
@@ -210,7 +210,7 @@ def rate_too_small(t: ProbedTraining, threshold: float) -> Measurement | None:
     return Measurement(
         size, "all layers, first half of training",
         f"a step changes the weights by {size:.1g} of their size, and in {t.result.epochs} epochs the training loss "
-        f"came from {t.net('loss')[0]:.3g} to {loss[-1]:.3g}",
+        f"went from {t.net('loss')[0]:.3g} to {loss[-1]:.3g}",
     )  # fmt: skip
 
 
@@ -222,12 +222,12 @@ def diverged(t: ProbedTraining, threshold: float) -> Measurement | None:
     loss = t.curve("loss")
     if t.result.status == "diverged":
         return Measurement(
-            float("inf"), f"epoch {t.result.epochs}", "the loss is not a finite number any more"
+            float("inf"), f"epoch {t.result.epochs}", "the loss is no longer a finite number"
         )
     ratio = float(loss[-1] / t.chance) if len(loss) else 0.0
     if ratio > threshold and loss[-1] > t.net("loss")[0]:
         return Measurement(
-            ratio, f"epoch {len(loss)}", f"the training loss ends at {ratio:.3g} times that of a constant"
+            ratio, f"epoch {len(loss)}", f"the final training loss is {ratio:.3g} times that of a constant prediction"
         )  # fmt: skip
     return None
 
@@ -239,7 +239,7 @@ def loss_stays(t: ProbedTraining, threshold: float) -> Measurement | None:
     best = float(np.nanmin(t.net("loss"))) / t.chance
     return Measurement(
         best, "training rows, best epoch",
-        f"the lowest training loss is {100 * best:.0f} % of that of a constant",
+        f"the lowest training loss is {100 * best:.0f} % of that of a constant prediction",
     ) if best > threshold else None  # fmt: skip
 
 
@@ -283,7 +283,7 @@ def under_fitting(t: ProbedTraining, threshold: float) -> Measurement | None:
 
 
 def covariate_shift(t: ProbedTraining, threshold: float) -> Measurement | None:
-    """What a layer takes moves by a good part of its spread each epoch, after the first ones."""
+    """A layer's inputs move by a good part of their spread each epoch, after the first ones."""
     if t.hidden < 1:
         return None
     later = (t.probed >= 2) & (t.probed <= max(4, t.result.epochs // 3))
@@ -294,17 +294,17 @@ def covariate_shift(t: ProbedTraining, threshold: float) -> Measurement | None:
     i = int(np.nanargmax(each))
     return Measurement(
         float(each[i]), f"{_layer_name(t, i)}, epochs 2 to {int(t.probed[later][-1])}",
-        f"the mean of what its units take moves by {each[i]:.2g} standard deviations an epoch",
+        f"the mean of its units' inputs moves by {each[i]:.2g} standard deviations per epoch",
     ) if each[i] > threshold else None  # fmt: skip
 
 
 def batch_too_small(t: ProbedTraining, threshold: float) -> Measurement | None:
-    """Batch normalization over few rows; every pixel of a convolution counts as one."""
+    """Batch normalization is taken over few rows; for convolutions every pixel counts as a row."""
     if t.recipe.norm != "batch" or t.convolutional or t.hidden < 1:
         return None
     rows = min(t.recipe.batch_size, t.rows)
     return Measurement(
-        float(rows), "every hidden layer", f"means and variances are of {rows} rows a batch"
+        float(rows), "every hidden layer", f"means and variances are taken over {rows} rows"
     ) if rows < threshold else None  # fmt: skip
 
 
@@ -316,8 +316,8 @@ def dropout_and_norm(t: ProbedTraining, threshold: float) -> Measurement | None:
     i = int(np.nan_to_num(spread).argmax())
     return Measurement(
         float(spread[i]), f"{_layer_name(t, i + 1)}, epoch {t.probed[t.at_best()]}",
-        f"standard deviations without dropout differ by {100 * (np.exp(spread[i]) - 1):.0f} % from those kept for "
-        "evaluation",
+        f"standard deviations without dropout differ by {100 * (np.exp(spread[i]) - 1):.0f} % from those that batch "
+        "normalization uses at evaluation",
     ) if spread[i] > threshold else None  # fmt: skip
 
 
@@ -339,7 +339,7 @@ def penalty_swamps(t: ProbedTraining, threshold: float) -> Measurement | None:
     if t.recipe.decay > 0 and left[i] < DECAYED:
         return Measurement(
             float(1 / max(left[i], 1e-9)), f"{_layer_name(t, i)}, epoch {t.probed[-1]}",
-            f"decay has left {100 * left[i]:.1f} % of the size of its weights",
+            f"weight decay has left {100 * left[i]:.1f} % of the size of its weights",
         )  # fmt: skip
     return None
 

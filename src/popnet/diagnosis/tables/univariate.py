@@ -124,9 +124,9 @@ def cross_fitted_means(column: Cells, y: Array, fold: Array) -> np.ndarray:
 
 
 def cross_fitted_curve(x: Array, y: Array, fold: Array) -> np.ndarray:
-    """Return what a column of numbers predicts: straight lines between means of `BLOCK` neighbours, ``(N,)``.
+    """Return what a column of numbers predicts: a piecewise linear curve through means of `BLOCK` neighbours, ``(N,)``.
 
-    Unlike cells it follows a target of long tails, and misses an exact formula by next to nothing. Rows without a
+    Unlike cells it follows a target with long tails, and an exact formula almost without error. Rows without a
     value get the mean target of the other folds' rows without one.
 
     Args:
@@ -164,7 +164,7 @@ def cross_fitted_line(x: Array, y: Array, fold: Array) -> np.ndarray:
         mean, spread = x[seen].mean(), x[seen].std()
         if spread > 0:
             z = (x - mean) / spread
-            slope = np.mean(z[seen] * (y[seen] - y[seen].mean()))
+            slope = float(np.mean(z[seen] * (y[seen] - y[seen].mean())))
             out[held] = y[seen].mean() + slope * z[held]
     return np.where(np.isfinite(out), out, y.mean())
 
@@ -182,7 +182,7 @@ def skill(shares: Array, classes: Array) -> float:
     prior = np.bincount(classes, minlength=shares.shape[1]) / len(classes)
     taken = (shares / np.maximum(prior, 1e-12)).argmax(1)
     there = np.flatnonzero(prior)
-    right = [np.mean(taken[classes == c] == c) for c in there]
+    right = [float(np.mean(taken[classes == c] == c)) for c in there]
     if len(there) < 2:
         return 0.0
     return float((np.mean(right) - 1 / len(there)) / (1 - 1 / len(there)))
