@@ -152,7 +152,7 @@ class Bench:
         for i, result in trainer.run(enumerate(segments)):
             results[i] = _last(result) if last else result
             self.on_progress(len(results), total)
-        whole = []
+        whole: list[list[Result]] = []
         for k in range(len(groups)):
             group = [results.get(i) for i in range(k * each, (k + 1) * each)]
             nets = [r for r in group if r is not None and r.status in ENDED]

@@ -9,6 +9,7 @@ from popnet.course.base import ClaimOutcome, Criterion
 from popnet.course.evidence import as_points, crossed_interval, holds_for_gain, mean_band
 from popnet.course.lab import Bench, twins_of_seeds
 from popnet.data.dataset import Images
+from popnet.population.members import Member
 from popnet.report.document import Line, Lines, Table
 from popnet.report.format import fixed
 
@@ -23,17 +24,17 @@ def augmenting(bench: Bench) -> ClaimOutcome:
     images = bench.images
     assert isinstance(images.data.features, Images)
     min_gain = 0.005 if images.data.task == "classification" else 0.01
-    members = []
+    groups: list[list[Member]] = []
     for k in range(images.repeats):
-        group = []
+        group: list[Member] = []
         for f in FACTORS:
             base = twin_recipe(images.data.features.size, images.rows(f))
             epochs = bench.epochs(STEPS, images.rows(f))
             base = base.replace(epochs=epochs, patience=1_000_000)
             recipes = [base, base.replace(**CLASS_KEEPING), base.replace(**CLASS_CHANGING)]
             group += twins_of_seeds(bench, recipes, "augmenting", images.fold(k, f), SEEDS)
-        members.append(group)
-    results = bench.train(members, images)
+        groups.append(group)
+    results = bench.train(groups, images)
     wrong = np.array([bench.errors(g, images) for g in results])
     wrong = wrong.reshape(len(results), len(FACTORS), SEEDS, 3, -1).mean(2)
     gain = wrong[:, :, 0] - wrong[:, :, 1]

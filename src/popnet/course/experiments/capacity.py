@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from popnet.course.base import ClaimOutcome, Criterion
@@ -40,15 +42,13 @@ def capacity(bench: Bench) -> ClaimOutcome:
         bench,
         permuted(table.data.target, WRONG_SHARE, keys.generator(bench.seed, "claims", "wrong")),
     )
-    train, test = right
+    test, gap, wrong_gap = right.test, right.gap, wrong.gap
     few, many = table.overlap(SMALLEST_FACTOR), table.overlap(FACTORS[-1])
-    gap = test - train[..., None]
     wider = crossed_interval(gap[:, 0, -1] - gap[:, 0, 0], few)
     fewer = crossed_interval(gap[:, 0, -1] - gap[:, -1, -1], max(few, many))
     harm = crossed_interval(test[:, 0, -1] - test[:, 0, -2], few)
-    wrong_gap = wrong[1] - wrong[0][..., None]
     wrong_wider = crossed_interval(wrong_gap[:, 0, -1] - wrong_gap[:, 0, 0], few)
-    wrong_harm = crossed_interval(wrong[1][:, 0, -1] - wrong[1][:, 0, 1], few)
+    wrong_harm = crossed_interval(wrong.test[:, 0, -1] - wrong.test[:, 0, 1], few)
     rows_few, rows_many = table.rows(SMALLEST_FACTOR), table.rows(FACTORS[-1])
     parts = (
         Criterion(
@@ -94,7 +94,7 @@ def capacity(bench: Bench) -> ClaimOutcome:
         (
             f"ReLU nets of one hidden layer of {', '.join(map(str, WIDTHS))} units, about {STEPS} steps of AdamW "
             f"without any regularization, on {', '.join(str(table.rows(f)) for f in FACTORS)} rows; the last "
-            f"epoch's weights are used. {len(train)} repetitions of {SEEDS} seeds each, judged on {len(table.test)} "
+            f"epoch's weights are used. {len(test)} repetitions of {SEEDS} seeds each, judged on {len(table.test)} "
             "test rows; where repetitions share training rows, the interval allows for it.",
             "A large gap alone does no harm: what counts is the test error, which often keeps falling with the width "
             "although the training error is 0 already (Neyshabur et al. 2015, arXiv:1412.6614; Zhang et al. 2017, "
@@ -106,11 +106,25 @@ def capacity(bench: Bench) -> ClaimOutcome:
     )  # fmt: skip
 
 
-Trial = tuple[np.ndarray, np.ndarray]
-"""Training errors ``(J, sizes, widths)`` and test errors ``(J, sizes, widths, N)``."""
+@dataclass(frozen=True)
+class CapacityTrial:
+    """Errors of nets of each width on each number of rows.
+
+    Attributes:
+        train: training errors ``(J, sizes, widths)``.
+        test: test errors ``(J, sizes, widths, N)``.
+    """
+
+    train: np.ndarray
+    test: np.ndarray
+
+    @property
+    def gap(self) -> np.ndarray:
+        """Test minus training errors, ``(J, sizes, widths, N)``."""
+        return self.test - self.train[..., None]
 
 
-def _trial(bench: Bench, target: Array | None) -> Trial:
+def _trial(bench: Bench, target: Array | None) -> CapacityTrial:
     table = bench.table
     recipes = [
         (f, ADAM.replace(depth=1, width=w, epochs=bench.epochs(STEPS, table.rows(f))))
@@ -130,7 +144,7 @@ def _trial(bench: Bench, target: Array | None) -> Trial:
     shape = len(results), len(FACTORS), len(WIDTHS), SEEDS
     train = np.array([[_training_error(bench, r, target) for r in g] for g in results])
     test = np.array([bench.errors(g) for g in results])
-    return train.reshape(shape).mean(3), test.reshape(*shape, -1).mean(3)
+    return CapacityTrial(train.reshape(shape).mean(3), test.reshape(*shape, -1).mean(3))
 
 
 def _training_error(bench: Bench, result: Result, target: Array | None) -> float:
@@ -145,9 +159,9 @@ def _training_error(bench: Bench, result: Result, target: Array | None) -> float
     return float((outputs.argmax(-1) != target[rows]).mean())
 
 
-def _picture(bench: Bench, trial: Trial, words: str) -> Lines:
-    train, test = trial
-    lines = []
+def _picture(bench: Bench, trial: CapacityTrial, words: str) -> Lines:
+    train, test = trial.train, trial.test
+    lines: list[Line] = []
     for s, f in enumerate(FACTORS):
         if s in (0, len(FACTORS) - 1):
             name = f"{bench.table.rows(f)} rows"
@@ -156,14 +170,12 @@ def _picture(bench: Bench, trial: Trial, words: str) -> Lines:
     return Lines(tuple(lines), "width", f"error, %{words}", log_x=True)
 
 
-def _table(bench: Bench, right: Trial, wrong: Trial) -> Table:
-    rows = []
-    for words, (train, test) in (("right", right), (f"{WRONG_SHARE:.0%} wrong", wrong)):
+def _table(bench: Bench, right: CapacityTrial, wrong: CapacityTrial) -> Table:
+    rows: list[tuple[str, ...]] = []
+    for words, trial in (("right", right), (f"{WRONG_SHARE:.0%} wrong", wrong)):
         for s, f in enumerate(FACTORS):
-            texts = [
-                f"{fixed(100 * float(train[:, s, w].mean()), 1)} / {fixed(100 * float(test[:, s, w].mean()), 1)} %"
-                for w in range(len(WIDTHS))
-            ]
+            means = zip(trial.train[:, s].mean(0), trial.test[:, s].mean((0, 2)), strict=True)
+            texts = [f"{fixed(100 * float(a), 1)} / {fixed(100 * float(b), 1)} %" for a, b in means]
             rows.append((words, str(bench.table.rows(f)), *texts))
     head = ("targets", "rows", *(f"width {w}: training / test" for w in WIDTHS))
     return Table(head, tuple(rows))

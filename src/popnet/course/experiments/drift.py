@@ -87,7 +87,8 @@ def drift(bench: Bench) -> ClaimOutcome:
             ratio,
         ),
     )  # fmt: skip
-    lines, rows = [], []
+    lines: list[Line] = []
+    rows: list[tuple[str, ...]] = []
     for j, norm in enumerate(norms):
         for i, a in enumerate(ACTIVATIONS):
             name = f"{a}, {'batch normalization' if norm == 'batch' else 'none'}"

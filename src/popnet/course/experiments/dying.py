@@ -64,7 +64,7 @@ def dying(bench: Bench) -> ClaimOutcome:
     shares = np.array([dead_share(found[id(r)]) if id(r) in found else np.nan for r in flat])
     shares = shares.reshape(len(results), len(ACTIVATIONS), len(RATES))
     overlap = bench.table.overlap(FACTOR)
-    parts = []
+    parts: list[Criterion] = []
     for i, (a, name) in enumerate(ACTIVATIONS.items()):
         risen = known_interval(dead_share_increase(shares[:, i]), overlap)
         at = RATES[largest_stable_rate(shares[:, i])]
@@ -80,7 +80,8 @@ def dying(bench: Bench) -> ClaimOutcome:
                 risen,
             )
         )
-    lines, rows = [], []
+    lines: list[Line] = []
+    rows: list[tuple[str, ...]] = []
     for i, (_, name) in enumerate(ACTIVATIONS.items()):
         lines.append(Line(name, RATES, *mean_band(100 * shares[:, i])))
         diverged = np.isnan(shares[:, i]).sum(0)

@@ -52,7 +52,7 @@ def ensemble_errors(predictions: Array, size: int, vote: bool, material: Materia
         material: with targets and test rows.
     """
     count = len(predictions)
-    found = []
+    found: list[np.ndarray] = []
     for start in range(count if size < count else 1):
         chosen = predictions[[(start + i) % count for i in range(size)]]
         weights = np.full(size, 1 / size)
@@ -87,7 +87,8 @@ def ensembles(bench: Bench) -> ClaimOutcome:
         ],
         "different hyper-parameters": ranked[:count],
     }
-    means, votes = {}, {}
+    means: dict[str, np.ndarray] = {}
+    votes: dict[str, np.ndarray] = {}
     for name, groups in kinds.items():
         said = [[_predictions(bench, g) for g in group] for group in groups]
         for vote, found in ((False, means), (True, votes)):
@@ -135,7 +136,8 @@ def ensembles(bench: Bench) -> ClaimOutcome:
                 main=False,
             )
         )
-    lines, rows = [], []
+    lines: list[Line] = []
+    rows: list[tuple[str, ...]] = []
     for name in kinds:
         for how, found in (("average", means), ("vote", votes)):
             if how == "vote" and not bench.classification:
@@ -160,7 +162,7 @@ def ensembles(bench: Bench) -> ClaimOutcome:
 
 def _trials(bench: Bench, fold: int, epochs: int) -> list[Member]:
     """Return nets of recipes drawn at random, others for each seed."""
-    members = []
+    members: list[Member] = []
     for s in range(SEEDS):
         places = keys.generator(bench.seed, "claims", "ensemble", fold, s).random((TRIALS, 5))
         recipes = [recipe(units, epochs) for units in places]

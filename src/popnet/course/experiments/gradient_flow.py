@@ -52,7 +52,9 @@ def gradient_flow(bench: Bench) -> ClaimOutcome:
     first = first.reshape(repeats, len(ACTIVATIONS), len(norms), len(SCALES), len(DEPTHS))
     powers = orders_of_magnitude(first)
     signed = np.log10(np.maximum(first[..., 1], 1e-30)) - np.log10(np.maximum(first[..., 0], 1e-30))
-    parts, lines, rows = [], [], []
+    parts: list[Criterion] = []
+    lines: list[Line] = []
+    rows: list[tuple[str, ...]] = []
     for i, a in enumerate(ACTIVATIONS):
         gain = interval(powers[:, i, 0].mean(1) - powers[:, i, 1].mean(1))
         parts.append(

@@ -41,7 +41,7 @@ class NetSnapshot(NamedTuple):
 
 def untrained(bench: Bench, members: Sequence[Member]) -> list[NetSnapshot]:
     """Return nets with their initial weights."""
-    found = []
+    found: list[NetSnapshot] = []
     for m in members:
         shape = Shape.of(m.recipe, bench.table.data)
         found.append(NetSnapshot(m, shape, net.init(m.recipe, shape, m.seed)[0]))
@@ -61,7 +61,7 @@ def _gradients(parameters: Array, n: Numbers, facts: Facts, rows: Rows, *, form:
         return batch_loss(tree, form, n, facts, rows, _plain_step(rows), _no_keys(form))[0]
 
     gradient = layout.split(jax.grad(loss)(parameters))
-    found = []
+    found: list[Array] = []
     every = net.weights(gradient)
     for i, w in enumerate(every):
         # Padding is no weight: rows of the first layer, columns of the last.
@@ -149,7 +149,8 @@ def noisy(bench: Bench, states: Sequence[NetSnapshot], passes: int) -> np.ndarra
     """Return outputs of nets on the test rows with their dropout left on, ``(M, passes, N, O)``."""
 
     def one(state: NetSnapshot, device: Device) -> np.ndarray:
-        ready, found = _Ready(bench, state, bench.table.test), []
+        ready = _Ready(bench, state, bench.table.test)
+        found: list[np.ndarray] = []
         for k in range(passes):
             key = keys.key(state.member.seed, "claims", "pass", k)
             every = StepKeys.of(np.atleast_1d(key), 1, net.dropouts(ready.form))

@@ -97,7 +97,8 @@ def patience(bench: Bench) -> ClaimOutcome:
         ),
     )
     names = ("first rise", *(f"patience {p}" for p in PATIENCES[1:]), "never")
-    dots, rows = [], []
+    dots: list[Dot] = []
+    rows: list[tuple[str, ...]] = []
     for i, name in enumerate(names):
         found = crossed_interval(losses[:, i], overlap)
         dots.append(Dot(name, *found[:3], number(found.mean, 3)))

@@ -16,6 +16,7 @@ from popnet.course.evidence import (
 )
 from popnet.course.lab import Bench, twins_of_seed
 from popnet.course.nets import PLAIN
+from popnet.population.members import Member
 from popnet.report.document import Line, Lines, Table
 from popnet.report.format import fixed
 from popnet.runtime import keys
@@ -67,9 +68,9 @@ def random_search(bench: Bench) -> ClaimOutcome:
     epochs = bench.epochs(STEPS, table.rows())
     grids = [grid(p) for p in POINTS]
     counts = [len(g) for g in grids]
-    groups = []
+    groups: list[list[Member]] = []
     for k in range(table.repeats):
-        members = []
+        members: list[Member] = []
         for s in range(SEEDS):
             rng = keys.generator(bench.seed, "claims", "search", k, s)
             drawn = rng.random((counts[-1], len(AXES)))

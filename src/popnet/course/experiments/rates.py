@@ -51,7 +51,9 @@ def rates(bench: Bench) -> ClaimOutcome:
     ends = np.minimum(ends, 1.0).reshape(len(results), len(ACTIVATIONS), len(norms), len(RATES))
     widths = trainable_range(ends)
     overlap = bench.table.overlap(FACTOR)
-    parts, lines, rows = [], [], []
+    parts: list[Criterion] = []
+    lines: list[Line] = []
+    rows: list[tuple[str, ...]] = []
     for i, a in enumerate(ACTIVATIONS):
         gain = interval(widths[:, i, 1] - widths[:, i, 0], overlap)
         parts.append(

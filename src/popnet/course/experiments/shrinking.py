@@ -82,7 +82,7 @@ def shrinking(bench: Bench) -> ClaimOutcome:
         k: p[1:][int(np.nan_to_num(valid[:, p[1:]], nan=np.inf).mean(0).argmin())]
         for k, p in kinds.items()
     }
-    parts = []
+    parts: list[Criterion] = []
     for name, places in kinds.items():
         ratio = interval(np.log10(sizes[:, places[-1]] / sizes[:, 0]), overlap)
         chosen = _value(values[name], places, best[name])
@@ -126,7 +126,10 @@ def shrinking(bench: Bench) -> ClaimOutcome:
                 main=False,
             )
         )
-    size_lines, zero_lines, pictures, rows = [], [], [], []
+    size_lines: list[Line] = []
+    zero_lines: list[Line] = []
+    pictures: list[Lines] = []
+    rows: list[tuple[str, ...]] = []
     for name, places in kinds.items():
         xs = values[name]
         size_lines.append(Line(name, xs, *log_band(sizes[:, places])))

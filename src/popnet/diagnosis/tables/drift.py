@@ -80,7 +80,7 @@ def _drift(
     ordered, at = frame[order], when[order]
     target = _target(ordered, schema, at)
     # Rows of one time stay together.
-    cut = int(np.searchsorted(at, at[len(at) // 2], side="left"))
+    cut = int((at < at[len(at) // 2]).sum())
     halves: CovariateShift | None = None
     others = [c for c in schema.features if c.name not in leave_out]
     if others and min(cut, len(at) - cut) >= MIN_SIDE:
@@ -171,7 +171,7 @@ def _target(frame: pl.DataFrame, schema: Schema, at: Array) -> list[TargetChange
         early, later = y[block < BLOCKS // 2], y[block >= BLOCKS // 2]
         a, b = float(early.mean()), float(later.mean())
         size = (b - a) / y.std() if regression else float(_arcsine(b) - _arcsine(a))
-        p = float(stats.ttest_ind(means[~late], means[late], equal_var=False)[1])
+        p = float(np.asarray(stats.ttest_ind(means[~late], means[late], equal_var=False))[1])
         if abs(size) >= MIN_EFFECT and p * len(series) < MAX_P:
             words = (
                 f"the mean of '{name}' goes from {a:.4g} in the earlier half to {b:.4g} in the later"

@@ -389,7 +389,7 @@ def exact_sum(
     Z, z = (A - mean) / spread, (b - b.mean()) / b.std()
 
     def left(places: list[int]) -> tuple[float, np.ndarray]:
-        w = np.asarray(np.linalg.lstsq(Z[:, places], z, rcond=None)[0])
+        w: np.ndarray = np.linalg.lstsq(Z[:, places], z, rcond=None)[0]
         return float(np.mean((z - Z[:, places] @ w) ** 2)), w
 
     if left(list(range(len(kept))))[0] > exact:

@@ -213,7 +213,8 @@ def _united(
     old: pl.DataFrame, new: pl.DataFrame, columns: list[Column]
 ) -> tuple[pl.DataFrame, list[Column]]:
     """Put both tables into one, cast to what the schema says; what does not fit counts as missing."""
-    series, kinds = [], []
+    series: list[pl.Series] = []
+    kinds: list[Column] = []
     for column in columns:
         both = column_shift.cast(old[column.name], new[column.name], column)
         kind = column.kind

@@ -164,7 +164,7 @@ def cross_fitted_line(x: Array, y: Array, fold: Array) -> np.ndarray:
         mean, spread = x[seen].mean(), x[seen].std()
         if spread > 0:
             z = (x - mean) / spread
-            slope = float(np.mean(z[seen] * (y[seen] - y[seen].mean())))
+            slope = float((z[seen] * (y[seen] - y[seen].mean())).mean())
             out[held] = y[seen].mean() + slope * z[held]
     return np.where(np.isfinite(out), out, y.mean())
 
@@ -182,7 +182,7 @@ def skill(shares: Array, classes: Array) -> float:
     prior = np.bincount(classes, minlength=shares.shape[1]) / len(classes)
     taken = (shares / np.maximum(prior, 1e-12)).argmax(1)
     there = np.flatnonzero(prior)
-    right = [float(np.mean(taken[classes == c] == c)) for c in there]
+    right = [float((taken[classes == c] == c).mean()) for c in there]
     if len(there) < 2:
         return 0.0
     return float((np.mean(right) - 1 / len(there)) / (1 - 1 / len(there)))
