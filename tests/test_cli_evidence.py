@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import signal
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ import pandas as pd
 import pytest
 
 from popnet.cli.status_line import Watcher
+from popnet.runtime.atomic_file import atomic_path
 from popnet.runtime.progress import Progress
 
 RECIPE = "depth = 1\nwidth = 8\nbatch_size = 32\nepochs = 3\nnumeric_embedding = 'none'\n"
@@ -112,6 +115,12 @@ def test_a_page_that_exists_is_replaced_only_if_asked(run, here, command):
     assert page.read_text() == "earlier"
 
 
+@pytest.fixture(autouse=True)
+def ends_here(monkeypatch):
+    """Let the process stay where Ctrl-C ends it."""
+    monkeypatch.setattr("popnet.cli.interrupts.os._exit", sys.exit)
+
+
 @pytest.fixture
 def ctrl_c(monkeypatch):
     """Press Ctrl-C when progress says that so much is done."""
@@ -149,7 +158,8 @@ def test_ctrl_c_ends_with_a_page_of_what_was_found(run, here, ctrl_c, command):
     out, err = run(*CHEAP[command].split(), fails=130)
     assert err == f"popnet: interrupted; {command}.html shows what was found until then\n"
     assert f"page    {command}.html" in out
-    assert "interrupted" in (here / f"{command}.html").read_text()
+    page = (here / f"{command}.html").read_text().lower()
+    assert "interrupted before all rules" in page or "skipped: the run was interrupted" in page
 
 
 def test_ctrl_c_before_a_study_has_pairs_enough_writes_nothing(run, here, ctrl_c):
@@ -157,6 +167,44 @@ def test_ctrl_c_before_a_study_has_pairs_enough_writes_nothing(run, here, ctrl_c
     out, err = run(*CHEAP["study"].split(), fails=130)
     assert (out, err) == ("", "popnet: interrupted; nothing was written\n")
     assert not (here / "study.html").exists()
+
+
+def test_ctrl_c_while_the_page_is_written_leaves_no_half_of_it(run, here, monkeypatch):
+    def write(document: object, path: Path) -> None:
+        with atomic_path(path) as part:
+            part.write_text("half")
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+            pytest.fail("the work went on")
+
+    monkeypatch.setattr("popnet.report.html.write_document", write)
+    before = sorted(here.iterdir())
+    out, err = run(
+        "doctor", "table.csv", "-t", "bought", "--against", "moved.csv", "--workers", "1", fails=130
+    )
+    assert (out, err) == ("", "popnet: interrupted; nothing was written\n")
+    assert sorted(here.iterdir()) == before
+
+
+def test_ctrl_c_is_not_lost_in_a_callback(run, here, monkeypatch):
+    """Exceptions that are raised in callbacks of the garbage collector are ignored."""
+
+    def press(*_: object) -> None:
+        gc.callbacks.remove(press)
+        signal.raise_signal(signal.SIGINT)
+
+    def read(*_: object) -> None:
+        gc.callbacks.append(press)
+        gc.collect()
+        ended.append(True)
+        raise SystemExit(130)
+
+    ended: list[bool] = []
+    monkeypatch.setattr("popnet.cli.interrupts.os._exit", lambda status: ended.append(status))
+    monkeypatch.setattr("popnet.course.run.prepare_source", read)
+    _, err = run("claims", "table.csv", "-t", "bought", "--workers", "1", fails=130)
+    assert ended[0] == 130
+    assert err.startswith("popnet: interrupted; nothing was written\n")
 
 
 def test_a_second_ctrl_c_stops_at_once(run, here, monkeypatch):

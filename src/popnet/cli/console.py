@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import signal
 import sys
 import threading
 import time
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
+from popnet.cli.interrupts import NOTHING_WRITTEN, graceful_interrupt
 from popnet.errors import InputError
 from popnet.runtime import strict_json
 from popnet.runtime.atomic_file import check_output_file
@@ -24,44 +24,12 @@ if TYPE_CHECKING:
     from popnet.course.run import Claims
     from popnet.diagnosis.run import Diagnosis
     from popnet.fitting.run import Fitted
+    from popnet.report.document import Document
 
 Found = TypeVar("Found", bound="Study | Diagnosis | Claims")
 
 BEGAN = time.monotonic()
 """When the command began: time limits count from here."""
-
-
-class graceful_interrupt:  # noqa: N801 - used like contextlib.suppress
-    """Turn the first Ctrl-C into a flag that ends the work; a second one interrupts as usual.
-
-    Args:
-        message: that is printed at the first one; none if empty.
-        ready: whether there is anything yet to end the work with; if not, the first Ctrl-C interrupts as usual.
-    """
-
-    def __init__(
-        self,
-        message: str = "interrupted; building the model from the nets trained so far (press Ctrl-C again to stop at once)",
-        ready: Callable[[], bool] = lambda: True,
-    ) -> None:
-        self._message, self._ready = message, ready
-
-    def __enter__(self) -> threading.Event:
-        self._flag = threading.Event()
-
-        def handle_sigint(number: int, frame: Any) -> None:
-            again = self._flag.is_set()
-            self._flag.set()
-            if again or not self._ready():
-                raise KeyboardInterrupt
-            if self._message:
-                print(f"popnet: {self._message}", file=sys.stderr)
-
-        self._before = signal.signal(signal.SIGINT, handle_sigint)
-        return self._flag
-
-    def __exit__(self, *_: object) -> None:
-        signal.signal(signal.SIGINT, self._before)
 
 
 def print_fit(fitted: Fitted, folder: Path, as_json: bool, quiet: bool) -> None:
@@ -168,39 +136,40 @@ def write_page(
     """
     from popnet.cli.status_line import Watcher
 
-    interrupted = "interrupted; nothing was written"
-    try:
-        with (
-            Watcher(quiet) as watch,
-            graceful_interrupt("", ready=lambda: watch.done > 0) as stop,
-        ):
+    writing = threading.Event()
+    with (
+        Watcher(quiet) as watch,
+        graceful_interrupt("", ready=lambda: watch.done > 0 or writing.is_set()) as stop,
+    ):
+        try:
             found = work(watch, stop)
-        show_found(found, out, as_json, quiet, others(found))
-    except KeyboardInterrupt:
-        raise typer.Exit(fail(interrupted, 130)) from None
-    except InputError:
-        if not stop.is_set():
-            raise
-        raise typer.Exit(fail(interrupted, 130)) from None  # too little was found for a page
+        except InputError:
+            if not stop.is_set():
+                raise
+            print(NOTHING_WRITTEN, file=sys.stderr)  # too little was found for a page
+            raise typer.Exit(130) from None
+        writing.set()
+        document = found.document("popnet " + shlex.join(sys.argv[1:]))
+        write_found(document, out, others(found))
+    if as_json:
+        print(strict_json.dumps({"page": str(out), **found.record()}))
+    elif not quiet:
+        print_found(document, out)
     if stop.is_set():
         raise typer.Exit(fail(f"interrupted; {out} shows what was found until then", 130))
 
 
-def show_found(
-    found: Found, out: Path, as_json: bool, quiet: bool, others: Mapping[Path, str]
-) -> None:
-    """Write the page of what was found, and other files; print it in short, or its record."""
+def write_found(document: Document, out: Path, others: Mapping[Path, str]) -> None:
+    """Write the page of what was found, and other files."""
     from popnet.report.html import write_document, write_text
 
-    document = found.document("popnet " + shlex.join(sys.argv[1:]))
     for path, text in others.items():
         write_text(text, path)
     write_document(document, out)
-    if as_json:
-        print(strict_json.dumps({"page": str(out), **found.record()}))
-        return
-    if quiet:
-        return
+
+
+def print_found(document: Document, out: Path) -> None:
+    """Print what was found in short."""
     print(document.lead[0])
     if not sys.stderr.isatty():  # there they were shown while it ran
         for text in document.lead[1:]:

@@ -30,7 +30,8 @@ from popnet.cli.arguments import (
     share_of,
     target_of,
 )
-from popnet.cli.console import BEGAN, check_page, graceful_interrupt, print_check, write_page
+from popnet.cli.console import BEGAN, check_page, print_check, write_page
+from popnet.cli.interrupts import graceful_interrupt
 from popnet.errors import InputError
 from popnet.runtime import strict_json
 from popnet.runtime.atomic_file import check_output_file, write_atomic

@@ -14,9 +14,7 @@ from popnet.cli.arguments import (
     Quiet,
     Set,
 )
-from popnet.cli.console import (
-    graceful_interrupt,
-)
+from popnet.cli.interrupts import graceful_interrupt
 from popnet.runtime import strict_json
 from popnet.runtime.durations import seconds
 

@@ -97,6 +97,11 @@ class Bench:
         """The unit of errors."""
         return "error" if self.classification else "the target's variance"
 
+    @property
+    def error_axis(self) -> str:
+        """The label of an axis of test errors."""
+        return f"test error, %{'' if self.classification else f' of {self.unit}'}"
+
     def twins(self, recipes: Sequence[Recipe], name: str, factor: float = 1) -> list[list[Member]]:
         """Return the nets of each repetition: twins of its seed, on its fold of the table.
 

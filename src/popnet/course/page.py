@@ -15,6 +15,8 @@ TONES: dict[ClaimVerdict, Tone] = {
     "not decided": "neutral",
 }
 
+INTERVALS = "Parentheses give 95 % intervals."
+
 METHOD = (
     "The criteria of each claim, with their thresholds, were fixed before anything was trained. A claim holds if the "
     "95 % intervals of all its criteria lie on the right side of their thresholds. It does not hold if one interval "
@@ -53,7 +55,7 @@ def document(
     method = Section("method", "How the claims were tested", paragraphs=METHOD)
     return Document(
         "popnet claims", f"Claims about neural nets, tested on {name}",
-        (f"Of {len(found)} claims about neural nets: {told}.", *(f"{capital(n)}." for n in notes)),
+        (f"Of {len(found)} claims about neural nets: {told}. {INTERVALS}", *(f"{capital(n)}." for n in notes)),
         overview, (*(_section(c, o) for c, o in found), method), command, version, created,
     )  # fmt: skip
 
@@ -69,7 +71,7 @@ def _section(claim: Claim, outcome: ClaimOutcome) -> Section:
         (
             outcome.statement,
             f"What courses say: {claim.says} ({claim.source})",
-            f"With other data: {claim.expect}",
+            f"What to expect with other data: {claim.expect}",
         ),
         outcome.pictures, outcome.table, (*criteria, *outcome.method), (outcome.statement,),
     )  # fmt: skip

@@ -155,7 +155,7 @@ def ensembles(bench: Bench) -> ClaimOutcome:
             f"ensembles is shown. The {len(table.test)} test rows have no part in these choices.",
             "A vote counts each net's most probable class; ties are broken by the average.",
         ),
-        (Lines(tuple(lines), "nets of the ensemble", f"test error, % ({bench.unit})", log_x=True),),
+        (Lines(tuple(lines), "nets of the ensemble", bench.error_axis, log_x=True),),
         Table(("members", "combined by", *(f"{s} nets" if s > 1 else "1 net" for s in SIZES)), tuple(rows)),
     )  # fmt: skip
 

@@ -99,6 +99,6 @@ def evaluation(bench: Bench) -> ClaimOutcome:
             f"{told} The mean of many passes is a legitimate use of dropout at evaluation (Gal and Ghahramani "
             "2016, arXiv:1506.02142), at the cost of so many passes.",
         ),
-        (Lines(lines, "dropout", f"test error, % ({bench.unit})"),),
+        (Lines(lines, "dropout", bench.error_axis),),
         Table(("dropout at evaluation", *(f"dropout {p:g}" for p in DROPOUTS)), tuple(rows)),
     )  # fmt: skip

@@ -123,6 +123,6 @@ def random_search(bench: Bench) -> ClaimOutcome:
             "Bergstra and Bengio's reason: few of the hyper-parameters matter, and a grid of n points tries only a "
             "few values of these, random search n.",
         ),
-        (Lines(lines, "trials", f"test error, % ({bench.unit})", log_x=True),),
+        (Lines(lines, "trials", bench.error_axis, log_x=True),),
         Table(("search", *(f"{n} trials" for n in counts)), rows),
     )  # fmt: skip

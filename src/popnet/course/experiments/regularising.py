@@ -135,6 +135,6 @@ def regularising(bench: Bench) -> ClaimOutcome:
             f"{chosen.shape[2]} repetitions with their own training rows and {SEEDS} seeds each, all evaluated on the "
             f"same {len(bench.table.test)} test rows; the interval allows for other nets and other test rows.",
         ),
-        (Lines(lines, "dropout", f"test error, % ({bench.unit})"),),
+        (Lines(lines, "dropout", bench.error_axis),),
         Table(("normalization", *(f"dropout {p:g}" for p in DROPOUTS)), rows),
     )
