@@ -148,7 +148,7 @@ def suspects(probabilities: Array, target: Array) -> Suspects | None:
     low, high = share_interval(quarter.wrong, quarter.rows)
     half = _among_surest(p, y, taken, HALF).share
     even = _among_surest(p, y, taken, SUREST).share / half if half > 0 else 0.0
-    return Suspects(place[order], share, low, high, even, float(np.mean(taken != y)), off)
+    return Suspects(place[order], share, low, high, even, float((taken != y).mean()), off)
 
 
 class Contradicted(NamedTuple):

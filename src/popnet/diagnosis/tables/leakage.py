@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import polars as pl
@@ -191,7 +192,11 @@ def _forest_probabilities(X: Array, y: Array, new: Array, n: int) -> np.ndarray:
     seen = np.unique(y)
     if len(seen) > 1:
         forest = RandomForestClassifier(
-            TREES, min_samples_leaf=2, max_features=1 / 3, n_jobs=1, random_state=0
+            TREES,
+            min_samples_leaf=2,
+            max_features=1 / 3,  # pyright: ignore[reportArgumentType]
+            n_jobs=1,
+            random_state=0,
         )
         out[:, seen] = forest.fit(X, y).predict_proba(new)
     return out
@@ -389,7 +394,7 @@ def exact_sum(
     Z, z = (A - mean) / spread, (b - b.mean()) / b.std()
 
     def left(places: list[int]) -> tuple[float, np.ndarray]:
-        w: np.ndarray = np.linalg.lstsq(Z[:, places], z, rcond=None)[0]
+        w = cast("np.ndarray", np.linalg.lstsq(Z[:, places], z, rcond=None)[0])
         return float(np.mean((z - Z[:, places] @ w) ** 2)), w
 
     if left(list(range(len(kept))))[0] > exact:
