@@ -47,7 +47,7 @@ class on_interrupt:  # noqa: N801 - used like contextlib.suppress
         signal.signal(signal.SIGINT, self._before)
 
 
-class graceful_interrupt(on_interrupt):  # noqa: N801
+class graceful_interrupt:  # noqa: N801
     """Turn the first Ctrl-C into a flag that ends the work; a second one ends the process.
 
     Args:
@@ -60,13 +60,16 @@ class graceful_interrupt(on_interrupt):  # noqa: N801
         message: str = "interrupted; building the model from the nets trained so far (press Ctrl-C again to stop at once)",
         ready: Callable[[], bool] = lambda: True,
     ) -> None:
-        super().__init__(self._first)
+        self._handling = on_interrupt(self._first)
         self._message, self._ready = message, ready
         self._flag = threading.Event()
 
     def __enter__(self) -> threading.Event:
-        super().__enter__()
+        self._handling.__enter__()
         return self._flag
+
+    def __exit__(self, *_: object) -> None:
+        self._handling.__exit__()
 
     def _first(self, *_: Any) -> None:
         if not self._ready():
