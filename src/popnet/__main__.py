@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import sys
 
-from popnet.cli import app
-
 
 def main() -> None:
     """Run the command line, and end the process at once.
@@ -15,7 +13,12 @@ def main() -> None:
     JAX's programs apart: a second or more. All files are closed by then. Ray's processes end with Python's own end.
     """
     try:
+        from popnet.cli import app
+
         app.main()
+    except KeyboardInterrupt:  # while it was still being imported
+        print("popnet: interrupted; nothing was written", file=sys.stderr, flush=True)
+        os._exit(130)
     except SystemExit as end:
         if "ray" in sys.modules or not isinstance(end.code, int):
             raise

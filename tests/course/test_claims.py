@@ -15,7 +15,7 @@ import pytest
 from popnet.ablation.transformations import small_images
 from popnet.course import evidence, lab, page, registry, schedule
 from popnet.course import material as materials
-from popnet.course.base import Claim, Outcome, Part, together
+from popnet.course.base import CheckedClaim, Claim, ClaimOutcome, Criterion, joint_verdict
 from popnet.course.evidence import Interval
 from popnet.course.experiments import (
     augmenting,
@@ -34,7 +34,7 @@ from popnet.course.experiments import (
     shrinking,
     vanishing,
 )
-from popnet.course.lab import Bench, OutOfTimeError, seeded
+from popnet.course.lab import Bench, OutOfTimeError, twins_of_seed
 from popnet.course.material import FACTORS, Material
 from popnet.course.nets import ADAM, PLAIN
 from popnet.course.run import claims
@@ -73,31 +73,31 @@ def an_interval(low: float, high: float) -> Interval:
 )
 def test_verdicts_of_an_interval(low, high, above, below, gains):
     found = an_interval(low, high)
-    assert evidence.above(found) == above
-    assert evidence.below(found) == below
-    assert evidence.gains(found, 0.05) == gains
+    assert evidence.holds_above(found) == above
+    assert evidence.holds_below(found) == below
+    assert evidence.holds_for_gain(found, 0.05) == gains
 
 
 def test_a_threshold_moves_the_verdict():
     found = an_interval(0.2, 0.4)
-    assert evidence.above(found, 0.3) == "not decided"
-    assert evidence.above(found, 0.5) == "does not hold"
-    assert evidence.below(found, 0.5) == "holds"
+    assert evidence.holds_above(found, 0.3) == "not decided"
+    assert evidence.holds_above(found, 0.5) == "does not hold"
+    assert evidence.holds_below(found, 0.5) == "holds"
 
 
 def test_all_main_parts_must_hold():
-    assert together(["holds", "holds"]) == "holds"
-    assert together(["holds", "not decided"]) == "not decided"
-    assert together(["not decided", "does not hold", "holds"]) == "does not hold"
-    assert together([]) == "not decided"
-    side = Part("a", "b", "does not hold", an_interval(0, 1), main=False)
+    assert joint_verdict(["holds", "holds"]) == "holds"
+    assert joint_verdict(["holds", "not decided"]) == "not decided"
+    assert joint_verdict(["not decided", "does not hold", "holds"]) == "does not hold"
+    assert joint_verdict([]) == "not decided"
+    side = Criterion("a", "b", "does not hold", an_interval(0, 1), main=False)
     main = replace(side, verdict="holds", main=True)
-    assert Outcome((main, side)).verdict == "holds"
+    assert ClaimOutcome((main, side)).verdict == "holds"
 
 
 def test_crossed_is_the_sum_of_both_variances():
     values = np.array([[1.0, 2.0, 6.0], [3.0, 2.0, 4.0]])
-    found = evidence.crossed(values, overlap=0.5)
+    found = evidence.crossed_interval(values, overlap=0.5)
     of_repeats = np.var([3.0, 3.0], ddof=1) * (1 / 2 + 0.5)
     of_rows = np.var([2.0, 2.0, 5.0], ddof=1) / 3
     assert found.mean == pytest.approx(3.0)
@@ -112,7 +112,7 @@ def test_crossed_covers_what_repetitions_alone_do_not():
     for _ in range(400):
         values = rng.standard_normal((8, 1)) + 4 * rng.standard_normal((1, 60))
         values = values + rng.standard_normal((8, 60))
-        found, narrow = evidence.crossed(values), evidence.interval(values.mean(1))
+        found, narrow = evidence.crossed_interval(values), evidence.interval(values.mean(1))
         hits += found.low <= 0 <= found.high
         alone += narrow.low <= 0 <= narrow.high
     assert 0.93 <= hits / 400 <= 0.995
@@ -123,9 +123,9 @@ def test_what_could_not_be_measured_is_left_out():
     nan = np.nan
     assert evidence.mean_known([[1.0, nan], [2.0, 4.0], [nan, nan]]).tolist()[:2] == [1.0, 3.0]
     assert np.isnan(evidence.mean_known([[nan, nan]])[0])
-    found = evidence.of_known([1.0, nan, 2.0, 3.0])
+    found = evidence.known_interval([1.0, nan, 2.0, 3.0])
     assert found == evidence.interval([1.0, 2.0, 3.0])
-    assert np.isnan(evidence.of_known([1.0, 2.0, nan]).low)
+    assert np.isnan(evidence.known_interval([1.0, 2.0, nan]).low)
     mean, low, high = evidence.mean_band([[1.0, nan, 5.0], [3.0, nan, nan]])
     assert mean[0] == 2.0
     assert low[0] == pytest.approx(2 - 12.706, rel=1e-3)
@@ -134,10 +134,10 @@ def test_what_could_not_be_measured_is_left_out():
 
 
 def test_intervals_in_words():
-    assert evidence.points(an_interval(0.01, 0.03)) == "2.0 points (1.0 to 3.0)"
-    assert evidence.percents(an_interval(0.01, 0.03)) == "2.0 % (1.0 to 3.0 %)"
-    assert evidence.times(an_interval(-3.0, -1.0)) == "0.01 (0.001 to 0.1)"
-    assert evidence.plain(an_interval(1.0, 2.0), 2, "s") == "1.5 s (1 to 2)"
+    assert evidence.as_points(an_interval(0.01, 0.03)) == "2.0 points (1.0 to 3.0)"
+    assert evidence.as_percent(an_interval(0.01, 0.03)) == "2.0 % (1.0 to 3.0 %)"
+    assert evidence.as_factor(an_interval(-3.0, -1.0)) == "0.01 (0.001 to 0.1)"
+    assert evidence.as_number(an_interval(1.0, 2.0), 2, "s") == "1.5 s (1 to 2)"
 
 
 # --- rows -------------------------------------------------------------------------------------------
@@ -194,7 +194,7 @@ def test_a_users_table_is_cut_to_size():
     frame = pl.DataFrame({"a": rng.standard_normal(4000), "b": rng.standard_normal(4000)})
     frame = frame.with_columns(y=(pl.col("a") > 0).cast(pl.String))
     prepared = prepare_source(frame, "y", Options(test_size=1 / 3))
-    table, images = materials.own("mine", prepared, 10, 0)
+    table, images = materials.user_material("mine", prepared, 10, 0)
     assert images is None
     assert (len(table.pool), len(table.test)) == (1200, 600)
     assert len(table.data) == 1800
@@ -227,7 +227,8 @@ def nets():
     made = a_bench()
     recipe = PLAIN.replace(learning_rate=0.1, epochs=6, dropout=0.5)
     groups = [
-        seeded([recipe, recipe.replace(dropout=0.0)], 7 + k, made.table.fold(k)) for k in range(2)
+        twins_of_seed([recipe, recipe.replace(dropout=0.0)], 7 + k, made.table.fold(k))
+        for k in range(2)
     ]
     return made, made.train(groups), made.train(groups, last=False)
 
@@ -279,27 +280,27 @@ class UnreadableImage:
         pass
 
     def run(self, members):
-        for i, leg in members:
+        for i, segment in members:
             status = "interrupted" if i == 9 else "paused"
-            yield i, SimpleNamespace(status=status, pause=None, member=leg.member)
+            yield i, SimpleNamespace(status=status, pause=None, member=segment.member)
 
 
 def test_a_repetition_that_is_cut_short_ends_the_population(monkeypatch):
     monkeypatch.setattr(lab, "Trainer", UnreadableImage)
     made = a_bench()
-    pairs = [seeded([PLAIN, PLAIN], k, 0) for k in range(8)]
+    pairs = [twins_of_seed([PLAIN, PLAIN], k, 0) for k in range(8)]
     assert len(made.train(pairs)) == 4  # the tenth net is of the fifth pair
     with pytest.raises(OutOfTimeError):
-        made.train([seeded([PLAIN] * 4, k, 0) for k in range(8)])
+        made.train([twins_of_seed([PLAIN] * 4, k, 0) for k in range(8)])
 
 
 def test_nothing_is_trained_after_the_deadline_or_a_stop():
     with pytest.raises(OutOfTimeError):
-        a_bench(deadline=time.monotonic() - 1).train([seeded([PLAIN], 0, 0)])
+        a_bench(deadline=time.monotonic() - 1).train([twins_of_seed([PLAIN], 0, 0)])
     stop = threading.Event()
     stop.set()
     with pytest.raises(OutOfTimeError):
-        a_bench(stop=stop).train([seeded([PLAIN], 0, 0)])
+        a_bench(stop=stop).train([twins_of_seed([PLAIN], 0, 0)])
 
 
 # --- passes -----------------------------------------------------------------------------------------
@@ -347,20 +348,25 @@ def gradients(left: float, repeats: int = 5) -> np.ndarray:
 
 
 def test_what_is_left_of_a_gradient():
-    assert vanishing.fall(np.array([[1e-2, 3.0, 7.0, 1e-5]])) == pytest.approx([-3.0])
-    assert vanishing.fall(np.array([[1.0, 1.0, 1.0, 0.0]]))[0] == -30.0
-    assert vanishing.areas([[1.0, 0.5, 0.0], [1.0, 1.0, 1.0]]).tolist() == [0.5, 1.0]
+    assert vanishing.log10_gradient_ratio(np.array([[1e-2, 3.0, 7.0, 1e-5]])) == pytest.approx(
+        [-3.0]
+    )
+    assert vanishing.log10_gradient_ratio(np.array([[1.0, 1.0, 1.0, 0.0]]))[0] == -30.0
+    assert vanishing.mean_losses([[1.0, 0.5, 0.0], [1.0, 1.0, 1.0]]).tolist() == [0.5, 1.0]
 
 
 def with_gradients(left: float, old: float = 1e-6) -> Bench:
     made = a_bench()
-    found = {(a, "suited"): gradients(left) for a in ("sigmoid", "tanh", "relu")}
-    found |= {(a, "old"): gradients(old) for a in ("sigmoid", "tanh")}
+    found = {
+        vanishing.NetKind(a, "recommended"): gradients(left) for a in ("sigmoid", "tanh", "relu")
+    }
+    found |= {vanishing.NetKind(a, "pre-2010"): gradients(old) for a in ("sigmoid", "tanh")}
     made.once("first gradients", lambda: found)
     slow, fast = np.tile([[1.0, 0.9]], (5, 1)), np.tile([[0.5, 0.1]], (5, 1))
     slow = slow + np.random.default_rng(0).normal(0, 0.01, slow.shape)
-    made.once("learning", lambda: {"sigmoid": (0.1, slow), "tanh": (0.1, fast)})
-    made.once("deep learning", lambda: {"sigmoid": (0.1, slow), "relu": (0.1, fast)})
+    slow, fast = vanishing.LearningCurves(0.1, slow), vanishing.LearningCurves(0.1, fast)
+    made.once("learning", lambda: {"sigmoid": slow, "tanh": fast})
+    made.once("deep learning", lambda: {"sigmoid": slow, "relu": fast})
     return made
 
 
@@ -382,40 +388,46 @@ def test_verdicts_about_gradients(left, sigmoid, tanh, relu):
 def test_tanh_that_learns_no_faster_does_not_hold():
     made = with_gradients(1e-3)
     same = np.random.default_rng(0).normal(0.5, 0.001, (5, 2))
-    made._kept["learning"] = {"sigmoid": (0.1, same), "tanh": (0.1, same[::-1])}
-    assert vanishing.tanh(made).parts[0].verdict == "does not hold"
+    curves = (vanishing.LearningCurves(0.1, losses) for losses in (same, same[::-1]))
+    made._kept["learning"] = dict(zip(("sigmoid", "tanh"), curves, strict=True))
+    assert vanishing.tanh(made).criteria[0].verdict == "does not hold"
     assert vanishing.tanh(made).verdict == "does not hold"
 
 
 def test_dead_units_give_the_same_for_every_row():
-    assert dying.dead([[0.0, 1.0], [5e-4, 2.0]]) == 0.5
+    assert dying.dead_share([[0.0, 1.0], [5e-4, 2.0]]) == 0.5
     nan = np.nan
     shares = np.array([[0.1, 0.2, 0.5, nan], [0.0, 0.3, nan, nan], [0.0, 0.0, nan, 0.4], [0.0] * 4])
-    assert dying.edge(shares) == 3
-    assert np.isnan(dying.rise(shares)).tolist() == [True, True, False, False]
-    assert dying.rise(shares)[2:].tolist() == [0.4, 0.0]
-    assert dying.edge(shares[:3]) == 1  # of the others only a third is left
-    assert dying.rise(shares[:3]) == pytest.approx([0.1, 0.3, 0.0])
+    assert dying.largest_stable_rate(shares) == 3
+    assert np.isnan(dying.dead_share_increase(shares)).tolist() == [True, True, False, False]
+    assert dying.dead_share_increase(shares)[2:].tolist() == [0.4, 0.0]
+    assert dying.largest_stable_rate(shares[:3]) == 1  # of the others only a third is left
+    assert dying.dead_share_increase(shares[:3]) == pytest.approx([0.1, 0.3, 0.0])
 
 
 def test_the_way_of_the_means():
     nan = np.nan
     steps = np.array([[nan, nan, nan], [nan, nan, nan], [0.1, 0.3, nan], [0.2, 0.2, nan]])
     probes = Probes(np.array([0, 1, 5, 7]), {"drift": steps}, {})
-    assert drift.path(probes) == pytest.approx(((4 * 0.1 + 2 * 0.2) + (4 * 0.3 + 2 * 0.2)) / 2)
-    assert np.isnan(drift.path(Probes(np.array([0, 1]), {"drift": steps[:2]}, {})))
+    assert drift.mean_path_length(probes) == pytest.approx(
+        ((4 * 0.1 + 2 * 0.2) + (4 * 0.3 + 2 * 0.2)) / 2
+    )
+    assert np.isnan(drift.mean_path_length(Probes(np.array([0, 1]), {"drift": steps[:2]}, {})))
 
 
 def test_exploding_and_vanishing_bend_alike():
-    found = gradient_flow.bent(np.array([[1.0, 100.0], [1.0, 0.01], [2.0, 2.0]]))
+    found = gradient_flow.orders_of_magnitude(np.array([[1.0, 100.0], [1.0, 0.01], [2.0, 2.0]]))
     assert found == pytest.approx([2.0, 2.0, 0.0])
 
 
 def test_range_of_rates_and_dependence_on_the_scale():
-    assert rates.width([[1.0, 0.4, 0.1, 0.6], [1.0, 1.0, 1.0, 1.0]]).tolist() == [1.0, 0.0]
-    assert scales.dependence([[0.9, 0.1, 0.5], [0.2, 0.2, 0.2]]) == pytest.approx([0.8, 0.0])
+    assert rates.trainable_range([[1.0, 0.4, 0.1, 0.6], [1.0, 1.0, 1.0, 1.0]]).tolist() == [
+        1.0,
+        0.0,
+    ]
+    assert scales.error_range([[0.9, 0.1, 0.5], [0.2, 0.2, 0.2]]) == pytest.approx([0.8, 0.0])
     both = np.array([[[0.9, 0.1, 0.5], [0.3, 0.1, 0.2]], [[0.9, 0.1, 0.9], [0.9, 0.1, 0.9]]])
-    assert scales.taken(both) == pytest.approx([0.75, 0.0])
+    assert scales.range_reduction(both) == pytest.approx([0.75, 0.0])
 
 
 def test_the_rate_is_chosen_by_validation():
@@ -428,10 +440,10 @@ def test_the_rate_is_chosen_by_validation():
 
 def test_wrong_targets_are_exchanged():
     target = np.arange(100)
-    found = capacity.shuffled(target, 0.2, np.random.default_rng(0))
+    found = capacity.permuted(target, 0.2, np.random.default_rng(0))
     assert sorted(found) == target.tolist()
     assert 10 <= (found != target).sum() <= 20
-    assert np.array_equal(capacity.shuffled(target, 0.0, np.random.default_rng(0)), target)
+    assert np.array_equal(capacity.permuted(target, 0.0, np.random.default_rng(0)), target)
 
 
 def test_size_zeros_and_paths_of_weights():
@@ -439,25 +451,25 @@ def test_size_zeros_and_paths_of_weights():
         w = np.array([values], np.float32)
         return {"hidden": [], "output": {"w": w}}
 
-    assert shrinking.size(net(3.0, -4.0)) == pytest.approx(np.sqrt(12.5))
-    assert shrinking.zeros(net(0.5, -5e-4, 0.0, 2.0)) == 0.5
+    assert shrinking.weight_rms(net(3.0, -4.0)) == pytest.approx(np.sqrt(12.5))
+    assert shrinking.zero_share(net(0.5, -5e-4, 0.0, 2.0)) == 0.5
     results = [SimpleNamespace(parameters=net(*v)) for v in ((1, -3, 2), (0.5, 0.1, 0.2))]
-    assert shrinking.paths(results, 2) == pytest.approx(np.array([[-3, 2], [0.1, 0.2]]))
+    assert shrinking.weight_paths(results, 2) == pytest.approx(np.array([[-3, 2], [0.1, 0.2]]))
 
 
 def test_patience_on_a_made_up_curve():
     curve = np.array([5.0, 4.0, 4.5, 3.0, 3.5, 3.4, 3.3, 2.0, 2.5])
-    assert patience.ends(curve, 1) == (3, 2)
-    assert patience.ends(curve, 3) == (7, 4)
-    assert patience.ends(curve, 10) == (9, 8)
+    assert patience.stopping_epochs(curve, 1) == (3, 2)
+    assert patience.stopping_epochs(curve, 3) == (7, 4)
+    assert patience.stopping_epochs(curve, 10) == (9, 8)
 
 
 def test_passes_that_disagree_and_their_mean():
     outputs = np.log(np.array([[[[0.9, 0.1], [0.4, 0.6]], [[0.2, 0.8], [0.2, 0.8]]]]))
     assert evaluation.disagreement(outputs).tolist() == [0.5]
     expected = np.array([[[0.55, 0.45], [0.3, 0.7]]])
-    assert evaluation.averaged(outputs, True) == pytest.approx(expected)
-    assert evaluation.averaged(outputs, False) == pytest.approx(outputs.mean(1))
+    assert evaluation.mean_prediction(outputs, True) == pytest.approx(expected)
+    assert evaluation.mean_prediction(outputs, False) == pytest.approx(outputs.mean(1))
 
 
 def test_a_vote_and_an_average_can_differ():
@@ -466,12 +478,12 @@ def test_a_vote_and_an_average_can_differ():
     true, other = np.eye(2)[target], np.eye(2)[1 - target]
     # Two members are a little wrong, one is very right: the vote errs, the average does not.
     said = np.stack([0.45 * true + 0.55 * other, 0.45 * true + 0.55 * other, true])
-    assert ensembles.combined(said, 3, True, made).tolist() == [1.0] * 20
-    assert ensembles.combined(said, 3, False, made).tolist() == [0.0] * 20
+    assert ensembles.ensemble_errors(said, 3, True, made).tolist() == [1.0] * 20
+    assert ensembles.ensemble_errors(said, 3, False, made).tolist() == [0.0] * 20
     # One member alone: two of the three err.
-    assert ensembles.combined(said, 1, True, made) == pytest.approx([2 / 3] * 20)
+    assert ensembles.ensemble_errors(said, 1, True, made) == pytest.approx([2 / 3] * 20)
     # Of two with a vote each the average decides: (1, 3) and (3, 1) are right, (1, 2) is not.
-    assert ensembles.combined(said, 2, True, made) == pytest.approx([1 / 3] * 20)
+    assert ensembles.ensemble_errors(said, 2, True, made) == pytest.approx([1 / 3] * 20)
 
 
 def test_grids_and_searches():
@@ -483,8 +495,8 @@ def test_grids_and_searches():
     assert recipe.learning_rate == pytest.approx(0.01)
     assert recipe.dropout == pytest.approx(0.35)
     assert recipe.epochs == 7
-    assert random_search.searched([3.0, 1.0, 2.0, 0.5, 9.0], 2) == [1, 3]
-    assert random_search.searched([3.0, 1.0, 2.0], 3) == [1]
+    assert random_search.search_winners([3.0, 1.0, 2.0, 0.5, 9.0], 2) == [1, 3]
+    assert random_search.search_winners([3.0, 1.0, 2.0], 3) == [1]
 
 
 def test_recipes_of_claims_can_be_trained():
@@ -492,8 +504,8 @@ def test_recipes_of_claims_can_be_trained():
         made = ensembles.recipe(units, 5)
         assert Shape.of(made, DIGITS[0].data) == Shape.of(ADAM, DIGITS[0].data)
     base = augmenting.twin_recipe((8, 8, 1), 100)
-    assert base.replace(**augmenting.DESTROYS).half_turn == 0.5
-    assert base.replace(**augmenting.KEEPS).rotation == 10.0
+    assert base.replace(**augmenting.CLASS_CHANGING).half_turn == 0.5
+    assert base.replace(**augmenting.CLASS_KEEPING).rotation == 10.0
 
 
 # --- all together -----------------------------------------------------------------------------------
@@ -516,14 +528,14 @@ def a_claim(number: int, measure, share: float = 1.0) -> Claim:
 def test_time_is_shared_and_what_has_none_is_not_decided(monkeypatch):
     given = []
 
-    def late(made: Bench) -> Outcome:
+    def late(made: Bench) -> ClaimOutcome:
         given.append(made.deadline - time.monotonic())
         raise OutOfTimeError
 
-    def quick(made: Bench) -> Outcome:
+    def quick(made: Bench) -> ClaimOutcome:
         given.append(made.deadline - time.monotonic())
-        part = Part("a", "it is 2", "holds", an_interval(1, 3))
-        return Outcome((part,))
+        part = Criterion("a", "it is 2", "holds", an_interval(1, 3))
+        return ClaimOutcome((part,))
 
     listed = [a_claim(1, late, 3.0), a_claim(2, quick), a_claim(3, quick)]
     monkeypatch.setattr(schedule, "chosen", lambda only: listed)
@@ -544,21 +556,28 @@ def test_time_is_shared_and_what_has_none_is_not_decided(monkeypatch):
 
 
 def test_page_and_record_of_outcomes():
-    good = Part("more than 1", "it is 2", "holds", an_interval(1, 3))
-    side = Part("more than 9", "it is unknown", "not decided", an_interval(np.nan, np.nan), False)
+    good = Criterion("more than 1", "it is 2", "holds", an_interval(1, 3))
+    side = Criterion(
+        "more than 9", "it is unknown", "not decided", an_interval(np.nan, np.nan), False
+    )
     bad = replace(good, verdict="does not hold")
     found = [
-        (a_claim(1, None), Outcome((good, side), ("How.",))),
-        (a_claim(2, None), Outcome((bad,))),
-        (a_claim(3, None), Outcome()),
+        CheckedClaim(a_claim(1, None), ClaimOutcome((good, side), ("How.",))),
+        CheckedClaim(a_claim(2, None), ClaimOutcome((bad,))),
+        CheckedClaim(a_claim(3, None), ClaimOutcome()),
     ]
     made = page.document(found, "rows", ["a note"], "popnet claims", "1", "today")
     assert [(s.badge, s.tone) for s in made.sections] == [
-        ("holds", "good"), ("does not hold", "bad"), ("not decided", "neutral"),
+        ("holds", "good"), ("does not hold", "bad"), ("not decided", "neutral"), ("", "neutral"),
     ]  # fmt: skip
     assert "1 holds, 1 does not hold, 1 not decided" in made.lead[0]
-    assert made.lead[-1] == "a note"
-    assert any("more than 1" in p and "it is 2" in p for p in made.sections[0].paragraphs)
+    assert made.lead[-1] == "A note."
+    assert made.sections[0].paragraphs[0] == "It is 2."
+    assert made.sections[0].method == (
+        "Criterion: more than 1. Found: it is 2. This holds.",
+        "Not required, but of interest: more than 9. Found: it is unknown. This is not decided.",
+        "How.",
+    )
     assert made.overview is not None
     assert [row[2] for row in made.overview.rows] == ["holds", "does not hold", "not decided"]
     record = json.loads(json.dumps(page.record(found), allow_nan=False))
@@ -587,7 +606,7 @@ def test_claims_for_real_are_repeatable():
     assert records[0][1]["parts"][0]["low"] > 0.02
     assert {p.stage for p in told} == {"claims"}
     document = both[0].document("popnet claims --only 13", "today")
-    assert [s.key for s in document.sections] == ["early-stopping", "dropout-evaluation"]
+    assert [s.key for s in document.sections] == ["early-stopping", "dropout-evaluation", "method"]
     other = claims(options=Options(workers=1, seed=4), only=("15",), repeats=4, effort=0.05)
     assert other.record()["claims"][0]["parts"] != records[0][1]["parts"]
 
@@ -600,6 +619,6 @@ def test_claims_of_a_users_table():
     found = claims(frame, "y", Options(workers=1), only=("13",), repeats=4, effort=0.05)
     assert found.record()["claims"][0]["verdict"] in ("holds", "does not hold", "not decided")
     assert len(found.record()["claims"][0]["parts"]) == 5
-    assert any("160 rows are trained on" in note for note in found.notes)
+    assert any("160 training rows" in note for note in found.notes)
     with pytest.raises(InputError, match="no claim"):
         claims(frame, "y", only=("18",))

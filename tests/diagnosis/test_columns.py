@@ -16,7 +16,8 @@ from sklearn.neighbors import KNeighborsClassifier
 from popnet.data import splits
 from popnet.data.tables.read import read_table
 from popnet.data.tables.schema import infer_schema
-from popnet.diagnosis.findings import Finding
+from popnet.diagnosis.findings import DoctorFinding
+from popnet.diagnosis.limits import Limits
 from popnet.diagnosis.tables import columns, leakage, univariate
 from popnet.diagnosis.tables.labels import label_noise, suspects
 
@@ -27,15 +28,15 @@ needs_data = pytest.mark.skipif(
 ROWS = 400
 
 
-def look(frame: pl.DataFrame, target: str = "y", **options) -> list[Finding]:
+def look(frame: pl.DataFrame, target: str = "y", **options) -> list[DoctorFinding]:
     """Return all findings about a table, split at random."""
     keep = options.pop("keep", ())
     schema = infer_schema(frame, target, keep=keep, time=options.pop("split_by", None))
     part = splits.holdout(frame.height, 0.25, 0)
-    return columns.find(frame, schema, part.train, part.valid, workers=1, **options)
+    return columns.find(frame, schema, part.train, part.valid, limits=Limits(workers=1), **options)
 
 
-def rules(found: list[Finding]) -> dict[str, Finding]:
+def rules(found: list[DoctorFinding]) -> dict[str, DoctorFinding]:
     assert len({f.rule for f in found}) == len(found)
     return {f.rule: f for f in found}
 
@@ -166,8 +167,8 @@ def test_a_sum_with_noise_is_none_and_many_terms_are_a_model():
     holes[::10, 0] = np.nan
     found = leakage.exact_sum(holes, X[:, 0] - X[:, 3])
     assert found is not None
-    assert found[0] == [0, 3]
-    np.testing.assert_allclose(found[1], [1, -1], atol=1e-9)
+    assert found.columns == [0, 3]
+    np.testing.assert_allclose(found.factors, [1, -1], atol=1e-9)
 
 
 def test_cells_put_missing_values_apart_and_predictions_do_not_see_their_own_fold():

@@ -14,9 +14,9 @@ from popnet.ablation.design import Pair, design
 from popnet.ablation.losses import chance
 from popnet.data.dataset import Dataset
 from popnet.data.splits import SplitKeys
+from popnet.diagnosis.limits import Limits
 from popnet.diagnosis.nets import probed_runs, rules
-from popnet.diagnosis.nets.checks import Training
-from popnet.diagnosis.nets.probed_runs import Limits
+from popnet.diagnosis.nets.checks import ProbedTraining
 from popnet.diagnosis.run import doctor
 from popnet.options import Options
 
@@ -48,13 +48,13 @@ def pairs_of(data: Dataset, count: int) -> list[Pair]:
     return design(np.arange(len(data)), count, 0, SplitKeys(data.target))
 
 
-def trained(data: Dataset, recipe: Recipe, count: int = 2) -> list[Training]:
+def trained(data: Dataset, recipe: Recipe, count: int = 2) -> list[ProbedTraining]:
     return probed_runs.trainings(
         data, recipe, pairs_of(data, count), Limits(workers=1), lambda: None
     )
 
 
-def fired(recipe: Recipe, data: Dataset | None = None) -> list[rules.Fired]:
+def fired(recipe: Recipe, data: Dataset | None = None) -> list[rules.FiredRule]:
     return rules.examine(trained(data or dataset(), recipe))
 
 

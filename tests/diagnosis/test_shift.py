@@ -12,7 +12,9 @@ import pytest
 
 from popnet.data.tables.read import read_table
 from popnet.data.tables.schema import infer_schema
+from popnet.diagnosis.limits import Limits
 from popnet.diagnosis.tables import shift as shifts
+from popnet.diagnosis.tables import univariate
 from popnet.diagnosis.tables.shift import finding, shift
 from popnet.errors import InputError
 
@@ -45,8 +47,9 @@ OLD = table(0)
 SCHEMA = infer_schema(OLD, "y")
 
 
-def against(new: pl.DataFrame, **options) -> shifts.Shift:
-    return shift(OLD, new, SCHEMA, workers=1, **options)
+def against(new: pl.DataFrame, deadline: float | None = None, **options) -> shifts.CovariateShift:
+    limits = Limits(deadline=deadline, workers=1)
+    return shift(OLD, new, SCHEMA, limits=limits, **options)
 
 
 def test_random_samples_do_not_differ():
@@ -141,12 +144,13 @@ def test_area_and_variance():
     rng = np.random.default_rng(0)
     side = np.repeat([0, 1], [60, 40])
     samples = [np.round(rng.normal(size=100) + side, 1) for _ in range(400)]
-    areas = [shifts._area(side, s) for s in samples]
+    areas = [univariate.roc_auc(side, s) for s in samples]
+    variances = [shifts.auc_variance(side, s) for s in samples]
     s = samples[0]
     pairs = (s[60:, None] > s[None, :60]) + (s[60:, None] == s[None, :60]) / 2
-    assert areas[0][0] == pytest.approx(pairs.mean())
-    spread = np.std([a for a, _ in areas])
-    assert np.sqrt(np.mean([v for _, v in areas])) == pytest.approx(spread, rel=0.15)
+    assert areas[0] == pytest.approx(pairs.mean())
+    spread = np.std(areas)
+    assert np.sqrt(np.mean(variances)) == pytest.approx(spread, rel=0.15)
 
 
 # --- real tables --------------------------------------------------------------------------------
@@ -167,7 +171,9 @@ def real(name: str) -> pl.DataFrame:
 def test_a_real_table_split_by_a_column(name, target, late, column):
     frame = real(name)[::2]
     schema = infer_schema(frame, target)
-    found = shift(frame.filter(~late), frame.filter(late).drop(target), schema, workers=1)
+    found = shift(
+        frame.filter(~late), frame.filter(late).drop(target), schema, limits=Limits(workers=1)
+    )
     assert found.auc > 0.95
     assert found.columns[0].name == column
 
@@ -180,5 +186,5 @@ def test_random_halves_of_a_real_table_do_not_differ():
     for seed in range(20):
         order = np.random.default_rng(seed).permutation(frame.height)
         old, new = frame[order[:654]], frame[order[654:]]
-        shifted += shift(old, new, schema, seed=seed, workers=1).shifted
+        shifted += shift(old, new, schema, seed=seed, limits=Limits(workers=1)).shifted
     assert shifted <= 1

@@ -11,6 +11,7 @@ import typer
 from popnet._version import __version__
 from popnet.cli import evidence, models, settings
 from popnet.cli.console import drop_stdout, fail, usage_error
+from popnet.cli.interrupts import end_at_once, on_interrupt
 from popnet.errors import PopnetError
 
 app = typer.Typer(
@@ -55,11 +56,12 @@ def main() -> None:
     """Run the command line; users' mistakes end in one sentence and exit status 2."""
     status: Any = 0
     try:
-        status = app(standalone_mode=False)
+        with on_interrupt(end_at_once):
+            status = app(standalone_mode=False)
     except PopnetError as error:
         status = fail(str(error), 2)
-    except KeyboardInterrupt:
-        status = fail("interrupted; nothing was written", 130)
+    except (KeyboardInterrupt, typer.Abort):  # some versions of typer make the latter of the former
+        status = 130
     except SystemExit as error:  # what typer makes of a reader that went away, as with `| head`
         status = 0 if isinstance(error.__context__, BrokenPipeError) else error.code
     except BrokenPipeError:
@@ -70,8 +72,6 @@ def main() -> None:
             raise
         drop_stdout()
         status = fail("no space is left where the output goes; free some, or give another --out", 1)
-    except typer.Abort:  # what some versions of typer make of Ctrl-C
-        status = fail("interrupted; nothing was written", 130)
     except MemoryError:
         status = fail("out of memory; use fewer rows, or fewer workers (--workers 1)", 1)
     except typer.Exit as error:

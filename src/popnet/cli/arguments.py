@@ -154,6 +154,11 @@ Keep = Annotated[
 ]  # fmt: skip
 
 
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Replace the page if it exists already.")
+]
+
+
 Seed = Annotated[int, typer.Option(help="Random seed.")]
 
 

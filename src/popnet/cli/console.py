@@ -4,58 +4,33 @@ from __future__ import annotations
 
 import os
 import shlex
-import signal
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+import typer
+
+from popnet.cli.interrupts import NOTHING_WRITTEN, graceful_interrupt
+from popnet.errors import InputError
 from popnet.runtime import strict_json
+from popnet.runtime.atomic_file import check_output_file
 
 if TYPE_CHECKING:
     from popnet.ablation.run import Study
+    from popnet.cli.status_line import Watcher
     from popnet.course.run import Claims
     from popnet.diagnosis.run import Diagnosis
     from popnet.fitting.run import Fitted
-    from popnet.report.fit_page.facts import (
-        AugmentationFacts,
-    )
+    from popnet.report.document import Document
+    from popnet.report.fit_page.facts import AugmentationFacts
+
+Found = TypeVar("Found", bound="Study | Diagnosis | Claims")
 
 BEGAN = time.monotonic()
 """When the command began: time limits count from here."""
-
-
-class graceful_interrupt:  # noqa: N801 - used like contextlib.suppress
-    """Turn the first Ctrl-C into a flag that ends the work; a second one interrupts as usual.
-
-    Args:
-        first, second: what is said then.
-    """
-
-    def __init__(
-        self,
-        first: str = "interrupted; building the model from the nets trained so far (press Ctrl-C again to stop at once)",
-        second: str = "stopped; no model was written",
-    ) -> None:
-        self._first, self._second = first, second
-
-    def __enter__(self) -> threading.Event:
-        self._flag = threading.Event()
-
-        def handle_sigint(number: int, frame: Any) -> None:
-            if self._flag.is_set():
-                print(f"popnet: {self._second}", file=sys.stderr)
-                raise KeyboardInterrupt
-            self._flag.set()
-            print(f"popnet: {self._first}", file=sys.stderr)
-
-        self._before = signal.signal(signal.SIGINT, handle_sigint)
-        return self._flag
-
-    def __exit__(self, *_: object) -> None:
-        signal.signal(signal.SIGINT, self._before)
 
 
 def print_fit(fitted: Fitted, folder: Path, as_json: bool, quiet: bool) -> None:
@@ -113,21 +88,76 @@ def print_check(check: AugmentationFacts, classes: bool) -> None:
     print("\n".join(lines(check, classes)))
 
 
-def show_found(
-    found: Study | Diagnosis | Claims, out: Path, as_json: bool, quiet: bool, others: Mapping[Path, str] | None = None
-) -> None:  # fmt: skip
-    """Write the page of what was found, and other files; print it in short, or its record."""
-    from popnet.report.html import write_document, write_text
+PAGE_ENDINGS = (".html", ".htm")
 
-    document = found.document("popnet " + shlex.join(sys.argv[1:]))
-    for path, text in (others or {}).items():
-        write_text(text, path)
-    write_document(document, out)
+
+def check_page(out: Path, overwrite: bool) -> None:
+    """Refuse a page that could not be written, or that is there already, before the work.
+
+    Raises:
+        InputError: see `popnet.runtime.atomic_file.check_output_file`; or it is there and ``overwrite`` is not given.
+    """
+    check_output_file("--out", out, PAGE_ENDINGS)
+    if out.exists() and not overwrite:
+        raise InputError(f"{out} exists already; choose another --out, or give --overwrite.")
+
+
+def write_page(
+    work: Callable[[Watcher, threading.Event], Found], out: Path, as_json: bool, quiet: bool,
+    others: Callable[[Found], Mapping[Path, str]] = lambda _: {},
+) -> None:  # fmt: skip
+    """Do the work of a command, write the page of what it found, and print it in short.
+
+    The first Ctrl-C ends the work, and the page shows what was found until then; if that is nothing yet, or after a
+    second Ctrl-C, nothing is written. Either way one line says so, and the exit status is 130.
+
+    Args:
+        work: finds something; it is given where to report progress, and what is set when it should end.
+        out: the page.
+        as_json: print the record as JSON instead.
+        quiet: print nothing.
+        others: further files, by what was found.
+
+    Raises:
+        InputError: the work refuses its input.
+        typer.Exit: it was interrupted.
+    """
+    from popnet.cli.status_line import Watcher
+
+    writing = threading.Event()
+    with (
+        Watcher(quiet) as watch,
+        graceful_interrupt("", ready=lambda: watch.done > 0 or writing.is_set()) as stop,
+    ):
+        try:
+            found = work(watch, stop)
+        except InputError:
+            if not stop.is_set():
+                raise
+            print(NOTHING_WRITTEN, file=sys.stderr)  # too little was found for a page
+            raise typer.Exit(130) from None
+        writing.set()
+        document = found.document("popnet " + shlex.join(sys.argv[1:]))
+        write_found(document, out, others(found))
     if as_json:
         print(strict_json.dumps({"page": str(out), **found.record()}))
-        return
-    if quiet:
-        return
+    elif not quiet:
+        print_found(document, out)
+    if stop.is_set():
+        raise typer.Exit(fail(f"interrupted; {out} shows what was found until then", 130))
+
+
+def write_found(document: Document, out: Path, others: Mapping[Path, str]) -> None:
+    """Write the page of what was found, and other files."""
+    from popnet.report.html import write_document, write_text
+
+    for path, text in others.items():
+        write_text(text, path)
+    write_document(document, out)
+
+
+def print_found(document: Document, out: Path) -> None:
+    """Print what was found in short."""
     if document.told:
         print("\n".join((*document.told, f"page    {out}")))
         return

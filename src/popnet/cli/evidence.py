@@ -19,6 +19,7 @@ from popnet.cli.arguments import (
     Keep,
     MemoryLimit,
     NaValues,
+    Overwrite,
     Page,
     Positive,
     Quiet,
@@ -37,23 +38,11 @@ from popnet.cli.arguments import (
     share_of,
     target_of,
 )
-from popnet.cli.console import (
-    BEGAN,
-    graceful_interrupt,
-    print_check,
-    show_found,
-)
+from popnet.cli.console import BEGAN, check_page, print_check, write_page
+from popnet.cli.interrupts import graceful_interrupt
 from popnet.errors import InputError
 from popnet.runtime import strict_json
 from popnet.runtime.atomic_file import check_output_file, write_atomic
-
-PAGE_ENDINGS = (".html", ".htm")
-
-COMPARING = (
-    "interrupted; comparing the nets trained so far (press Ctrl-C again to stop at once)",
-    "stopped; nothing was written",
-)
-"""What is said at the first and at the second Ctrl-C."""
 
 
 def augment(
@@ -87,7 +76,8 @@ def augment(
     options = options_of(
         None, time_limit, None, None, None, image_size, strict=strict, seed=seed, workers=workers
     )
-    with Watcher(quiet) as watch, graceful_interrupt(*COMPARING) as stop:
+    message = "interrupted; showing what was found so far (press Ctrl-C again to stop at once)"
+    with Watcher(quiet) as watch, graceful_interrupt(message) as stop:
         found = examine(folder, target, options, check=check, sheet=out is not None, pairs=pairs, only=only or (), steps=steps, train=train, on_progress=watch, began=BEGAN, stop=stop)  # fmt: skip
     if out is not None and found.sheet is not None:
         write_atomic(out, found.sheet)
@@ -106,6 +96,8 @@ def augment(
             print_check(found.check, bool(found.classes))
         if out is not None:
             print(f"sheet   {out}")
+    if stop.is_set():
+        raise typer.Exit(130)
 
 
 def study(
@@ -138,13 +130,13 @@ def study(
     image_size: ImageSize = None,
     seed: Seed = 0,
     workers: Workers = None,
+    overwrite: Overwrite = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:  # fmt: skip
     """Measure which techniques help, harm or make no difference on your data, one change at a time; writes a page."""
-    check_output_file("--out", out, PAGE_ENDINGS)
+    check_page(out, overwrite)
     from popnet.ablation.run import study as run
-    from popnet.cli.status_line import Watcher
     from popnet.tuning.space import user_space
 
     options = options_of(
@@ -152,23 +144,24 @@ def study(
         na_values=na_values, decimal=decimal, thousands=thousands, day_first=day_first, recipe=user_space.recipe(recipe, fix or ()), weight=weight,
         group=group, time=time_column, seed=seed, workers=workers,
     )  # fmt: skip
-    with Watcher(quiet) as watch, graceful_interrupt(*COMPARING) as stop:
-        found = run(
-            table, target_of(target), options, factor=factor or (), pairs=pairs, detect=share_of("--detect", detect),
-            interactions=interactions, sizes=[share_of("--sizes", s) or 0.0 for s in (sizes or "").split(",") if s.strip()],
-            rows=rows, metric=metric, on_progress=watch, began=BEGAN, stop=stop,
-        )  # fmt: skip
-    show_found(found, out, as_json, quiet, {out.with_suffix(".csv"): found.csv()})
+    effect, shares = share_of("--detect", detect), [share_of("--sizes", s) or 0.0 for s in (sizes or "").split(",") if s.strip()]  # fmt: skip
+    write_page(
+        lambda watch, stop: run(
+            table, target_of(target), options, factor=factor or (), pairs=pairs, detect=effect, interactions=interactions,
+            sizes=shares, rows=rows, metric=metric, on_progress=watch, began=BEGAN, stop=stop,
+        ),
+        out, as_json, quiet, lambda found: {out.with_suffix(".csv"): found.csv()},
+    )  # fmt: skip
 
 
 def doctor(
-    table: Annotated[str, typer.Argument(metavar="DATA|MODEL", help="A table or images as fit takes them, or a model folder.")],
+    table: Annotated[str, typer.Argument(metavar="DATA|MODEL", help="A table or images, as fit takes them, or a model folder.")],
     target: Targets = None,
     out: Page = Path("doctor.html"),
-    against: Annotated[str | None, typer.Option(help="New data: is it like the training data? Nothing else is looked at then.")] = None,
-    data: Annotated[str | None, typer.Option(help="Training data of the model, if it is not where it was.")] = None,
-    rows: Annotated[int | None, typer.Option(help="Rows to train on at most. [default: 10,000, or 2,000 images]")] = None,
-    prove: Annotated[bool, typer.Option("--prove/--no-prove", help="Train remedies as twins.")] = True,
+    against: Annotated[str | None, typer.Option(help="Table of new data to compare with the training data; nothing else is checked then.")] = None,
+    data: Annotated[str | None, typer.Option(help="Training data of the model, if it has been moved.")] = None,
+    rows: Annotated[int | None, typer.Option(help="Rows that nets are trained on, at most. [default: 10,000, or 2,000 images]")] = None,
+    prove: Annotated[bool, typer.Option("--prove/--no-prove", help="Test each remedy by training nets with and without it.")] = True,
     time_limit: TimeLimit = None,
     memory_limit: MemoryLimit = None,
     recipe: RecipeFile = None,
@@ -188,12 +181,12 @@ def doctor(
     image_size: ImageSize = None,
     seed: Seed = 0,
     workers: Workers = None,
+    overwrite: Overwrite = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:  # fmt: skip
-    """Find what is wrong with data, a net's training, or new data of a model, and prove the remedy; writes a page."""
-    check_output_file("--out", out, PAGE_ENDINGS)
-    from popnet.cli.status_line import Watcher
+    """Find what is wrong with data, with training, or with new data of a model; test remedies; write a page."""
+    check_page(out, overwrite)
     from popnet.diagnosis.run import doctor as run
     from popnet.tuning.space import user_space
 
@@ -202,20 +195,21 @@ def doctor(
         na_values=na_values, decimal=decimal, thousands=thousands, day_first=day_first, recipe=user_space.recipe(recipe, fix or ()), weight=weight,
         group=group, time=time_column, seed=seed, workers=workers,
     )  # fmt: skip
-    with Watcher(quiet) as watch, graceful_interrupt() as stop:
-        found = run(
+    write_page(
+        lambda watch, stop: run(
             table, target_of(target), options, against=against, data=data, rows=rows, prove=prove, on_progress=watch, began=BEGAN,
             stop=stop,
-        )  # fmt: skip
-    show_found(found, out, as_json, quiet)
+        ),
+        out, as_json, quiet,
+    )  # fmt: skip
 
 
 def claims(
-    table: Annotated[str | None, typer.Argument(metavar="[DATA]", help="A table or images as fit takes them. [default: handwritten digits that scikit-learn bundles]")] = None,
+    table: Annotated[str | None, typer.Argument(metavar="[DATA]", help="A table or images, as fit takes them. [default: scikit-learn's handwritten digits]")] = None,
     target: Targets = None,
     out: Page = Path("claims.html"),
-    only: Annotated[list[str] | None, typer.Option(help="Number or key of a claim (repeatable). [default: all 17]")] = None,
-    time_limit: Annotated[str | None, typer.Option(help="For example 5m, counted from the start of the command; remaining claims are skipped. [default: 20m]")] = None,
+    only: Annotated[list[str] | None, typer.Option(help="Number or key of a claim to test (repeatable). [default: all 17]")] = None,
+    time_limit: Annotated[str | None, typer.Option(help="For example 5m, counted from the start of the command; claims that remain then are not decided. [default: 20m]")] = None,
     memory_limit: MemoryLimit = None,
     task: TaskOption = None,
     weight: Weight = None,
@@ -232,12 +226,12 @@ def claims(
     image_size: ImageSize = None,
     seed: Seed = 0,
     workers: Workers = None,
+    overwrite: Overwrite = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:  # fmt: skip
-    """Run the course as experiments: 17 claims about deep nets, each with a verdict and an interval; writes a page."""
-    check_output_file("--out", out, PAGE_ENDINGS)
-    from popnet.cli.status_line import Watcher
+    """Test 17 claims that courses make about neural nets, each with a verdict and an interval; write a page."""
+    check_page(out, overwrite)
     from popnet.course.run import claims as run
 
     options = options_of(
@@ -245,14 +239,9 @@ def claims(
         na_values=na_values, decimal=decimal, thousands=thousands, day_first=day_first, weight=weight, group=group, time=time_column, seed=seed,
         workers=workers,
     )  # fmt: skip
-    with Watcher(quiet) as watch, graceful_interrupt() as stop:
-        found = run(
-            table,
-            target_of(target),
-            options,
-            only=only or (),
-            on_progress=watch,
-            began=BEGAN,
-            stop=stop,
-        )
-    show_found(found, out, as_json, quiet)
+    write_page(
+        lambda watch, stop: run(
+            table, target_of(target), options, only=only or (), on_progress=watch, began=BEGAN, stop=stop
+        ),
+        out, as_json, quiet,
+    )  # fmt: skip

@@ -43,11 +43,8 @@ from popnet.cli.arguments import (
     share_of,
     target_of,
 )
-from popnet.cli.console import (
-    BEGAN,
-    graceful_interrupt,
-    print_fit,
-)
+from popnet.cli.console import BEGAN, print_fit
+from popnet.cli.interrupts import graceful_interrupt, on_interrupt, unwind
 from popnet.errors import InputError
 from popnet.runtime import strict_json
 from popnet.runtime.atomic_file import check_output_file
@@ -188,7 +185,8 @@ def predict(
         batches = loaded.predict_batches(
             read_batches(table), proba=proba, interval=coverage, quantiles=levels, report=notes
         )
-    rows = write_batches(batches, out)
+    with on_interrupt(unwind):
+        rows = write_batches(batches, out)
     if not quiet:
         for text in dict.fromkeys(notes):
             print(f"popnet: {text}", file=sys.stderr)

@@ -14,9 +14,7 @@ from popnet.cli.arguments import (
     Quiet,
     Set,
 )
-from popnet.cli.console import (
-    graceful_interrupt,
-)
+from popnet.cli.interrupts import graceful_interrupt
 from popnet.runtime import strict_json
 from popnet.runtime.durations import seconds
 
@@ -73,7 +71,7 @@ def warm(
             print(f"\r{done} of {total} structures compiled", end="", file=sys.stderr, flush=True)
 
     limit = None if time_limit is None else seconds(time_limit)
-    with graceful_interrupt("stopping; what is compiled is kept", "stopped at once") as stop:
+    with graceful_interrupt("stopping; what is compiled is kept") as stop:
         done = compile_all(limit, tell, stop)
     if shows:
         print(file=sys.stderr)

@@ -34,12 +34,16 @@ class Watcher:
 
     Args:
         quiet: print nothing at all.
+
+    Attributes:
+        done: how much of what is counted has ended, by the latest progress.
     """
 
     def __init__(self, quiet: bool) -> None:
         self._quiet = quiet
         self._live = not quiet and sys.stderr.isatty()
         self._status = None
+        self.done = 0
 
     def __enter__(self) -> Self:
         if self._live:
@@ -52,6 +56,8 @@ class Watcher:
 
     def __call__(self, p: Progress) -> None:
         """Show a progress record."""
+        if not p.note:
+            self.done = p.done
         if self._quiet:
             return
         if p.note:

@@ -1,10 +1,10 @@
-"""What a claim is, and what came of it."""
+"""What a claim is, and what testing it found."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from popnet.ablation.intervals import Interval
 from popnet.report.document import Picture, Table
@@ -13,64 +13,64 @@ from popnet.report.format import capital
 if TYPE_CHECKING:
     from popnet.course.lab import Bench
 
-Verdict = Literal["holds", "does not hold", "not decided"]
+ClaimVerdict = Literal["holds", "does not hold", "not decided"]
 
 NO_TIME = "skipped: the time limit was reached"
 
 
 @dataclass(frozen=True)
-class Part:
-    """One question of a claim.
+class Criterion:
+    """One criterion of a claim, and what was found.
 
     Attributes:
-        asked: what must be the case, with the number from which on it counts; fixed before anything is trained.
+        asked: what must be the case, with its threshold; fixed before anything is trained.
         found: what is the case, with its interval, as a clause of a sentence.
-        verdict: of this question.
+        verdict: of this criterion alone.
         value: what was measured, in the unit that the criterion names.
-        main: whether the claim stands or falls with it; the others are told beside it.
+        main: whether the claim depends on it; the others are shown beside it.
     """
 
     asked: str
     found: str
-    verdict: Verdict
+    verdict: ClaimVerdict
     value: Interval
     main: bool = True
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What became of a claim.
+class ClaimOutcome:
+    """What testing a claim found.
 
     Attributes:
-        parts: its questions; empty if it could not be tried.
-        paragraphs: how it was tried, what else was seen.
-        pictures: that show it.
-        table: figures, or None.
-        reason: why it could not be tried, or "".
+        criteria: of it; empty if it could not be tested.
+        method: how it was tested, and what else is known about it.
+        pictures: of the measurements.
+        table: of the measurements, or None.
+        reason: why it could not be tested, or "".
         seconds: it took.
     """
 
-    parts: tuple[Part, ...] = ()
-    paragraphs: tuple[str, ...] = ()
+    criteria: tuple[Criterion, ...] = ()
+    method: tuple[str, ...] = ()
     pictures: tuple[Picture, ...] = ()
     table: Table | None = None
     reason: str = ""
     seconds: float = 0.0
 
     @property
-    def verdict(self) -> Verdict:
-        """Whether the claim holds: all main parts must."""
-        return together([p.verdict for p in self.parts if p.main])
+    def verdict(self) -> ClaimVerdict:
+        """Whether the claim holds: all main criteria must."""
+        return joint_verdict([p.verdict for p in self.criteria if p.main])
 
     @property
     def statement(self) -> str:
         """The answer in a sentence, with numbers."""
-        clauses = [p.found for p in self.parts if p.main]
+        clauses = [p.found for p in self.criteria if p.main]
         return capital("; ".join(clauses or [self.reason or NO_TIME])) + "."
 
 
-def together(verdicts: Sequence[Verdict]) -> Verdict:
-    """Return the verdict of several: all must hold; one that does not hold decides against them."""
+def joint_verdict(verdicts: Sequence[ClaimVerdict]) -> ClaimVerdict:
+    """Return the verdict of several criteria: all must hold; one that does not hold decides against the claim."""
     if "does not hold" in verdicts:
         return "does not hold"
     return "holds" if verdicts and set(verdicts) == {"holds"} else "not decided"
@@ -81,14 +81,14 @@ class Claim:
     """A claim of the course.
 
     Attributes:
-        number: of the list, from 1.
+        number: its place in the course, from 1.
         key: short name, for ``--only``.
         title: the claim in a line.
         says: what the course says, in a sentence or two.
-        source: papers that it goes back to, or that dispute it.
-        expect: what somebody with other data should expect.
-        measure: trains and judges; raises `popnet.course.lab.OutOfTimeError`.
-        share: of the time that all claims have, relative to the others.
+        source: papers that make the claim, or dispute it.
+        expect: what to expect with other data.
+        measure: trains and evaluates nets; raises `popnet.course.lab.OutOfTimeError`.
+        share: of the time for all claims, relative to the others.
     """
 
     number: int
@@ -97,5 +97,12 @@ class Claim:
     says: str
     source: str
     expect: str
-    measure: Callable[[Bench], Outcome]
+    measure: Callable[[Bench], ClaimOutcome]
     share: float = 1.0
+
+
+class CheckedClaim(NamedTuple):
+    """A claim, and what testing it found."""
+
+    claim: Claim
+    outcome: ClaimOutcome

@@ -10,14 +10,14 @@ from scipy import stats
 from popnet.ablation.intervals import Interval as Interval
 from popnet.ablation.intervals import interval as interval
 from popnet.ablation.row_overlap import RowOverlap
-from popnet.course.base import Part, Verdict
+from popnet.course.base import ClaimVerdict, Criterion
 from popnet.report.format import fixed, number
 from popnet.types import Array
 
 MIN_KNOWN = 3
 
 
-def crossed(values: Array, overlap: float = 0.0, level: float = 0.95) -> Interval:
+def crossed_interval(values: Array, overlap: float = 0.0, level: float = 0.95) -> Interval:
     """Return the interval of a mean over repetitions and rows: of other nets on other rows.
 
     Repetitions have training rows and seeds of their own, and all are judged on the same rows, so the mean varies with
@@ -36,7 +36,7 @@ def crossed(values: Array, overlap: float = 0.0, level: float = 0.95) -> Interva
     return interval(values.mean(1), overlap, shared.common(values.ravel()), level)
 
 
-def of_known(values: Array, overlap: float = 0.0) -> Interval:
+def known_interval(values: Array, overlap: float = 0.0) -> Interval:
     """Return `popnet.ablation.intervals.interval` of the repetitions ``(J,)`` in which something could be measured.
 
     Of fewer than `MIN_KNOWN` there is none: its ends are NaN, and nothing is decided by it.
@@ -49,40 +49,42 @@ def of_known(values: Array, overlap: float = 0.0) -> Interval:
     return interval(known, overlap)
 
 
-def above(found: Interval, threshold: float = 0.0) -> Verdict:
+def holds_above(found: Interval, threshold: float = 0.0) -> ClaimVerdict:
     """Return ``holds`` if the whole interval is above a threshold, ``does not hold`` if all of it is not."""
     if found.low > threshold:
         return "holds"
     return "does not hold" if found.high <= threshold else "not decided"
 
 
-def below(found: Interval, threshold: float = 0.0) -> Verdict:
+def holds_below(found: Interval, threshold: float = 0.0) -> ClaimVerdict:
     """Return ``holds`` if the whole interval is below a threshold, ``does not hold`` if all of it is not."""
     if found.high < threshold:
         return "holds"
     return "does not hold" if found.low >= threshold else "not decided"
 
 
-def gains(found: Interval, least: float) -> Verdict:
-    """Return ``holds`` if a gain is above 0, ``does not hold`` if it is surely below the least that is worth a word."""
+def holds_for_gain(found: Interval, min_gain: float) -> ClaimVerdict:
+    """Return ``holds`` if a gain is above 0, ``does not hold`` if its interval lies below the smallest that matters."""
     if found.low > 0:
         return "holds"
-    return "does not hold" if found.high < least else "not decided"
+    return "does not hold" if found.high < min_gain else "not decided"
 
 
-def alone(names: Sequence[str], found: Sequence[Interval], least: float) -> tuple[Part, ...]:
-    """Return what is told beside a claim about a mean: the same gain of each of its parts alone.
+def side_criteria(
+    names: Sequence[str], found: Sequence[Interval], min_gain: float
+) -> tuple[Criterion, ...]:
+    """Return criteria that are shown beside one about a mean gain: the gain of each case alone.
 
     Args:
-        names: of the parts, as ``tanh`` or ``16 trials``.
+        names: of the cases, as ``tanh`` or ``16 trials``.
         found: gains in the error.
-        least: see `gains`.
+        min_gain: see `holds_for_gain`.
     """
     return tuple(
-        Part(
+        Criterion(
             f"the same with {name} alone",
-            f"with {name} {points(e)}",
-            gains(e, least),
+            f"with {name} by {as_points(e)}",
+            holds_for_gain(e, min_gain),
             e,
             main=False,
         )
@@ -125,25 +127,25 @@ def log_band(values: Array) -> Band:
     return [10**v for v in mean], [10**v for v in low], [10**v for v in high]
 
 
-def points(found: Interval) -> str:
+def as_points(found: Interval) -> str:
     """Write shares as points: ``2.1 points (1.0 to 3.2)``."""
     mean, low, high = (fixed(100 * v, 1) for v in found[:3])
     return f"{mean} points ({low} to {high})"
 
 
-def percents(found: Interval) -> str:
+def as_percent(found: Interval) -> str:
     """Write shares as per cent: ``2.1 % (1.0 to 3.2 %)``."""
     mean, low, high = (fixed(100 * v, 1) for v in found[:3])
     return f"{mean} % ({low} to {high} %)"
 
 
-def plain(found: Interval, digits: int = 3, unit: str = "") -> str:
+def as_number(found: Interval, digits: int = 3, unit: str = "") -> str:
     """Write numbers: ``0.31 (0.25 to 0.37)``."""
     mean, low, high = (number(float(v), digits) for v in found[:3])
     return f"{mean}{unit and ' ' + unit} ({low} to {high})"
 
 
-def times(found: Interval, digits: int = 2) -> str:
+def as_factor(found: Interval, digits: int = 2) -> str:
     """Write an interval of decimal logarithms as factors: ``0.012 (0.010 to 0.015)``."""
     mean, low, high = (number(float(10**v), digits) for v in found[:3])
     return f"{mean} ({low} to {high})"

@@ -1,4 +1,4 @@
-"""What claims have to train and to judge nets with: data, seeds, workers and the time that is left."""
+"""What experiments train and evaluate nets with: data, seeds, workers and the time that is left."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import TypeVar, cast
 
 import numpy as np
 
@@ -28,7 +28,7 @@ REPEATS = 10
 """Repetitions of an experiment, each with training rows and a seed of its own."""
 
 MIN_REPEATS = 4
-"""With fewer repetitions an interval says nothing."""
+"""With fewer repetitions an interval is too wide to decide anything."""
 
 ENDED = ("finished", "stopped", "paused", "diverged")
 
@@ -36,23 +36,23 @@ T = TypeVar("T")
 
 
 class OutOfTimeError(Exception):
-    """There is no time left, or the user has stopped the run; what was trained is too little to judge."""
+    """There is no time left, or the user has stopped the run; too few nets were trained for a verdict."""
 
 
 @dataclass
 class Bench:
-    """What every claim is given.
+    """What the experiment of every claim is given.
 
     Attributes:
-        table: rows that most claims are tried on.
-        images: images that augmentation is tried on.
-        seed: every random choice follows from it.
-        effort: factor of all numbers of training steps, to try things out.
+        table: rows that most claims are tested on.
+        images: images that augmentation is tested on.
+        seed: of every random choice.
+        effort: factor of all numbers of training steps; below 1 for quick tests.
         deadline: moment of ``time.monotonic()`` at which the claim at hand ends; None for never.
         workers: threads.
         stop: when set, training ends as at the deadline.
         memory: the limit at which training ends.
-        on_progress: called with the nets of the population at hand that are through, and their number.
+        on_progress: called with how many nets of the current population have ended, and how many there are.
     """
 
     table: Material
@@ -64,7 +64,7 @@ class Bench:
     stop: threading.Event = field(default_factory=threading.Event)
     memory: Memory | None = None
     on_progress: Callable[[int, int], None] = lambda done, total: None
-    _kept: dict[Hashable, Any] = field(default_factory=dict)
+    _kept: dict[Hashable, object] = field(default_factory=dict[Hashable, object])
 
     # --- what nets are made of ----------------------------------------------------------------------
 
@@ -77,10 +77,10 @@ class Bench:
         return max(2, round(steps * self.effort / -(-rows // batch_size)))
 
     def once(self, key: Hashable, make: Callable[[], T]) -> T:
-        """Return what was made under a key, made now if it is new: claims that share a population train it once."""
+        """Return what was made under a key, or make it now: claims that share a population train it once."""
         if key not in self._kept:
             self._kept[key] = make()
-        return self._kept[key]
+        return cast(T, self._kept[key])
 
     @property
     def classification(self) -> bool:
@@ -88,14 +88,19 @@ class Bench:
         return self.table.data.task == "classification"
 
     @property
-    def least(self) -> float:
-        """The smallest gain that is worth a word: half a point of error, or a hundredth of the variance."""
+    def min_gain(self) -> float:
+        """The smallest gain that matters: half a point of error, or a hundredth of the variance."""
         return 0.005 if self.classification else 0.01
 
     @property
     def unit(self) -> str:
-        """What errors are counted in."""
+        """The unit of errors."""
         return "error" if self.classification else "the target's variance"
+
+    @property
+    def error_axis(self) -> str:
+        """The label of an axis of test errors."""
+        return f"test error, %{'' if self.classification else f' of {self.unit}'}"
 
     def twins(self, recipes: Sequence[Recipe], name: str, factor: float = 1) -> list[list[Member]]:
         """Return the nets of each repetition: twins of its seed, on its fold of the table.
@@ -106,7 +111,7 @@ class Bench:
             factor: of the standard number of training rows.
         """
         return [
-            seeded(recipes, self.net_seed(name, k), self.table.fold(k, factor))
+            twins_of_seed(recipes, self.net_seed(name, k), self.table.fold(k, factor))
             for k in range(self.table.repeats)
         ]
 
@@ -126,7 +131,7 @@ class Bench:
         probed: bool = False,
         arrays: Arrays | None = None,
     ) -> list[list[Result]]:
-        """Train the nets of each repetition, one repetition after the other, so that a deadline cuts off whole ones.
+        """Train the nets of each repetition, one repetition after the other, so that a deadline leaves whole ones.
 
         Args:
             groups: the nets of each repetition; as many in each.
@@ -136,43 +141,42 @@ class Bench:
             arrays: of another target, see `Material.arrays_with`.
 
         Returns:
-            Of each repetition that was through, its nets in order.
+            The nets of each repetition that was completed, in order.
 
         Raises:
-            OutOfTimeError: fewer than `MIN_REPEATS` repetitions were through.
+            OutOfTimeError: fewer than `MIN_REPEATS` repetitions were completed.
         """
         self.check()
         material = material or self.table
-        legs = [_leg(m, last) for group in groups for m in group]
-        each, total = len(groups[0]), len(legs)
+        segments = [_segment(m, last) for group in groups for m in group]
+        each, total = len(groups[0]), len(segments)
         trainer = Trainer(
             arrays or material.arrays, self.deadline, self.workers, self.stop, self.memory, probed
         )
         results: dict[int, Result] = {}
-        for i, result in trainer.run(enumerate(legs)):
+        for i, result in trainer.run(enumerate(segments)):
             results[i] = _last(result) if last else result
             self.on_progress(len(results), total)
-        whole = []
+        whole: list[list[Result]] = []
         for k in range(len(groups)):
             group = [results.get(i) for i in range(k * each, (k + 1) * each)]
             nets = [r for r in group if r is not None and r.status in ENDED]
-            if (
-                len(nets) < each
-            ):  # later ones are left out, so that populations of a claim stay in step
+            # Later ones are left out, so that all populations of a claim have the same repetitions.
+            if len(nets) < each:
                 break
             whole.append(nets)
         if len(whole) < min(MIN_REPEATS, len(groups)):
             raise OutOfTimeError
         return whole
 
-    # --- judging ------------------------------------------------------------------------------------
+    # --- evaluation ------------------------------------------------------------------------------------
 
     def outputs(
         self, results: Sequence[Result], material: Material | None = None, rows: Array | None = None
     ) -> np.ndarray:
-        """Return what nets say of rows (by default the test rows), ``(M, N, O)``; of a net that diverged, nothing: 0.
+        """Return the outputs of nets on rows (by default the test rows), ``(M, N, O)``; 0 of a net that diverged.
 
-        Nets of one shape stand side by side in the work, whatever their order.
+        Nets of one shape are evaluated together, whatever their order.
         """
         self.check()
         material = material or self.table
@@ -220,7 +224,13 @@ def losses(outputs: Array, material: Material, rows: Array) -> np.ndarray:
 
 
 def training_curve(result: Result, epochs: int, guess: float) -> np.ndarray:
-    """Return a net's training loss after each epoch, ``(epochs,)``, in units of a guess's; 1 where it had diverged."""
+    """Return a net's training loss after each epoch, ``(epochs,)``; 1 where it had diverged.
+
+    Args:
+        result: of the net.
+        epochs: of its training.
+        guess: loss of the best constant prediction, the unit of the losses.
+    """
     found = np.ones(epochs)
     curve = np.asarray(result.curves["loss"], float)[:epochs] / guess
     found[: len(curve)] = curve
@@ -229,9 +239,8 @@ def training_curve(result: Result, epochs: int, guess: float) -> np.ndarray:
     return np.where(np.isfinite(found), found, 1.0)
 
 
-def _leg(member: Member, last: bool) -> TrainingSegment:
-    """Return a member's whole training; for the last weights one that pauses before its end, since the end keeps the
-    best."""
+def _segment(member: Member, last: bool) -> TrainingSegment:
+    """Return a member's whole training; to keep the last weights, one that pauses before its end keeps the best."""
     if not last:
         return TrainingSegment(member)
     epochs = member.recipe.epochs
@@ -249,15 +258,15 @@ def _last(result: Result) -> Result:
     return replace(result, parameters=parameters, running=running, pause=None)
 
 
-def several(
+def twins_of_seeds(
     bench: Bench, recipes: Sequence[Recipe], name: str, fold: int, seeds: int
 ) -> list[Member]:
     """Return twins of each of several seeds, one seed after the other, on one fold."""
     return [
-        m for s in range(seeds) for m in seeded(recipes, bench.net_seed(name, fold, s), fold)
+        m for s in range(seeds) for m in twins_of_seed(recipes, bench.net_seed(name, fold, s), fold)
     ]  # fmt: skip
 
 
-def seeded(recipes: Sequence[Recipe], seed: int, fold: int) -> list[Member]:
+def twins_of_seed(recipes: Sequence[Recipe], seed: int, fold: int) -> list[Member]:
     """Return twins: members of one seed and fold."""
     return [Member(r, seed, fold) for r in recipes]

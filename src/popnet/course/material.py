@@ -1,4 +1,4 @@
-"""What claims are tried on: the digits that come with scikit-learn, or a user's own rows, dealt to repetitions."""
+"""The data that claims are tested on: scikit-learn's digits, or a user's own rows, divided among repetitions."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ STANDARD = 100
 """Training rows of a repetition at least, if there are twice as many."""
 
 MAX_POOL, MAX_TEST = 1200, 600
-"""Rows to train on and to judge by; more would take longer and say the same: claims are about small data and large."""
+"""Rows to train and to test on, at most; more would take longer and show the same."""
 
 MIN_POOL, MIN_TEST = 40, 20
 MAX_SIDE = 16
@@ -34,17 +34,17 @@ TEST_SHARE = 1 / 3
 
 @dataclass(eq=False)
 class Material:
-    """Rows, and how they are dealt to repetitions.
+    """Rows, and how they are divided among repetitions.
 
-    The rows to train on are cut into blocks. A repetition trains on some blocks in a row, as many as it needs, and the
-    next ones are its validation rows; so as long as there are blocks enough, repetitions have no training row in
-    common. All are judged on the same test rows.
+    The rows to train on are cut into blocks. A repetition trains on successive blocks, as many as it needs, and the
+    next ones are its validation rows; so as long as there are enough blocks, repetitions share no training row. All
+    are evaluated on the same test rows.
 
     Attributes:
         name: of the data.
         data: all rows.
         pool: row numbers to train on.
-        test: row numbers to judge by.
+        test: row numbers to test on.
         repeats: J, repetitions.
         seed: of the blocks.
         split_keys: of all rows; without time.
@@ -61,8 +61,8 @@ class Material:
     def __post_init__(self) -> None:
         if len(self.pool) < MIN_POOL or len(self.test) < MIN_TEST:
             raise InputError(
-                f"claims are tried on at least {MIN_POOL + MIN_TEST} rows, a third of which is held out; "
-                f"{len(self.pool)} are left to train on and {len(self.test)} to judge by."
+                f"claims need at least {MIN_POOL + MIN_TEST} rows ({MIN_POOL} to train and {MIN_TEST} to test on); "
+                f"these data have {len(self.pool)} and {len(self.test)}."
             )
 
     @cached_property
@@ -121,7 +121,7 @@ class Material:
 
     @cached_property
     def arrays(self) -> Arrays:
-        """What a trainer takes: one for all claims, so that nets of one shape share a program."""
+        """The arrays that a trainer takes: the same for all claims, so that nets of one shape share a program."""
         return Arrays(self.data, self.data, self.folds)
 
     def arrays_with(self, target: Array) -> Arrays:
@@ -151,7 +151,9 @@ def digits(repeats: int, seed: int) -> tuple[Material, Material]:
     )  # fmt: skip
 
 
-def own(name: str, prepared: Prepared, repeats: int, seed: int) -> tuple[Material, Material | None]:
+def user_material(
+    name: str, prepared: Prepared, repeats: int, seed: int
+) -> tuple[Material, Material | None]:
     """Return a user's rows, as a table and, if they are images, as images too (made smaller).
 
     Args:

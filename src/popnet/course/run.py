@@ -1,4 +1,4 @@
-"""The course itself as experiments, on bundled data or a user's own: `popnet claims`."""
+"""Test what courses claim about neural nets, on bundled data or a user's own: `popnet claims`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from popnet._version import __version__
 from popnet.course import material, page
-from popnet.course.base import Claim, Outcome
+from popnet.course.base import CheckedClaim, Claim
 from popnet.course.lab import REPEATS, Bench
 from popnet.course.registry import chosen
 from popnet.course.schedule import run
@@ -23,7 +23,7 @@ from popnet.runtime.memory import Memory
 from popnet.runtime.progress import Progress
 
 LIMIT = 1200.0
-"""Seconds of all claims, unless asked otherwise."""
+"""Seconds for all claims, if no time limit is given."""
 
 FINISHING = 2.0
 """Seconds of a time limit that are kept for the page."""
@@ -31,17 +31,17 @@ FINISHING = 2.0
 
 @dataclass(frozen=True)
 class Claims:
-    """What came of the claims.
+    """What testing the claims found.
 
     Attributes:
-        found: claims and outcomes, in the order of the course.
-        source: what the data is called.
-        notes: lines for people.
-        seconds: all took.
+        found: claims and their outcomes, in the order of the course.
+        source: name of the data.
+        notes: remarks on the data.
+        seconds: the run took.
         seed: of every random choice.
     """
 
-    found: list[tuple[Claim, Outcome]]
+    found: list[CheckedClaim]
     source: str
     notes: list[str]
     seconds: float
@@ -77,7 +77,7 @@ def claims(
     stop: threading.Event | None = None,
     began: float | None = None,
 ) -> Claims:
-    """Try what courses say about neural nets: 17 claims, each with a verdict, an interval and a picture.
+    """Test what courses say about neural nets: 17 claims, each with a verdict, an interval and a picture.
 
     Args:
         source: a table or images, as `popnet.fitting.run.fit` takes them; None for scikit-learn's handwritten digits.
@@ -87,7 +87,7 @@ def claims(
         repeats: of each experiment.
         effort: factor of all numbers of training steps.
         on_progress: called now and then.
-        stop: when set, training ends; claims that are left are not decided.
+        stop: when set, training ends; the remaining claims are not decided.
         began: moment of ``time.monotonic()`` from which the time limit counts; default now.
 
     Raises:
@@ -107,7 +107,7 @@ def claims(
             lambda what, done, total: on_progress(Progress(f"reading {what}", done, total)),
         )  # fmt: skip
         name = format.name_of(source)
-        table, own_images = material.own(name, prepared, repeats, options.seed)
+        table, own_images = material.user_material(name, prepared, repeats, options.seed)
         images = own_images or images
         notes = [*prepared.notes, *_notes(table, own_images is not None)]
         for note in notes:
@@ -134,8 +134,9 @@ def claims(
 
 def _notes(table: material.Material, own_images: bool) -> list[str]:
     notes = [
-        f"{len(table.pool):,} rows are trained on, {table.rows():,} in a repetition, and {len(table.test):,} judge"
+        f"{len(table.pool):,} training rows, {table.rows():,} of them in each repetition, and {len(table.test):,} "
+        "test rows"
     ]
     if not own_images:
-        notes.append("augmentation is tried on scikit-learn's digits, since the data are no images")
+        notes.append("the data are not images, so augmentation is tested on scikit-learn's digits")
     return notes

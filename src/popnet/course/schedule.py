@@ -1,4 +1,4 @@
-"""Try claims one after the other, each with its share of the time."""
+"""Test claims one after the other, each with its share of the time."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from popnet.course.base import NO_TIME, Claim, Outcome
+from popnet.course.base import NO_TIME, CheckedClaim, Claim, ClaimOutcome
 from popnet.course.lab import Bench, OutOfTimeError
 from popnet.course.registry import chosen
 
-STOPPED = "the run was stopped before it could be tried"
+STOPPED = "skipped: the run was interrupted"
 
 
 def run(
@@ -19,11 +19,11 @@ def run(
     *,
     deadline: float | None = None,
     on_claim: Callable[[int, int, Claim], None] = lambda done, total, claim: None,
-) -> list[tuple[Claim, Outcome]]:
-    """Try claims.
+) -> list[CheckedClaim]:
+    """Test claims.
 
-    What is left of the time is shared by the claims that are left, by their shares: one that needs less leaves more to
-    those after it, and one that does not come to an end is not decided.
+    The remaining time is divided among the remaining claims by their shares: a claim that needs less leaves more to
+    those after it, and one that is not finished in time is not decided.
 
     Args:
         bench: data and workers.
@@ -35,7 +35,7 @@ def run(
         InputError: there is no such claim.
     """
     claims = chosen(only)
-    found = []
+    found: list[CheckedClaim] = []
     for i, claim in enumerate(claims):
         on_claim(i, len(claims), claim)
         began = time.monotonic()
@@ -46,6 +46,6 @@ def run(
             bench.check()
             outcome = claim.measure(bench)
         except OutOfTimeError:
-            outcome = Outcome(reason=STOPPED if bench.stop.is_set() else NO_TIME)
-        found.append((claim, replace(outcome, seconds=time.monotonic() - began)))
+            outcome = ClaimOutcome(reason=STOPPED if bench.stop.is_set() else NO_TIME)
+        found.append(CheckedClaim(claim, replace(outcome, seconds=time.monotonic() - began)))
     return found

@@ -1,13 +1,18 @@
-"""What a rule found: measured, where, what it means, what to do, and the proof that it helps."""
+"""What a rule found: what it means, what to do, whether that helps, and how it was measured."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import Literal
 
 Severity = Literal["error", "warning", "note"]
-"""``error``: the result cannot be trusted or nothing is learned; ``warning``: it costs accuracy or time; ``note``."""
+"""``error``: the result cannot be trusted, or nothing is learned; ``warning``: it costs accuracy or time; ``note``:
+it is worth knowing."""
+
+
+RecipeChanges = Mapping[str, str | float]
+"""New values of a recipe's fields."""
 
 
 @dataclass(frozen=True)
@@ -15,19 +20,22 @@ class Remedy:
     """What to do.
 
     Attributes:
-        words: for people, an imperative sentence.
-        fields: of the recipe that it changes; empty if it is nothing that a recipe can do.
-        drop: columns that it leaves out.
+        words: an imperative sentence.
+        fields: new values of the recipe's fields; empty if no change of the recipe can help.
+        drop: columns to leave out.
     """
 
     words: str
-    fields: Mapping[str, Any] = field(default_factory=dict)
+    fields: RecipeChanges = field(default_factory=dict[str, str | float])
     drop: tuple[str, ...] = ()
+
+
+ProofVerdict = Literal["helps", "does harm", "does not help", "shows no gain"]
 
 
 @dataclass(frozen=True)
 class Proof:
-    """The remedy trained as twins.
+    """What training nets with and without the remedy, as twins, has shown.
 
     Attributes:
         metric: what was compared, an error (smaller is better).
@@ -35,7 +43,7 @@ class Proof:
         gain: ``before - after``.
         low, high: ends of its 95 % interval.
         pairs: of twins.
-        verdict: for people.
+        verdict: whether the remedy helps.
     """
 
     metric: str
@@ -45,24 +53,24 @@ class Proof:
     low: float
     high: float
     pairs: int
-    verdict: str
+    verdict: ProofVerdict
 
 
 @dataclass(frozen=True)
-class Finding:
-    """One rule that fired.
+class DoctorFinding:
+    """What one rule of the doctor found.
 
     Attributes:
         rule: its name, as ``dead_units``.
-        title: for people, a few words.
-        severity: how bad it is; findings are shown the worst first.
-        where: layer and epoch, or column, or rows, for people.
+        title: a few words.
+        severity: how bad it is; the worst findings are shown first.
+        where: layer and epoch, or column, or rows.
         measured: what was measured, a sentence with numbers.
         value, threshold: the number that was compared, and with what.
         source: of the threshold: a paper, a book, or "a convention".
         meaning: one sentence for someone who took one course.
         remedy: what to do.
-        proof: whether it helps; None if it was not tried, or cannot be.
+        proof: whether that helps; None if it was not tested, or cannot be.
         columns: of the table, if it is about some.
         rows: of the table (from 0), if it is about some.
     """
@@ -81,14 +89,10 @@ class Finding:
     columns: tuple[str, ...] = ()
     rows: tuple[int, ...] = ()
 
-    def record(self) -> dict[str, Any]:
-        """Return the finding as plain JSON."""
-        return asdict(self)
-
 
 ORDER: tuple[Severity, ...] = ("error", "warning", "note")
 
 
-def sorted_by_severity(findings: list[Finding]) -> list[Finding]:
+def sorted_by_severity(findings: list[DoctorFinding]) -> list[DoctorFinding]:
     """Return findings, the worst first; those of equal severity in the order given."""
     return sorted(findings, key=lambda f: ORDER.index(f.severity))

@@ -3,29 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
-from popnet.diagnosis.findings import Finding, Proof
-from popnet.diagnosis.nets.checks import Training
+from popnet.diagnosis.findings import ORDER, DoctorFinding, Proof
+from popnet.diagnosis.nets.checks import ProbedTraining
 from popnet.report import format
 from popnet.report.document import Document, Dot, Dots, Line, Lines, Picture, Section, Table, Tone
 
 TONES: Mapping[str, Tone] = {"error": "bad", "warning": "bad", "note": "neutral"}
 
-SHOWN: Mapping[str, tuple[str, str, bool]] = {
-    "vanishing_gradient": ("gradient", "gradient of a weight", True),
-    "exploding_gradient": ("gradient", "gradient of a weight", True),
-    "saturated": ("saturated", "share of values where the activation is flat", False),
-    "dead_units": ("dead", "share of units that are 0 for every row", False),
-    "initialisation": ("signal", "size of the signal (root mean square)", True),
-    "rate_too_large": ("update", "step over weights", True),
-    "rate_too_small": ("update", "step over weights", True),
-    "internal_covariate_shift": ("drift", "drift, standard deviations an epoch", False),
-    "dropout_and_norm": ("batch_spread", "log ratio of standard deviations", False),
-    "penalty_swamps": ("weight", "size of the weights (root mean square)", True),
+
+class ProbePicture(NamedTuple):
+    """A probe that shows a finding: its name, the name of its axis, and whether that is logarithmic."""
+
+    probe: str
+    axis: str
+    log: bool
+
+
+PICTURES: Mapping[str, ProbePicture] = {
+    "vanishing_gradient": ProbePicture("gradient", "gradient of a weight", True),
+    "exploding_gradient": ProbePicture("gradient", "gradient of a weight", True),
+    "saturated": ProbePicture("saturated", "share of values where the activation is flat", False),
+    "dead_units": ProbePicture("dead", "share of units that are 0 for every row", False),
+    "initialisation": ProbePicture("signal", "size of the signal (root mean square)", True),
+    "rate_too_large": ProbePicture("update", "size of a step over size of the weights", True),
+    "rate_too_small": ProbePicture("update", "size of a step over size of the weights", True),
+    "internal_covariate_shift": ProbePicture(
+        "drift", "drift of the means, standard deviations per epoch", False
+    ),
+    "dropout_and_norm": ProbePicture(
+        "batch_spread", "standard deviation: log ratio of evaluation to training", False
+    ),
+    "penalty_swamps": ProbePicture("weight", "size of the weights (root mean square)", True),
 }
-"""The probe that shows a rule's finding: its name, its axis, whether that is logarithmic."""
+"""The probe that shows a rule's finding."""
 
 CURVES = ("divergence", "over_fitting", "under_fitting", "impatient", "too_few_epochs", "loss_stays")  # fmt: skip
 """Rules that learning curves show."""
@@ -35,9 +49,9 @@ MAX_LAYERS = 6
 
 def document(
     title: str,
-    findings: Sequence[Finding],
-    trainings: Sequence[Training],
-    notes: Sequence[str],
+    lead: tuple[str, ...],
+    findings: Sequence[DoctorFinding],
+    trainings: Sequence[ProbedTraining],
     looked: Sequence[str],
     command: str,
     version: str,
@@ -47,27 +61,18 @@ def document(
 
     Args:
         title: of the page.
+        lead: its first paragraphs.
         findings: the worst first.
         trainings: that the rules looked at.
-        notes: lines for people.
         looked: titles of all rules that were applied.
         command, version, created: see `popnet.report.document.Document`.
     """
-    errors = sum(f.severity == "error" for f in findings)
-    warnings = sum(f.severity == "warning" for f in findings)
-    found = (
-        f"{format.count(errors, 'error')}, {format.count(warnings, 'warning')}, "
-        f"{format.count(len(findings) - errors - warnings, 'note')}"
-        if findings
-        else "Nothing was found"
-    )
-    lead = (f"{found}; {len(looked)} rules were applied.",)
     overview = Table(
-        ("finding", "where", "how bad", "remedy", "proof"),
+        ("finding", "where", "how bad", "what to do", "tested"),
         tuple(
             (
-                format.capital(f.title), f.where, f.severity, _ended(f.remedy.words),
-                "" if f.proof is None else gain(f.proof),
+                format.capital(f.title), f.where, f.severity, _sentence(f.remedy.words),
+                "" if f.proof is None else tested(f.proof),
             )
             for f in findings
         ),
@@ -79,33 +84,39 @@ def document(
     sections.append(
         Section("rules", "What was looked for", paragraphs=(f"{format.capital(looked_for)}.",))
     )
-    if notes:
-        sections.append(Section("notes", "Notes", paragraphs=(". ".join(notes) + ".",)))
     return Document(
         "popnet doctor", title, lead, overview if findings else None, tuple(sections), command, version, created
     )  # fmt: skip
 
 
-def _ended(text: str) -> str:
+def headline(findings: Sequence[DoctorFinding], rules: int) -> str:
+    """Return how much was found, in a sentence."""
+    counts = {s: sum(f.severity == s for f in findings) for s in ORDER}
+    found = format.enumeration([format.count(n, s) for s, n in counts.items() if n])
+    return f"Found {found or 'nothing wrong'}; {format.count(rules, 'rule')} were applied."
+
+
+def _sentence(text: str) -> str:
     """Return a sentence with one full stop and a capital."""
     return format.capital(text.rstrip(".")) + "."
 
 
-def _layers(t: Training) -> Section:
+def _layers(t: ProbedTraining) -> Section:
     """Return what the layers of a net looked like, whether anything was wrong or not."""
     shown = ("gradient", "spread", "update", "drift")
     names = {
         "gradient": "gradient of a weight (root mean square)",
-        "spread": "spread of what activations take",
-        "update": "step over weights",
-        "drift": "drift, standard deviations an epoch",
+        "spread": "standard deviation of the activations' inputs",
+        "update": "size of a step over size of the weights",
+        "drift": "drift of the means, standard deviations per epoch",
     }
     pictures = tuple(_lines(t, name, names[name], name != "drift") for name in shown)
     worst = float(np.nanmax(t.layer("dead")[-1])) if t.hidden else 0.0
     kind = "convolution" if t.convolutional else "hidden layer"
     told = (
-        f"A net of {format.count(t.hidden, kind)}, trained for {format.count(t.result.epochs, 'epoch')}; the best was "
-        f"epoch {t.result.best_epoch}. Most dead units in a layer at the end: {format.percent(worst)}."
+        f"A net of {format.count(t.hidden, kind)}, trained for {format.count(t.result.epochs, 'epoch')}; epoch "
+        f"{t.result.best_epoch} was the best. The largest share of dead units in a layer at the end is "
+        f"{format.percent(worst)}."
     )
     return Section(
         "layers", "What the layers looked like", paragraphs=(told,),
@@ -113,29 +124,40 @@ def _layers(t: Training) -> Section:
     )  # fmt: skip
 
 
-def gain(proof: Proof) -> str:
-    """Return a proof in a few words."""
+def tested(proof: Proof) -> str:
+    """Return what the test of a remedy has shown, in a sentence."""
     number = format.number
+    said = {
+        "helps": "it helps", "does harm": "it does harm here", "does not help": "it does not help here",
+        "shows no gain": "no clear gain is seen here",
+    }[proof.verdict]  # fmt: skip
     return (
-        f"{proof.verdict}: {proof.metric} {number(proof.before)} to {number(proof.after)}, gain {number(proof.gain)} "
-        f"({number(proof.low)} to {number(proof.high)}, {proof.pairs} pairs of twins)"
+        f"{format.capital(said)}: {proof.metric} {number(proof.before)} without it, {number(proof.after)} with it "
+        f"(gain {number(proof.gain)}, 95 % interval {number(proof.low)} to {number(proof.high)})."
     )
 
 
-def _section(i: int, f: Finding, trainings: Sequence[Training]) -> Section:
-    paragraphs = [
-        f"{format.capital(f.measured.rstrip('.'))}. Where: {f.where}.",
-        f.meaning,
-        f"Measured {format.number(f.value)}, threshold {format.number(f.threshold)} ({f.source}).",
-        f"Remedy: {_ended(f.remedy.words)}",
+def _section(i: int, f: DoctorFinding, trainings: Sequence[ProbedTraining]) -> Section:
+    to_do = f"What to do: {_sentence(f.remedy.words)}"
+    measured = f"{format.capital(f.measured.rstrip('.'))}. Where: {f.where}."
+    answer = [_sentence(f.meaning), to_do]
+    method = [
+        measured,
+        f"The value is {format.number(f.value)}, the threshold {format.number(f.threshold)} ({f.source}).",
     ]
+    told = [*answer]
     if f.remedy.fields:
         changes = ", ".join(f"{k} = {v}" for k, v in f.remedy.fields.items())
-        paragraphs.append(f"In the recipe: {changes}.")
+        answer.append(f"In the recipe: {changes}.")
     pictures: list[Picture] = []
     if f.proof is not None:
         p = f.proof
-        paragraphs.append(f"Proof by twins: the remedy {gain(p)}.")
+        answer.append(f"Tested: {tested(p)}")
+        told.append(answer[-1])
+        method.append(
+            f"The remedy was tested by {format.count(p.pairs, 'pair')} of nets with and without it that are equal in "
+            "all else, compared on rows that neither was trained on."
+        )
         tone: Tone = "good" if p.verdict == "helps" else "neutral"
         pictures.append(
             Dots(
@@ -144,24 +166,22 @@ def _section(i: int, f: Finding, trainings: Sequence[Training]) -> Section:
             )
         )
     elif f.remedy.fields:
-        paragraphs.append("The remedy was not tried: there was no time.")
+        answer.append("The remedy was not tested.")
     if trainings:
         pictures += _pictures(f.rule, trainings[0])
-    told = (paragraphs[0], f"Remedy: {_ended(f.remedy.words)}")
-    if f.proof is not None:
-        told = (*told, f"Proof: the remedy {gain(f.proof)}.")
     return Section(
         f"finding-{i + 1}-{f.rule}".replace("_", "-"),
         format.capital(f.title),
         f.severity,
         TONES[f.severity],
-        tuple(paragraphs),
+        tuple(answer),
         tuple(pictures),
-        told=told,
+        method=tuple(method),
+        told=(*told, f"Measured: {measured}"),
     )
 
 
-def _pictures(rule: str, t: Training) -> list[Picture]:
+def _pictures(rule: str, t: ProbedTraining) -> list[Picture]:
     if rule in CURVES:
         valid = t.curve("valid_loss").tolist()
         epochs = list(range(1, len(valid) + 1))
@@ -170,15 +190,15 @@ def _pictures(rule: str, t: Training) -> list[Picture]:
             Line("validation rows", epochs, valid),
         )
         return [Lines(drawn, "epoch", "loss")]
-    if rule not in SHOWN:
+    if rule not in PICTURES:
         return []
-    return [_lines(t, *SHOWN[rule])]
+    return [_lines(t, *PICTURES[rule])]
 
 
-def _lines(t: Training, name: str, axis: str, log: bool) -> Lines:
+def _lines(t: ProbedTraining, name: str, axis: str, log: bool) -> Lines:
     """Return a probe of the layers over the epochs."""
     values = t.layer(name)
-    layers = [i for i in range(values.shape[1]) if np.isfinite(values[:, i]).any()]
+    layers: list[int] = [i for i in range(values.shape[1]) if np.isfinite(values[:, i]).any()]
     if len(layers) > MAX_LAYERS:  # evenly spaced, the first and the last among them
         layers = [layers[round(k)] for k in np.linspace(0, len(layers) - 1, MAX_LAYERS)]
     drawn = tuple(

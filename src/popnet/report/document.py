@@ -109,9 +109,10 @@ class Section:
         title: the question or the claim.
         badge: the answer in a word or two, or "".
         tone: of the badge.
-        paragraphs: what it means, how it was measured.
+        paragraphs: the answer and what it means.
         pictures: that show it.
         table: its figures, or None.
+        method: how this was measured, at the end of the section.
         told: lines for a terminal; none for the first paragraph.
     """
 
@@ -122,6 +123,7 @@ class Section:
     paragraphs: tuple[str, ...] = ()
     pictures: tuple[Picture, ...] = ()
     table: Table | None = None
+    method: tuple[str, ...] = ()
     told: tuple[str, ...] = ()
 
 

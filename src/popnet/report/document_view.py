@@ -60,6 +60,7 @@ class Part(NamedTuple):
     badge: str
     tone: Tone
     paragraphs: tuple[str, ...]
+    method: tuple[str, ...]
     pictures: list[tuple[str, list[Forest | Plot]]]
     table: Grid | None
 
@@ -149,6 +150,7 @@ def _part(section: Section, anchor: str) -> Part:
         section.badge,
         section.tone,
         section.paragraphs,
+        section.method,
         [(kind, list(group)) for kind, group in groupby(drawn, key=lambda p: p.kind)],
         grid(section.table) if section.table else None,
     )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from popnet.course.base import Outcome, Part
-from popnet.course.evidence import above, below, mean_band, of_known, percents
+from popnet.course.base import ClaimOutcome, Criterion
+from popnet.course.evidence import as_percent, holds_above, holds_below, known_interval, mean_band
 from popnet.course.experiments import passes
 from popnet.course.lab import Bench
 from popnet.course.nets import PLAIN, with_activation
@@ -20,19 +20,19 @@ ACTIVATIONS: dict[Activation, str] = {
 RATES = (0.003, 0.01, 0.03, 0.06, 0.1, 0.2)
 STEPS = 300
 FACTOR = 2
-CONSTANT = 1e-3
-"""A unit is dead if its values on all training rows differ by less."""
+MIN_RANGE = 1e-3
+"""A unit is dead if its values on all training rows differ by less than this."""
 
-DIES = 0.01
-"""Share of units from which on an activation is said to die: one in a hundred."""
-
-
-def dead(ranges: Array) -> float:
-    """Return the share of units that give the same for every row, of ranges ``(L, W)``."""
-    return float((np.asarray(ranges) < CONSTANT).mean())
+MIN_DEAD_SHARE = 0.01
+"""Share of units above which an activation counts as dying: one in a hundred."""
 
 
-def edge(shares: Array) -> int:
+def dead_share(ranges: Array) -> float:
+    """Return the share of units whose output is the same for every row, given the ranges ``(L, W)``."""
+    return float((np.asarray(ranges) < MIN_RANGE).mean())
+
+
+def largest_stable_rate(shares: Array) -> int:
     """Return the place of the largest rate at which at least half of an activation's nets stayed finite.
 
     Args:
@@ -42,13 +42,15 @@ def edge(shares: Array) -> int:
     return int(np.flatnonzero(stood).max(initial=0))
 
 
-def rise(shares: Array) -> np.ndarray:
-    """Return by how much more units are dead at the `edge` than at the smallest rate, ``(J,)``; NaN if not known."""
-    return np.asarray(shares)[:, edge(shares)] - np.asarray(shares)[:, 0]
+def dead_share_increase(shares: Array) -> np.ndarray:
+    """Return how much larger the share of dead units is at the `largest_stable_rate` than at the smallest, ``(J,)``.
+
+    It is NaN where it is not known."""
+    return np.asarray(shares)[:, largest_stable_rate(shares)] - np.asarray(shares)[:, 0]
 
 
-def dying(bench: Bench) -> Outcome:
-    """Claim 4."""
+def dying(bench: Bench) -> ClaimOutcome:
+    """Test claim 4."""
     epochs = bench.epochs(STEPS, bench.table.rows(FACTOR))
     recipes = [
         with_activation(PLAIN, a).replace(learning_rate=r, epochs=epochs)
@@ -59,24 +61,27 @@ def dying(bench: Bench) -> Outcome:
     flat = [r for group in results for r in group]
     alive = [r for r in flat if r.status != "diverged"]
     found = dict(zip(map(id, alive), passes.ranges(bench, passes.trained(alive)), strict=True))
-    shares = np.array([dead(found[id(r)]) if id(r) in found else np.nan for r in flat])
+    shares = np.array([dead_share(found[id(r)]) if id(r) in found else np.nan for r in flat])
     shares = shares.reshape(len(results), len(ACTIVATIONS), len(RATES))
     overlap = bench.table.overlap(FACTOR)
-    parts = []
+    parts: list[Criterion] = []
     for i, (a, name) in enumerate(ACTIVATIONS.items()):
-        risen = of_known(rise(shares[:, i]), overlap)
-        at = RATES[edge(shares[:, i])]
+        risen = known_interval(dead_share_increase(shares[:, i]), overlap)
+        at = RATES[largest_stable_rate(shares[:, i])]
         than = "more" if a == "relu" else "less"
         parts.append(
-            Part(
-                f"at the largest learning rate that most {name} nets stand, the share of dead units is {than} than "
-                f"{percent(DIES)} above that at the smallest rate",
-                f"of {name} units {percents(risen)} more are dead at a rate of {at:g} than at {RATES[0]:g}",
-                above(risen, DIES) if a == "relu" else below(risen, DIES),
+            Criterion(
+                f"at the largest learning rate at which most {name} nets do not diverge, the share of dead units is "
+                f"{than} than {percent(MIN_DEAD_SHARE)} above that at the smallest rate",
+                f"{as_percent(risen)} more {name} units are dead at a learning rate of {at:g} than at {RATES[0]:g}",
+                holds_above(risen, MIN_DEAD_SHARE)
+                if a == "relu"
+                else holds_below(risen, MIN_DEAD_SHARE),
                 risen,
             )
         )
-    lines, rows = [], []
+    lines: list[Line] = []
+    rows: list[tuple[str, ...]] = []
     for i, (_, name) in enumerate(ACTIVATIONS.items()):
         lines.append(Line(name, RATES, *mean_band(100 * shares[:, i])))
         diverged = np.isnan(shares[:, i]).sum(0)
@@ -86,19 +91,18 @@ def dying(bench: Bench) -> Outcome:
             for j in range(len(RATES))
         ]  # fmt: skip
         rows.append((name, *texts))
-    return Outcome(
+    return ClaimOutcome(
         tuple(parts),
         (
             f"Nets of 3 layers of 64 units without normalization, trained for {epochs} epochs on "
             f"{bench.table.rows(FACTOR)} rows by gradient descent with momentum 0.9. A unit is dead if its values "
-            f"on all training rows differ by less than {CONSTANT:g}: it says the same of every row, and learns "
-            f"nothing from any. {len(results)} repetitions, each with rows and a seed of its own, the same for all "
+            f"on all training rows differ by less than {MIN_RANGE:g}: its output is the same for every row, so "
+            f"it contributes nothing. {len(results)} repetitions, each with its own rows and seed, the same for all "
             "activations and rates. Nets that diverged are left out, and each activation is judged at the largest rate "
             "at which at least half of its nets did not: dead ReLU nets have no gradient left to diverge with, so they "
-            "stand rates that others do not.",
+            "tolerate rates at which others diverge.",
             "A leaky ReLU's slope is nowhere 0, nor is a maxout unit's, so they cannot die as long as their "
-            "numbers stay finite; an ELU can come so near to its lower end that nothing changes any more, and its "
-            "gradient is 0.",
+            "numbers stay finite; an ELU can saturate at its lower bound, where its gradient is 0.",
         ),
         (Lines(tuple(lines), "learning rate", "dead units, %", log_x=True),),
         Table(("activation", *(f"rate {r:g}" for r in RATES)), tuple(rows)),

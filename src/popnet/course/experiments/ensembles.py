@@ -1,12 +1,12 @@
-"""Claim 16: ensembles err less than their members, the less the more they are."""
+"""Claim 16: ensembles have a lower error than their members, and larger ones a lower error than small ones."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from popnet.course.base import Outcome, Part
-from popnet.course.evidence import crossed, gains, mean_band, points
-from popnet.course.lab import Bench, errors, seeded
+from popnet.course.base import ClaimOutcome, Criterion
+from popnet.course.evidence import as_points, crossed_interval, holds_for_gain, mean_band
+from popnet.course.lab import Bench, errors, twins_of_seed
 from popnet.course.material import Material
 from popnet.course.nets import ADAM, with_activation
 from popnet.population.members import Member, Result
@@ -20,7 +20,7 @@ from popnet.types import Array
 
 SIZES = (1, 2, 4, 8)
 TRIALS = 24
-"""Recipes that are tried; the best of them are members, and the best one is trained from other initial values."""
+"""Recipes that are tried; the best ones form one ensemble, nets of the very best with new initial weights the other."""
 
 STEPS = 400
 SEEDS = 2
@@ -40,10 +40,10 @@ def recipe(units: Array, epochs: int) -> Recipe:
     )
 
 
-def combined(predictions: Array, size: int, vote: bool, material: Material) -> np.ndarray:
-    """Return the errors of ensembles of a size on the test rows, the mean over ensembles of neighbours, ``(N,)``.
+def ensemble_errors(predictions: Array, size: int, vote: bool, material: Material) -> np.ndarray:
+    """Return the mean errors of ensembles of neighbouring members on the test rows, ``(N,)``.
 
-    All members take part equally often: of 8 members there are 8 ensembles of 2, each of a member and the next one.
+    All members take part equally often: with 8 members there are 8 ensembles of 2, each a member and the next one.
 
     Args:
         predictions: ``(M, N, O)``, probabilities or values.
@@ -52,21 +52,21 @@ def combined(predictions: Array, size: int, vote: bool, material: Material) -> n
         material: with targets and test rows.
     """
     count = len(predictions)
-    found = []
+    found: list[np.ndarray] = []
     for start in range(count if size < count else 1):
         chosen = predictions[[(start + i) % count for i in range(size)]]
         weights = np.full(size, 1 / size)
         if not vote:
             said = combine(chosen, weights, "average")
         else:
-            # Of equally many votes the first class would win: a whisper of the average decides.
+            # With equally many votes the first class would win: a small part of the average breaks ties.
             said = combine(chosen, weights, "vote") + 1e-3 * combine(chosen, weights, "average")
         found.append(errors(said, material, material.test))
     return np.mean(found, 0)
 
 
-def ensembles(bench: Bench) -> Outcome:
-    """Claim 16."""
+def ensembles(bench: Bench) -> ClaimOutcome:
+    """Test claim 16."""
     table = bench.table
     epochs = bench.epochs(STEPS, table.rows(FACTOR))
     folds = [table.fold(k, FACTOR) for k in range(table.repeats)]
@@ -82,60 +82,62 @@ def ensembles(bench: Bench) -> Outcome:
     )
     count = len(same)
     kinds = {
-        "different initial values": [
+        "different initial weights": [
             [g[s * most : (s + 1) * most] for s in range(SEEDS)] for g in same
         ],
         "different hyper-parameters": ranked[:count],
     }
-    means, votes = {}, {}
+    means: dict[str, np.ndarray] = {}
+    votes: dict[str, np.ndarray] = {}
     for name, groups in kinds.items():
         said = [[_predictions(bench, g) for g in group] for group in groups]
         for vote, found in ((False, means), (True, votes)):
             found[name] = np.array([
-                [[combined(p, size, vote and bench.classification, table) for size in SIZES] for p in group]
+                [[ensemble_errors(p, size, vote and bench.classification, table) for size in SIZES] for p in group]
                 for group in said
             ]).mean(1)  # fmt: skip
-    seeds, hypers = means["different initial values"], means["different hyper-parameters"]
+    seeds, hypers = means["different initial weights"], means["different hyper-parameters"]
     overlap = table.overlap(FACTOR)
-    one = crossed(seeds[:, 0] - seeds[:, -1], overlap)
-    more = crossed(seeds[:, 1] - seeds[:, -1], overlap)
-    vote = crossed(
+    one = crossed_interval(seeds[:, 0] - seeds[:, -1], overlap)
+    more = crossed_interval(seeds[:, 1] - seeds[:, -1], overlap)
+    vote = crossed_interval(
         np.mean([votes[n][:, -1] - means[n][:, -1] for n in kinds], 0), overlap
     )  # fmt: skip
-    other = crossed(seeds[:, -1] - hypers[:, -1], overlap)
+    other = crossed_interval(seeds[:, -1] - hypers[:, -1], overlap)
     parts = [
-        Part(
-            f"the average of {most} nets of other initial values errs less than one of them",
-            f"the error of the average of {most} nets is {points(one)} lower than that of one of them",
-            gains(one, bench.least),
+        Criterion(
+            f"the average of {most} nets that differ in their initial weights has a lower error than one of them",
+            f"the error of the average of {most} nets is {as_points(one)} lower than that of one of them",
+            holds_for_gain(one, bench.min_gain),
             one,
         ),
-        Part(
-            f"the average of {most} errs less than that of {SIZES[1]}",
-            f"and {points(more)} lower than that of the average of {SIZES[1]}",
-            gains(more, bench.least),
+        Criterion(
+            f"the average of {most} nets has a lower error than that of {SIZES[1]}",
+            f"and {as_points(more)} lower than that of the average of {SIZES[1]}",
+            holds_for_gain(more, bench.min_gain),
             more,
         ),
-        Part(
-            f"{most} nets of different hyper-parameters as well (the best of {TRIALS} by validation) err less than "
-            f"{most} of the best recipe from other initial values",
-            f"different hyper-parameters as well save {points(other)}",
-            gains(other, bench.least),
+        Criterion(
+            f"{most} nets that differ in their hyper-parameters, too (the best of {TRIALS} by validation loss), have a "
+            f"lower error than {most} nets of the best recipe",
+            f"different hyper-parameters lower the error by another {as_points(other)}",
+            holds_for_gain(other, bench.min_gain),
             other,
             main=False,
         ),
     ]  # fmt: skip
     if bench.classification:
         parts.append(
-            Part(
-                f"averaging probabilities errs less than voting, with {most} nets",
-                f"averaging instead of voting saves {points(vote)}",
-                gains(vote, bench.least),
+            Criterion(
+                f"averaging probabilities gives a lower error than voting, with {most} nets",
+                f"averaging instead of voting lowers the error by {as_points(vote)}",
+                holds_for_gain(vote, bench.min_gain),
                 vote,
                 main=False,
             )
         )
-    lines, rows = [], []
+    lines: list[Line] = []
+    rows: list[tuple[str, ...]] = []
     for name in kinds:
         for how, found in (("average", means), ("vote", votes)):
             if how == "vote" and not bench.classification:
@@ -143,33 +145,33 @@ def ensembles(bench: Bench) -> Outcome:
             each = found[name].mean(-1)
             lines.append(Line(f"{name}, {how}", SIZES, *mean_band(100 * each)))
             rows.append((name, how, *(f"{fixed(100 * float(e), 2)} %" for e in each.mean(0))))
-    return Outcome(
+    return ClaimOutcome(
         tuple(parts),
         (
             f"Nets of 3 layers of 64 units on {table.rows(FACTOR)} rows. In each of {count} repetitions, twice, "
             f"{TRIALS} recipes are drawn (activation, batch normalization or none, learning rate, dropout, L2) and "
-            "trained; the best 8 by validation loss are one ensemble, and the best one, trained from 8 other "
-            "initial values and orders of the rows, the other. Of fewer than 8 members the mean over 8 ensembles "
-            f"is shown. {len(table.test)} test rows, which chose nothing.",
-            "A vote counts each net's favourite class; where votes are equal, the average decides.",
+            "trained; the best 8 by validation loss form one ensemble; 8 nets of the best one, with new "
+            "initial weights and orders of the rows, form the other. For fewer than 8 members the mean over 8 "
+            f"ensembles is shown. The {len(table.test)} test rows have no part in these choices.",
+            "A vote counts each net's most probable class; ties are broken by the average.",
         ),
-        (Lines(tuple(lines), "nets of the ensemble", f"test error, % ({bench.unit})", log_x=True),),
+        (Lines(tuple(lines), "nets of the ensemble", bench.error_axis, log_x=True),),
         Table(("members", "combined by", *(f"{s} nets" if s > 1 else "1 net" for s in SIZES)), tuple(rows)),
     )  # fmt: skip
 
 
 def _trials(bench: Bench, fold: int, epochs: int) -> list[Member]:
-    """Return nets of recipes drawn at random, of each seed others."""
-    members = []
+    """Return nets of recipes drawn at random, others for each seed."""
+    members: list[Member] = []
     for s in range(SEEDS):
         places = keys.generator(bench.seed, "claims", "ensemble", fold, s).random((TRIALS, 5))
         recipes = [recipe(units, epochs) for units in places]
-        members += seeded(recipes, bench.net_seed("ensemble", fold, s), fold)
+        members += twins_of_seed(recipes, bench.net_seed("ensemble", fold, s), fold)
     return members
 
 
 def _again(bench: Bench, best: Result, count: int) -> list[Member]:
-    """Return nets of a net's recipe and rows with other initial values."""
+    """Return nets with the recipe and rows of a net, but other initial weights."""
     m = best.member
     return [
         Member(m.recipe, bench.net_seed("ensemble", m.fold, m.seed, i), m.fold) for i in range(count)

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from popnet.course.base import Outcome, Part
-from popnet.course.evidence import crossed, gains, mean_band, percents, points
+from popnet.course.base import ClaimOutcome, Criterion
+from popnet.course.evidence import (
+    as_percent,
+    as_points,
+    crossed_interval,
+    holds_for_gain,
+    mean_band,
+)
 from popnet.course.experiments import passes
 from popnet.course.lab import Bench, errors
 from popnet.course.nets import ADAM
@@ -15,25 +21,25 @@ from popnet.report.format import fixed
 from popnet.types import Array
 
 DROPOUTS = (0.1, 0.25, 0.5, 0.75)
-JUDGED = 0.5
+JUDGED_DROPOUT = 0.5
 PASSES = 20
 STEPS = 1000
 FACTOR = 2
 
 
 def disagreement(outputs: Array) -> np.ndarray:
-    """Return how often two passes of a net name different classes, ``(...,)``, of outputs ``(..., passes, N, O)``."""
+    """Return how often two passes predict different classes, ``(...,)``, given outputs ``(..., passes, N, O)``."""
     classes = np.asarray(outputs).argmax(-1)
     return (classes[..., 0, :] != classes[..., 1, :]).mean(-1)
 
 
-def averaged(outputs: Array, classification: bool) -> np.ndarray:
+def mean_prediction(outputs: Array, classification: bool) -> np.ndarray:
     """Return the mean over passes ``(..., N, O)`` of probabilities (or values), of outputs ``(..., passes, N, O)``."""
     return (softmax(outputs) if classification else np.asarray(outputs)).mean(-3)
 
 
-def evaluation(bench: Bench) -> Outcome:
-    """Claim 15."""
+def evaluation(bench: Bench) -> ClaimOutcome:
+    """Test claim 15."""
     table = bench.table
     epochs = bench.epochs(STEPS, table.rows(FACTOR))
     recipes = [ADAM.replace(dropout=p, epochs=epochs) for p in DROPOUTS]
@@ -44,22 +50,22 @@ def evaluation(bench: Bench) -> Outcome:
     outputs = passes.noisy(bench, passes.trained(flat), PASSES)
     outputs = outputs.reshape(*shape, *outputs.shape[1:])
     one = errors(outputs[:, :, 0], table, table.test)
-    many = errors(averaged(outputs, bench.classification), table, table.test)
-    at = DROPOUTS.index(JUDGED)
+    many = errors(mean_prediction(outputs, bench.classification), table, table.test)
+    at = DROPOUTS.index(JUDGED_DROPOUT)
     overlap = table.overlap(FACTOR)
-    worse = crossed(one[:, at] - off[:, at], overlap)
-    mean = crossed(many[:, at] - off[:, at], overlap)
+    worse = crossed_interval(one[:, at] - off[:, at], overlap)
+    mean = crossed_interval(many[:, at] - off[:, at], overlap)
     parts = [
-        Part(
-            f"the test error of nets with dropout {JUDGED} is higher with dropout left on than with dropout off",
-            f"dropout left on at evaluation adds {points(worse)} to the test error",
-            gains(worse, bench.least),
+        Criterion(
+            f"nets with dropout {JUDGED_DROPOUT} have a higher test error with dropout left on than with dropout off",
+            f"dropout left on at evaluation raises the test error by {as_points(worse)}",
+            holds_for_gain(worse, bench.min_gain),
             worse,
         ),
-        Part(
-            f"the mean of {PASSES} passes with dropout on errs more than one pass without",
-            f"the mean of {PASSES} such passes adds {points(mean)}",
-            gains(mean, bench.least),
+        Criterion(
+            f"the mean of {PASSES} passes with dropout on has a higher error than one pass without",
+            f"the mean of {PASSES} such passes raises it by {as_points(mean)}",
+            holds_for_gain(mean, bench.min_gain),
             mean,
             main=False,
         ),
@@ -74,27 +80,25 @@ def evaluation(bench: Bench) -> Outcome:
         (name, *(f"{fixed(100 * float(e[:, d].mean()), 1)} %" for d in range(len(DROPOUTS))))
         for name, e in zip(names, each, strict=True)
     ]
-    told = "A second pass gives other numbers for the same row."
+    told = "A second pass gives other predictions for the same row."
     if bench.classification:
         apart = disagreement(outputs)
         rows.append((
-            "two passes name different classes",
+            "two passes predict different classes",
             *(f"{fixed(100 * float(apart[:, d].mean()), 1)} %" for d in range(len(DROPOUTS))),
         ))  # fmt: skip
-        share = crossed(apart[:, [at]], overlap)
-        told = (
-            f"Two passes over the same rows name different classes for {percents(share)} of them."
-        )
-    return Outcome(
+        share = crossed_interval(apart[:, [at]], overlap)
+        told = f"Two passes over the same rows predict different classes for {as_percent(share)} of them."
+    return ClaimOutcome(
         tuple(parts),
         (
             f"ReLU nets of 3 layers of 64 units with dropout in every layer, {epochs} epochs on "
             f"{table.rows(FACTOR)} rows. The same trained nets are evaluated with dropout off, and with dropout on "
-            "as in training (kept units are scaled by 1/(1-p) in training, so with dropout off nothing is to be "
-            f"scaled). {len(results)} repetitions, {len(table.test)} test rows.",
-            f"{told} The mean of many passes is a fair use of it (Gal and Ghahramani 2016, arXiv:1506.02142): "
-            "it costs as many passes, and about agrees with the one pass without.",
+            "as in training (where kept units are scaled by 1/(1-p), so no scaling is needed with dropout "
+            f"off). {len(results)} repetitions, {len(table.test)} test rows.",
+            f"{told} The mean of many passes is a legitimate use of dropout at evaluation (Gal and Ghahramani "
+            "2016, arXiv:1506.02142), at the cost of so many passes.",
         ),
-        (Lines(lines, "dropout", f"test error, % ({bench.unit})"),),
+        (Lines(lines, "dropout", bench.error_axis),),
         Table(("dropout at evaluation", *(f"dropout {p:g}" for p in DROPOUTS)), tuple(rows)),
     )  # fmt: skip

@@ -31,7 +31,7 @@ ROWS = 256
 """Rows that a gradient is taken of: one large batch."""
 
 
-class State(NamedTuple):
+class NetSnapshot(NamedTuple):
     """A net as it stands: its member, shape and weights."""
 
     member: Member
@@ -39,18 +39,18 @@ class State(NamedTuple):
     parameters: Tree
 
 
-def untrained(bench: Bench, members: Sequence[Member]) -> list[State]:
+def untrained(bench: Bench, members: Sequence[Member]) -> list[NetSnapshot]:
     """Return nets with their initial weights."""
-    found = []
+    found: list[NetSnapshot] = []
     for m in members:
         shape = Shape.of(m.recipe, bench.table.data)
-        found.append(State(m, shape, net.init(m.recipe, shape, m.seed)[0]))
+        found.append(NetSnapshot(m, shape, net.init(m.recipe, shape, m.seed)[0]))
     return found
 
 
-def trained(results: Sequence[Result]) -> list[State]:
+def trained(results: Sequence[Result]) -> list[NetSnapshot]:
     """Return nets with the weights of their results."""
-    return [State(r.member, r.shape, r.parameters) for r in results]
+    return [NetSnapshot(r.member, r.shape, r.parameters) for r in results]
 
 
 def _gradients(parameters: Array, n: Numbers, facts: Facts, rows: Rows, *, form: Form) -> Array:
@@ -61,7 +61,7 @@ def _gradients(parameters: Array, n: Numbers, facts: Facts, rows: Rows, *, form:
         return batch_loss(tree, form, n, facts, rows, _plain_step(rows), _no_keys(form))[0]
 
     gradient = layout.split(jax.grad(loss)(parameters))
-    found = []
+    found: list[Array] = []
     every = net.weights(gradient)
     for i, w in enumerate(every):
         # Padding is no weight: rows of the first layer, columns of the last.
@@ -111,14 +111,14 @@ _unit_program = CompiledCache(_units, compiler_options=CPU_OPTIONS)
 _noisy_program = CompiledCache(_noisy, compiler_options=CPU_OPTIONS)
 
 
-def gradients(bench: Bench, states: Sequence[State]) -> list[np.ndarray]:
+def gradients(bench: Bench, states: Sequence[NetSnapshot]) -> list[np.ndarray]:
     """Return the root mean square of the loss's gradient to each layer's weights, ``(L + 1,)`` of each net.
 
     The gradient is that of one batch of up to `ROWS` of the rows to train on, drawn by the net's seed, without dropout.
     """
     size = min(ROWS, len(bench.table.pool))
 
-    def one(state: State, device: Device) -> np.ndarray:
+    def one(state: NetSnapshot, device: Device) -> np.ndarray:
         rng = keys.generator(state.member.seed, "claims", "gradient")
         ready = _Ready(bench, state, rng.permutation(bench.table.pool)[:size])
         facts = Facts.of(state.shape)
@@ -129,7 +129,7 @@ def gradients(bench: Bench, states: Sequence[State]) -> list[np.ndarray]:
     return _each(bench, states, one)
 
 
-def ranges(bench: Bench, states: Sequence[State]) -> list[np.ndarray]:
+def ranges(bench: Bench, states: Sequence[NetSnapshot]) -> list[np.ndarray]:
     """Return the range of each unit's values over training rows of its net, largest less smallest, ``(L, W)``.
 
     As many rows for each as the net with the fewest has.
@@ -137,7 +137,7 @@ def ranges(bench: Bench, states: Sequence[State]) -> list[np.ndarray]:
     folds = [bench.table.folds[s.member.fold][0] for s in states]
     size = min(map(len, folds), default=0)
 
-    def one(state: State, device: Device) -> np.ndarray:
+    def one(state: NetSnapshot, device: Device) -> np.ndarray:
         ready = _Ready(bench, state, bench.table.folds[state.member.fold][0][:size])
         arguments = ready.weights, _without_noise(state), ready.rows
         return np.asarray(_unit_program.on(device, *arguments, form=ready.form)(*arguments))
@@ -145,11 +145,12 @@ def ranges(bench: Bench, states: Sequence[State]) -> list[np.ndarray]:
     return _each(bench, states, one)
 
 
-def noisy(bench: Bench, states: Sequence[State], passes: int) -> np.ndarray:
+def noisy(bench: Bench, states: Sequence[NetSnapshot], passes: int) -> np.ndarray:
     """Return outputs of nets on the test rows with their dropout left on, ``(M, passes, N, O)``."""
 
-    def one(state: State, device: Device) -> np.ndarray:
-        ready, found = _Ready(bench, state, bench.table.test), []
+    def one(state: NetSnapshot, device: Device) -> np.ndarray:
+        ready = _Ready(bench, state, bench.table.test)
+        found: list[np.ndarray] = []
         for k in range(passes):
             key = keys.key(state.member.seed, "claims", "pass", k)
             every = StepKeys.of(np.atleast_1d(key), 1, net.dropouts(ready.form))
@@ -171,7 +172,7 @@ class _Ready:
         index: row numbers.
     """
 
-    def __init__(self, bench: Bench, state: State, index: np.ndarray) -> None:
+    def __init__(self, bench: Bench, state: NetSnapshot, index: np.ndarray) -> None:
         data, shape, recipe = bench.table.data, state.shape, state.member.recipe
         self.form = Form.of(shape)
         running = net.init(recipe, shape, 0)[1]  # not looked at in training mode
@@ -185,7 +186,7 @@ class _Ready:
 
 
 def _each(
-    bench: Bench, states: Sequence[State], one: Callable[[State, Device], np.ndarray]
+    bench: Bench, states: Sequence[NetSnapshot], one: Callable[[NetSnapshot, Device], np.ndarray]
 ) -> list[np.ndarray]:
     """Do something with each net, on all workers."""
     found: dict[int, np.ndarray] = {}
@@ -198,6 +199,6 @@ def _each(
     return [found[i] for i in range(len(states))]
 
 
-def _without_noise(state: State) -> Numbers:
+def _without_noise(state: NetSnapshot) -> Numbers:
     recipe = state.member.recipe
     return Numbers.of(recipe.replace(dropout=0.0, input_dropout=0.0, input_noise=0.0, mixup=0.0))

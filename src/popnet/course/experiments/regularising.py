@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from popnet.course.base import Outcome, Part
-from popnet.course.evidence import crossed, gains, mean_band, points
-from popnet.course.lab import Bench, several
+from popnet.course.base import ClaimOutcome, Criterion
+from popnet.course.evidence import as_points, crossed_interval, holds_for_gain, mean_band
+from popnet.course.lab import Bench, twins_of_seeds
 from popnet.course.nets import ADAM
 from popnet.population.members import Result
 from popnet.report.document import Line, Lines, Table
@@ -18,10 +18,10 @@ from popnet.types import Array
 
 RATES = (0.001, 0.003, 0.01)
 DROPOUTS = (0.0, 0.15, 0.3, 0.5)
-JUDGED = 0.3
+JUDGED_DROPOUT = 0.3
 STEPS = 400
 SEEDS = 5
-"""Nets of each kind in a repetition; their mean has less of the chance in initial weights and batches."""
+"""Nets of each kind in a repetition; their mean depends less on initial weights and batches than one net does."""
 
 NORMS = ("none", "batch")
 
@@ -36,29 +36,29 @@ def best_rate(validation: Array) -> int:
 
 
 def validation_error(result: Result) -> float:
-    """Return the validation error of a net's last epoch; 1 of one that diverged."""
+    """Return the validation error of a net's last epoch; 1 if it diverged."""
     value = float(result.curves["valid_error"][-1]) if result.status != "diverged" else 1.0
     return value if np.isfinite(value) else 1.0
 
 
-def chosen_errors(
+def tuned_errors(
     bench: Bench, recipes: Sequence[Recipe], name: str, kinds: tuple[int, int]
 ) -> np.ndarray:
-    """Train nets of each kind at all `RATES`; return the test errors at the rate that is best on validation rows.
+    """Train nets of each kind at all `RATES`; return their test errors at the rate that is best on validation rows.
 
-    A user would choose the rate anew for every net; it is chosen by rows that do not judge.
+    A user would tune the rate for every net, too; the test rows have no part in it.
 
     Args:
         bench: trains.
         recipes: of all kinds, the rates of one kind side by side.
         name: of the experiment, for the seeds.
-        kinds: numbers of both things that nets differ in.
+        kinds: numbers of levels of the two factors in which the nets differ.
 
     Returns:
         ``(*kinds, J, N)``, the mean over `SEEDS` nets.
     """
     results = bench.train([
-        several(bench, recipes, name, bench.table.fold(k), SEEDS)
+        twins_of_seeds(bench, recipes, name, bench.table.fold(k), SEEDS)
         for k in range(bench.table.repeats)
     ])  # fmt: skip
     shape = len(results), SEEDS, *kinds, len(RATES)
@@ -72,8 +72,8 @@ def chosen_errors(
     ])  # fmt: skip
 
 
-def regularising(bench: Bench) -> Outcome:
-    """Claim 9."""
+def regularising(bench: Bench) -> ClaimOutcome:
+    """Test claim 9."""
     epochs = bench.epochs(STEPS, bench.table.rows())
     recipes = [
         ADAM.replace(norm=norm, learning_rate=rate, dropout=p, epochs=epochs)
@@ -81,37 +81,39 @@ def regularising(bench: Bench) -> Outcome:
         for p in DROPOUTS
         for rate in RATES
     ]
-    chosen = chosen_errors(bench, recipes, "regularising", (len(NORMS), len(DROPOUTS)))
-    at = DROPOUTS.index(JUDGED)
+    chosen = tuned_errors(bench, recipes, "regularising", (len(NORMS), len(DROPOUTS)))
+    at = DROPOUTS.index(JUDGED_DROPOUT)
     overlap = bench.table.overlap()
-    alone = crossed(chosen[0, 0] - chosen[1, 0], overlap)
-    without = crossed(chosen[0, 0] - chosen[0, at], overlap)
-    with_it = crossed(chosen[1, 0] - chosen[1, at], overlap)
-    less = crossed((chosen[0, 0] - chosen[0, at]) - (chosen[1, 0] - chosen[1, at]), overlap)
+    alone = crossed_interval(chosen[0, 0] - chosen[1, 0], overlap)
+    without = crossed_interval(chosen[0, 0] - chosen[0, at], overlap)
+    with_it = crossed_interval(chosen[1, 0] - chosen[1, at], overlap)
+    less = crossed_interval(
+        (chosen[0, 0] - chosen[0, at]) - (chosen[1, 0] - chosen[1, at]), overlap
+    )
     parts = (
-        Part(
-            "without dropout, nets with batch normalization have the lower test error",
-            f"batch normalization alone takes {points(alone)} off the test error",
-            gains(alone, bench.least),
+        Criterion(
+            "without dropout, nets with batch normalization have a lower test error than those without",
+            f"batch normalization alone lowers the test error by {as_points(alone)}",
+            holds_for_gain(alone, bench.min_gain),
             alone,
         ),
-        Part(
-            f"dropout of {JUDGED} takes less off the test error with batch normalization than without",
-            f"dropout gains {points(less)} more without it than with it",
-            gains(less, bench.least),
+        Criterion(
+            f"dropout of {JUDGED_DROPOUT} lowers the test error less with batch normalization than without",
+            f"dropout lowers it by {as_points(less)} more without batch normalization than with it",
+            holds_for_gain(less, bench.min_gain),
             less,
         ),
-        Part(
-            f"dropout of {JUDGED} lowers the test error of nets without batch normalization",
-            f"without it dropout takes off {points(without)}",
-            gains(without, bench.least),
+        Criterion(
+            f"dropout of {JUDGED_DROPOUT} lowers the test error of nets without batch normalization",
+            f"without batch normalization dropout lowers the test error by {as_points(without)}",
+            holds_for_gain(without, bench.min_gain),
             without,
             main=False,
         ),
-        Part(
-            f"dropout of {JUDGED} still lowers the test error of nets with batch normalization",
-            f"with it dropout takes off {points(with_it)}",
-            gains(with_it, bench.least),
+        Criterion(
+            f"dropout of {JUDGED_DROPOUT} still lowers the test error of nets with batch normalization",
+            f"with batch normalization dropout lowers the test error by {as_points(with_it)}",
+            holds_for_gain(with_it, bench.min_gain),
             with_it,
             main=False,
         ),
@@ -124,15 +126,15 @@ def regularising(bench: Bench) -> Outcome:
         (name, *(f"{fixed(100 * float(e), 1)} %" for e in chosen[j].mean((1, 2))))
         for j, name in enumerate(names)
     )
-    return Outcome(
+    return ClaimOutcome(
         parts,
         (
             f"ReLU nets of 3 layers of 64 units, {epochs} epochs of AdamW without decay on {bench.table.rows()} "
-            "rows, the last epoch's weights. Each net has the learning rate of "
-            f"{', '.join(f'{r:g}' for r in RATES)} that has the lowest mean error on validation rows. "
-            f"{chosen.shape[2]} repetitions with training rows of their own and {SEEDS} seeds each, all judged on the "
-            f"same {len(bench.table.test)} test rows; the interval allows for other nets and other rows.",
+            "rows; the last epoch's weights are used. The learning rate of each kind of net is the one of "
+            f"{', '.join(f'{r:g}' for r in RATES)} with the lowest mean error on validation rows. "
+            f"{chosen.shape[2]} repetitions with their own training rows and {SEEDS} seeds each, all evaluated on the "
+            f"same {len(bench.table.test)} test rows; the interval allows for other nets and other test rows.",
         ),
-        (Lines(lines, "dropout", f"test error, % ({bench.unit})"),),
+        (Lines(lines, "dropout", bench.error_axis),),
         Table(("normalization", *(f"dropout {p:g}" for p in DROPOUTS)), rows),
     )

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
 import numpy as np
 
-from popnet.course.base import Outcome, Part
+from popnet.course.base import ClaimOutcome, Criterion
 from popnet.course.evidence import (
-    above,
-    below,
-    gains,
+    as_factor,
+    as_number,
+    holds_above,
+    holds_below,
+    holds_for_gain,
     interval,
     log_band,
     mean_band,
-    plain,
-    times,
 )
 from popnet.course.experiments import passes
-from popnet.course.lab import Bench, seeded, training_curve
+from popnet.course.lab import Bench, training_curve, twins_of_seed
 from popnet.course.nets import DEEP, PLAIN, with_activation
 from popnet.report.document import Line, Lines, Table
 from popnet.report.format import number
@@ -26,54 +28,81 @@ from popnet.spec.recipe import Activation, Recipe
 from popnet.types import Array
 
 DEPTHS = (2, 5, 10, 20)
-VANISHED = -1.0
-"""Decimal logarithm of what is left of the first layer's gradient: a gradient has vanished below a tenth."""
+LOG10_VANISHED = -1.0
+"""Decimal logarithm of the ratio of the first layer's gradients below which the gradient has vanished: a tenth."""
 
-OLD = {"init": "lecun_uniform", "init_scale": 3**-0.5}
+PRE_2010_INIT = {"init": "lecun_uniform", "init_scale": 3**-0.5}
 """Initial weights that were usual before 2010, uniform between -1/sqrt(n) and 1/sqrt(n)."""
 
 RATES = (0.003, 0.01, 0.03, 0.1, 0.3)
 STEPS = 240
 FACTOR = 2
-MIN_AREA = 0.01
+MIN_LOSS_GAIN = 0.01
 
-Gradients = dict[tuple[Activation, str], np.ndarray]
+Weights = Literal["recommended", "pre-2010"]
+"""Initial weights: those recommended for the activation, or those that were usual before 2010 (`PRE_2010_INIT`)."""
 
-HOW = (
+METHOD = (
     "Nets of 2, 5, 10 and 20 layers of 32 units, without normalization, with the initial weights that are recommended "
     "for their activation (Glorot and Bengio 2010 for sigmoid and tanh, He et al. 2015 for ReLU): the root mean square "
-    "of the loss's gradient to the first layer's weights before training, on a batch of up to 256 rows. The same seeds "
-    "for all, {n} of them; the interval is Student's over seeds."
+    "of the loss's gradient to the first layer's weights before training, on a batch of up to 256 rows. {n} seeds, "
+    "the same for all; the interval is Student's t over seeds."
 )
 
 
-def first_gradients(bench: Bench) -> Gradients:
-    """Return the first layer's gradient by activation and initial weights (``suited`` or ``old``), ``(J, depths)``."""
+class NetKind(NamedTuple):
+    """The kind of net that a gradient was measured in."""
 
-    def make() -> Gradients:
-        kinds: list[tuple[Activation, str]] = [
-            ("sigmoid", "suited"), ("tanh", "suited"), ("relu", "suited"), ("sigmoid", "old"), ("tanh", "old"),
-        ]  # fmt: skip
-        recipes = [_recipe(a, kind, d) for a, kind in kinds for d in DEPTHS]
+    activation: Activation
+    weights: Weights
+
+
+NETS = (
+    NetKind("sigmoid", "recommended"),
+    NetKind("tanh", "recommended"),
+    NetKind("relu", "recommended"),
+    NetKind("sigmoid", "pre-2010"),
+    NetKind("tanh", "pre-2010"),
+)
+
+
+@dataclass(frozen=True)
+class LearningCurves:
+    """How fast nets of an activation learn at their best learning rate.
+
+    Attributes:
+        rate: the learning rate whose curves are lowest.
+        losses: ``(J, epochs)``, training losses in units of a constant prediction's.
+    """
+
+    rate: float
+    losses: np.ndarray
+
+
+def first_gradients(bench: Bench) -> dict[NetKind, np.ndarray]:
+    """Return the gradient of the first layer in each kind of net at each depth, ``(J, depths)``."""
+
+    def make() -> dict[NetKind, np.ndarray]:
+        recipes = [_recipe(n, d) for n in NETS for d in DEPTHS]
         members = [
             m
             for k in range(bench.table.repeats)
-            for m in seeded(recipes, bench.net_seed("depth", k), bench.table.fold(k))
+            for m in twins_of_seed(recipes, bench.net_seed("depth", k), bench.table.fold(k))
         ]
         found = passes.gradients(bench, passes.untrained(bench, members))
-        first = np.array([g[0] for g in found]).reshape(-1, len(kinds), len(DEPTHS))
-        return {kind: first[:, i] for i, kind in enumerate(kinds)}
+        first = np.array([g[0] for g in found]).reshape(-1, len(NETS), len(DEPTHS))
+        return {n: first[:, i] for i, n in enumerate(NETS)}
 
     return bench.once("first gradients", make)
 
 
-def _recipe(activation: Activation, kind: str, depth: int) -> Recipe:
-    recipe = with_activation(DEEP, activation).replace(depth=depth)
-    return recipe.replace(**OLD) if kind == "old" else recipe
+def _recipe(kind: NetKind, depth: int) -> Recipe:
+    recipe = with_activation(DEEP, kind.activation).replace(depth=depth)
+    return recipe.replace(**PRE_2010_INIT) if kind.weights == "pre-2010" else recipe
 
 
-def fall(gradients: Array) -> np.ndarray:
-    """Return the decimal logarithm of what is left of the gradient at the largest depth, ``(J,)``.
+def log10_gradient_ratio(gradients: Array) -> np.ndarray:
+    """Return the decimal logarithm of the gradient at the largest depth over that at the smallest, ``(J,)``.
 
     Args:
         gradients: ``(J, depths)``.
@@ -82,15 +111,15 @@ def fall(gradients: Array) -> np.ndarray:
     return logs[:, -1] - logs[:, 0]
 
 
-def areas(curves: Array) -> np.ndarray:
-    """Return the mean height of each training curve: small for a net that learns fast."""
+def mean_losses(curves: Array) -> np.ndarray:
+    """Return the mean loss over each training curve: small for a net that learns fast."""
     return np.asarray(curves).mean(-1)
 
 
 def _learning(
     bench: Bench, base: Recipe, activations: Sequence[Activation]
-) -> dict[Activation, tuple[float, np.ndarray]]:
-    """Return of each activation its best learning rate, and its training curves with it, ``(J, epochs)``."""
+) -> dict[Activation, LearningCurves]:
+    """Return the learning curves of nets that differ in their activation, each at its best learning rate."""
     epochs = bench.epochs(STEPS, bench.table.rows(FACTOR))
     recipes = [
         with_activation(base, a).replace(learning_rate=r, epochs=epochs)
@@ -100,146 +129,175 @@ def _learning(
     results = bench.train(bench.twins(recipes, "learning", FACTOR))
     curves = np.array([[training_curve(r, epochs, bench.table.guess) for r in g] for g in results])
     curves = curves.reshape(len(results), len(activations), len(RATES), epochs)
-    found = {}
+    found: dict[Activation, LearningCurves] = {}
     for i, a in enumerate(activations):
-        best = int(areas(curves[:, i]).mean(0).argmin())
-        found[a] = RATES[best], curves[:, i, best]
+        best = int(mean_losses(curves[:, i]).mean(0).argmin())
+        found[a] = LearningCurves(RATES[best], curves[:, i, best])
     return found
 
 
-def _vanishes(bench: Bench, activation: Activation) -> Part:
-    left = interval(fall(first_gradients(bench)[activation, "suited"]))
-    return Part(
+def _faster(
+    bench: Bench, fast: LearningCurves, slow: LearningCurves, asked: str, found: str, main: bool
+) -> Criterion:
+    """Return whether nets learn faster than others: the mean over the training loss curves is lower.
+
+    Args:
+        bench: that trained them.
+        fast, slow: curves of the nets that are said to learn faster, and of the others.
+        asked, found: words of the criterion; ``{gain}`` in the latter is the difference.
+        main: see `popnet.course.base.Criterion`.
+    """
+    gain = interval(
+        mean_losses(slow.losses) - mean_losses(fast.losses), bench.table.overlap(FACTOR)
+    )
+    said = found.format(gain=f"{as_number(gain, 2)} of a constant prediction's loss")
+    return Criterion(asked, said, holds_for_gain(gain, MIN_LOSS_GAIN), gain, main)
+
+
+def _learning_picture(learning: Mapping[Activation, LearningCurves], y: str) -> Lines:
+    lines = [
+        Line(
+            f"{name}, rate {c.rate:g}", range(1, c.losses.shape[1] + 1), *mean_band(c.losses)
+        )
+        for name, c in learning.items()
+    ]  # fmt: skip
+    return Lines(tuple(lines), "epoch", f"{y} (1: constant prediction)")
+
+
+def _vanishes(bench: Bench, activation: Activation) -> Criterion:
+    ratio = interval(
+        log10_gradient_ratio(first_gradients(bench)[NetKind(activation, "recommended")])
+    )
+    return Criterion(
         "at 20 layers less than a tenth is left of the first layer's gradient at 2 layers",
-        f"with {activation} the first layer's gradient at 20 layers is {times(left)} times that at 2",
-        below(left, VANISHED),
-        left,
+        f"with {activation} the first layer's gradient at 20 layers is {as_factor(ratio)} times that at 2 layers",
+        holds_below(ratio, LOG10_VANISHED),
+        ratio,
     )
 
 
-def _old(bench: Bench, activation: Activation) -> Part:
-    left = interval(fall(first_gradients(bench)[activation, "old"]))
-    return Part(
+def _vanishes_with_old_weights(bench: Bench, activation: Activation) -> Criterion:
+    ratio = interval(log10_gradient_ratio(first_gradients(bench)[NetKind(activation, "pre-2010")]))
+    return Criterion(
         "the same with the initial weights that were usual before 2010, uniform within 1/sqrt(n)",
-        f"with the initial weights of before 2010 it is {times(left)} times",
-        below(left, VANISHED),
-        left,
+        f"with the initial weights usual before 2010 it is {as_factor(ratio)} times",
+        holds_below(ratio, LOG10_VANISHED),
+        ratio,
         main=False,
     )
 
 
-def _picture(bench: Bench, activations: Sequence[tuple[Activation, str]]) -> Lines:
-    words = {"suited": "", "old": ", initial weights of before 2010"}
-    lines = []
-    for a, kind in activations:
-        mean, low, high = log_band(first_gradients(bench)[a, kind])
-        lines.append(Line(f"{a}{words[kind]}", DEPTHS, mean, low, high))
+def _gradient_picture(bench: Bench, nets: Sequence[NetKind]) -> Lines:
+    words = {"recommended": "", "pre-2010": ", initial weights usual before 2010"}
+    lines = [
+        Line(f"{n.activation}{words[n.weights]}", DEPTHS, *log_band(first_gradients(bench)[n]))
+        for n in nets
+    ]
     return Lines(
         tuple(lines), "hidden layers", "first layer's gradient (root mean square)", log_y=True
     )
 
 
 def _table(bench: Bench) -> Table:
-    found = first_gradients(bench)
-    rows = []
-    for (a, kind), g in found.items():
+    rows: list[tuple[str, ...]] = []
+    for n, g in first_gradients(bench).items():
         mean = log_band(g)[0]
-        left = interval(fall(g) / (DEPTHS[-1] - DEPTHS[0]))
-        kind = "recommended" if kind == "suited" else "before 2010"
-        rows.append((a, kind, *(number(float(v), 2) for v in mean), times(left, 3)))
+        per_layer = interval(log10_gradient_ratio(g) / (DEPTHS[-1] - DEPTHS[0]))
+        kind = "recommended" if n.weights == "recommended" else "before 2010"
+        rows.append((
+            n.activation, kind, *(number(float(v), 2) for v in mean), as_factor(per_layer, 3),
+        ))  # fmt: skip
     return Table(
-        ("activation", "initial weights", *(f"{d} layers" for d in DEPTHS), "factor a layer"),
+        ("activation", "initial weights", *(f"{d} layers" for d in DEPTHS), "factor per layer"),
         tuple(rows),
     )
 
 
-def _how(bench: Bench) -> str:
-    return HOW.format(n=bench.table.repeats)
+def _method(bench: Bench) -> str:
+    return METHOD.format(n=bench.table.repeats)
 
 
-def sigmoid(bench: Bench) -> Outcome:
-    """Claim 1."""
-    return Outcome(
-        (_vanishes(bench, "sigmoid"), _old(bench, "sigmoid")),
+def sigmoid(bench: Bench) -> ClaimOutcome:
+    """Test claim 1."""
+    return ClaimOutcome(
+        (_vanishes(bench, "sigmoid"), _vanishes_with_old_weights(bench, "sigmoid")),
         (
-            _how(bench),
-            "A sigmoid's slope is at most a quarter, so each layer that the gradient passes takes three quarters "
-            "of it or more, unless the weights are large.",
+            _method(bench),
+            "A sigmoid's slope is at most a quarter, so each layer removes three quarters of the gradient "
+            "or more, unless the weights are large.",
         ),
-        (_picture(bench, [("sigmoid", "suited"), ("sigmoid", "old"), ("relu", "suited")]),),
+        (
+            _gradient_picture(
+                bench,
+                [
+                    NetKind("sigmoid", "recommended"),
+                    NetKind("sigmoid", "pre-2010"),
+                    NetKind("relu", "recommended"),
+                ],
+            ),
+        ),
         _table(bench),
-    )  # fmt: skip
-
-
-def tanh(bench: Bench) -> Outcome:
-    """Claim 2."""
-    learnt = bench.once("learning", lambda: _learning(bench, PLAIN, ("sigmoid", "tanh")))
-    (rate_s, sigmoid_curves), (rate_t, tanh_curves) = learnt["sigmoid"], learnt["tanh"]
-    gain = interval(areas(sigmoid_curves) - areas(tanh_curves), bench.table.overlap(FACTOR))
-    faster = Part(
-        "the training loss, averaged over the whole training, is lower than sigmoid's, each at its best learning rate",
-        f"tanh's mean training loss is {plain(gain, 2)} of a guess's loss lower than sigmoid's",
-        gains(gain, MIN_AREA),
-        gain,
     )
-    epochs = sigmoid_curves.shape[1]
-    lines = [
-        Line(f"{name}, rate {rate:g}", range(1, epochs + 1), *mean_band(curves))
-        for name, (rate, curves) in learnt.items()
-    ]
-    return Outcome(
-        (faster, _vanishes(bench, "tanh"), _old(bench, "tanh")),
+
+
+def tanh(bench: Bench) -> ClaimOutcome:
+    """Test claim 2."""
+    learning = bench.once("learning", lambda: _learning(bench, PLAIN, ("sigmoid", "tanh")))
+    slow, fast = learning["sigmoid"], learning["tanh"]
+    faster = _faster(
+        bench, fast, slow,
+        "the training loss, averaged over the whole training, is lower than sigmoid's, each at its best learning rate",
+        "tanh's mean training loss is lower than sigmoid's by {gain}",
+        main=True,
+    )  # fmt: skip
+    return ClaimOutcome(
+        (faster, _vanishes(bench, "tanh"), _vanishes_with_old_weights(bench, "tanh")),
         (
             f"How fast: nets of 3 layers of 64 units on {bench.table.rows(FACTOR)} rows, gradient descent with "
-            f"momentum 0.9 for {epochs} epochs, five learning rates from {RATES[0]} to {RATES[-1]}; of each "
-            f"activation the rate whose curves are lowest ({rate_s:g} for sigmoid, {rate_t:g} for tanh). Twins have "
-            "the same seed and rows. The loss is in units of that of the best constant prediction.",
-            "Whether it vanishes: " + _how(bench),
+            f"momentum 0.9 for {slow.losses.shape[1]} epochs, five learning rates from {RATES[0]} to {RATES[-1]}; for "
+            f"each activation the rate whose curves are lowest is used ({slow.rate:g} for sigmoid, {fast.rate:g} for "
+            "tanh). Twins have the same seed and rows. The loss is in units of that of the best constant prediction.",
+            "Whether it vanishes: " + _method(bench),
         ),
         (
-            Lines(tuple(lines), "epoch", "training loss (1: guessing)"),
-            _picture(bench, [("sigmoid", "suited"), ("tanh", "suited"), ("tanh", "old")]),
+            _learning_picture(learning, "training loss"),
+            _gradient_picture(
+                bench,
+                [NetKind("sigmoid", "recommended"), NetKind("tanh", "recommended"), NetKind("tanh", "pre-2010")],
+            ),
         ),
         _table(bench),
     )  # fmt: skip
 
 
-def relu(bench: Bench) -> Outcome:
-    """Claim 3."""
-    left = interval(fall(first_gradients(bench)["relu", "suited"]))
-    stays = Part(
+def relu(bench: Bench) -> ClaimOutcome:
+    """Test claim 3."""
+    ratio = interval(log10_gradient_ratio(first_gradients(bench)[NetKind("relu", "recommended")]))
+    stays = Criterion(
         "at 20 layers more than a tenth is left of the first layer's gradient at 2 layers",
-        f"with ReLU the first layer's gradient at 20 layers is {times(left)} times that at 2",
-        above(left, VANISHED),
-        left,
+        f"with ReLU the first layer's gradient at 20 layers is {as_factor(ratio)} times that at 2 layers",
+        holds_above(ratio, LOG10_VANISHED),
+        ratio,
     )
-    learnt = bench.once("deep learning", lambda: _learning(bench, DEEP, ("sigmoid", "relu")))
-    gain = interval(
-        areas(learnt["sigmoid"][1]) - areas(learnt["relu"][1]), bench.table.overlap(FACTOR)
-    )
-    learns = Part(
+    learning = bench.once("deep learning", lambda: _learning(bench, DEEP, ("sigmoid", "relu")))
+    learns = _faster(
+        bench, learning["relu"], learning["sigmoid"],
         "a net of 10 ReLU layers learns faster than one of 10 sigmoid layers, each at its best learning rate",
-        f"the mean training loss of 10 ReLU layers is {plain(gain, 2)} of a guess's loss lower than that of 10 sigmoid "
-        "layers",
-        gains(gain, MIN_AREA),
-        gain,
+        "the mean training loss of 10 ReLU layers is lower than that of 10 sigmoid layers by {gain}",
         main=False,
     )  # fmt: skip
-    epochs = learnt["relu"][1].shape[1]
-    lines = [
-        Line(f"{name}, rate {rate:g}", range(1, epochs + 1), *mean_band(curves))
-        for name, (rate, curves) in learnt.items()
-    ]
-    return Outcome(
+    return ClaimOutcome(
         (stays, learns),
         (
-            _how(bench),
-            "He et al. chose their initial weights so that a ReLU net neither shrinks nor swells its signal; with "
-            "other scales the gradient of deep ReLU nets vanishes or explodes as well (claim 6).",
+            _method(bench),
+            "He et al. chose their initial weights so that the signal neither shrinks nor grows in a ReLU net; with "
+            "other scales the gradient of deep ReLU nets vanishes or explodes, too (claim 6).",
         ),
         (
-            _picture(bench, [("relu", "suited"), ("tanh", "suited"), ("sigmoid", "suited")]),
-            Lines(tuple(lines), "epoch", "training loss, 10 layers (1: guessing)"),
+            _gradient_picture(
+                bench, [NetKind(a, "recommended") for a in ("relu", "tanh", "sigmoid")]
+            ),
+            _learning_picture(learning, "training loss, 10 layers"),
         ),
         _table(bench),
     )

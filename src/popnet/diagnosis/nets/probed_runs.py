@@ -1,10 +1,9 @@
-"""Train a recipe under the eyes of the rules, and prove what mends it by twins."""
+"""Train a recipe with probes for the rules to look at, and test remedies by twins."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,52 +13,49 @@ from popnet.ablation.factors import Factor, Level
 from popnet.ablation.losses import chance
 from popnet.ablation.results import Effect
 from popnet.data.dataset import Dataset
-from popnet.diagnosis.findings import Finding, Proof, Remedy
-from popnet.diagnosis.nets.checks import Training
-from popnet.diagnosis.nets.rules import Fired, examine
+from popnet.diagnosis.findings import DoctorFinding, Proof, ProofVerdict, Remedy
+from popnet.diagnosis.limits import Limits
+from popnet.diagnosis.nets.checks import ProbedTraining
+from popnet.diagnosis.nets.rules import FiredRule, examine
 from popnet.population.feed import Arrays
 from popnet.population.members import Member, Result
 from popnet.population.predict import Net, predict
 from popnet.population.train import Trainer
 from popnet.predictions.ensemble import softmax
-from popnet.runtime.memory import Memory
 from popnet.spec.recipe import Recipe
 from popnet.types import Array
 
 TRAININGS = 4
-"""Nets that the rules look at: different rows and seeds."""
+"""Nets that the rules look at, with different rows and seeds."""
 
-TINY = 1e-9
-"""Least loss of a constant: a target of one class or value is divided by it."""
+MIN_CHANCE_LOSS = 1e-9
+"""The smallest loss of a constant prediction to divide by; that of a target with one class or value is 0."""
 
-CONTRADICTING = 3
-"""Nets for each row that did not see it, for the search of wrong labels."""
+LABEL_REPEATS = 3
+"""Cross-validations by which wrong labels are searched for: so many nets have not seen a row."""
 
 
-@dataclass(frozen=True)
-class Limits:
-    """What bounds the work: a deadline of ``time.monotonic()``, threads, an event that stops it, memory."""
+def _trainer(data: Dataset, pairs: Sequence[Pair], limits: Limits, probed: bool = False) -> Trainer:
+    """Return a trainer of pairs' training and validation rows; a pair's number is its fold's."""
+    return limits.trainer(Arrays(data, data, [(p.train, p.valid) for p in pairs]), probed)
 
-    deadline: float | None = None
-    workers: int | None = None
-    stop: threading.Event | None = None
-    memory: Memory | None = None
 
-    def trainer(self, data: Dataset, pairs: Sequence[Pair], probed: bool = False) -> Trainer:
-        """Return a trainer of pairs' training and validation rows; a pair's number is its fold's."""
-        arrays = Arrays(data, data, [(p.train, p.valid) for p in pairs])
-        return Trainer(arrays, self.deadline, self.workers, self.stop, self.memory, probed)
+class Symptom(NamedTuple):
+    """A finding about nets before its remedy is tested, and the rule that fired."""
+
+    finding: DoctorFinding
+    fired: FiredRule
 
 
 def trainings(
     data: Dataset, recipe: Recipe, pairs: Sequence[Pair], limits: Limits, on_net: Callable[[], None]
-) -> list[Training]:
+) -> list[ProbedTraining]:
     """Train a recipe with probes on the rows of a few pairs.
 
     Returns:
-        Those that were not interrupted.
+        The trainings that were not interrupted.
     """
-    trainer = limits.trainer(data, pairs, probed=True)
+    trainer = _trainer(data, pairs, limits, probed=True)
     members = [Member(recipe, p.seed, k) for k, p in enumerate(pairs)]
     results: dict[int, Result] = {}
     for i, result in trainer.run(enumerate(members)):
@@ -67,23 +63,23 @@ def trainings(
         if result.status != "interrupted":
             results[i] = result
     return [
-        Training(
-            results[i], max(chance(data, pairs[i].train), TINY),
+        ProbedTraining(
+            results[i], max(chance(data, pairs[i].train), MIN_CHANCE_LOSS),
             0 if data.task == "regression" else data.n_outputs, len(pairs[i].train), recipe.kind != "mlp",
         )
         for i in sorted(results)
     ]  # fmt: skip
 
 
-def symptoms(found: list[Training]) -> list[tuple[Finding, Fired]]:
-    """Return what the rules find, without proofs."""
-    out = []
+def symptoms(found: list[ProbedTraining]) -> list[Symptom]:
+    """Return what the rules find, before remedies are tested."""
+    out: list[Symptom] = []
     for fired in examine(found):
         rule, hit = fired.rule, fired.hit
         recipe = found[0].recipe
         changes = {f: v for f, v in rule.fields(recipe).items() if getattr(recipe, f) != v}
-        out.append((
-            Finding(
+        out.append(Symptom(
+            DoctorFinding(
                 rule.name, rule.title, rule.severity, hit.where,
                 f"{hit.measured} (in {fired.trainings} of {len(found)} trainings)", hit.value, rule.threshold,
                 rule.source, rule.meaning, Remedy(rule.remedy, changes),
@@ -96,24 +92,24 @@ def symptoms(found: list[Training]) -> list[tuple[Finding, Fired]]:
 def proven(
     data: Dataset,
     recipe: Recipe,
-    findings: Sequence[Finding],
+    findings: Sequence[DoctorFinding],
     pairs: Sequence[Pair],
     limits: Limits,
     on_net: Callable[[], None],
-    trained: Sequence[Training] = (),
+    trained: Sequence[ProbedTraining] = (),
 ) -> dict[str, Proof]:
-    """Train the remedies of findings about nets as twins.
+    """Test the remedies of findings about nets: train twins with and without them.
 
     Args:
         data, recipe: what is trained.
-        findings: whose remedies are tried.
+        findings: whose remedies are tested.
         pairs: of twins.
         limits: of the work.
         on_net: called after each net.
         trained: of the recipe on the first pairs: nets that need not be trained again.
 
     Returns:
-        A proof for each rule whose remedy changes the recipe; those that there was no time for are left out.
+        A proof for each rule whose remedy changes the recipe, if there was time for it.
     """
     tried = [f for f in findings if f.remedy.fields]
     if not tried:
@@ -133,9 +129,10 @@ def proven(
 
 def proof(effect: Effect, task: str) -> Proof:
     """Return an effect as the proof of a remedy."""
-    said = {
+    verdicts: dict[str, ProofVerdict] = {
         "helps": "helps", "harms": "does harm", "no effect": "does not help",
-    }.get(effect.verdict, "shows no gain")  # fmt: skip
+    }  # fmt: skip
+    said = verdicts.get(effect.verdict, "shows no gain")
     metric = "share of the variance unexplained" if task == "regression" else "log-loss"
     return Proof(
         metric, effect.base_error, effect.error, effect.gain.mean, effect.gain.low, effect.gain.high, effect.pairs,
@@ -143,11 +140,11 @@ def proof(effect: Effect, task: str) -> Proof:
     )  # fmt: skip
 
 
-def contradictions(
+def out_of_fold_probabilities(
     data: Dataset, recipe: Recipe, rows: Array, limits: Limits, on_net: Callable[[], None],
     folds: Callable[[int], Sequence[Pair]],
 ) -> np.ndarray | None:  # fmt: skip
-    """Return probabilities of rows by nets that did not see them, ``(CONTRADICTING, N, C)``; None if the time was over.
+    """Return probabilities of rows by nets that have not seen them, ``(LABEL_REPEATS, N, C)``; None if time ran out.
 
     Args:
         data, recipe: what is trained.
@@ -156,11 +153,11 @@ def contradictions(
         on_net: called after each net.
         folds: gives the folds of a repeat; their test rows together are ``rows``.
     """
-    out = np.full((CONTRADICTING, len(rows), data.n_outputs), np.nan)
+    out = np.full((LABEL_REPEATS, len(rows), data.n_outputs), np.nan)
     place = np.full(len(data), -1)
     place[rows] = np.arange(len(rows))
-    every = [(r, pair) for r in range(CONTRADICTING) for pair in folds(r)]
-    trainer = limits.trainer(data, [p for _, p in every])
+    every = [(r, pair) for r in range(LABEL_REPEATS) for pair in folds(r)]
+    trainer = _trainer(data, [p for _, p in every], limits)
     members = [Member(recipe, p.seed, k) for k, (_, p) in enumerate(every)]
     for i, result in trainer.run(enumerate(members)):
         on_net()

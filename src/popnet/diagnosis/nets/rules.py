@@ -1,17 +1,17 @@
-"""The rules about nets: one table. A rule fires where its check does on most trainings of a recipe.
+"""The rules about nets: one table. A rule fires if its check does on most trainings of a recipe.
 
-A *suspicion* is a rule that a threshold alone cannot decide: it is reported only if the remedy's twins show a gain.
+A *suspicion* is a rule that a threshold alone cannot decide: it is reported only if twins show that the remedy helps.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from popnet.diagnosis.findings import Severity
+from popnet.diagnosis.findings import RecipeChanges, Severity
 from popnet.diagnosis.nets import checks
-from popnet.diagnosis.nets.checks import Hit, Training
+from popnet.diagnosis.nets.checks import Measurement, ProbedTraining
 from popnet.spec.recipe import Recipe
 
 
@@ -21,14 +21,14 @@ class Rule:
 
     Attributes:
         name: of the finding.
-        title: for people.
+        title: of the finding.
         severity: how bad it is.
         threshold: with which its value is compared.
         source: of the threshold.
         meaning: one sentence for someone who took one course.
-        remedy: what to do, for people.
-        fields: of a recipe that the remedy changes.
-        check: looks at a training.
+        remedy: what to do.
+        fields: returns the new values of a recipe's fields.
+        check: looks at one training.
         suspicion: whether it counts only if its remedy helps.
     """
 
@@ -39,8 +39,8 @@ class Rule:
     source: str
     meaning: str
     remedy: str
-    fields: Callable[[Recipe], Mapping[str, Any]]
-    check: Callable[[Training, float], Hit | None]
+    fields: Callable[[Recipe], RecipeChanges]
+    check: Callable[[ProbedTraining, float], Measurement | None]
     suspicion: bool = False
 
 
@@ -49,10 +49,11 @@ def _usual_rate(recipe: Recipe) -> float:
     return {"sgd": 0.05, "muon": 0.02}.get(recipe.optimizer, 2e-3)
 
 
-def _decayed(recipe: Recipe) -> dict[str, Any]:
+def _decayed(recipe: Recipe) -> RecipeChanges:
     """Return fields of a strong decoupled decay; nets of images have a tenth of the others' from the start."""
-    decay = {"weight_decay": max(recipe.decay, 0.5 if recipe.kind == "mlp" else 0.2)}
-    return {"optimizer": "adamw", **decay} if recipe.optimizer == "adam" else decay
+    decay = max(recipe.decay, 0.5 if recipe.kind == "mlp" else 0.2)
+    optimizer = "adamw" if recipe.optimizer == "adam" else recipe.optimizer
+    return {"optimizer": optimizer, "weight_decay": decay}
 
 
 RULES: tuple[Rule, ...] = (
@@ -72,7 +73,7 @@ RULES: tuple[Rule, ...] = (
         "The training diverged",
         "error",
         3.0,
-        "a loss above a constant's is no learning; 3 leaves room for a start",
+        "a convention: 1 would be the loss of a constant prediction, 3 leaves room for a slow start",
         "Each step overshoots further than the one before, until the numbers overflow.",
         "lower the learning rate and clip the gradient",
         lambda r: {
@@ -83,11 +84,11 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "penalty_swamps",
-        "The penalty swamps the loss",
+        "The penalty outweighs the loss",
         "error",
         1.0,
-        "a convention: beyond 1 most of each step serves the penalty",
-        "The net is busier making its weights small than fitting the data.",
+        "a convention: above 1 most of each step serves the penalty",
+        "The net makes its weights small rather than fit the data.",
         "make the penalties ten thousand times smaller",
         lambda r: {
             "l1": r.l1 / 1e4,
@@ -113,7 +114,7 @@ RULES: tuple[Rule, ...] = (
         "error",
         20.0,
         "He et al. 2015: the signal's variance should be the same in all layers",
-        "The net begins where signals are lost or blown up; the first epochs repair that, if they can.",
+        "Signals are lost or blown up in the untrained net; the first epochs go into repairing that, if they can.",
         "use He's initial weights at scale 1",
         lambda r: {"init": "he_normal", "init_scale": 1.0},
         checks.initialisation,
@@ -124,7 +125,7 @@ RULES: tuple[Rule, ...] = (
         "error",
         0.3,
         "Stanford's course CS231n wants about 0.001; Adam's first steps are about 0.02 in healthy nets",
-        "Each step throws away a good part of what the weights have learned.",
+        "Each step undoes a good part of what the weights have learned.",
         "divide the learning rate by 20",
         lambda r: {"learning_rate": r.learning_rate / 20},
         checks.rate_too_large,
@@ -135,7 +136,7 @@ RULES: tuple[Rule, ...] = (
         "warning",
         0.5,
         "Glorot and Bengio 2010",
-        "Where sigmoid and tanh are flat their units pass hardly any gradient on: they stop learning.",
+        "Where sigmoid and tanh are flat, units pass on hardly any gradient and stop learning.",
         "normalize before the activation (batch normalization), or use ReLU",
         lambda r: {
             "norm": "batch",
@@ -151,7 +152,7 @@ RULES: tuple[Rule, ...] = (
         "warning",
         0.4,
         "a convention; Maas et al. 2013 describe the effect; with batch normalization it is near 0",
-        "A ReLU unit that is 0 for every row has no gradient and never comes back: the net is narrower than it looks.",
+        "A ReLU unit that is 0 for every row has no gradient and never recovers: the net is narrower than it looks.",
         "use leaky ReLU and a lower learning rate",
         lambda r: {
             "activation": "leaky_relu",
@@ -178,7 +179,7 @@ RULES: tuple[Rule, ...] = (
         "warning",
         16.0,
         "Wu and He 2018, arXiv:1803.08494",
-        "Means and variances of a handful of rows are mostly chance, and each row's result depends on its neighbours.",
+        "Means and variances of a few rows are noisy, and the output for a row depends on the rest of its batch.",
         "use batches of 64, or layer normalization",
         lambda r: {"batch_size": 64},
         checks.batch_too_small,
@@ -189,7 +190,7 @@ RULES: tuple[Rule, ...] = (
         "warning",
         2.0,
         "Prechelt 1998: validation error that rises while the training error falls",
-        "The net learns its training rows by heart; what it learns of them does not hold for others.",
+        "The net memorizes its training rows; what it learns there does not generalize.",
         "use dropout 0.5 and a strong weight decay, and a net of half the width",
         lambda r: {
             "dropout": max(r.dropout, 0.5),
@@ -205,8 +206,8 @@ RULES: tuple[Rule, ...] = (
         "warning",
         0.75,
         "Goodfellow et al. 2016, Deep Learning, chapter 5: training error close to the validation error and both high",
-        "The net has not the capacity, or not the freedom, to fit even its training rows.",
-        "use two layers of 128 units, little dropout, no penalties",
+        "The net is too small, or too strongly regularized, to fit even its training rows.",
+        "use at least two layers of 128 units, little dropout, and no penalties",
         lambda r: {
             "width": max(r.width * 2, 128),
             "depth": max(r.depth, 2),
@@ -223,8 +224,8 @@ RULES: tuple[Rule, ...] = (
         "note",
         0.25,
         "Ioffe and Szegedy 2015; the number is a convention",
-        "Each layer learns from inputs that the layers below keep moving.",
-        "normalize each layer (batch normalization before the activation); where that is done, take smaller steps",
+        "Each layer learns from inputs whose distribution the layers before it keep changing.",
+        "use batch normalization before each activation; if the net has that already, lower the learning rate",
         lambda r: (
             {"norm": "batch", "norm_position": "before"}
             if r.norm != "batch" or r.norm_position != "before"
@@ -234,12 +235,12 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "dropout_and_norm",
-        "Dropout and batch normalization at odds",
+        "Dropout disturbs batch normalization",
         "note",
         0.1,
         "Li et al. 2019, arXiv:1801.05134",
-        "Dropout changes the variances that batch normalization keeps, so evaluation works with wrong ones.",
-        "drop a quarter as many hidden units, where batch normalization is",
+        "With dropout, batch normalization learns other variances than those at evaluation, and scales wrongly there.",
+        "divide the dropout rate by four where there is batch normalization",
         lambda r: {"dropout": round(r.dropout / 4, 4)},
         checks.dropout_and_norm,
         suspicion=True,
@@ -250,19 +251,19 @@ RULES: tuple[Rule, ...] = (
         "warning",
         5.0,
         "Prechelt 1998: patience trades time for a better minimum",
-        "Validation scores go up and down by chance; a short wait takes the first bump for the end.",
-        "wait for 20 epochs",
+        "Validation scores go up and down by chance; with a short patience the first bad epochs end the training.",
+        "set the patience to 20 epochs",
         lambda r: {"patience": 20, "epochs": max(r.epochs, 60)},
         checks.impatient,
         suspicion=True,
     ),
     Rule(
         "too_few_epochs",
-        "Too few epochs: patience never used",
+        "Too few epochs: early stopping never set in",
         "warning",
         0.02,
         "Prechelt 1998",
-        "The training ended while it was still getting better.",
+        "The training ended while the validation score was still improving.",
         "train three times as long",
         lambda r: {"epochs": 3 * r.epochs},
         checks.too_few_epochs,
@@ -273,7 +274,7 @@ RULES: tuple[Rule, ...] = (
         "The loss does not fall",
         "error",
         0.98,
-        "a constant's loss is what knowing nothing reaches",
+        "a constant prediction reaches 1 without learning anything",
         "The net has learned nothing about the target from these columns.",
         "try the default net; if that learns nothing either, the columns may say nothing about the target",
         lambda r: {
@@ -360,28 +361,28 @@ EXPLAINS: dict[str, tuple[str, ...]] = {
     "too_few_epochs": ("under_fitting",),
     "dropout_and_norm": ("under_fitting",),
 }
-"""Rules whose findings follow from another one's, and are left out beside it."""
+"""Rules whose findings follow from another rule's, and are left out beside it."""
 
 
-class Fired(NamedTuple):
+class FiredRule(NamedTuple):
     """A rule that fired on most of the trainings, with the measurement of the middle one."""
 
     rule: Rule
-    hit: Hit
+    hit: Measurement
     trainings: int
 
 
-def examine(trainings: list[Training]) -> list[Fired]:
+def examine(trainings: list[ProbedTraining]) -> list[FiredRule]:
     """Return the rules that fire on more than half of the trainings; what another rule explains is left out.
 
     Suspicions explain nothing yet: see `unexplained`.
     """
-    fired: list[Fired] = []
+    fired: list[FiredRule] = []
     for rule in RULES:
         hits = [h for t in trainings if (h := rule.check(t, rule.threshold)) is not None]
         if 2 * len(hits) > len(trainings):
             hits.sort(key=lambda h: h.value)
-            fired.append(Fired(rule, hits[len(hits) // 2], len(hits)))
+            fired.append(FiredRule(rule, hits[len(hits) // 2], len(hits)))
     sure = unexplained([f.rule.name for f in fired if not f.rule.suspicion])
     explained = {name for s in sure for name in EXPLAINS.get(s, ())}
     return [f for f in fired if f.rule.name not in explained]

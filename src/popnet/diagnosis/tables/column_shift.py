@@ -15,17 +15,17 @@ from popnet.diagnosis.tables import univariate
 from popnet.types import Array
 
 CHANCE = 0.01
-"""Chance that any column of a table is said to have moved without cause, all columns together (Bonferroni)."""
+"""Probability that any column of a table is said to have shifted by chance, all columns together (Bonferroni)."""
 
 LOSS = 0.01
-"""... or it has moved if its permutation takes so much off the nets' area. A convention."""
+"""... or it has shifted if its permutation importance for the nets is at least this. A convention."""
 
 LEVELS = 3
 """Levels that are told of, those whose shares changed the most."""
 
 
 @dataclass(frozen=True)
-class Moved:
+class ColumnShift:
     """One column in two tables.
 
     Attributes:
@@ -33,7 +33,7 @@ class Moved:
         auc: area under the ROC curve by which it tells the tables apart alone; 0.5 is chance.
         importance: area that the nets lose if its values are permuted.
         is_shifted: whether it differs for certain.
-        words: how it moved, for people.
+        words: how it differs, for people.
     """
 
     name: str
@@ -56,16 +56,16 @@ def cast(old: pl.Series, new: pl.Series, column: Column) -> pl.Series:
     return pl.concat([p.alias(column.name) for p in parts])
 
 
-def moved(
+def compare(
     series: pl.Series, column: Column, side: Array, auc: float, importance: float, columns: int
-) -> Moved:
-    """Describe how a column moved.
+) -> ColumnShift:
+    """Describe how a column differs between two tables.
 
     Args:
         series: ``(N,)`` both tables, as `cast` returns them.
         column: what it holds.
         side: ``(N,)`` 0 for the old table, 1 for the new one.
-        auc, importance: see `Moved`.
+        auc, importance: see `ColumnShift`.
         columns: how many are compared.
     """
     new = int(side.sum())
@@ -81,7 +81,7 @@ def moved(
         words += _numbers(*(univariate.values(p, column) for p in parts))
     else:
         words += _levels(*parts)
-    return Moved(
+    return ColumnShift(
         column.name,
         auc,
         importance,

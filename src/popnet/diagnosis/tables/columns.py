@@ -10,9 +10,11 @@ import polars as pl
 
 from popnet.data.tables.kinds import find_duplicates, find_kind, name_tokens
 from popnet.data.tables.schema import Column, Schema
-from popnet.diagnosis.findings import Finding, Remedy
+from popnet.diagnosis.findings import DoctorFinding, Remedy
+from popnet.diagnosis.limits import NO_LIMITS, Limits
 from popnet.diagnosis.tables import drift, leakage, univariate
-from popnet.predictions.intervals import wilson
+from popnet.diagnosis.tables.names import quoted, where
+from popnet.predictions.intervals import share_interval
 from popnet.types import Array
 
 DISTINCT, NUMBERS = 0.95, 100
@@ -54,11 +56,9 @@ def find(
     train: Array,
     test: Array,
     *,
-    time: str | None = None,
     seed: int = 0,
-    workers: int | None = None,
-    deadline: float | None = None,
-) -> list[Finding]:
+    limits: Limits = NO_LIMITS,
+) -> list[DoctorFinding]:
     """Look for what is wrong with a table, before any training.
 
     Args:
@@ -66,16 +66,11 @@ def find(
         schema: of it.
         train: ``(n,)`` row numbers of the training part.
         test: ``(m,)`` row numbers of the test part; may be empty.
-        time: column to look for a drift along; default the schema's, else its columns of dates.
         seed: of samples, folds and nets.
-        workers: threads for the nets that look for a drift; default one a core.
-        deadline: moment of ``time.monotonic()`` at which nets stop.
+        limits: of the nets that look for a drift.
 
     Returns:
         Findings, by rule.
-
-    Raises:
-        InputError: the time column is not there.
 
     Example:
         >>> import numpy as np, polars as pl
@@ -95,23 +90,23 @@ def find(
     found += [f for f in (constant(schema), duplicate(frame, schema)) if f]
     found += shared_rows(frame, schema, train, test)
     found += [f for f in [imbalance(frame, schema, train)] if f]
-    found += drift.find(frame, schema, np.concatenate([train, test]), time, seed, workers, deadline)
+    found += drift.find(frame, schema, np.concatenate([train, test]), seed, limits)
     return found
 
 
 # --- identifiers --------------------------------------------------------------------------------
 
 
-def identifiers(frame: pl.DataFrame, schema: Schema) -> list[Finding]:
+def identifiers(frame: pl.DataFrame, schema: Schema) -> list[DoctorFinding]:
     """Find columns that name single rows: those left out (a note), those used, and those with too many levels."""
-    found = []
+    found: list[DoctorFinding] = []
     out = [c for c in schema.columns if c.kind == "identifier" and not c.used]
     if out:
         found.append(_left_out(out))
     used = {c.name: why for c in schema.features if (why := _why_identifier(frame, c, schema))}
     if used:
         found.append(_used(used))
-    lone = {}
+    lone: dict[str, float] = {}
     for column in schema.features:
         if column.kind == "categorical" and column.name not in used:
             share = _share_alone(frame[column.name])
@@ -122,59 +117,60 @@ def identifiers(frame: pl.DataFrame, schema: Schema) -> list[Finding]:
     return found
 
 
-def _left_out(columns: list[Column]) -> Finding:
-    return Finding(
+def _left_out(columns: list[Column]) -> DoctorFinding:
+    names = tuple(c.name for c in columns)
+    return DoctorFinding(
         rule="identifiers",
-        title=f"{_quoted(columns)}: left out already",
+        title=f"{quoted(names)}: identifiers, left out already",
         severity="note",
-        where=_where(columns),
+        where=where(names),
         measured=" ".join(f"'{c.name}': {c.reason}." for c in columns),
         value=float(len(columns)),
         threshold=0.0,
-        source="the schema's rules, see popnet.data.tables.kinds",
-        meaning="A net could only learn such values by heart; they say nothing about new rows.",
-        remedy=Remedy("Nothing is to be done; --keep COLUMN uses one nevertheless."),
-        columns=tuple(c.name for c in columns),
+        source="the rules by which columns are left out, see popnet.data.tables.kinds",
+        meaning="A net could only memorize such values; they say nothing about new rows.",
+        remedy=Remedy("Nothing needs to be done; --keep COLUMN uses one nevertheless."),
+        columns=names,
     )
 
 
-def _used(reasons: dict[str, str]) -> Finding:
+def _used(reasons: dict[str, str]) -> DoctorFinding:
     names = tuple(reasons)
-    return Finding(
+    return DoctorFinding(
         rule="identifiers",
-        title=f"{_quoted(names)}: identifiers among the features",
+        title=f"{quoted(names)}: identifiers among the features",
         severity="warning",
-        where=_where(names),
+        where=where(names),
         measured=" ".join(f"'{name}': {why}." for name, why in reasons.items()),
         value=float(len(names)),
         threshold=0.0,
         source="Kolmogorov-Smirnov test, and conventions",
         meaning=(
-            "A number that was dealt out to a row says nothing about new rows; if it was dealt out in "
-            "some order, the net may learn that order."
+            "A number that was assigned to a row says nothing about new rows; if the numbers follow some "
+            "order, the net may learn that order."
         ),
-        remedy=Remedy(f"Leave out {_quoted(names)} (--drop COLUMN).", drop=names),
+        remedy=Remedy(f"Leave out {quoted(names)} (--drop COLUMN).", drop=names),
         columns=names,
     )
 
 
-def _lone(shares: dict[str, float]) -> Finding:
+def _lone(shares: dict[str, float]) -> DoctorFinding:
     names = tuple(shares)
     listed = ", ".join(f"'{n}' {100 * s:.0f} %" for n, s in shares.items())
-    return Finding(
+    return DoctorFinding(
         rule="lone_levels",
-        title=f"{_quoted(names)}: nearly a level for each row",
+        title=f"{quoted(names)}: almost every row has a value of its own",
         severity="note",
-        where=_where(names),
-        measured=f"Share of values that stand in one row only: {listed}.",
+        where=where(names),
+        measured=f"Share of values that occur in one row only: {listed}.",
         value=max(shares.values()),
         threshold=ALONE,
         source="a convention",
         meaning=(
-            "Nothing can be learned about a level that is seen once; all of them are taken as 'other'."
+            "Nothing can be learned about a category that occurs once; all of them are treated as 'other'."
         ),
         remedy=Remedy(
-            f"Leave out {_quoted(names)}, or keep the part that repeats (a prefix, a place).",
+            f"Leave out {quoted(names)}, or keep only the part that repeats (a prefix, a place).",
             drop=names,
         ),
         columns=names,
@@ -197,8 +193,10 @@ def _why_identifier(frame: pl.DataFrame, column: Column, schema: Schema) -> str:
         return ""
     steps = np.sign(np.diff(x))
     if max(np.mean(steps > 0), np.mean(steps < 0)) >= RISING:
-        return "" if _TIMES & set(name_tokens(column.name)) else "it counts along the rows"
-    return "whole numbers, distinct, spread evenly as if drawn" if _is_uniform(x) else ""
+        return "" if _TIMES & set(name_tokens(column.name)) else "it counts the rows"
+    return (
+        "distinct whole numbers, spread as evenly as if drawn at random" if _is_uniform(x) else ""
+    )
 
 
 def _is_uniform(x: Array) -> bool:
@@ -221,27 +219,27 @@ def _share_alone(series: pl.Series) -> float:
 # --- columns that say nothing new ---------------------------------------------------------------
 
 
-def constant(schema: Schema) -> Finding | None:
+def constant(schema: Schema) -> DoctorFinding | None:
     """Find columns with one value or none; the schema leaves them out."""
-    columns = [c for c in schema.columns if c.kind in ("constant", "empty")]
-    if not columns:
+    names = tuple(c.name for c in schema.columns if c.kind in ("constant", "empty"))
+    if not names:
         return None
-    return Finding(
+    return DoctorFinding(
         rule="constant_columns",
         title="columns with the same value in all rows",
         severity="note",
-        where=_where(columns),
-        measured=f"{len(columns)} of {len(schema.columns)} columns: {_quoted(columns, 50)}.",
-        value=float(len(columns)),
+        where=where(names),
+        measured=f"{len(names)} of {len(schema.columns)} columns: {quoted(names, 50)}.",
+        value=float(len(names)),
         threshold=0.0,
         source="by definition",
-        meaning="What never varies cannot tell rows apart; it is left out already.",
-        remedy=Remedy("Nothing is to be done, if the table was meant to be so."),
-        columns=tuple(c.name for c in columns),
+        meaning="A column that never varies cannot tell rows apart; it is left out already.",
+        remedy=Remedy("Nothing needs to be done, if the table is meant to be so."),
+        columns=names,
     )
 
 
-def duplicate(frame: pl.DataFrame, schema: Schema) -> Finding | None:
+def duplicate(frame: pl.DataFrame, schema: Schema) -> DoctorFinding | None:
     """Find columns that equal an earlier one in every row: a note, or a warning if such a one is used."""
     pairs = {
         c.name: c.reason.removeprefix("the same as ").strip("'")
@@ -255,11 +253,11 @@ def duplicate(frame: pl.DataFrame, schema: Schema) -> Finding | None:
     listed = [f"'{a}' is the same as '{b}'" for a, b in both.items()]
     more = f"; and {len(listed) - 50} more" if len(listed) > 50 else ""
     names = tuple(used or pairs)
-    return Finding(
+    return DoctorFinding(
         rule="duplicate_columns",
         title="columns that are the same in all rows",
         severity="warning" if used else "note",
-        where=_where(names),
+        where=where(names),
         measured=f"{len(both)} of {len(schema.columns)} columns: {'; '.join(listed[:50])}{more}.",
         value=float(len(both)),
         threshold=0.0,
@@ -269,9 +267,9 @@ def duplicate(frame: pl.DataFrame, schema: Schema) -> Finding | None:
             + (", and counts its original twice." if used else "; it is left out already.")
         ),
         remedy=Remedy(
-            f"Leave out {_quoted(names)} (--drop COLUMN)."
+            f"Leave out {quoted(names)} (--drop COLUMN)."
             if used
-            else "Nothing is to be done, if the table was meant to be so.",
+            else "Nothing needs to be done, if the table is meant to be so.",
             drop=tuple(used),
         ),
         columns=tuple(both),
@@ -281,7 +279,9 @@ def duplicate(frame: pl.DataFrame, schema: Schema) -> Finding | None:
 # --- rows ---------------------------------------------------------------------------------------
 
 
-def shared_rows(frame: pl.DataFrame, schema: Schema, train: Array, test: Array) -> list[Finding]:
+def shared_rows(
+    frame: pl.DataFrame, schema: Schema, train: Array, test: Array
+) -> list[DoctorFinding]:
     """Find rows of the test part that are in the training part too, and those that differ in the target alone.
 
     Tables of few coarse columns repeat themselves by chance. How often is bounded from the columns' distributions:
@@ -296,23 +296,23 @@ def shared_rows(frame: pl.DataFrame, schema: Schema, train: Array, test: Array) 
     whole = frame.select([*names, *schema.target.names]).hash_rows(seed=1).to_numpy()
     copies = np.isin(whole[test], whole[train])
     others = np.isin(features[test], features[train]) & ~copies
-    found = []
+    found: list[DoctorFinding] = []
     for chosen, columns in ((copies, [*names, *schema.target.names]), (others, names)):
-        share = float(chosen.mean())
-        low = wilson(share, len(test))[0]
+        low, _ = share_interval(int(chosen.sum()), len(test))
         if low < SHARED:
             continue
         chance = _by_chance(frame.select(columns)[train])
         if low > chance:
-            found.append(_shared(chosen is copies, test[chosen], len(test), share, chance))
+            found.append(_shared(chosen is copies, test[chosen], len(test), chance))
     return found
 
 
-def _shared(copies: bool, rows: Array, of: int, share: float, chance: float) -> Finding:
+def _shared(copies: bool, rows: Array, of: int, chance: float) -> DoctorFinding:
+    share = len(rows) / of
     what = (
         "the same features and target as" if copies else "the same features and another target than"
     )
-    return Finding(
+    return DoctorFinding(
         rule="shared_rows" if copies else "conflicting_rows",
         title="test rows that are in the training part too"
         if copies
@@ -327,13 +327,13 @@ def _shared(copies: bool, rows: Array, of: int, share: float, chance: float) -> 
         threshold=max(SHARED, chance),
         source="a convention",
         meaning=(
-            "Such rows can be known by heart, so the score is better than it will be for new rows."
+            "A net can memorize such rows, so the score is better than it will be for new rows."
             if copies
             else "No model can tell such rows apart: what decides their target is not in the table, or "
             "some targets are wrong."
         ),
         remedy=Remedy(
-            "Remove repeated rows; or, if they belong together (a customer, a sample), name the column "
+            "Remove repeated rows; or, if they belong together (to one customer, one sample), name the column "
             "that says so with --group COLUMN."
             if copies
             else "Add a column that tells them apart, or check their targets."
@@ -351,7 +351,7 @@ def _by_chance(features: pl.DataFrame) -> float:
     return float(-np.expm1(-features.height * 2.0 ** (-bits / 2)))
 
 
-def imbalance(frame: pl.DataFrame, schema: Schema, train: Array) -> Finding | None:
+def imbalance(frame: pl.DataFrame, schema: Schema, train: Array) -> DoctorFinding | None:
     """Find a class that is rare among the training rows."""
     if schema.target.task == "regression":
         return None
@@ -372,7 +372,7 @@ def imbalance(frame: pl.DataFrame, schema: Schema, train: Array) -> Finding | No
     if few:
         listed = ", ".join(str(label) for label in few[:8])
         measured += f" Fewer than {FEW_ROWS} rows: {listed}{', …' if len(few) > 8 else ''}."
-    return Finding(
+    return DoctorFinding(
         rule="class_imbalance",
         title=f"class {labels[-1]} is rare",
         severity="warning" if few else "note",
@@ -382,25 +382,11 @@ def imbalance(frame: pl.DataFrame, schema: Schema, train: Array) -> Finding | No
         threshold=IMBALANCE,
         source="Fernandez et al. 2008; fewest rows: a convention",
         meaning=(
-            "A net may do well by all but ignoring a rare class; its accuracy then says little."
+            "A net can score well while it all but ignores a rare class; accuracy then says little."
         ),
         remedy=Remedy(
-            "Weigh rare classes more in the loss, and compare by balanced accuracy; or leave the loss, and fit with "
-            "--metric balanced_accuracy or f1, which predicts them sooner.",
+            "Weight rare classes more in the loss and compare nets by balanced accuracy; or fit with --metric "
+            "balanced_accuracy or f1, which lowers the threshold at which a rare class is predicted.",
             {"class_balance": balance},
         ),
     )
-
-
-def _names(columns: list[Column] | tuple[str, ...]) -> list[str]:
-    return [c if isinstance(c, str) else c.name for c in columns]
-
-
-def _quoted(columns: list[Column] | tuple[str, ...], most: int = 8) -> str:
-    names = _names(columns)
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(f"'{n}'" for n in names[:most]) + more
-
-
-def _where(columns: list[Column] | tuple[str, ...]) -> str:
-    return f"{'columns' if len(columns) > 1 else 'column'} {_quoted(columns)}"

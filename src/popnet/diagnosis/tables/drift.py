@@ -1,11 +1,12 @@
-"""Time drift: whether the target, or what nets see of the rows, changes along a column of dates.
+"""Time drift: whether the target, or the distribution of the features, changes along a column of dates.
 
-If it does, a random split mixes past and future, and its score is better than that of a model used for what comes.
+If it does, a random split mixes past and future, and its score is better than the model's will be on future rows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
@@ -13,26 +14,27 @@ from scipy import stats
 
 from popnet.data.tables.cast import to_numbers
 from popnet.data.tables.schema import Column, Schema
-from popnet.diagnosis.findings import Finding, Remedy
+from popnet.diagnosis.findings import DoctorFinding, Remedy
+from popnet.diagnosis.limits import NO_LIMITS, Limits
 from popnet.diagnosis.tables import univariate
 from popnet.diagnosis.tables.shift import MIN_ROWS as MIN_SIDE
-from popnet.diagnosis.tables.shift import Shift, shift
+from popnet.diagnosis.tables.shift import CovariateShift, shift
 from popnet.types import Array
 
 MIN_ROWS, MIN_TIMES = 200, 20
-"""Rows, and different times among them, below which nobody looks for a drift."""
+"""Rows, and different times among them, below which a drift is not looked for."""
 
 BLOCKS = 20
 """Stretches of time whose means are compared: rows near in time are alike, so rows are no independent samples."""
 
-SMALL = 0.2
+MIN_EFFECT = 0.2
 """Change of the target's mean in standard deviations (of a class's share: of their arcsines) that counts: Cohen 1988
 calls it small."""
 
-CHANCE = 0.01
+MAX_P = 0.01
 """... and the largest p-value, of Welch's test of the blocks' means, times the classes. A convention."""
 
-AREA = 0.6
+MIN_AUC = 0.6
 """Area under the ROC curve by which nets must tell the earlier half from the later one. See `shift.CLEAR`."""
 
 MAX_COLUMNS = 2
@@ -43,29 +45,22 @@ def find(
     frame: pl.DataFrame,
     schema: Schema,
     rows: Array,
-    time: str | None = None,
     seed: int = 0,
-    workers: int | None = None,
-    deadline: float | None = None,
-) -> list[Finding]:
-    """Look for a drift along columns of dates.
+    limits: Limits = NO_LIMITS,
+) -> list[DoctorFinding]:
+    """Look for a drift along the column that rows are split by, else along columns of dates.
 
     Args:
         frame: the table.
         schema: of it.
         rows: ``(n,)`` to look at, all with a target.
-        time: the column; default the schema's, else its columns of dates.
-        seed, workers, deadline: of the nets, see `shift`.
-
-    Raises:
-        InputError: there is no such column.
+        seed, limits: of the nets, see `shift`.
     """
-    name = time or schema.time
     dates = [c for c in schema.columns if c.kind == "datetime"]
-    columns = [schema.column(name)] if name else dates[:MAX_COLUMNS]
+    columns = [schema.column(schema.time)] if schema.time else dates[:MAX_COLUMNS]
     rest = {c.name for c in (*dates, *columns)}
     part = frame[np.sort(np.asarray(rows))]
-    found = [_drift(part, schema, c, sorted(rest), seed, workers, deadline) for c in columns]
+    found = [_drift(part, schema, c, sorted(rest), seed, limits) for c in columns]
     return [f for f in found if f]
 
 
@@ -75,9 +70,8 @@ def _drift(
     column: Column,
     leave_out: Sequence[str],
     seed: int,
-    workers: int | None,
-    deadline: float | None,
-) -> Finding | None:
+    limits: Limits,
+) -> DoctorFinding | None:
     when = univariate.values(frame[column.name], column)
     known = np.flatnonzero(np.isfinite(when))
     if len(known) < MIN_ROWS or len(np.unique(when[known])) < MIN_TIMES:
@@ -86,47 +80,47 @@ def _drift(
     ordered, at = frame[order], when[order]
     target = _target(ordered, schema, at)
     # Rows of one time stay together.
-    cut = int(np.searchsorted(at, at[len(at) // 2], side="left"))
-    halves: Shift | None = None
+    cut = int((at < at[len(at) // 2]).sum())
+    halves: CovariateShift | None = None
     others = [c for c in schema.features if c.name not in leave_out]
     if others and min(cut, len(at) - cut) >= MIN_SIDE:
         halves = shift(
-            ordered[:cut], ordered[cut:], schema, leave_out=leave_out, seed=seed, workers=workers,
-            deadline=deadline,
-        )  # fmt: skip
-    told = halves is not None and halves.shifted and halves.auc >= AREA
-    if not target and not told:
+            ordered[:cut], ordered[cut:], schema, leave_out=leave_out, seed=seed, limits=limits
+        )
+        if not (halves.shifted and halves.auc >= MIN_AUC):
+            halves = None
+    if not target and halves is None:
         return None
-    parts = [f"Along '{column.name}', {words}." for _, words in target]
+    parts = [f"Along '{column.name}', {change.words}." for change in target]
     columns = (column.name,)
-    if halves is not None and told:
+    if halves is not None:
         moved = [m for m in halves.columns if m.is_shifted][:5]
         columns += tuple(m.name for m in moved)
         how = "; ".join(f"'{m.name}' {m.words}" for m in moved[:3])
         parts.append(
-            f"Nets that do not see it tell the earlier half from the later one with an area under the "
-            f"ROC curve of {halves.auc:.3f} ({halves.low:.3f} to {halves.high:.3f})"
+            "Nets that do not see this column tell the earlier half from the later one with an area under "
+            f"the ROC curve of {halves.auc:.3f} (95 % interval {halves.low:.3f} to {halves.high:.3f})"
             + (f": {how}." if how else ".")
         )
     split = schema.time == column.name
-    return Finding(
+    return DoctorFinding(
         rule="time_drift",
         title=f"the table changes along '{column.name}'",
         severity="note" if split else "warning",
         where=f"column '{column.name}'",
         measured=" ".join(parts),
-        value=max(abs(size) for size, _ in target) if target else halves.auc if halves else 0.0,
-        threshold=SMALL if target else AREA,
+        value=abs(target[0].size) if target else halves.auc if halves else 0.0,
+        threshold=MIN_EFFECT if target else MIN_AUC,
         source="Cohen 1988; Lopez-Paz and Oquab 2017, arXiv:1610.06545",
         meaning=(
             "The test part is later than the training part, as new rows will be; expect the score to "
             "fall further as time goes on."
             if split
-            else "A random split mixes past and future, so its score is better than that of a model "
-            "which is used for what comes."
+            else "A random split mixes past and future, so its score is better than the model's will be "
+            "on future rows."
         ),
         remedy=Remedy(
-            "Train again with newer rows from time to time."
+            "Retrain with newer rows from time to time."
             if split
             else f"Split by time (--time {column.name!r})."
         ),
@@ -134,19 +128,33 @@ def _drift(
     )
 
 
-def _target(frame: pl.DataFrame, schema: Schema, at: Array) -> list[tuple[float, str]]:
-    """Return size and words of each change of the target from the earlier to the later half.
+@dataclass(frozen=True)
+class TargetChange:
+    """A change of the target from the earlier to the later half of the rows.
+
+    Attributes:
+        size: in standard deviations, or Cohen's h of a class's share.
+        words: for people.
+    """
+
+    size: float
+    words: str
+
+
+def _target(frame: pl.DataFrame, schema: Schema, at: Array) -> list[TargetChange]:
+    """Return the three largest changes of the target from the earlier to the later half, the largest first.
 
     Args:
         frame: rows in order of time.
         schema: names the target.
         at: ``(N,)`` their times, ascending.
     """
-    block = np.searchsorted(at, at, side="left") * BLOCKS // len(at)
-    if len(np.unique(block)) < BLOCKS // 2:
+    block = np.searchsorted(np.asarray(at), np.asarray(at), side="left") * BLOCKS // len(at)
+    blocks = np.unique(block)
+    if len(blocks) < BLOCKS // 2:
         return []
-    late = np.unique(block) >= BLOCKS // 2
-    found: list[tuple[float, str]] = []
+    late = blocks >= BLOCKS // 2
+    found: list[TargetChange] = []
     regression = schema.target.task == "regression"
     if regression:
         series = [(n, to_numbers(frame[n])[0].to_numpy()) for n in schema.target.names]
@@ -156,25 +164,23 @@ def _target(frame: pl.DataFrame, schema: Schema, at: Array) -> list[tuple[float,
         present = column.unique().drop_nulls().sort().to_list()
         series = [(str(label), (number == i).astype(float)) for i, label in enumerate(present)]
     for name, y in series:
-        means = np.array([y[block == b].mean() for b in np.unique(block)])
-        if min(late.sum(), (~late).sum()) < 2 or np.ptp(means) <= 1e-12 * (
-            np.abs(y).max() + 1e-300
-        ):
+        means = np.array([y[block == b].mean() for b in blocks])
+        constant = np.ptp(means) <= 1e-12 * (np.abs(y).max() + 1e-300)
+        if min(late.sum(), (~late).sum()) < 2 or constant:
             continue
         early, later = y[block < BLOCKS // 2], y[block >= BLOCKS // 2]
         a, b = float(early.mean()), float(later.mean())
         size = (b - a) / y.std() if regression else float(_arcsine(b) - _arcsine(a))
-        test = stats.ttest_ind(means[~late], means[late], equal_var=False)
-        p = float(test.pvalue)  # pyright: ignore[reportAttributeAccessIssue]
-        if abs(size) >= SMALL and p * len(series) < CHANCE:
+        p = float(np.asarray(stats.ttest_ind(means[~late], means[late], equal_var=False))[1])
+        if abs(size) >= MIN_EFFECT and p * len(series) < MAX_P:
             words = (
                 f"the mean of '{name}' goes from {a:.4g} in the earlier half to {b:.4g} in the later"
                 if regression
                 else f"the share of class {name} goes from {100 * a:.1f} % in the earlier half to "
                 f"{100 * b:.1f} % in the later"
             )
-            found.append((size, words))
-    found.sort(key=lambda f: -abs(f[0]))
+            found.append(TargetChange(size, words))
+    found.sort(key=lambda c: -abs(c.size))
     return found[:3]
 
 

@@ -1,9 +1,9 @@
 """Label noise: rows whose class every net that has not seen them contradicts.
 
 Rows are found by confident learning (Northcutt et al. 2021, arXiv:1911.00068). Whether there is anything to be found is
-asked of the rows that the nets are surest of. Where classes merely overlap, the surer the nets the fewer labels
-contradict them; wrong labels do not care how plain a row is, so their share stays the same (the anchor points of Liu
-and Tao 2016, arXiv:1411.7718). Nobody can tell a label that is wrong from an outcome that is a matter of luck.
+decided by the rows that the nets are surest of. Where classes merely overlap, labels contradict predictions the less
+often the surer these are; wrong labels do not depend on how easy a row is, so their share stays the same (the anchor
+points of Liu and Tao 2016, arXiv:1411.7718). A label that is wrong cannot be told from an outcome that was luck.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from popnet.diagnosis.findings import Finding, Remedy
-from popnet.predictions.intervals import wilson
+from popnet.diagnosis.findings import DoctorFinding, Remedy
+from popnet.predictions.intervals import share_interval
 from popnet.types import Array
 
 SUREST, HALF = 0.125, 0.5
@@ -61,8 +61,8 @@ def label_noise(
     target: Array,
     classes: Sequence[object] = (),
     rows: Array | None = None,
-) -> Finding | None:
-    """Return rows whose label is likely wrong, if the table has a share of such rows; None if not.
+) -> DoctorFinding | None:
+    """Return rows whose label is probably wrong, if the table has a share of such rows; None if not.
 
     Args:
         probabilities: ``(M, N, C)`` predictions of M members for rows that they have not seen; NaN where a member
@@ -85,26 +85,27 @@ def label_noise(
             f" Row {listed[0]} is labelled {labels[int(target[r])]}; the nets give "
             f"{labels[int(mean[r].argmax())]} a probability of {mean[r].max():.2f}."
         )
-    return Finding(
+    return DoctorFinding(
         rule="label_noise",
         title="labels that every net contradicts",
         severity="warning",
         where=f"{len(found.rows):,} rows" + (f", {len(listed)} of them listed" if listed else ""),
         measured=(
-            f"Of the quarter of the rows that the nets are surest of, {100 * found.share:.1f} % "
-            f"({100 * found.low:.1f} to {100 * found.high:.1f} %) have another label, hardly fewer than of the half "
-            f"(a ratio of {found.even:.2f} between eighth and half), of all rows {100 * found.overall:.1f} %; "
-            f"confident learning estimates {100 * found.joint:.1f} % of wrong labels.{example}"
+            f"In the quarter of the rows that the nets are surest of, {100 * found.share:.1f} % of the labels "
+            f"(95 % interval {100 * found.low:.1f} to {100 * found.high:.1f} %) differ from the prediction, and being "
+            f"surer hardly lowers that (the share in the surest eighth is {found.even:.2f} times that in the surest "
+            f"half). In all rows it is {100 * found.overall:.1f} %; confident learning estimates "
+            f"{100 * found.joint:.1f} % of wrong labels.{example}"
         ),
         value=found.share,
         threshold=NOISE,
         source="Northcutt et al. 2021, arXiv:1911.00068; Liu and Tao 2016, arXiv:1411.7718",
         meaning=(
-            "Labels that contradict plain rows are likely wrong: nets learn them by heart, and the "
-            "score counts right answers as errors."
+            "Labels that contradict predictions of which the nets are sure are probably wrong: nets memorize "
+            "them, and the score counts right predictions as errors."
         ),
         remedy=Remedy(
-            "Look at the listed rows and correct their labels; until then, smooth labels.",
+            "Look at the listed rows and correct their labels; until then, use label smoothing.",
             {"label_smoothing": float(np.clip(round(found.share, 2), 0.02, 0.2))},
         ),
         rows=listed,
@@ -142,15 +143,28 @@ def suspects(probabilities: Array, target: Array) -> Suspects | None:
     wrong = inside & (counted != y) & contradicts
     order = np.flatnonzero(wrong)
     order = order[np.argsort(own[order] - p[order].max(1), kind="stable")]
-    share, rows = _among_surest(p, y, taken, 2 * SUREST)
-    low, high = wilson(share, rows)
-    half = _among_surest(p, y, taken, HALF)[0]
-    even = _among_surest(p, y, taken, SUREST)[0] / half if half > 0 else 0.0
-    return Suspects(place[order], share, low, high, even, float(np.mean(taken != y)), off)
+    quarter = _among_surest(p, y, taken, 2 * SUREST)
+    share = quarter.share
+    low, high = share_interval(quarter.wrong, quarter.rows)
+    half = _among_surest(p, y, taken, HALF).share
+    even = _among_surest(p, y, taken, SUREST).share / half if half > 0 else 0.0
+    return Suspects(place[order], share, low, high, even, float((taken != y).mean()), off)
 
 
-def _among_surest(p: Array, y: Array, taken: Array, part: float) -> tuple[float, int]:
-    """Return the share of contradicted labels among the surest of each predicted class, and how many these are."""
+class Contradicted(NamedTuple):
+    """How many of some rows have a label that the mean prediction contradicts."""
+
+    wrong: int
+    rows: int
+
+    @property
+    def share(self) -> float:
+        """Of the rows."""
+        return self.wrong / self.rows
+
+
+def _among_surest(p: Array, y: Array, taken: Array, part: float) -> Contradicted:
+    """Return the contradicted labels among the surest part of each predicted class."""
     top = np.sort(p, axis=1)
     margin = top[:, -1] - top[:, -2]
     wrong = rows = 0
@@ -159,7 +173,7 @@ def _among_surest(p: Array, y: Array, taken: Array, part: float) -> tuple[float,
         surest = own[np.argsort(-margin[own], kind="stable")][: max(1, round(part * len(own)))]
         wrong += int(np.sum(y[surest] != c))
         rows += len(surest)
-    return wrong / rows, rows
+    return Contradicted(wrong, rows)
 
 
 def _mean(probabilities: Array) -> np.ndarray:

@@ -5,7 +5,9 @@ Kaufman et al. 2012, Leakage in data mining: a feature that is known only once t
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import polars as pl
@@ -13,8 +15,9 @@ from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
 from popnet.data.tables.cast import to_numbers
 from popnet.data.tables.schema import Column, Schema
-from popnet.diagnosis.findings import Finding, Remedy
+from popnet.diagnosis.findings import DoctorFinding, Remedy
 from popnet.diagnosis.tables import univariate
+from popnet.diagnosis.tables.names import quoted, where
 from popnet.runtime import keys
 from popnet.types import Array
 
@@ -26,6 +29,9 @@ MIN_ROWS = 50
 
 TREES = 20
 
+SOURCE = "Kaufman et al. 2012, Leakage in data mining; the number is a convention"
+"""Of all thresholds here."""
+
 SKILL, R2 = 0.9, 0.995
 """What one column must reach alone to be suspected: balanced accuracy from 0 (guessing) to 1, or the share of the
 variance. Conventions: of the speed of a yacht its resistance follows with an R2 of 0.989, and that is physics."""
@@ -36,7 +42,7 @@ as good as that has company (of irises, petal length and width): what is measure
 number, what is written down afterwards stands alone. A convention, checked on the same tables."""
 
 PERFECT = 0.995
-"""Columns this good are suspected together, and none of them is company for another: a leak and its copy."""
+"""Columns this good are left out together where one of them is compared with the rest: a leak and its copy."""
 
 PURE_ROWS, PURE_CHANCE = 50, 1e-9
 """Having a value (or having none) gives a class away if so many rows have it, all are of one class, and so small
@@ -49,13 +55,14 @@ MAX_TERMS = 5
 """Columns of a sum: more are a coincidence of many columns, or a model."""
 
 
-class Single(NamedTuple):
-    """What one column reaches alone.
+@dataclass(frozen=True)
+class ColumnScore:
+    """How well one column alone predicts the target.
 
     Attributes:
         column: which.
-        score: skill (see `single.skill`) or R2.
-        missing: the same of its being missing alone.
+        score: skill (see `popnet.diagnosis.tables.univariate.skill`) or R2.
+        missing: the same of whether it has a value.
     """
 
     column: Column
@@ -63,7 +70,7 @@ class Single(NamedTuple):
     missing: float
 
 
-def find(frame: pl.DataFrame, schema: Schema, rows: Array, seed: int = 0) -> list[Finding]:
+def find(frame: pl.DataFrame, schema: Schema, rows: Array, seed: int = 0) -> list[DoctorFinding]:
     """Look for columns that give the target away.
 
     Args:
@@ -78,21 +85,18 @@ def find(frame: pl.DataFrame, schema: Schema, rows: Array, seed: int = 0) -> lis
     if len(rows) > MAX_ROWS:
         rows = rng.choice(rows, MAX_ROWS, replace=False)
     part = frame[np.sort(rows)]
-    found: list[Finding] = []
+    found: list[DoctorFinding] = []
     for name in schema.target.names:
         y = _target(part[name], schema)
         alone = _alone(part, schema, y, name, seed)
-        found += alone
+        known = {c for f in alone for c in f.columns}
+        rest = [c for c in schema.features if c.name not in known]
         if schema.target.task == "regression":
-            known = {c for f in alone for c in f.columns}
-            columns = [c for c in schema.features if c.name not in known]
-            found += [f for f in [_sum(part, columns, y, name)] if f]
+            more = _sum(part, rest, y, name)
         else:
-            known = {c for f in alone for c in f.columns}
-            columns = [c for c in schema.features if c.missing and c.name not in known]
-            found += [
-                f for f in [_presence(part, columns, y, part[name].unique().sort().to_list())] if f
-            ]
+            labels = part[name].unique().sort().to_list()
+            more = _presence(part, [c for c in rest if c.missing], y, labels)
+        found += [*alone, *([more] if more else [])]
     return found
 
 
@@ -106,7 +110,9 @@ def _target(column: pl.Series, schema: Schema) -> np.ndarray:
 # --- one column ---------------------------------------------------------------------------------
 
 
-def _alone(frame: pl.DataFrame, schema: Schema, y: Array, target: str, seed: int) -> list[Finding]:
+def _alone(
+    frame: pl.DataFrame, schema: Schema, y: Array, target: str, seed: int
+) -> list[DoctorFinding]:
     classes = schema.target.task != "regression"
     fold = univariate.random_folds(len(y), seed, y if classes else None)
     suspected = [
@@ -117,17 +123,17 @@ def _alone(frame: pl.DataFrame, schema: Schema, y: Array, target: str, seed: int
     if not suspected:
         return []
     perfect = [s.column.name for s in suspected if s.score >= PERFECT]
-    found = []
+    found: list[DoctorFinding] = []
     for s in suspected:
         without = {s.column.name, *(perfect if s.score >= PERFECT else ())}
         columns = [c for c in schema.features if c.name not in without]
-        rest = together(frame, columns, y, classes, seed)
+        rest = forest_score(frame, columns, y, classes, seed)
         if 1 - rest >= AHEAD * (1 - s.score):
             found.append(_leak(s, rest, target, classes))
     return found
 
 
-def _score(series: pl.Series, column: Column, y: Array, classes: bool, fold: Array) -> Single:
+def _score(series: pl.Series, column: Column, y: Array, classes: bool, fold: Array) -> ColumnScore:
     cells = univariate.cells(series, column)
     absent = univariate.Cells((cells.numbers == cells.total - 1).astype(np.int64), 3)
     varies = 0 < absent.numbers.sum() < len(y)
@@ -139,24 +145,24 @@ def _score(series: pl.Series, column: Column, y: Array, classes: bool, fold: Arr
             if varies
             else 0.0
         )
-        return Single(column, max(score, only), only)
-    scores = [univariate.trimmed_r2(y, univariate.crossed_means(cells, y, fold))]
+        return ColumnScore(column, max(score, only), only)
+    scores = [univariate.trimmed_r2(y, univariate.cross_fitted_means(cells, y, fold))]
     if univariate.is_number(column):
         x = univariate.values(series, column)
-        for line in (univariate.crossed_line, univariate.crossed_straight):
+        for line in (univariate.cross_fitted_curve, univariate.cross_fitted_line):
             scores.append(univariate.trimmed_r2(y, line(x, y, fold)))
-    only = univariate.r2(y, univariate.crossed_means(absent, y, fold)) if varies else 0.0
-    return Single(column, max(*scores, only), only)
+    only = univariate.r2(y, univariate.cross_fitted_means(absent, y, fold)) if varies else 0.0
+    return ColumnScore(column, max(*scores, only), only)
 
 
-def together(
+def forest_score(
     frame: pl.DataFrame, columns: list[Column], y: Array, classes: bool, seed: int
 ) -> float:
-    """Return the skill, or R2, that a random forest reaches with some columns on rows they have not seen.
+    """Return the cross-validated skill, or R2, of a random forest on some columns.
 
     Args:
         frame: N rows.
-        columns: those that they may use.
+        columns: features of the forest.
         y: ``(N,)`` class numbers or numbers.
         classes: whether these are classes.
         seed: of sample and folds.
@@ -168,24 +174,40 @@ def together(
     part, y = frame[rows], y[rows]
     X = np.stack([_numbers(part[c.name], c) for c in columns], 1)
     fold = univariate.random_folds(len(y), seed, y if classes else None)
-    n = int(y.max()) + 1 if classes else 0
-    out = np.zeros((len(y), n)) if classes else np.zeros(len(y))
-    kind = RandomForestClassifier if classes else RandomForestRegressor
-    # One job: threads would wait for each other where other work has the cores.
-    options: dict[str, Any] = {
-        "min_samples_leaf": 2, "max_features": 1 / 3, "n_jobs": 1, "random_state": 0,
-    }  # fmt: skip
-    for f in range(univariate.FOLDS):
-        held = fold == f
-        model = kind(TREES, **options)
-        if not classes:
-            out[held] = model.fit(X[~held], y[~held]).predict(X[held])
-            continue
-        seen = np.unique(y[~held])
-        if len(seen) > 1:
-            model.fit(X[~held], y[~held])
-            out[np.ix_(held, seen)] = model.predict_proba(X[held])  # pyright: ignore
+    predict = _forest_probabilities if classes else _forest_values
+    held = [fold == f for f in range(univariate.FOLDS)]
+    parts = [predict(X[~h], y[~h], X[h], int(y.max()) + 1) for h in held]
+    out = np.empty((len(y), *parts[0].shape[1:]))
+    for h, predicted in zip(held, parts, strict=True):
+        out[h] = predicted
     return univariate.skill(out, y) if classes else univariate.trimmed_r2(y, out)
+
+
+# One job in both forests: threads would wait for each other where other work has the cores.
+
+
+def _forest_probabilities(X: Array, y: Array, new: Array, n: int) -> np.ndarray:
+    """Return probabilities of n classes; 0 for all if there is one class only."""
+    out = np.zeros((len(new), n))
+    seen = np.unique(y)
+    if len(seen) > 1:
+        forest = RandomForestClassifier(
+            TREES,
+            min_samples_leaf=2,
+            max_features=1 / 3,  # pyright: ignore[reportArgumentType]
+            n_jobs=1,
+            random_state=0,
+        )
+        out[:, seen] = forest.fit(X, y).predict_proba(new)
+    return out
+
+
+def _forest_values(X: Array, y: Array, new: Array, _: int) -> np.ndarray:
+    """Return predicted numbers."""
+    forest = RandomForestRegressor(
+        TREES, min_samples_leaf=2, max_features=1 / 3, n_jobs=1, random_state=0
+    )
+    return np.asarray(forest.fit(X, y).predict(new))
 
 
 def _numbers(series: pl.Series, column: Column) -> np.ndarray:
@@ -198,15 +220,15 @@ def _numbers(series: pl.Series, column: Column) -> np.ndarray:
     return np.where(cells.numbers == cells.total - 1, np.nan, place[cells.numbers])
 
 
-def _leak(found: Single, rest: float, target: str, classes: bool) -> Finding:
+def _leak(found: ColumnScore, rest: float, target: str, classes: bool) -> DoctorFinding:
     name = found.column.name
-    what = "balanced accuracy (0 is guessing, 1 always right)" if classes else "R2"
-    words = f"'{name}' alone predicts '{target}' with a {what} of {found.score:.3f}; "
-    words += f"all other columns together reach {rest:.3f}."
+    what = "a balanced accuracy (0: chance, 1: perfect)" if classes else "an R2"
+    words = f"'{name}' alone predicts '{target}' with {what} of {found.score:.3f}; "
+    words += f"a random forest on all other columns reaches {rest:.3f}."
     by_missing = found.missing >= 0.9 * found.score
     if by_missing:
-        words += f" Whether it has a value at all gives {found.missing:.3f}."
-    return Finding(
+        words += f" Whether it has a value at all reaches {found.missing:.3f}."
+    return DoctorFinding(
         rule="target_leakage",
         title=f"'{name}' gives the target away",
         severity="error",
@@ -214,10 +236,10 @@ def _leak(found: Single, rest: float, target: str, classes: bool) -> Finding:
         measured=words,
         value=found.score,
         threshold=SKILL if classes else R2,
-        source="Kaufman et al. 2012, Leakage in data mining; the number is a convention",
+        source=SOURCE,
         meaning=(
-            f"{'Having a value in ' if by_missing else ''}'{name}' may be known only once "
-            f"'{target}' is: then the score is too good, and the model is of no use for new cases."
+            f"{'Whether it has a value' if by_missing else 'Its value'} may be known only once '{target}' is: then "
+            "the score is too good, and the model is of no use for new cases."
         ),
         remedy=Remedy(
             f"Leave out '{name}' (--drop {name!r}), unless it is known before '{target}' is.",
@@ -227,10 +249,29 @@ def _leak(found: Single, rest: float, target: str, classes: bool) -> Finding:
     )
 
 
-def _presence(frame: pl.DataFrame, columns: list[Column], y: Array, labels: list) -> Finding | None:
+@dataclass(frozen=True)
+class OneClassRows:
+    """Rows with (or without) a value in a column, all of one class.
+
+    Attributes:
+        column: its name.
+        words: ``with`` or ``without``.
+        rows: how many.
+        label: their class.
+    """
+
+    column: str
+    words: str
+    rows: int
+    label: object
+
+
+def _presence(
+    frame: pl.DataFrame, columns: list[Column], y: Array, labels: Sequence[object]
+) -> DoctorFinding | None:
     """Find columns that have a value (or none) in rows of one class only."""
     shares = np.bincount(y) / len(y)
-    found: list[tuple[Column, str, int, int]] = []
+    found: list[OneClassRows] = []
     for column in columns:
         absent = frame[column.name].is_null().to_numpy()
         if column.kind != "categorical" and not absent.all():
@@ -239,30 +280,30 @@ def _presence(frame: pl.DataFrame, columns: list[Column], y: Array, labels: list
             counts = np.bincount(y[has], minlength=len(shares))
             n, c = int(counts.sum()), int(counts.argmax())
             if n >= PURE_ROWS and counts[c] == n and n * np.log(shares[c]) < np.log(PURE_CHANCE):
-                found.append((column, words, n, c))
+                found.append(OneClassRows(column.name, words, n, labels[c]))
     if not found:
         return None
     listed = "; ".join(
-        f"all {n:,} rows {words} a value in '{c.name}' are of class {labels[k]}"
-        for c, words, n, k in found
+        f"all {r.rows:,} rows {r.words} a value in '{r.column}' are of class {r.label}"
+        for r in found
     )
-    names = tuple(dict.fromkeys(c.name for c, *_ in found))
-    quoted = ", ".join(f"'{n}'" for n in names)
-    return Finding(
+    names = tuple(dict.fromkeys(r.column for r in found))
+    return DoctorFinding(
         rule="presence_leakage",
-        title=f"missing values of {quoted} give a class away",
+        title=f"missing values of {quoted(names)} give a class away",
         severity="warning",
-        where=f"column {quoted}",
+        where=where(names),
         measured=f"{listed}.",
-        value=float(max(n for _, _, n, _ in found)),
+        value=float(max(r.rows for r in found)),
         threshold=PURE_ROWS,
-        source="Kaufman et al. 2012, Leakage in data mining; the number is a convention",
+        source=SOURCE,
         meaning=(
-            "Whether such a column is filled in may depend on the target, as if it had been written "
-            "down afterwards: then the score is too good."
+            "Whether such a column has a value may depend on the target, as if it had been filled in "
+            "afterwards: then the score is too good."
         ),
         remedy=Remedy(
-            f"Leave out {quoted}, unless it is filled in before the target is known.", drop=names
+            f"Leave out {quoted(names)}, unless it is filled in before the target is known.",
+            drop=names,
         ),
         columns=names,
     )
@@ -271,53 +312,68 @@ def _presence(frame: pl.DataFrame, columns: list[Column], y: Array, labels: list
 # --- sums ---------------------------------------------------------------------------------------
 
 
-def _sum(frame: pl.DataFrame, columns: list[Column], y: Array, target: str) -> Finding | None:
+def _sum(frame: pl.DataFrame, columns: list[Column], y: Array, target: str) -> DoctorFinding | None:
     usable = [c for c in columns if c.kind in ("numeric", "discrete", "boolean")]
     if not usable:
         return None
     X = np.stack([univariate.values(frame[c.name], c) for c in usable], 1)
     found = exact_sum(X, y)
-    if found is None or len(found[0]) < 2:
+    if found is None or len(found.columns) < 2:
         return None
-    places, factors, constant, left = found
-    names = tuple(usable[p].name for p in places)
-    formula = _formula(names, factors, constant)
-    quoted = ", ".join(f"'{n}'" for n in names)
-    return Finding(
+    names = tuple(usable[p].name for p in found.columns)
+    return DoctorFinding(
         rule="target_sum",
-        title=f"{quoted} add up to the target",
+        title=f"{quoted(names)} add up to the target",
         severity="error",
-        where=f"columns {quoted}",
-        measured=f"{formula} = {target}; what is left of its variance is {left:.1e}.",
-        value=left,
+        where=where(names),
+        measured=(
+            f"{_formula(names, found)} = {target}; the share of its variance that is left is {found.left:.1e}."
+        ),
+        value=found.left,
         threshold=EXACT,
-        source="Kaufman et al. 2012, Leakage in data mining; the number is a convention",
+        source=SOURCE,
         meaning=(
             f"'{target}' is computed from these columns, so they are known only once it is: the net "
             "learns to add, and the score says nothing about new cases."
         ),
-        remedy=Remedy(f"Leave out {quoted}, or all but those known beforehand.", drop=names),
+        remedy=Remedy(f"Leave out {quoted(names)}, or all but those known beforehand.", drop=names),
         columns=names,
     )
 
 
+@dataclass(frozen=True)
+class LinearFormula:
+    """Columns of which a linear combination is the target.
+
+    Attributes:
+        columns: their numbers.
+        factors: of each.
+        constant: that is added.
+        left: share of the target's variance that is left.
+    """
+
+    columns: list[int]
+    factors: np.ndarray
+    constant: float
+    left: float
+
+
 def exact_sum(
     X: Array, y: Array, most: int = MAX_TERMS, exact: float = EXACT
-) -> tuple[list[int], np.ndarray, float, float] | None:
+) -> LinearFormula | None:
     """Return a small set of columns of which a linear combination is the target.
 
     Orthogonal matching pursuit (Pati et al. 1993) adds columns until the target is met; those that turn out not to be
     needed are taken away again.
 
     Args:
-        X: ``(N, F)`` float64, NaN where missing; rows that miss something are not regarded.
+        X: ``(N, F)`` float64, NaN where missing; rows with missing values are not used.
         y: ``(N,)`` float64.
         most: columns of the set.
         exact: share of the variance that may be left.
 
     Returns:
-        Numbers of the columns, their factors, the constant and the share of the variance that is left; None if there
-        is no such set.
+        The formula; None if there is no such set.
     """
     full = np.isfinite(X)
     kept = np.flatnonzero(full.mean(0) >= 0.8)
@@ -328,17 +384,17 @@ def exact_sum(
     if len(kept) == 0 or rows.sum() < max(MIN_ROWS, 5 * len(kept)) or not np.var(y[rows]) > 0:
         return None
     chosen = np.flatnonzero(rows)[:REST_ROWS]
-    A, b = X[np.ix_(chosen, kept)], y[chosen]
-    spread = A.std(0)
-    varied = np.flatnonzero(spread > 1e-9 * (np.abs(A).max(0) + 1e-300))
-    kept, A = kept[varied], A[:, varied]
+    b = y[chosen]
+    every = X[np.ix_(chosen, kept)]
+    varied = every.std(0) > 1e-9 * (np.abs(every).max(0) + 1e-300)
+    kept, A = kept[varied], every[:, varied]
     if len(kept) == 0 or not b.std() > 0:
         return None
     mean, spread = A.mean(0), A.std(0)
     Z, z = (A - mean) / spread, (b - b.mean()) / b.std()
 
     def left(places: list[int]) -> tuple[float, np.ndarray]:
-        w = np.linalg.lstsq(Z[:, places], z, rcond=None)[0]
+        w = cast("np.ndarray", np.linalg.lstsq(Z[:, places], z, rcond=None)[0])
         return float(np.mean((z - Z[:, places] @ w) ** 2)), w
 
     if left(list(range(len(kept))))[0] > exact:
@@ -362,15 +418,17 @@ def exact_sum(
     places.sort()
     rest, w = left(places)
     factors = w * b.std() / spread[places]
-    return [int(kept[p]) for p in places], factors, float(b.mean() - factors @ mean[places]), rest
+    constant = float(b.mean() - factors @ mean[places])
+    return LinearFormula([int(kept[p]) for p in places], factors, constant, rest)
 
 
-def _formula(names: tuple[str, ...], factors: Array, constant: float) -> str:
-    parts = []
-    for name, factor in zip(names, factors, strict=True):
+def _formula(names: tuple[str, ...], found: LinearFormula) -> str:
+    """Return a formula as ``2 × a - b + 3``."""
+    parts: list[str] = []
+    for name, factor in zip(names, found.factors, strict=True):
         sign = "-" if factor < 0 else "+" if parts else ""
         size = "" if abs(abs(factor) - 1) < 1e-3 else f"{abs(factor):.4g} × "
         parts.append(f"{sign} {size}{name}".strip() if parts else f"{sign}{size}{name}")
-    if abs(constant) > 1e-3 * np.abs(factors).max():
-        parts.append(f"{'-' if constant < 0 else '+'} {abs(constant):.4g}")
+    if abs(found.constant) > 1e-3 * np.abs(found.factors).max():
+        parts.append(f"{'-' if found.constant < 0 else '+'} {abs(found.constant):.4g}")
     return " ".join(parts)

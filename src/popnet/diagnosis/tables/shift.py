@@ -1,4 +1,4 @@
-"""Covariate shift: do new rows look like the training rows? A population of small nets is told to tell them apart.
+"""Covariate shift: do new rows look like the training rows? A population of small nets learns to tell them apart.
 
 The classifier two-sample test (Lopez-Paz and Oquab 2017, arXiv:1610.06545; how well it does against others: Rabanser
 et al. 2019, arXiv:1810.11953). If both tables are samples of the same thing, no net can do better than chance on rows
@@ -18,13 +18,15 @@ from popnet.data.dataset import Dataset, Features
 from popnet.data.tables.encode import Encoder, fit_encoder
 from popnet.data.tables.schema import Column, Schema
 from popnet.data.tables.target import Target
-from popnet.diagnosis.findings import Finding, Remedy
+from popnet.diagnosis.findings import DoctorFinding, Remedy
+from popnet.diagnosis.limits import NO_LIMITS, Limits
 from popnet.diagnosis.tables import column_shift, univariate
-from popnet.diagnosis.tables.column_shift import Moved
+from popnet.diagnosis.tables.column_shift import ColumnShift
+from popnet.diagnosis.tables.names import quoted, where
 from popnet.errors import InputError
 from popnet.population.members import Member
 from popnet.population.predict import Net, predict
-from popnet.population.train import Trainer, arrange
+from popnet.population.train import arrange
 from popnet.runtime import keys
 from popnet.spec.recipe import Recipe
 from popnet.types import Array
@@ -59,7 +61,7 @@ _SIDE = "new table?"
 
 
 @dataclass(frozen=True)
-class Shift:
+class CovariateShift:
     """How well nets tell two tables apart.
 
     Attributes:
@@ -77,7 +79,7 @@ class Shift:
     high: float
     shifted: bool
     verdict: str
-    columns: tuple[Moved, ...] = field(repr=False)
+    columns: tuple[ColumnShift, ...] = field(repr=False)
     rows: tuple[int, int]
     lacking: tuple[str, ...] = ()
 
@@ -89,9 +91,8 @@ def shift(
     *,
     leave_out: Sequence[str] = (),
     seed: int = 0,
-    workers: int | None = None,
-    deadline: float | None = None,
-) -> Shift:
+    limits: Limits = NO_LIMITS,
+) -> CovariateShift:
     """Tell whether new rows differ from those that a schema was inferred from.
 
     Only features are compared: no target, no weights or groups, no column that the schema leaves out.
@@ -102,8 +103,7 @@ def shift(
         schema: of the training table.
         leave_out: features that are not compared.
         seed: of samples, folds and nets.
-        workers: threads; default one a core.
-        deadline: moment of ``time.monotonic()`` at which nets stop.
+        limits: of the nets.
 
     Raises:
         InputError: fewer than 20 rows on a side, no feature in common, or none that varies.
@@ -135,54 +135,56 @@ def shift(
     own = Schema(columns=tuple(columns), target=told, rows=len(side), rows_without_target=0)
     encoder = fit_encoder(frame, own, np.arange(len(side)))
     features = encoder.transform(frame, training=True)
-    nets = _train(Dataset(features, side, "classification", 2), fold, seed, workers, deadline)
+    nets = _train(Dataset(features, side, "classification", 2), fold, seed, limits)
     held = {f: np.flatnonzero(fold == f) for f in nets}
-    areas = [_area(side[r], _scores(nets[f], features, r, workers)) for f, r in held.items()]
-    auc, error = _pooled(areas)
+    scores = {f: _scores(nets[f], features, r, limits.workers) for f, r in held.items()}
+    auc, error = _pooled([(side[held[f]], s) for f, s in scores.items()])
     half = NormalDist().inv_cdf((1 + LEVEL) / 2) * error
     low, high = max(0.0, auc - half), min(1.0, auc + half)
     certain = low > 0.5
-    alone = {c.name: _alone(frame[c.name], c, side, fold) for c in columns}
+    alone = {c.name: _single_auc(frame[c.name], c, side, fold) for c in columns}
     losses = dict.fromkeys(alone, 0.0)
     if certain:
-        losses |= _importances(nets, encoder, features, side, held, alone, rng, workers)
+        losses |= _importances(nets, encoder, features, side, held, alone, rng, limits.workers)
     found = [
-        column_shift.moved(frame[c.name], c, side, alone[c.name], losses[c.name], len(columns))
+        column_shift.compare(frame[c.name], c, side, alone[c.name], losses[c.name], len(columns))
         for c in columns
     ]
     found.sort(key=lambda m: (not m.is_shifted, -max(m.auc - 0.5, m.importance)))
     verdict = _verdict(auc, low, high, certain, found)
-    return Shift(auc, low, high, certain, verdict, tuple(found), (old.height, new.height), lacking)
+    return CovariateShift(
+        auc, low, high, certain, verdict, tuple(found), (old.height, new.height), lacking
+    )
 
 
-def finding(found: Shift) -> Finding | None:
+def finding(found: CovariateShift) -> DoctorFinding | None:
     """Return what a doctor says of a shift; None if there is none for certain."""
     if not found.shifted:
         return None
     told = [m for m in found.columns if m.is_shifted]
     names = tuple(m.name for m in told[:10])
-    quoted = ", ".join(f"'{n}'" for n in names[:5])
+    listed = quoted(names, 5)
     how = "; ".join(f"'{m.name}' (alone {m.auc:.2f}): {m.words}" for m in told[:5])
     measured = (
         f"Nets tell {found.rows[1]:,} new rows from {found.rows[0]:,} training rows with an area under "
-        f"the ROC curve of {found.auc:.3f} ({found.low:.3f} to {found.high:.3f}; 0.5 is chance)."
+        f"the ROC curve of {found.auc:.3f} (95 % interval {found.low:.3f} to {found.high:.3f}; 0.5 is chance)."
     )
-    return Finding(
+    return DoctorFinding(
         rule="covariate_shift",
         title="new rows differ from the training rows",
         severity="warning" if found.auc >= CLEAR else "note",
-        where=f"columns {quoted}" if names else "all columns together",
+        where=where(names) if names else "all columns together",
         measured=f"{measured} {how}." if how else measured,
         value=found.auc,
         threshold=0.5,
         source="Lopez-Paz and Oquab 2017, arXiv:1610.06545; Rabanser et al. 2019, arXiv:1810.11953",
         meaning=(
-            "The model is asked about cases unlike those that it learned from, so its score need not "
-            "hold for them."
+            "The model predicts cases unlike those that it learned from, so its score may not hold for "
+            "them."
         ),
         remedy=Remedy(
-            f"Find out why {quoted or 'they'} changed; add rows like the new ones to the training table, "
-            "or leave out a column that changed its meaning."
+            f"Find out why {listed or 'they'} changed; add rows like the new ones to the training table, "
+            "or leave out a column whose meaning changed."
         ),
         columns=names,
     )
@@ -211,7 +213,8 @@ def _united(
     old: pl.DataFrame, new: pl.DataFrame, columns: list[Column]
 ) -> tuple[pl.DataFrame, list[Column]]:
     """Put both tables into one, cast to what the schema says; what does not fit counts as missing."""
-    series, kinds = [], []
+    series: list[pl.Series] = []
+    kinds: list[Column] = []
     for column in columns:
         both = column_shift.cast(old[column.name], new[column.name], column)
         kind = column.kind
@@ -225,14 +228,12 @@ def _united(
 # --- the nets -----------------------------------------------------------------------------------
 
 
-def _train(
-    data: Dataset, fold: Array, seed: int, workers: int | None, deadline: float | None
-) -> dict[int, list[Net]]:
+def _train(data: Dataset, fold: Array, seed: int, limits: Limits) -> dict[int, list[Net]]:
     """Return the nets of each fold, trained without it; folds without a net are left out.
 
-    A net stops by the score of the fold after its own, for what it is stopped by must not be what it is judged by.
+    Early stopping uses the fold after a net's own, so that the rows it is evaluated on have no part in its training.
     """
-    parts = []
+    parts: list[tuple[np.ndarray, np.ndarray]] = []
     for f in range(univariate.FOLDS):
         stop = fold == (f + 1) % univariate.FOLDS
         parts.append((np.flatnonzero((fold != f) & ~stop), np.flatnonzero(stop)))
@@ -244,7 +245,7 @@ def _train(
         class_balance=1.0, learning_rate=4e-3, weight_decay=0.1,
     )  # fmt: skip
     members = [Member(recipe, seed + s, f) for s in range(SEEDS) for f in range(univariate.FOLDS)]
-    trainer = Trainer(arrange(data, None, parts), deadline=deadline, workers=workers)
+    trainer = limits.trainer(arrange(data, None, parts))
     nets: dict[int, list[Net]] = {}
     done = {i: r for i, r in trainer.run(enumerate(members)) if r.usable}
     for _, r in sorted(done.items()):
@@ -260,26 +261,33 @@ def _scores(
     return (1 / (1 + np.exp(logits[..., 0] - logits[..., 1]))).mean(0)
 
 
-def _area(side: Array, score: Array) -> tuple[float, float]:
-    """Return the area under the ROC curve and its variance (DeLong et al. 1988)."""
+def auc_variance(side: Array, score: Array) -> float:
+    """Return the variance of the area under the ROC curve (DeLong et al. 1988)."""
     old, new = np.sort(score[side == 0]), np.sort(score[side == 1])
 
-    def places(x: Array, among: Array) -> np.ndarray:
+    def places(x: np.ndarray, among: np.ndarray) -> np.ndarray:
         below = np.searchsorted(among, x, "left") + np.searchsorted(among, x, "right")
         return below / (2 * len(among))
 
-    above, under = places(new, old), 1 - places(old, new)
-    variance = np.var(above, ddof=1) / len(new) + np.var(under, ddof=1) / len(old)
-    # Of few rows that all are told apart, the formula would be certain.
-    return float(above.mean()), float(max(variance, 0.25 / min(len(new), len(old)) ** 2))
+    variance = np.var(places(new, old), ddof=1) / len(new) + np.var(places(old, new), ddof=1) / len(
+        old
+    )
+    # If few rows are all told apart, the formula would give 0.
+    return float(max(variance, 0.25 / min(len(new), len(old)) ** 2))
 
 
-def _pooled(areas: list[tuple[float, float]]) -> tuple[float, float]:
-    """Return the mean area over folds and its standard error: that of rows, or that seen between folds if larger."""
-    if not areas:
+def _pooled(folds: Sequence[tuple[Array, Array]]) -> tuple[float, float]:
+    """Return the mean over folds of the area under the ROC curve, and its standard error.
+
+    The error is that of the rows, or that seen between folds if it is larger.
+
+    Args:
+        folds: sides and scores of each fold's rows.
+    """
+    if not folds:
         return float("nan"), float("nan")
-    each = np.array([a for a, _ in areas])
-    rows = float(np.mean([v for _, v in areas]))
+    each = np.array([univariate.roc_auc(side, score) for side, score in folds])
+    rows = float(np.mean([auc_variance(side, score) for side, score in folds]))
     between = float(np.var(each, ddof=1)) if len(each) > 1 else 0.0
     return float(each.mean()), (max(rows, between) * (1 / len(each) + OVERLAP)) ** 0.5
 
@@ -287,12 +295,11 @@ def _pooled(areas: list[tuple[float, float]]) -> tuple[float, float]:
 # --- the columns --------------------------------------------------------------------------------
 
 
-def _alone(series: pl.Series, column: Column, side: Array, fold: Array) -> float:
-    """Return the area that one column reaches by its cells, mean over folds."""
+def _single_auc(series: pl.Series, column: Column, side: Array, fold: Array) -> float:
+    """Return the area under the ROC curve that one column reaches by its cells, mean over folds."""
     shares = univariate.cross_fitted_proba(univariate.cells(series, column), side, 2, fold)[:, 1]
-    return float(
-        np.mean([univariate.area(side[h], shares[h]) for f in np.unique(fold) for h in [fold == f]])
-    )
+    folds = [fold == f for f in np.unique(fold)]
+    return float(np.mean([univariate.roc_auc(side[h], shares[h]) for h in folds]))
 
 
 def _importances(
@@ -305,17 +312,17 @@ def _importances(
     rng: np.random.Generator,
     workers: int | None,
 ) -> dict[str, float]:
-    """Return what each column's permutation takes off the area (Breiman 2001; Fisher et al. 2019)."""
+    """Return each column's permutation importance: the loss of area (Breiman 2001; Fisher et al. 2019)."""
     chosen = sorted(alone, key=lambda name: -alone[name])[:IMPORTANCE_COLUMNS]
     losses = dict.fromkeys(chosen, 0.0)
     names = encoder.names
     for f, rows in held.items():
         some = rng.permutation(rows)[:IMPORTANCE_ROWS]
         part, every = features.take(some), np.arange(len(some))
-        whole = univariate.area(side[some], _scores(nets[f], part, every, workers))
+        whole = univariate.roc_auc(side[some], _scores(nets[f], part, every, workers))
         order = rng.permutation(len(some))
         for name in chosen:
-            arrays = []
+            arrays: list[np.ndarray] = []
             for array, sources in (
                 (part.numeric, names.numeric_sources),
                 (part.flags, names.flag_sources),
@@ -326,17 +333,17 @@ def _importances(
                 array[:, own] = array[order][:, own]
                 arrays.append(array)
             mixed = replace(part, numeric=arrays[0], flags=arrays[1], codes=arrays[2])
-            loss = whole - univariate.area(side[some], _scores(nets[f], mixed, every, workers))
+            loss = whole - univariate.roc_auc(side[some], _scores(nets[f], mixed, every, workers))
             losses[name] += loss / len(held)
     return losses
 
 
-def _verdict(auc: float, low: float, high: float, certain: bool, found: list[Moved]) -> str:
+def _verdict(auc: float, low: float, high: float, certain: bool, found: list[ColumnShift]) -> str:
     if not np.isfinite(auc):
-        return "not measured: no net was through in time"
-    told = f"area {auc:.3f}, {low:.3f} to {high:.3f}"
+        return "not measured: the time limit was reached before a net was trained"
+    told = f"area under the ROC curve {auc:.3f}, 95 % interval {low:.3f} to {high:.3f}"
     if not certain:
-        return f"no shift: nets cannot tell the tables apart for certain ({told}; 0.5 is chance)"
+        return f"no shift: nets cannot reliably tell the tables apart ({told}; 0.5 is chance)"
     names = ", ".join(f"'{m.name}'" for m in found[:3] if m.is_shifted)
     how = "clear" if auc >= CLEAR else "slight"
     return f"{how} shift ({told})" + (f", seen in {names}" if names else ", in no single column")

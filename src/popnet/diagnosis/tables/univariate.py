@@ -106,7 +106,7 @@ def cross_fitted_proba(column: Cells, classes: Array, n: int, fold: Array) -> np
     return out
 
 
-def crossed_means(column: Cells, y: Array, fold: Array) -> np.ndarray:
+def cross_fitted_means(column: Cells, y: Array, fold: Array) -> np.ndarray:
     """Return the mean target in a row's cell over the other folds' rows, ``(N,)``; arguments as
     `cross_fitted_proba`."""
     sums = np.bincount(column.numbers, y, minlength=column.total)
@@ -123,10 +123,10 @@ def crossed_means(column: Cells, y: Array, fold: Array) -> np.ndarray:
     return out
 
 
-def crossed_line(x: Array, y: Array, fold: Array) -> np.ndarray:
-    """Return what a column of numbers predicts: straight lines between means of `BLOCK` neighbours, ``(N,)``.
+def cross_fitted_curve(x: Array, y: Array, fold: Array) -> np.ndarray:
+    """Return what a column of numbers predicts: a piecewise linear curve through means of `BLOCK` neighbours, ``(N,)``.
 
-    Unlike cells it follows a target of long tails, and misses an exact formula by next to nothing. Rows without a
+    Unlike cells it follows a target with long tails, and an exact formula almost without error. Rows without a
     value get the mean target of the other folds' rows without one.
 
     Args:
@@ -154,8 +154,8 @@ def crossed_line(x: Array, y: Array, fold: Array) -> np.ndarray:
     return np.where(np.isfinite(out), out, y.mean())
 
 
-def crossed_straight(x: Array, y: Array, fold: Array) -> np.ndarray:
-    """Return what one straight line predicts, fitted on the other folds, ``(N,)``; see `crossed_line`."""
+def cross_fitted_line(x: Array, y: Array, fold: Array) -> np.ndarray:
+    """Return what one straight line predicts, fitted on the other folds, ``(N,)``; see `cross_fitted_curve`."""
     out = np.full(len(y), y.mean())
     for f in np.unique(fold):
         held, seen = fold == f, np.isfinite(x) & (fold != f)
@@ -164,7 +164,7 @@ def crossed_straight(x: Array, y: Array, fold: Array) -> np.ndarray:
         mean, spread = x[seen].mean(), x[seen].std()
         if spread > 0:
             z = (x - mean) / spread
-            slope = np.mean(z[seen] * (y[seen] - y[seen].mean()))
+            slope = float((z[seen] * (y[seen] - y[seen].mean())).mean())
             out[held] = y[seen].mean() + slope * z[held]
     return np.where(np.isfinite(out), out, y.mean())
 
@@ -182,7 +182,7 @@ def skill(shares: Array, classes: Array) -> float:
     prior = np.bincount(classes, minlength=shares.shape[1]) / len(classes)
     taken = (shares / np.maximum(prior, 1e-12)).argmax(1)
     there = np.flatnonzero(prior)
-    right = [np.mean(taken[classes == c] == c) for c in there]
+    right = [float((taken[classes == c] == c).mean()) for c in there]
     if len(there) < 2:
         return 0.0
     return float((np.mean(right) - 1 / len(there)) / (1 - 1 / len(there)))
@@ -205,7 +205,7 @@ def trimmed_r2(y: Array, predicted: Array) -> float:
     return max(r2(y, predicted), r2(y[inner], predicted[inner]))
 
 
-def area(positive: Array, score: Array) -> float:
+def roc_auc(positive: Array, score: Array) -> float:
     """Return the area under the ROC curve: the chance that a positive row scores higher, ties half."""
     return METRICS["roc_auc"](np.asarray(positive, np.int64), np.stack([-score, score], 1))
 
