@@ -11,12 +11,13 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
 
 from popnet.augment import draws
 from popnet.augment.strengths import MIRRORS, some
+from popnet.runtime import typed_jax
 from popnet.spec.recipe import GEOMETRY, choices
 from popnet.spec.shape import Numbers
-from popnet.types import Array
 
 NODES = 48
 """Most nodes a side of the noise that elastic distortions are smoothed from."""
@@ -54,14 +55,14 @@ def geometry(images: Array, image_keys: Array, n: Numbers, background: Array) ->
 
     def changed(images: Array) -> Array:
         p = plan(image_keys, n, height, width)
-        return jax.lax.cond(
+        return typed_jax.cond(
             some(n, others),
             lambda images: bend(images, p, n, background),
             lambda images: mirrored(images, p.matrices).astype(jnp.float32),
             images,
         )
 
-    return jax.lax.cond(
+    return typed_jax.cond(
         some(n, GEOMETRY), changed, lambda images: images.astype(jnp.float32), images
     )
 
@@ -86,7 +87,7 @@ def bend(images: Array, p: Plan, n: Numbers, background: Array) -> Array:
     def with_elastic(p: Plan) -> Array:
         return coordinates(p.matrices, height, width) + elastic(p.image_keys, n, p.smoothers)
 
-    at = jax.lax.cond(
+    at = typed_jax.cond(
         jnp.asarray(n.elastic_alpha) > 0,
         with_elastic,
         lambda p: coordinates(p.matrices, height, width),
@@ -190,7 +191,7 @@ def smoothers(n: Numbers, height: int, width: int) -> tuple[Array, Array]:
         return jnp.zeros(shapes[0], jnp.float32), jnp.zeros(shapes[1], jnp.float32)
 
     sigma = jnp.asarray(n.elastic_sigma)
-    return jax.lax.cond(
+    return typed_jax.cond(
         jnp.asarray(n.elastic_alpha) > 0,
         lambda: (smoother(sigma, height), smoother(sigma, width)),
         zeros,
@@ -249,7 +250,7 @@ def resample(images: Array, at: Array, fill: Array, background: Array) -> Array:
     else:
         table, stride, rows = _framed(images, fill, background), width + 2, height + 2
     # The branches also keep XLA from computing table and places anew for each value: 6 times as fast on a CPU.
-    place, down, right = jax.lax.cond(
+    place, down, right = typed_jax.cond(
         jnp.asarray(fill) == REFLECT,
         lambda y, x: _cells(_mirrored(y, height), _mirrored(x, width), height, width, stride),
         lambda y, x: _cells(y, x, height, width, stride),
@@ -318,7 +319,7 @@ def _squares(images: Array, fill: Array, background: Array) -> Array:
         return x[:, :-1] | (x[:, 1:] << np.uint32(16))
 
     border = jnp.clip(jnp.round(background), 0, 255).astype(jnp.uint32)
-    return jax.lax.cond(
+    return typed_jax.cond(
         jnp.asarray(fill) == CONSTANT,
         lambda images: downwards(
             _frame(sideways(_frame(images, 2, border)), 1, border | (border << np.uint32(8)))
@@ -331,7 +332,7 @@ def _squares(images: Array, fill: Array, background: Array) -> Array:
 
 def _framed(images: Array, fill: Array, background: Array) -> Array:
     """Return ``(N, H + 2, W + 2, C)`` float32: the image with one line around it."""
-    return jax.lax.cond(
+    return typed_jax.cond(
         jnp.asarray(fill) == CONSTANT,
         lambda images: _frame(_frame(images, 2, background), 1, background),
         lambda images: _edge(_edge(images, 2), 1),

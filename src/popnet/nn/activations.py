@@ -10,8 +10,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-
-from popnet.types import Array
+from jax import Array
 
 SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805
 

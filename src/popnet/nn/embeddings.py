@@ -7,9 +7,8 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
 from scipy.special import ndtri
-
-from popnet.types import Array
 
 OUTERMOST = 0.005
 """How near to 0 or 1 the place of a value among the training values can be: 2.6 standard deviations."""
@@ -59,7 +58,7 @@ def periodic(x: Array, frequency: Array, phase: Array) -> Array:
     return cos2pi(x * frequency + phase)
 
 
-def quantiles(x: Array, knots: Array) -> np.ndarray:
+def quantiles(x: np.ndarray, knots: np.ndarray) -> np.ndarray:
     """Return each value's place among the training values, as a quantile of the normal distribution.
 
     Between two knots places rise in proportion; they stay `OUTERMOST` off both ends. A value that is several knots, one

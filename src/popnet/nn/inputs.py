@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple, Self
 
 import jax.numpy as jnp
+from jax import Array
 
 from popnet.nn.table_map import TableMap
-from popnet.types import Array
 
 
 class Columns(NamedTuple):

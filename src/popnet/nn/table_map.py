@@ -14,17 +14,20 @@ Inputs beyond the table's own are zeros.
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import numpy.typing as npt
+from jax import Array
 
 from popnet.data.dataset import Features
 from popnet.nn import embeddings
+from popnet.runtime import typed_jax
 from popnet.spec import bins
 from popnet.spec.shape import Form, Shape, embedding_size, split_levels
-from popnet.types import Array, Tree
+from popnet.types import Tree
 
 
 class TableMap(NamedTuple):
@@ -60,7 +63,7 @@ def raw_columns(shape: Shape) -> int:
 
 
 def fill_raw(
-    out: np.ndarray, features: Features, quantiles: Array | None, rows: Array | slice
+    out: np.ndarray, features: Features, quantiles: np.ndarray | None, rows: np.ndarray | slice
 ) -> None:
     """Write the raw columns of some rows.
 
@@ -78,7 +81,7 @@ def fill_raw(
             place += part.shape[1]
 
 
-def table_map(shape: Shape, form: Form, knots: Array | None, quantiles: bool) -> TableMap:
+def table_map(shape: Shape, form: Form, knots: np.ndarray | None, quantiles: bool) -> TableMap:
     """Return the map of a shape's inputs, padded to a form.
 
     Args:
@@ -101,7 +104,10 @@ def table_map(shape: Shape, form: Form, knots: Array | None, quantiles: bool) ->
     plain += [(codes + c, float(k), 0.0, 0.0, 1.0) for c in one_hot for k in range(shape.levels[c])]
     column, low, rise, least, most = np.array(plain, np.float64).reshape(-1, 5).T
     wave = np.repeat(numbers + (shape.n_numeric if quantiles else 0), shape.frequencies)
-    vector, start, stride, begun = [], [], [], 0
+    vector: list[int] = []
+    start: list[int] = []
+    stride: list[int] = []
+    begun = 0
     for c in learned:
         size = embedding_size(shape.levels[c])
         vector += [codes + c] * size
@@ -109,7 +115,7 @@ def table_map(shape: Shape, form: Form, knots: Array | None, quantiles: bool) ->
         stride += [size] * size
         begun += size * shape.levels[c]
 
-    def padded(values: Array, size: int, dtype: type = np.int32, other: int = 0) -> np.ndarray:
+    def padded(values: Any, size: int, dtype: npt.DTypeLike = np.int32, other: int = 0) -> Any:
         out = np.full(size, other, dtype)
         out[: len(values)] = values
         return out
@@ -126,7 +132,7 @@ def table_map(shape: Shape, form: Form, knots: Array | None, quantiles: bool) ->
         vector=padded(np.array(vector), form.vectors),
         start=padded(np.array(start), form.vectors, other=form.entries - 1),
         stride=padded(np.array(stride), form.vectors),
-        noisy=(np.arange(form.columns) < flags).astype(np.float32),
+        noisy=padded(np.arange(form.columns) < flags, form.columns, np.float32),
     )
 
 
@@ -134,8 +140,8 @@ def inputs(parameters: Tree, x: Array, m: TableMap) -> Array:
     """Return the first layer's inputs ``(N, D)`` of raw columns ``(N, R)``: plain ones, waves, vectors."""
     # Columns are picked as rows of the transposed array: whole stretches of memory instead of single numbers, which
     # takes a fifth off the step of a wide table. Raw columns are data: no gradient goes back into them.
-    columns = jax.lax.optimization_barrier(jax.lax.stop_gradient(x).T)
-    parts = []
+    columns = typed_jax.optimization_barrier(jax.lax.stop_gradient(x).T)
+    parts: list[Array] = []
     if m.column.shape[0]:
         low, rise, least, most = (v[:, None] for v in (m.low, m.rise, m.least, m.most))
         off = _picked(columns, m.column) - low

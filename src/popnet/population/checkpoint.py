@@ -12,6 +12,7 @@ from popnet.data.dataset import Dataset
 from popnet.nn import net
 from popnet.population.lanes import beginning
 from popnet.population.members import CURVES, Member, Pause, Result
+from popnet.runtime import typed_jax
 from popnet.spec.shape import Shape
 from popnet.types import Tree
 
@@ -55,12 +56,12 @@ def unpack(
     pause = None
     if numbers["status"] == "paused":
         template = beginning(member.recipe, shape, member.seed)
-        leaves, tree = jax.tree.flatten(template)
+        leaves, tree = typed_jax.flatten(template)
         found = [np.array(arrays[f"state{k}"]) for k in range(len(leaves))]
         for leaf, other in zip(leaves, found, strict=True):
             if np.shape(leaf) != other.shape:
                 raise ValueError(f"a state of shape {other.shape}, not {np.shape(leaf)}")
-        pause = Pause(jax.tree.unflatten(tree, found), curves, float(numbers["seconds"]))
+        pause = Pause(typed_jax.unflatten(tree, found), curves, float(numbers["seconds"]))
     return Result(
         member, shape, parameters=parameters, running=running, pause=pause,
         last=trees(LAST) if LAST[0] in arrays else None,

@@ -24,7 +24,6 @@ from popnet.population.members import Item, Member, Result, TrainingSegment, as_
 from popnet.population.train import GRACE_SECONDS, Trainer
 from popnet.runtime.cpu import cores
 from popnet.runtime.memory import Memory
-from popnet.types import Array
 
 TASK_SECONDS, MAX_LEGS = 2.0, 64
 """Aim for tasks of this length, so that messages do not count; so many legs in one at most."""
@@ -187,7 +186,7 @@ class Task(NamedTuple):
     specialised: bool
 
 
-Data = tuple[Dataset, Dataset | None, Sequence[tuple[Array, Array]], int | None]
+Data = tuple[Dataset, Dataset | None, Sequence[tuple[np.ndarray, np.ndarray]], int | None]
 
 
 class Worker:

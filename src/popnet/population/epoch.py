@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
 
 from popnet.augment import rows as row_augment
 from popnet.nn import heads, net, norm
@@ -18,9 +18,11 @@ from popnet.nn.inputs import Inputs, Pixels
 from popnet.nn.net import Facts
 from popnet.population import augmented, losses, optim, penalties
 from popnet.population.timetable import Step, Timetable, columns
+from popnet.runtime import typed_jax
 from popnet.runtime.keys import StepKeys
+from popnet.runtime.typed_jax import on_host
 from popnet.spec.shape import Form, Numbers
-from popnet.types import Array, Tree
+from popnet.types import Tree
 
 
 class Rows(NamedTuple):
@@ -40,7 +42,10 @@ class Rows(NamedTuple):
 
     def batch(self, i: Array) -> Rows:
         """Return the i-th batch of a block, whose arrays have batches as their first axis."""
-        at = lambda x: jax.lax.dynamic_index_in_dim(x, i, keepdims=False)  # noqa: E731
+
+        def at(x: Array) -> Array:
+            return typed_jax.dynamic_index_in_dim(x, i)
+
         inputs = self.inputs.with_rows(at(self.inputs.rows))
         return Rows(inputs, at(self.target), at(self.share), at(self.weight))
 
@@ -67,8 +72,9 @@ class State(NamedTuple):
 
 def init(parameters: np.ndarray, running: np.ndarray, form: Form) -> State:
     """Return the state before training, on the host, of padded parameters and running statistics."""
-    sums = no_loss(form)
-    return State(parameters, parameters.copy(), running, optim.init(parameters.size), *sums)
+    weights, average, statistics = map(on_host, (parameters, parameters.copy(), running))
+    sums = map(on_host, no_loss(form))
+    return State(weights, average, statistics, optim.init(parameters.size), *sums)
 
 
 def no_loss(form: Form) -> tuple[np.ndarray, np.ndarray]:
@@ -91,11 +97,11 @@ def batch_loss(
         step_keys: its keys.
     """
     if isinstance(batch.inputs, Pixels):
-        count = step.count.astype(jnp.int32)
+        count = step.rows.astype(jnp.int32)
         x, pairs = augmented.batch(n, batch.inputs, count, step_keys.augment)
     else:
         x = batch.inputs
-        count = step.count.astype(jnp.int32)
+        count = step.rows.astype(jnp.int32)
         pairs = row_augment.reversed_pairs(step.mixing, count, form.batch_size)
     outputs, statistics = net.train(parameters, form, n, x, batch.share, pairs, step_keys)
     if form.task == "regression":
@@ -125,7 +131,7 @@ def objective(
 ) -> Objective:  # fmt: skip
     """Differentiate a batch's objective at ``parameters`` ``(P,)``; the other arguments are `batch_loss`'s."""
     layout, running_layout = net.form_layouts(form)
-    gradient, (terms, statistics) = jax.grad(batch_loss, has_aux=True)(
+    gradient, (terms, statistics) = typed_jax.grad_with_aux(batch_loss)(
         layout.split(parameters), form, n, facts, batch, step, step_keys
     )
     penalty = penalties.penalty(parameters, layout.n_first, n.l1, n.l2)
@@ -165,9 +171,12 @@ def train_steps(
         form: of the program.
     """
     n_weights = net.form_layouts(form)[0].n_first
+    variances = on_host(net.variances(form))
 
     def body(i: Array, state: State) -> State:
-        at = lambda x: jax.lax.dynamic_index_in_dim(x, i, keepdims=False)  # noqa: E731
+        def at(x: Array) -> Array:
+            return typed_jax.dynamic_index_in_dim(x, i)
+
         step, rule = columns(at(timetable.numbers))
         step_keys = StepKeys(*(at(k) for k in timetable.keys))
         found = objective(
@@ -179,14 +188,14 @@ def train_steps(
             parameters,
             step.memory * state.average + (1 - step.memory) * parameters,
             norm.update_running(
-                state.running, found.statistics, net.variances(form), step.unbias, step.momentum
+                state.running, found.statistics, variances, step.unbias, step.momentum
             ),
             moments,
             state.loss + step.part * found.loss,
             state.penalty + step.part * found.penalty,
         )
 
-    return jax.lax.fori_loop(0, count, body, state)
+    return typed_jax.fori_loop(0, count, body, state)
 
 
 def evaluate(
@@ -208,13 +217,13 @@ def evaluate(
 
     def body(i: Array, out: Array) -> Array:
         # Behind a barrier, or each small array of the weights would be a program of its own before the loop.
-        flat, statistics, i = jax.lax.optimization_barrier((weights, running, i))
-        batch = inputs.with_rows(jax.lax.dynamic_index_in_dim(inputs.rows, i, keepdims=False))
+        flat, statistics, i = typed_jax.optimization_barrier((weights, running, i))
+        batch = inputs.with_rows(typed_jax.dynamic_index_in_dim(inputs.rows, i))
         if view is not None:
             assert isinstance(batch, Pixels)
             batch = augmented.view(n, batch, view)
         outputs = net.evaluate(layout.split(flat), running_layout.split(statistics), form, n, batch)
-        return jax.lax.dynamic_update_index_in_dim(out, outputs, i, 0)
+        return typed_jax.dynamic_update_index_in_dim(out, outputs, i)
 
     none = jnp.zeros((batches, rows, form.n_outputs), jnp.float32)
-    return jax.lax.fori_loop(0, count, body, none)
+    return typed_jax.fori_loop(0, count, body, none)

@@ -13,11 +13,13 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
 
 from popnet.nn.flat import Matrix
+from popnet.runtime import typed_jax
+from popnet.runtime.typed_jax import on_host
 from popnet.spec.recipe import Recipe, choices
 from popnet.spec.shape import Numbers
-from popnet.types import Array
 
 SGD = choices("optimizer").index("sgd")
 """Its place among the optimizers."""
@@ -65,7 +67,7 @@ def rule(recipe: Recipe, step: np.ndarray) -> Rule:
             r.beta1, 1 - r.beta1, r.beta2, 1 - r.beta2,
             1 / (1 - r.beta1**t), 0.0, 1 / (1 - r.beta2**t), 1.0,
         )  # fmt: skip
-    return Rule(*(np.broadcast_to(v, t.shape) for v in values))
+    return Rule(*map(on_host, (np.broadcast_to(v, t.shape) for v in values)))
 
 
 def clip_factor(gradient: Array, limit: Array) -> Array:
@@ -75,7 +77,7 @@ def clip_factor(gradient: Array, limit: Array) -> Array:
     def factor(g: Array) -> Array:
         return jnp.minimum(1.0, limit / jnp.maximum(jnp.sqrt(column_sums(g * g).sum()), 1e-30))
 
-    return jax.lax.cond(limit > 0, factor, lambda _: jnp.float32(1), gradient)
+    return typed_jax.cond(limit > 0, factor, lambda _: jnp.float32(1), gradient)
 
 
 SUMMED = 128
@@ -103,7 +105,7 @@ class Moments(NamedTuple):
 
 def init(size: int) -> Moments:
     """Return the moments before the first step: zeros, on the host."""
-    return Moments(np.zeros(size, np.float32), np.zeros(size, np.float32))
+    return Moments(*map(on_host, (np.zeros(size, np.float32), np.zeros(size, np.float32))))
 
 
 def direction(
@@ -136,7 +138,8 @@ def _with_orthogonal(
     direction: Array, momentum: Array, matrices: Sequence[Matrix], fan_in: Array | float
 ) -> Array:
     """Return a direction ``(P,)`` in which matrices are those of the momentum ``(P,)``, made orthogonal."""
-    parts, done = [], 0
+    parts: list[Array] = []
+    done = 0
     for (rows, columns), group in groupby(matrices, lambda m: (m.rows, m.columns)):
         # Equal ones that stand side by side go through one program, one after another.
         some = list(group)
@@ -148,13 +151,17 @@ def _with_orthogonal(
             scales = jnp.full(len(some), max(rows, columns), jnp.float32)
             scales = scales.at[0].set(jnp.maximum(fan_in, columns))
         else:
-            scales = np.full(len(some), max(rows, columns), np.float32)
+            scales = on_host(np.full(len(some), max(rows, columns), np.float32))
 
         def scaled(pair: tuple[Array, Array]) -> Array:
             matrix, longest = pair
             return MUON_RMS * jnp.sqrt(longest) * orthogonal(matrix)
 
-        made = scaled((m[0], scales[0])) if len(some) == 1 else jax.lax.map(scaled, (m, scales))
+        made = (
+            scaled((m[0], scales[0]))
+            if len(some) == 1
+            else typed_jax.map_first(scaled, (m, scales))
+        )
         parts += [direction[done : some[0].start], made.reshape(len(some) * size)]
         done = some[-1].stop
     return jnp.concatenate([*parts, direction[done:]])
@@ -176,7 +183,8 @@ def orthogonal(matrix: Array) -> Array:
         gram = x @ x.T
         return a * x + (b * gram + c * (gram @ gram)) @ x, None
 
-    x, _ = jax.lax.scan(nearer, x, np.array(NEWTON_SCHULZ, np.float32))
+    coefficients = on_host(np.array(NEWTON_SCHULZ, np.float32))
+    x, _ = jax.lax.scan(nearer, x, coefficients)
     return x.T if tall else x
 
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
 
 from popnet.augment.rows import Pairs
 from popnet.nn import heads, net
@@ -20,14 +21,14 @@ from popnet.nn.activations import ACTIVATIONS
 from popnet.nn.block import LayerActivations
 from popnet.nn.inputs import Pixels
 from popnet.nn.net import Facts
-from popnet.nn.norm import BATCH
+from popnet.nn.norm import BATCH, Statistics
 from popnet.population import losses, optim, penalties
 from popnet.population.epoch import Rows, State, direction, objective, with_dropout
 from popnet.population.members import Probes
 from popnet.population.timetable import Timetable, columns
 from popnet.runtime.keys import StepKeys
 from popnet.spec.shape import Form, Numbers, Shape
-from popnet.types import Array
+from popnet.types import Tree
 
 ROWS, IMAGES = 512, 256
 """Training rows (images) that a probe passes through the net."""
@@ -166,7 +167,7 @@ def probe(state: State, n: Numbers, facts: Facts, rows: ProbeRows, form: Form) -
 
 
 def _forward(
-    parameters: dict, form: Form, n: Numbers, rows: Rows, seen: list[LayerActivations]
+    parameters: Tree, form: Form, n: Numbers, rows: Rows, seen: list[LayerActivations]
 ) -> Array:
     """Pass rows through the net as in training, but without dropout, noise and augmentation."""
     none = jnp.float32(0)
@@ -192,7 +193,7 @@ def _losses(outputs: Array, rows: Rows, form: Form) -> tuple[Array, Array]:
 def _units(seen: Sequence[LayerActivations]) -> Array:
     """Return mean and spread of each unit of each layer, ``(2, L, W)``."""
     widest = max((s.before.shape[1] for s in seen), default=0)
-    rows = []
+    rows: list[Array] = []
     for s in seen:
         mean = _over_rows(s.before)
         spread = jnp.sqrt(_over_rows((s.before - mean) ** 2))
@@ -212,7 +213,7 @@ def _over_rows(values: Array) -> Array:
     return jnp.full(rows, 1 / rows, jnp.float32) @ values
 
 
-def _layer(seen: LayerActivations, running: dict, form: Form, n: Numbers) -> Array:
+def _layer(seen: LayerActivations, running: Tree, form: Form, n: Numbers) -> Array:
     """Return a hidden layer's values, ``(len(LAYER_VALUES),)``."""
     before, after = seen.before, seen.after
     flat = jnp.float32(0)
@@ -221,7 +222,8 @@ def _layer(seen: LayerActivations, running: dict, form: Form, n: Numbers) -> Arr
         far = jnp.abs(before) > jnp.asarray(beyond)[n.activation]
         flat = _over_rows(far.astype(jnp.float32)).mean()
     place = "after" if form.after else "before"
-    batch, kept = seen.statistics[place], running[place]
+    batch: Statistics = seen.statistics[place]
+    kept: Statistics = running[place]
     kept_var = kept.var + n.norm_epsilon
     ratio = 0.5 * jnp.log((batch.var + n.norm_epsilon) / kept_var)
     batches = jnp.where(n.norm == BATCH, 1.0, jnp.nan)  # the other kinds keep no statistics
@@ -240,7 +242,7 @@ def _weights(parameters: Array, gradient: Array, new: Array, form: Form, facts: 
     layout = net.form_layouts(form)[0]
 
     def norms(vector: Array) -> Array:
-        means = []
+        means: list[Array] = []
         every = net.weights(layout.split(vector))
         for i, w in enumerate(every):
             # Padding is no weight: rows of the first layer, columns of the last.

@@ -13,10 +13,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
+from jax import Array
 
 from popnet.nn import net
 from popnet.nn.inputs import Inputs
@@ -25,13 +26,16 @@ from popnet.population import epoch, feed, probes
 from popnet.population.epoch import Rows, State
 from popnet.population.optim import Rule
 from popnet.population.timetable import Step, Timetable
-from popnet.runtime import cpu
+from popnet.runtime import cpu, typed_jax
 from popnet.runtime.compiled import CompiledCache
 from popnet.runtime.cpu import CPU_OPTIONS, Device
 from popnet.runtime.keys import StepKeys
+from popnet.runtime.typed_jax import on_host
 from popnet.spec.recipe import Recipe
 from popnet.spec.shape import Form, Numbers
-from popnet.types import Array, Tree
+from popnet.types import Tree
+
+T = TypeVar("T")
 
 MAX_LANES = 256
 """Most members side by side on an accelerator."""
@@ -48,7 +52,7 @@ class Place:
 def places(workers: int | None = None) -> list[Place]:
     """Return a place for each worker: every core of a CPU (or ``workers`` of them), every accelerator."""
     cpu.prepare()
-    devices = jax.local_devices()
+    devices = typed_jax.local_devices()
     if devices[0].platform == "cpu":
         return [Place(d, 1) for d in cpu.devices(workers or cpu.cores())]
     return [Place(d, MAX_LANES) for d in devices[: workers or len(devices)]]
@@ -65,7 +69,7 @@ def fitting_lanes(place: Place, form: Form, rows: int, members: int) -> int:
     """
     if place.lanes == 1:
         return 1
-    stats = place.device.memory_stats() or {}
+    stats: dict[str, int] = place.device.memory_stats() or {}
     free = stats.get("bytes_limit", 8e9) - stats.get("bytes_in_use", 0)
     free = max(0.0, free - rows * feed.row_bytes(form))
     activations = form.batch_size * net.values(form)
@@ -78,9 +82,13 @@ def fitting_lanes(place: Place, form: Form, rows: int, members: int) -> int:
     return min(lanes, most)
 
 
-def stack(trees: Sequence[Tree]) -> Tree:
+def stack(trees: Sequence[T]) -> T:
     """Put trees of several members into one, with the members as the first axis."""
-    return jax.tree.map(lambda *leaves: np.stack(leaves), *trees)
+
+    def stacked(*leaves: np.ndarray) -> np.ndarray:
+        return np.stack(leaves)
+
+    return typed_jax.tree_map(stacked, *trees)
 
 
 def _train_one(
@@ -177,15 +185,18 @@ def example(form: Form, inputs: Inputs) -> tuple[State, Numbers, Facts, Timetabl
     batches = inputs.rows.shape[:2]
     numbers = np.zeros((batches[0], len(Step._fields) + len(Rule._fields)), np.float32)
     key = np.zeros(batches[0], np.uint32)
-    keys = StepKeys(key, key, np.zeros((batches[0], net.dropouts(form)), np.uint32))
+    keys = StepKeys(
+        *map(on_host, (key, key, np.zeros((batches[0], net.dropouts(form)), np.uint32)))
+    )
     if form.task == "regression":
         target = np.zeros((*batches, form.n_outputs), np.float32)
     else:
         target = np.zeros(batches, np.int32)
     floats = np.zeros(batches, np.float32)
     return (
-        epoch.init(weights, running, form), Numbers.of(Recipe()), Facts(np.float32(1), np.float32(1)),
-        Timetable(numbers, keys), Rows(inputs, target, floats, floats), np.int32(0),
+        epoch.init(weights, running, form), Numbers.of(Recipe()),
+        Facts(*map(on_host, (np.float32(1), np.float32(1)))), Timetable(on_host(numbers), keys),
+        Rows(inputs, *map(on_host, (target, floats, floats))), np.int32(0),
     )  # fmt: skip
 
 
@@ -220,7 +231,8 @@ class Evaluator:
         self._compiled: dict[bool, Any] = {}
 
     def __call__(
-        self, weights: Array, running: Array, n: Numbers, inputs: Inputs, count: int, view: int | None = None
+        self, weights: Array | np.ndarray, running: Array | np.ndarray, n: Numbers, inputs: Inputs, count: int,
+        view: int | None = None,
     ) -> np.ndarray:  # fmt: skip
         """Return outputs ``(T, N, O)`` of T batches, padded ones too (with the members as the first axis of lanes).
 

@@ -42,7 +42,6 @@ from popnet.runtime import keys
 from popnet.runtime.memory import Memory
 from popnet.spec.recipe import Recipe
 from popnet.spec.shape import Form, Shape
-from popnet.types import Array
 
 GRACE_SECONDS = 1.0
 """So long after a deadline results of what was in training are waited for."""
@@ -83,7 +82,7 @@ def train_population(
     valid: Dataset | None = None,
     recipes: Sequence[Recipe] = (Recipe(),),
     seeds: Sequence[int] = (0,),
-    folds: Sequence[tuple[Array, Array]] | None = None,
+    folds: Sequence[tuple[np.ndarray, np.ndarray]] | None = None,
     *,
     time_limit: float | None = None,
     workers: int | None = None,
@@ -140,7 +139,7 @@ def train_population(
 
 
 def arrange(
-    train: Dataset, valid: Dataset | None, folds: Sequence[tuple[Array, Array]] | None
+    train: Dataset, valid: Dataset | None, folds: Sequence[tuple[np.ndarray, np.ndarray]] | None
 ) -> Arrays:
     """Check data sets and folds and bring them into the form that programs take."""
     if (valid is None) == (folds is None):
@@ -167,9 +166,9 @@ class Job:
     best: stopping.Best
     epoch: int
     status: int = RUNNING
-    curves: list[np.ndarray] = field(default_factory=list)
+    curves: list[np.ndarray] = field(default_factory=list[np.ndarray])
     seconds: float = 0.0
-    probed: dict[int, probes.Probed] = field(default_factory=dict)
+    probed: dict[int, probes.Probed] = field(default_factory=dict[int, probes.Probed])
 
     @property
     def member(self) -> Member:
@@ -220,8 +219,8 @@ class Trainer:
         self.interrupted = False
         self._user_stop = stop or threading.Event()
         self._lock = threading.Lock()
-        self._compiling: dict[tuple, threading.Lock] = {}
-        self._made: dict[tuple, Lanes] = {}
+        self._compiling: dict[tuple[Form, int], threading.Lock] = {}
+        self._made: dict[tuple[int, Form, int], Lanes] = {}
 
     @property
     def workers(self) -> int:

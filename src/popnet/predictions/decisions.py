@@ -22,7 +22,6 @@ from typing import Any, Self
 import numpy as np
 
 from popnet.predictions.metrics import Metric
-from popnet.types import Array
 
 MAX_ROUNDS = 50
 """Of the search for the gains and costs of several classes."""
@@ -43,7 +42,7 @@ class Decision:
     gains: tuple[float, ...]
     costs: tuple[float, ...]
 
-    def __call__(self, probabilities: Array) -> np.ndarray:
+    def __call__(self, probabilities: np.ndarray) -> np.ndarray:
         """Return ``(N, O)``: what makes each class the one to take where it is largest, of probabilities likewise."""
         return np.asarray(probabilities) * np.array(self.gains) - np.array(self.costs)
 
@@ -82,7 +81,7 @@ class Shift:
 
     amounts: tuple[float, ...]
 
-    def __call__(self, predicted: Array) -> np.ndarray:
+    def __call__(self, predicted: np.ndarray) -> np.ndarray:
         """Return predictions ``(N, T)`` moved."""
         return np.asarray(predicted) + np.array(self.amounts)
 
@@ -92,7 +91,9 @@ def by_rule(metric: Metric) -> bool:
     return metric.name in RULES or metric.level is not None
 
 
-def suited(metric: Metric, probabilities: Array, weights: Array | None = None) -> Decision | None:
+def suited(
+    metric: Metric, probabilities: np.ndarray, weights: np.ndarray | None = None
+) -> Decision | None:
     """Return the rule that suits a metric best, as far as probabilities tell; None for the most probable class.
 
     Args:
@@ -114,7 +115,7 @@ def suited(metric: Metric, probabilities: Array, weights: Array | None = None) -
 
 
 def proven(
-    metric: Metric, true: Array, predicted: Array, weights: Array | None = None
+    metric: Metric, true: np.ndarray, predicted: np.ndarray, weights: np.ndarray | None = None
 ) -> Decision | Shift | None:
     """Return the rule that suits a metric, if it does better than none on rows with labels.
 
@@ -135,13 +136,13 @@ def proven(
     return rule if metric.loss_of(better) < metric.loss_of(plain) else None
 
 
-def _shift(level: float, errors: np.ndarray, weights: Array | None) -> Shift | None:
+def _shift(level: float, errors: np.ndarray, weights: np.ndarray | None) -> Shift | None:
     """Return what quantiles of errors ``(N, T)`` move predictions by; None if no row counts."""
     w = np.ones(len(errors)) if weights is None else np.asarray(weights, np.float64)
     kept = np.isfinite(errors).all(1) & (w > 0)
     if not kept.any():
         return None
-    amounts = []
+    amounts: list[float] = []
     for e in errors[kept].T:
         order = np.argsort(e)
         share = np.cumsum(w[kept][order])
@@ -149,7 +150,9 @@ def _shift(level: float, errors: np.ndarray, weights: Array | None) -> Shift | N
     return Shift(tuple(amounts))
 
 
-def decided(metric: Metric, true: Array, predicted: Array, weights: Array | None = None) -> Array:
+def decided(
+    metric: Metric, true: np.ndarray, predicted: np.ndarray, weights: np.ndarray | None = None
+) -> np.ndarray:
     """Return predictions as a metric is to judge them: by the rule that suits it, if it is `proven`."""
     rule = proven(metric, true, predicted, weights)
     return predicted if rule is None else rule(predicted)
@@ -157,7 +160,8 @@ def decided(metric: Metric, true: Array, predicted: Array, weights: Array | None
 
 def _balanced_accuracy(p: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return gains and costs: a row of a class counts by how rare the class is."""
-    return 1 / np.maximum(w @ p, RAREST), np.zeros(p.shape[1])
+    gains: np.ndarray = 1 / np.maximum(w @ p, RAREST)
+    return gains, np.zeros(len(gains))
 
 
 def _f1(p: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

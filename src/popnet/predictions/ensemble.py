@@ -10,7 +10,6 @@ import numpy as np
 
 from popnet.predictions.decisions import decided
 from popnet.predictions.metrics import METRICS, Metric
-from popnet.types import Array
 
 Method = Literal["greedy", "average", "vote"]
 
@@ -27,14 +26,14 @@ class Selection(NamedTuple):
     path: list[float]
 
 
-def softmax(logits: Array) -> np.ndarray:
+def softmax(logits: np.ndarray) -> np.ndarray:
     """Return probabilities of logits ``(..., O)``, in float64 and safe for large values."""
     shifted = np.asarray(logits, np.float64)
     e = np.exp(shifted - shifted.max(-1, keepdims=True))
     return e / e.sum(-1, keepdims=True)
 
 
-def combine(predictions: Array, weights: Array, method: Method = "greedy") -> np.ndarray:
+def combine(predictions: np.ndarray, weights: np.ndarray, method: Method = "greedy") -> np.ndarray:
     """Combine predictions of members.
 
     Args:
@@ -59,10 +58,10 @@ def equal(count: int) -> Selection:
 
 
 def greedy(
-    predictions: Array,
-    true: Array,
+    predictions: np.ndarray,
+    true: np.ndarray,
     metric: Metric,
-    weights: Array | None = None,
+    weights: np.ndarray | None = None,
     *,
     steps: int = 50,
     patience: int = 10,
@@ -114,7 +113,7 @@ def greedy(
 
 
 def _losses_with(
-    predictions: np.ndarray, true: Array, judge: Metric, weights: Array | None
+    predictions: np.ndarray, true: np.ndarray, judge: Metric, weights: np.ndarray | None
 ) -> Callable[[np.ndarray], np.ndarray]:
     """Return a function from how often each member was chosen, ``(M,)``, to the losses with one more of each, ``(M,)``.
 
@@ -153,7 +152,7 @@ def _losses_with(
     return losses
 
 
-def smooth_loss(true: Array, predicted: Array, weights: Array | None) -> float:
+def smooth_loss(true: np.ndarray, predicted: np.ndarray, weights: np.ndarray | None) -> float:
     """Return the log-loss of probabilities ``(N, C)``, or the mean squared error of numbers ``(N, T)``."""
     if true.ndim == 1:
         p = predicted[np.arange(len(true)), true]
@@ -161,7 +160,7 @@ def smooth_loss(true: Array, predicted: Array, weights: Array | None) -> float:
     return _average(((true - predicted) ** 2).mean(1), weights)
 
 
-def _average(losses: np.ndarray, weights: Array | None) -> float:
+def _average(losses: np.ndarray, weights: np.ndarray | None) -> float:
     return float(
         np.average(losses, weights=weights if weights is not None and np.any(weights) else None)
     )

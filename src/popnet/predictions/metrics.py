@@ -15,9 +15,9 @@ from functools import cache
 import numpy as np
 
 from popnet.errors import InputError, closest
-from popnet.types import Array, Task
+from popnet.types import Task
 
-Function = Callable[[Array, Array, Array | None], float]
+Function = Callable[[np.ndarray, np.ndarray, np.ndarray | None], float]
 
 BINS = 15
 """Of the calibration error, as in the paper that proposes it for nets."""
@@ -58,17 +58,21 @@ class Metric:
     least: float = -np.inf
     level: float | None = None
 
-    def __call__(self, true: Array, predicted: Array, weights: Array | None = None) -> float:
+    def __call__(
+        self, true: np.ndarray, predicted: np.ndarray, weights: np.ndarray | None = None
+    ) -> float:
         """Return the metric of ``true`` (class numbers ``(N,)``, or targets ``(N, T)``) and ``predicted``."""
         return float(self.function(true, predicted, weights))
 
-    def defined(self, true: Array) -> bool:
+    def defined(self, true: np.ndarray) -> bool:
         """Return whether no true value is too small for it; what standardising rounds off is forgiven."""
         if self.least == -np.inf or not len(true):
             return True
         return bool(np.min(true) >= self.least - ROUNDING * np.max(np.abs(true)))
 
-    def loss(self, true: Array, predicted: Array, weights: Array | None = None) -> float:
+    def loss(
+        self, true: np.ndarray, predicted: np.ndarray, weights: np.ndarray | None = None
+    ) -> float:
         """Return the metric signed so that smaller is better."""
         return self.loss_of(self(true, predicted, weights))
 
@@ -77,7 +81,7 @@ class Metric:
         return -value if self.greater_is_better else value
 
 
-def _mean(values: Array, w: Array | None) -> float:
+def _mean(values: np.ndarray, w: np.ndarray | None) -> float:
     """Return the weighted mean; NaN where nothing has weight."""
     if w is None:
         return float(np.mean(values)) if len(values) else float("nan")
@@ -85,11 +89,11 @@ def _mean(values: Array, w: Array | None) -> float:
     return float(values @ np.asarray(w, np.float64)) / total if total > 0 else float("nan")
 
 
-def _accuracy(true: Array, p: Array, w: Array | None) -> float:
+def _accuracy(true: np.ndarray, p: np.ndarray, w: np.ndarray | None) -> float:
     return _mean((p.argmax(1) == true).astype(float), w)
 
 
-def _balanced_accuracy(true: Array, p: Array, w: Array | None) -> float:
+def _balanced_accuracy(true: np.ndarray, p: np.ndarray, w: np.ndarray | None) -> float:
     hit = (p.argmax(1) == true).astype(float)
     w = np.ones(len(true)) if w is None else w
     total = np.bincount(true, w, p.shape[1])
@@ -98,12 +102,12 @@ def _balanced_accuracy(true: Array, p: Array, w: Array | None) -> float:
     return float(np.mean(right[there] / total[there])) if there.any() else float("nan")
 
 
-def _log_loss(true: Array, p: Array, w: Array | None) -> float:
+def _log_loss(true: np.ndarray, p: np.ndarray, w: np.ndarray | None) -> float:
     chosen = p[np.arange(len(true)), true] / p.sum(1)
     return _mean(-np.log(np.clip(chosen, 1e-12, None)), w)
 
 
-def _f1(true: Array, p: Array, w: Array | None) -> float:
+def _f1(true: np.ndarray, p: np.ndarray, w: np.ndarray | None) -> float:
     """Harmonic mean of precision and recall, of the second of two classes; of several the mean over those there."""
     said = p.argmax(1)
     w = np.ones(len(true)) if w is None else w
@@ -114,7 +118,9 @@ def _f1(true: Array, p: Array, w: Array | None) -> float:
     return float(np.mean(2 * right[there] / both[there])) if there.any() else float("nan")
 
 
-def calibration_error(true: Array, p: Array, w: Array | None = None, bins: int = BINS) -> float:
+def calibration_error(
+    true: np.ndarray, p: np.ndarray, w: np.ndarray | None = None, bins: int = BINS
+) -> float:
     """Mean distance of the favourite's probability from its share of right answers, in bins (Guo et al. 2017)."""
     w = np.ones(len(true)) if w is None else np.asarray(w, np.float64)
     sure = p.max(1) / p.sum(1)
@@ -124,18 +130,21 @@ def calibration_error(true: Array, p: Array, w: Array | None = None, bins: int =
     return float(np.abs(np.bincount(place, over)).sum() / total) if total > 0 else float("nan")
 
 
-def _roc_auc(true: Array, p: Array, w: Array | None) -> float:
+def _roc_auc(true: np.ndarray, p: np.ndarray, w: np.ndarray | None) -> float:
     """Area under the ROC curve; with several classes the mean over classes of one against the rest."""
     return _one_against_rest(_area, true, p, w)
 
 
-def _average_precision(true: Array, p: Array, w: Array | None) -> float:
+def _average_precision(true: np.ndarray, p: np.ndarray, w: np.ndarray | None) -> float:
     """Area under the steps of precision over recall; with several classes the mean of one against the rest."""
     return _one_against_rest(_precision_area, true, p, w)
 
 
 def _one_against_rest(
-    area: Callable[[Array, Array, Array], float], true: Array, p: Array, w: Array | None
+    area: Callable[[np.ndarray, np.ndarray, np.ndarray], float],
+    true: np.ndarray,
+    p: np.ndarray,
+    w: np.ndarray | None,
 ) -> float:
     """Return an area of the second of two classes; of several the mean over those that have one."""
     w = np.ones(len(true)) if w is None else np.asarray(w, np.float64)
@@ -145,7 +154,7 @@ def _one_against_rest(
     return float(np.mean(there)) if there else float("nan")
 
 
-def _area(positive: Array, score: Array, w: Array) -> float:
+def _area(positive: np.ndarray, score: np.ndarray, w: np.ndarray) -> float:
     """Return the chance that a positive row scores above a negative one, ties half (Mann and Whitney 1947).
 
     Written out because selection and intervals need it thousands of times: scikit-learn's takes ten times as long.
@@ -158,14 +167,14 @@ def _area(positive: Array, score: Array, w: Array) -> float:
     return float(plus @ (below + minus / 2) / pairs) if pairs > 0 else float("nan")
 
 
-def _runs(score: Array) -> tuple[np.ndarray, np.ndarray]:
+def _runs(score: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the order of scores, and the number of the run of equal ones that each belongs to in it."""
     order = np.argsort(score)
     ordered = score[order]
     return order, np.concatenate([[0], np.cumsum(ordered[1:] != ordered[:-1])])
 
 
-def _precision_area(positive: Array, score: Array, w: Array) -> float:
+def _precision_area(positive: np.ndarray, score: np.ndarray, w: np.ndarray) -> float:
     """Return the mean over positive rows of the precision among the rows that score no less; NaN without one.
 
     Written out for the same reason as `_area`.
@@ -177,21 +186,21 @@ def _precision_area(positive: Array, score: Array, w: Array) -> float:
     return float(plus @ precision / plus.sum()) if plus.sum() > 0 else float("nan")
 
 
-def _rmse(true: Array, predicted: Array, w: Array | None) -> float:
+def _rmse(true: np.ndarray, predicted: np.ndarray, w: np.ndarray | None) -> float:
     return float(np.sqrt(_mean(((true - predicted) ** 2).mean(1), w)))
 
 
-def _mae(true: Array, predicted: Array, w: Array | None) -> float:
+def _mae(true: np.ndarray, predicted: np.ndarray, w: np.ndarray | None) -> float:
     return _mean(np.abs(true - predicted).mean(1), w)
 
 
-def _rmsle(true: Array, predicted: Array, w: Array | None) -> float:
+def _rmsle(true: np.ndarray, predicted: np.ndarray, w: np.ndarray | None) -> float:
     """Root mean squared error of log(1 + value): about the relative error; predictions below 0 count as 0."""
     apart = np.log1p(np.maximum(true, 0)) - np.log1p(np.maximum(predicted, 0))
     return float(np.sqrt(_mean((apart**2).mean(1), w)))
 
 
-def _r2(true: Array, predicted: Array, w: Array | None) -> float:
+def _r2(true: np.ndarray, predicted: np.ndarray, w: np.ndarray | None) -> float:
     """Share of the variance that is explained; with several targets their mean."""
     w = np.ones(len(true)) if w is None else np.asarray(w, np.float64)
     if not w.sum() > 0:
@@ -202,7 +211,9 @@ def _r2(true: Array, predicted: Array, w: Array | None) -> float:
     return float(np.mean(1 - rest / np.where(total > 0, total, np.nan)))
 
 
-def pinball_loss(true: Array, quantile: Array, w: Array | None, level: float) -> float:
+def pinball_loss(
+    true: np.ndarray, quantile: np.ndarray, w: np.ndarray | None, level: float
+) -> float:
     """Mean of what a quantile is too low by, times its level, or too high by, times the rest.
 
     Koenker and Bassett 1978. It is least for the value that true values are below so often as ``level`` says.
@@ -226,7 +237,7 @@ def pinball(level: float) -> Metric:
         level: of the quantile, between 0 and 1.
     """
 
-    def function(true: Array, predicted: Array, w: Array | None) -> float:
+    def function(true: np.ndarray, predicted: np.ndarray, w: np.ndarray | None) -> float:
         return pinball_loss(true, predicted, w, level)
 
     name = f"{PINBALL}{100 * level:g}"
@@ -300,7 +311,7 @@ def choose(name: str | None, task: Task, targets: int = 1) -> Metric:
     return metric
 
 
-def check(metric: Metric, true: Array) -> None:
+def check(metric: Metric, true: np.ndarray) -> None:
     """Refuse targets that a metric is not defined for.
 
     Raises:
@@ -315,10 +326,10 @@ def check(metric: Metric, true: Array) -> None:
 
 def all_of(
     task: Task,
-    true: Array,
-    predicted: Array,
-    weights: Array | None = None,
-    decided: Array | None = None,
+    true: np.ndarray,
+    predicted: np.ndarray,
+    weights: np.ndarray | None = None,
+    decided: np.ndarray | None = None,
     asked: Metric | None = None,
 ) -> dict[str, float]:
     """Return every metric of a task that is defined for these targets.

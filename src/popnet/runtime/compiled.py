@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import jax
 import numpy as np
 
+from popnet.runtime import typed_jax
 from popnet.runtime.cpu import Device
 from popnet.runtime.parallel import parallel_for
 from popnet.types import Tree
@@ -49,7 +50,7 @@ class CompiledCache:
 
         The function that is returned takes the arguments alone.
         """
-        leaves, structure = jax.tree.flatten(arguments)
+        leaves, structure = typed_jax.flatten(arguments)
         described = tuple((x.shape, x.dtype) for x in map(_description, leaves))
         key = structure, described, tuple(static.items())
         with self._lock:

@@ -475,7 +475,7 @@ def choices(field: str) -> tuple[str, ...]:
 
 def _sentences(error: ValidationError, cls: type[BaseModel]) -> str:
     """Put pydantic's findings into one line each: field, rule, value received, nearest name."""
-    parts = []
+    parts: list[str] = []
     for e in error.errors():
         name = ".".join(str(p) for p in e["loc"]) or ""
         if e["type"] == "extra_forbidden":

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields, replace
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -16,7 +16,9 @@ from popnet.errors import RecipeError
 from popnet.spec import bins
 from popnet.spec.bins import Bounds
 from popnet.spec.recipe import Recipe, choices
-from popnet.types import Array
+
+if TYPE_CHECKING:
+    from jax import Array
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ class Shape(Structure):
         n_flags: int = 0,
         levels: tuple[int, ...] = (),
         image: tuple[int, int, int] | None = None,
-        knots: Array | None = None,
+        knots: np.ndarray | None = None,
         n_outputs: int,
         task: Literal["classification", "regression"],
     ) -> Shape:
@@ -247,8 +249,9 @@ class Form(Structure):
         n_outputs = output_class(shape.n_outputs, shape.task)
         if shape.image is not None:
             plain = math.prod(shape.image) if shape.kind == "mlp" else 0
-            none = dict.fromkeys(("columns", "waves", "vectors", "entries"), 0)
-            return cls(**{**own, **none, "plain": plain, "n_outputs": n_outputs})
+            own |= dict.fromkeys(("columns", "waves", "vectors", "entries"), 0)
+            own |= {"plain": plain, "n_outputs": n_outputs}
+            return cls(**own)
         one_hot, learned = ([shape.levels[c] for c in some] for some in split_levels(shape.levels))
         sizes = [embedding_size(n) for n in learned]
         entries = sum(n * e for n, e in zip(learned, sizes, strict=True))
@@ -341,8 +344,10 @@ class Numbers(NamedTuple):
             "monitor_error": recipe.monitor == "error",
             **{f: choices(of).index(getattr(recipe, f)) for f, of in CHOICES.items()},
         }
-        values = {f: special[f] if f in special else getattr(recipe, f) for f in cls._fields}
-        return cls(**{f: _scalar(v) for f, v in values.items()})
+        values: dict[str, Any] = {
+            f: _scalar(special[f] if f in special else getattr(recipe, f)) for f in cls._fields
+        }
+        return cls(**values)
 
 
 def _place(recipe: Recipe) -> int:

@@ -32,10 +32,12 @@ class SearchRunner:
     trainer: Trainer
     member: Callable[[Run], Member | None]
     journal: Journal | None = None
-    runs: dict[int, Run] = field(default_factory=dict)
-    results: dict[int, Result] = field(default_factory=dict)
-    _members: dict[tuple[int, int], tuple[int, Member]] = field(default_factory=dict)
-    _recalled: deque[tuple[int, Result]] = field(default_factory=deque)
+    runs: dict[int, Run] = field(default_factory=dict[int, Run])
+    results: dict[int, Result] = field(default_factory=dict[int, Result])
+    _members: dict[tuple[int, int], tuple[int, Member]] = field(
+        default_factory=dict[tuple[int, int], tuple[int, Member]]
+    )
+    _recalled: deque[tuple[int, Result]] = field(default_factory=deque[tuple[int, Result]])
 
     def __post_init__(self) -> None:
         self._before = {} if self.journal is None else self.journal.members()

@@ -50,7 +50,7 @@ def base_recipe(
         "width": width,
         "stages": int(np.clip(np.log2(max(side, 4) / 1.75), 1, 4)),
         "patch": patch,
-        "batch_size": int(np.clip(2 ** np.round(np.log2(rows / 60)), 16, 64)),
+        "batch_size": int(np.clip(float(np.exp2(np.rint(np.log2(rows / 60)))), 16, 64)),
         "activation": "relu",
         "norm": "batch",
         "dropout": 0.0 if rows >= MANY else 0.1,

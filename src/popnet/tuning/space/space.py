@@ -35,7 +35,9 @@ class Dimension:
 
     field: str
     range: Range
-    when: Mapping[str, tuple[Any, ...]] = dataclasses.field(default_factory=dict)
+    when: Mapping[str, tuple[Any, ...]] = dataclasses.field(
+        default_factory=dict[str, tuple[Any, ...]]
+    )
     source: str = ""
 
     @property
@@ -131,7 +133,7 @@ class Space:
                 f"The grid has {size:,} recipes ({sizes}); at most {MAX_GRID:,} can be trained. Set fewer ranges, "
                 "or search at random."
             )
-        seen = set()
+        seen: set[str] = set()
         for shape in self.shapes:
             for values in itertools.product(*axes.values()):
                 recipe = self.recipe({**shape, **dict(zip(axes, values, strict=True))})
@@ -211,7 +213,7 @@ class Space:
 
 def refuse_fixed(recipe: Recipe | None, own: Iterable[Dimension]) -> None:
     """Raise `InputError` if a field is set in a recipe, so kept, and has a range of the user's, too."""
-    kept = set() if recipe is None else recipe.model_fields_set
+    kept: set[str] = set() if recipe is None else recipe.model_fields_set
     for dimension in own:
         if dimension.field in kept:
             raise InputError(f"'{dimension.field}' is fixed and has a range, too; leave one out.")
@@ -223,7 +225,8 @@ def _axes(dimensions: Iterable[Dimension]) -> dict[str, list[Any]]:
 
 def _ordered(dimensions: Sequence[Dimension]) -> tuple[Dimension, ...]:
     """Return dimensions so that each stands after those it depends on, else in their order."""
-    waiting, found = list(dimensions), []
+    waiting = list(dimensions)
+    found: list[Dimension] = []
     while waiting:
         names = {d.field for d in waiting}
         free = [d for d in waiting if not names & d.needs.keys() - {d.field}]

@@ -109,7 +109,7 @@ def table_space(
         if space.shape_of(space.recipe(changes)) is not None
     )  # fmt: skip
     # Where no column has bins, there is nothing that quantiles could be taken of.
-    idle = {"embedding_quantiles"} if embedded == 0 else set()
+    idle: set[str] = {"embedding_quantiles"} if embedded == 0 else set()
     return replace(space, portfolio=tried).without(frozenset(given) | idle)
 
 
@@ -176,4 +176,5 @@ def _dimensions(rate: float, decay: float) -> tuple[Dimension, ...]:
 
 def _batch_size(rows: int, batches: int) -> int:
     """Return a power of two, about so many batches an epoch, from 32 to 1024."""
-    return int(2 ** np.clip(np.round(np.log2(max(rows, 1) / batches)), 5, 10))
+    doublings = float(np.rint(np.log2(max(rows, 1) / batches)))
+    return 2 ** int(min(max(doublings, 5), 10))

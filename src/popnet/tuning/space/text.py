@@ -64,7 +64,7 @@ def table(space: Space) -> str:
 
 def toml(space: Space) -> str:
     """Return a space as TOML that `popnet.tuning.space.user_space.load` reads."""
-    lines = []
+    lines: list[str] = []
     for d in space.dimensions:
         spec = json.dumps(str(d.range))
         if d.when:
