@@ -25,8 +25,8 @@ NODES = 48
 CONSTANT, REFLECT = choices("fill").index("constant"), choices("fill").index("reflect")
 
 
-class Plan(NamedTuple):
-    """What geometry needs of a batch, apart from its pixels.
+class Warp(NamedTuple):
+    """How the images of a batch are warped.
 
     Attributes:
         matrices: ``(N, 2, 3)``, of `affine`.
@@ -54,11 +54,11 @@ def geometry(images: Array, image_keys: Array, n: Numbers, background: Array) ->
     others = tuple(name for name in GEOMETRY if name not in MIRRORS)
 
     def changed(images: Array) -> Array:
-        p = plan(image_keys, n, height, width)
+        warp = draw_warp(image_keys, n, height, width)
         return typed_jax.cond(
             some(n, others),
-            lambda images: bend(images, p, n, background),
-            lambda images: mirrored(images, p.matrices).astype(jnp.float32),
+            lambda images: bend(images, warp, n, background),
+            lambda images: mirrored(images, warp.matrices).astype(jnp.float32),
             images,
         )
 
@@ -75,23 +75,25 @@ def mirrored(images: Array, matrices: Array) -> Array:
     return images
 
 
-def plan(image_keys: Array, n: Numbers, height: int, width: int) -> Plan:
-    """Draw the parameters of every image."""
-    return Plan(affine(image_keys, n, height, width), image_keys, smoothers(n, height, width))
+def draw_warp(image_keys: Array, n: Numbers, height: int, width: int) -> Warp:
+    """Draw how each image is warped."""
+    return Warp(affine(image_keys, n, height, width), image_keys, smoothers(n, height, width))
 
 
-def bend(images: Array, p: Plan, n: Numbers, background: Array) -> Array:
-    """Carry a plan out; returns float32."""
+def bend(images: Array, warp: Warp, n: Numbers, background: Array) -> Array:
+    """Return images resampled as a warp says, ``(N, H, W, C)`` float32."""
     _, height, width, _ = images.shape
 
-    def with_elastic(p: Plan) -> Array:
-        return coordinates(p.matrices, height, width) + elastic(p.image_keys, n, p.smoothers)
+    def with_elastic(warp: Warp) -> Array:
+        return coordinates(warp.matrices, height, width) + elastic(
+            warp.image_keys, n, warp.smoothers
+        )
 
     at = typed_jax.cond(
         jnp.asarray(n.elastic_alpha) > 0,
         with_elastic,
-        lambda p: coordinates(p.matrices, height, width),
-        p,
+        lambda warp: coordinates(warp.matrices, height, width),
+        warp,
     )
     return resample(images, at, n.fill, background)
 

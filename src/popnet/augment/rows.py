@@ -64,7 +64,7 @@ def pairs(key: Array, alpha: Array, count: Array, size: int) -> Pairs:
         key: uint32.
         alpha: scalar; 0 is off.
         count: scalar, real rows of the batch; they come first.
-        size: N, rows with filling.
+        size: N, rows with padding.
     """
     on = alpha > 0
     share = typed_jax.cond(on, lambda: beta.symmetric(key, alpha), lambda: jnp.float32(1))

@@ -72,8 +72,8 @@ class Scoring:
         )
         values = self.model.judge(target, found, w)
         others = {n: metrics.all_of(task, true, p, w, meant[n], metric) for n, p in scores.items()}
-        base = meant if metric.decides else scores
-        if metric.decides:
+        base = meant if metric.uses_decision_rule else scores
+        if metric.uses_decision_rule:
             predicted = self.model.meant(found)
         bounds, gains = self._intervals(true, predicted, base)
         return {

@@ -393,7 +393,7 @@ class Model:
         return values
 
     def meant(self, found: Array) -> np.ndarray:
-        """Return what a metric that `Metric.decides` looks at, ``(N, O)`` in the target's units.
+        """Return what a metric that `Metric.uses_decision_rule` looks at, ``(N, O)`` in the target's units.
 
         Args:
             found: see `judge`.

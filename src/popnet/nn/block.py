@@ -11,7 +11,7 @@ from jax import Array
 from popnet.nn import norm
 from popnet.nn.activations import ActivationNumbers
 from popnet.nn.dropout import dropout, mask
-from popnet.nn.hidden import Choice, Kinds, Learned, hidden, preactivation
+from popnet.nn.hidden import Kinds, LayerChoice, Learned, hidden, preactivation
 from popnet.nn.hidden import evaluate as at_evaluation
 from popnet.runtime.typed_jax import on_host
 from popnet.spec.shape import Form, Numbers
@@ -60,8 +60,8 @@ def init(w: np.ndarray, width: int, pieces: int, slope: float) -> tuple[Tree, Tr
     return parameters, {"before": statistics(width * pieces), "after": statistics(width)}
 
 
-def _choice(n: Numbers, rate: Array) -> Choice:
-    return Choice(n.norm, n.activation, n.norm_epsilon, rate)
+def _choice(n: Numbers, rate: Array) -> LayerChoice:
+    return LayerChoice(n.norm, n.activation, n.norm_epsilon, rate)
 
 
 def _kinds(form: Form) -> Kinds:

@@ -32,18 +32,18 @@ class Kinds(NamedTuple):
     norm: int | None = None
     activation: int | None = None
 
-    def norm_of(self, choice: Choice) -> Array | int:
+    def norm_of(self, choice: LayerChoice) -> Array | int:
         """Return which normalization is done, as `norm.moments` takes it."""
         return choice.norm if self.norm is None else self.norm
 
-    def activation_of(self, choice: Choice) -> Array | int:
+    def activation_of(self, choice: LayerChoice) -> Array | int:
         """Return which activation is applied, as `choose` takes it."""
         if self.pieces > 1:
             return 0
         return choice.activation if self.activation is None else self.activation
 
 
-class Choice(NamedTuple):
+class LayerChoice(NamedTuple):
     """What is done, as a recipe says it.
 
     Attributes:
@@ -74,7 +74,7 @@ def _activations(pieces: int) -> list[Activation]:
 
 
 def hidden(
-    kinds: Kinds, choice: Choice, z: Array, p: Learned, numbers: ActivationNumbers, share: Array, mask: Array
+    kinds: Kinds, choice: LayerChoice, z: Array, p: Learned, numbers: ActivationNumbers, share: Array, mask: Array
 ) -> tuple[Array, norm.Statistics]:  # fmt: skip
     """Return a hidden layer's values in training, ``(N, W)``, and its batch's statistics.
 
@@ -93,7 +93,7 @@ def hidden(
 class _Saved(NamedTuple):
     """What the way back takes from the way there."""
 
-    choice: Choice
+    choice: LayerChoice
     z: Array
     moments: norm.Moments
     gamma: Array
@@ -104,7 +104,7 @@ class _Saved(NamedTuple):
 
 
 def _forward(
-    kinds: Kinds, choice: Choice, z: Array, p: Learned, numbers: ActivationNumbers, share: Array, mask: Array
+    kinds: Kinds, choice: LayerChoice, z: Array, p: Learned, numbers: ActivationNumbers, share: Array, mask: Array
 ) -> tuple[tuple[Array, norm.Statistics], _Saved]:  # fmt: skip
     m, statistics = norm.moments(kinds.norm_of(choice), z, p.bias, share, choice.epsilon)
     gamma, beta = norm.learned(kinds.norm_of(choice), p.gamma, p.beta)
@@ -158,7 +158,7 @@ def _backward(
 
 
 def _values(
-    kinds: Kinds, choice: Choice, z: Array, p: Learned, numbers: ActivationNumbers, share: Array, mask: Array
+    kinds: Kinds, choice: LayerChoice, z: Array, p: Learned, numbers: ActivationNumbers, share: Array, mask: Array
 ) -> tuple[Array, norm.Statistics]:  # fmt: skip
     return _forward(kinds, choice, z, p, numbers, share, mask)[0]
 
@@ -167,14 +167,14 @@ _hidden = typed_jax.custom_vjp(_values, nondiff_argnums=(0,))
 _hidden.defvjp(_forward, _backward)
 
 
-def preactivation(kinds: Kinds, choice: Choice, z: Array, p: Learned, share: Array) -> Array:
+def preactivation(kinds: Kinds, choice: LayerChoice, z: Array, p: Learned, share: Array) -> Array:
     """Return what the activation takes in training, ``(N, k * W)``: a pass of its own, only for probes."""
     m, _ = norm.moments(kinds.norm_of(choice), z, p.bias, share, choice.epsilon)
     return norm.scaled(z, m, *norm.learned(kinds.norm_of(choice), p.gamma, p.beta))
 
 
 def evaluate(
-    kinds: Kinds, choice: Choice, z: Array, p: Learned, numbers: ActivationNumbers, running: norm.Statistics
+    kinds: Kinds, choice: LayerChoice, z: Array, p: Learned, numbers: ActivationNumbers, running: norm.Statistics
 ) -> Array:  # fmt: skip
     """Return a hidden layer's values at evaluation, ``(N, W)``: running statistics, no dropout."""
     m = norm.running_moments(kinds.norm_of(choice), z, p.bias, running, choice.epsilon)

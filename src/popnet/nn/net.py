@@ -72,7 +72,7 @@ def unpad(
     return own, running_layout.split(np.array(running))
 
 
-class Facts(NamedTuple):
+class NetSizes(NamedTuple):
     """What a program is told of a net's own sizes, scalars.
 
     Attributes:
@@ -84,7 +84,7 @@ class Facts(NamedTuple):
     fan_in: Array
 
     @classmethod
-    def of(cls, shape: Shape) -> Facts:
+    def of(cls, shape: Shape) -> NetSizes:
         """Return a shape's."""
         convolutional = shape.kind != "mlp"
         inputs = 9 * shape.patch**2 * shape.image[2] if convolutional and shape.image else 0
@@ -92,12 +92,12 @@ class Facts(NamedTuple):
         return cls(*map(on_host, (np.float32(shape.n_outputs), np.float32(fan_in))))
 
 
-def ntk_factors(form: Form, facts: Facts) -> Array:
+def ntk_factors(form: Form, sizes: NetSizes) -> Array:
     """Return what the NTK parametrization multiplies parameters by: ``(P,)`` float32,
     ``sqrt(USUAL_INPUTS / n)`` for the weights of a layer with n inputs, 1 for all else."""
     layout = form_layouts(form)[0]
     first, found = _first_and_factors(form)
-    own = jnp.sqrt(USUAL_INPUTS / facts.fan_in)
+    own = jnp.sqrt(USUAL_INPUTS / sizes.fan_in)
     return jnp.where(jnp.arange(layout.size) < first, own, found)
 
 

@@ -139,7 +139,7 @@ def moments(
         z: ``(N, W)``, before the bias.
         bias: ``(W,)``, added before normalization; batch normalization would take it out again and leaves it out, with
             gradient 0: the rounding noise that is left else, Adam scales up to full steps.
-        share: ``(N,)``, each row's share in the batch's statistics: 1/n for the n real rows, 0 for filling.
+        share: ``(N,)``, each row's share in the batch's statistics: 1/n for the n real rows, 0 for padding.
         epsilon: scalar, added to the variance.
 
     Returns:

@@ -4,7 +4,8 @@ A program knows only how many inputs there are of each of three kinds, rounded u
 serves any table of about that size:
 
 * *plain*: one column's value, how far it has passed through one bin (piecewise-linear, Gorishniy et al. 2022), or
-  whether it is one level (one-hot). All are ``clip(rise * (x - low), least, most)``, or ``1 - |x - low|`` for levels;
+  whether it is one level (one-hot). All are ``clip(rise * (x - low), minimum, maximum)``, or ``1 - |x - low|`` for
+  levels;
 * *waves*: a cosine of a column's value, or of its quantile, with learned frequency and phase;
 * *vectors*: an element of the learned vector of a column's level.
 
@@ -37,7 +38,7 @@ class TableMap(NamedTuple):
         column: raw column of a plain input, int32.
         low: what is taken off it.
         rise: what the rest is multiplied by; 0 for one-hot levels.
-        least, most: bounds of the product.
+        minimum, maximum: bounds of the product.
         wave: raw column of a periodic input, int32.
         vector: raw column whose level chooses a learned vector, int32.
         start, stride: the element taken is ``start + stride * level`` of all learned vectors, int32.
@@ -47,8 +48,8 @@ class TableMap(NamedTuple):
     column: Array
     low: Array
     rise: Array
-    least: Array
-    most: Array
+    minimum: Array
+    maximum: Array
     wave: Array
     vector: Array
     start: Array
@@ -102,7 +103,7 @@ def table_map(shape: Shape, form: Form, knots: np.ndarray | None, quantiles: boo
         plain += [(f, float(a), float(1 / (b - a)), 0.0, 1.0) for a, b in pairwise(ends)]
     plain += [(flags + c, 0.0, 1.0, -infinite, infinite) for c in range(shape.n_flags)]
     plain += [(codes + c, float(k), 0.0, 0.0, 1.0) for c in one_hot for k in range(shape.levels[c])]
-    column, low, rise, least, most = np.array(plain, np.float64).reshape(-1, 5).T
+    column, low, rise, minimum, maximum = np.array(plain, np.float64).reshape(-1, 5).T
     wave = np.repeat(numbers + (shape.n_numeric if quantiles else 0), shape.frequencies)
     vector: list[int] = []
     start: list[int] = []
@@ -124,10 +125,10 @@ def table_map(shape: Shape, form: Form, knots: np.ndarray | None, quantiles: boo
         column=padded(column, form.plain),
         low=padded(low, form.plain, np.float32),
         rise=padded(rise, form.plain, np.float32),
-        least=padded(
-            least, form.plain, np.float32
+        minimum=padded(
+            minimum, form.plain, np.float32
         ),  # a padded input's bounds are 0, and so is the input
-        most=padded(most, form.plain, np.float32),
+        maximum=padded(maximum, form.plain, np.float32),
         wave=padded(wave, form.waves),
         vector=padded(np.array(vector), form.vectors),
         start=padded(np.array(start), form.vectors, other=form.entries - 1),
@@ -143,10 +144,10 @@ def inputs(parameters: Tree, x: Array, m: TableMap) -> Array:
     columns = typed_jax.optimization_barrier(jax.lax.stop_gradient(x).T)
     parts: list[Array] = []
     if m.column.shape[0]:
-        low, rise, least, most = (v[:, None] for v in (m.low, m.rise, m.least, m.most))
+        low, rise, minimum, maximum = (v[:, None] for v in (m.low, m.rise, m.minimum, m.maximum))
         off = _picked(columns, m.column) - low
         # (A padded input's rise is 0, too; its bounds are 0.)
-        parts.append(jnp.clip(jnp.where(rise == 0, 1 - jnp.abs(off), off * rise), least, most))
+        parts.append(jnp.clip(jnp.where(rise == 0, 1 - jnp.abs(off), off * rise), minimum, maximum))
     if m.wave.shape[0]:
         frequency, phase = (parameters["periodic"][k][:, None] for k in ("frequency", "phase"))
         parts.append(embeddings.periodic(_picked(columns, m.wave), frequency, phase))

@@ -15,7 +15,7 @@ from jax import Array
 from popnet.augment import rows as row_augment
 from popnet.nn import heads, net, norm
 from popnet.nn.inputs import Inputs, Pixels
-from popnet.nn.net import Facts
+from popnet.nn.net import NetSizes
 from popnet.population import augmented, losses, optim, penalties
 from popnet.population.timetable import Step, Timetable, columns
 from popnet.runtime import typed_jax
@@ -65,7 +65,7 @@ class State(NamedTuple):
     parameters: Array
     average: Array
     running: Array
-    moments: optim.Moments
+    moments: optim.GradientMoments
     loss: Array
     penalty: Array
 
@@ -83,7 +83,7 @@ def no_loss(form: Form) -> tuple[np.ndarray, np.ndarray]:
 
 
 def batch_loss(
-    parameters: Tree, form: Form, n: Numbers, facts: Facts, batch: Rows, step: Step, step_keys: StepKeys
+    parameters: Tree, form: Form, n: Numbers, sizes: NetSizes, batch: Rows, step: Step, step_keys: StepKeys
 ) -> tuple[Array, tuple[Array, Tree]]:  # fmt: skip
     """Return the loss of a batch, a scalar, and its terms ``(heads * N,)`` with the batch's statistics.
 
@@ -91,7 +91,7 @@ def batch_loss(
         parameters: the net's, a padded tree.
         form: of the program.
         n: the recipe's numbers, with this step's dropout rates.
-        facts: of the net.
+        sizes: of the net.
         batch: N rows.
         step: this step's numbers.
         step_keys: its keys.
@@ -109,7 +109,7 @@ def batch_loss(
         of_rows = losses.squared_error
     else:
         classes = losses.one_hot(batch.target, form.n_outputs)
-        target = losses.smooth(row_augment.mix(classes, pairs), n.label_smoothing, facts.classes)
+        target = losses.smooth(row_augment.mix(classes, pairs), n.label_smoothing, sizes.classes)
         of_rows = losses.cross_entropy
     weight, target = (heads.repeated(x, form.heads) for x in (batch.weight, target))
     terms = weight * of_rows(outputs, target) / form.heads
@@ -127,12 +127,12 @@ class Objective(NamedTuple):
 
 
 def objective(
-    parameters: Array, form: Form, n: Numbers, facts: Facts, batch: Rows, step: Step, step_keys: StepKeys
+    parameters: Array, form: Form, n: Numbers, sizes: NetSizes, batch: Rows, step: Step, step_keys: StepKeys
 ) -> Objective:  # fmt: skip
     """Differentiate a batch's objective at ``parameters`` ``(P,)``; the other arguments are `batch_loss`'s."""
     layout, running_layout = net.form_layouts(form)
     gradient, (terms, statistics) = typed_jax.grad_with_aux(batch_loss)(
-        layout.split(parameters), form, n, facts, batch, step, step_keys
+        layout.split(parameters), form, n, sizes, batch, step, step_keys
     )
     penalty = penalties.penalty(parameters, layout.n_first, n.l1, n.l2)
     pull = penalties.pull(parameters, layout.n_first, n.l1, n.l2)
@@ -145,26 +145,31 @@ def with_dropout(n: Numbers, step: Step) -> Numbers:
 
 
 def direction(
-    gradient: Array, moments: optim.Moments, rule: optim.Rule, form: Form, n: Numbers, facts: Facts
-) -> tuple[Array, optim.Moments]:
+    gradient: Array,
+    moments: optim.GradientMoments,
+    rule: optim.StepRule,
+    form: Form,
+    n: Numbers,
+    sizes: NetSizes,
+) -> tuple[Array, optim.GradientMoments]:
     """Return the direction of a step against the gradient of an objective, both ``(P,)``, and the new moments."""
     gradient = gradient * optim.clip_factor(gradient, n.gradient_clip)
     matrices = net.muon_matrices(form)
-    out, moments = optim.direction(gradient, moments, rule, n, matrices, facts.fan_in)
+    out, moments = optim.direction(gradient, moments, rule, n, matrices, sizes.fan_in)
     if form.ntk:
-        out = optim.reparametrized(out, net.ntk_factors(form, facts), n)
+        out = optim.reparametrized(out, net.ntk_factors(form, sizes), n)
     return out, moments
 
 
 def train_steps(
-    state: State, n: Numbers, facts: Facts, timetable: Timetable, block: Rows, count: Array, form: Form
+    state: State, n: Numbers, sizes: NetSizes, timetable: Timetable, block: Rows, count: Array, form: Form
 ) -> State:  # fmt: skip
     """Train a member for some steps.
 
     Args:
         state: of the member.
         n: its recipe's numbers.
-        facts: of its net.
+        sizes: of its net.
         timetable: of T steps.
         block: T batches.
         count: scalar int32, steps to take, at most T.
@@ -180,9 +185,9 @@ def train_steps(
         step, rule = columns(at(timetable.numbers))
         step_keys = StepKeys(*(at(k) for k in timetable.keys))
         found = objective(
-            state.parameters, form, with_dropout(n, step), facts, block.batch(i), step, step_keys
+            state.parameters, form, with_dropout(n, step), sizes, block.batch(i), step, step_keys
         )
-        way, moments = direction(found.gradient, state.moments, rule, form, n, facts)
+        way, moments = direction(found.gradient, state.moments, rule, form, n, sizes)
         parameters = optim.step(state.parameters, way, n_weights, step.rate, step.decay)
         return State(
             parameters,

@@ -15,7 +15,7 @@ from jax import Array
 
 from popnet.nn import net
 from popnet.nn.inputs import Inputs
-from popnet.nn.net import Facts
+from popnet.nn.net import NetSizes
 from popnet.population import epoch, feed, losses, program, stopping
 from popnet.population.epoch import Rows, State
 from popnet.population.feed import Arrays, Cut, Shaped, block_of, cut_of
@@ -47,7 +47,7 @@ KEPT_BYTES = 2**21
 """Validation rows of a fold are gathered once for a worker's bucket where they are fewer bytes."""
 
 
-class Progress(NamedTuple):
+class TrainingState(NamedTuple):
     """All that a member carries from one epoch to the next, on the host.
 
     Attributes:
@@ -61,12 +61,12 @@ class Progress(NamedTuple):
     epoch: np.int32
 
 
-def beginning(recipe: Recipe, shape: Shape, seed: int) -> Progress:
+def beginning(recipe: Recipe, shape: Shape, seed: int) -> TrainingState:
     """Return a member before its training."""
     form = Form.of(shape)
     weights, running = net.pad(*net.init(recipe, shape, seed), shape, form)
     state = epoch.init(weights, running, form)
-    return Progress(state, stopping.init(weights.copy(), running.copy()), np.int32(0))
+    return TrainingState(state, stopping.init(weights.copy(), running.copy()), np.int32(0))
 
 
 class Lane:
@@ -94,7 +94,7 @@ class Lane:
         self.rows, self.valid_rows = (np.asarray(r) for r in arrays.folds[member.fold])
         self.weights = feed.row_weights(arrays.train, self.rows, member.recipe.class_balance)
         self.numbers: Numbers = Numbers.of(member.recipe)
-        self.facts = Facts.of(shape)
+        self.sizes = NetSizes.of(shape)
         self.steps = arrays.steps(member.fold, form)
         self._parts = batch_counts(len(self.rows), arrays.parts(member.fold, form))
         self._order: tuple[int, np.ndarray] = (-1, self.rows)
@@ -238,11 +238,11 @@ class Lanes:
         rates = [float(t.numbers[-1, 0]) for t in tables]
         return [(float(a), float(b), r) for a, b, r in zip(*sums, rates, strict=True)]
 
-    def _told(self, lanes: Sequence[Lane]) -> tuple[Numbers, Facts]:
+    def _told(self, lanes: Sequence[Lane]) -> tuple[Numbers, NetSizes]:
         if self.count == 1:
-            return lanes[0].numbers, lanes[0].facts
+            return lanes[0].numbers, lanes[0].sizes
         return program.stack([lane.numbers for lane in lanes]), program.stack(
-            [lane.facts for lane in lanes]
+            [lane.sizes for lane in lanes]
         )
 
     def _joined(self, trees: Sequence[Any]) -> Any:

@@ -20,7 +20,7 @@ from popnet.nn import heads, net
 from popnet.nn.activations import ACTIVATIONS
 from popnet.nn.block import LayerActivations
 from popnet.nn.inputs import Pixels
-from popnet.nn.net import Facts
+from popnet.nn.net import NetSizes
 from popnet.nn.norm import BATCH, Statistics
 from popnet.population import losses, optim, penalties
 from popnet.population.epoch import Rows, State, direction, objective, with_dropout
@@ -124,13 +124,13 @@ class ProbeRows(NamedTuple):
     timetable: Timetable
 
 
-def probe(state: State, n: Numbers, facts: Facts, rows: ProbeRows, form: Form) -> Probed:
+def probe(state: State, n: Numbers, sizes: NetSizes, rows: ProbeRows, form: Form) -> Probed:
     """Look into a member.
 
     Args:
         state: of the member.
         n: its recipe's numbers.
-        facts: of its net.
+        sizes: of its net.
         rows: what it is shown.
         form: of the program.
     """
@@ -143,7 +143,7 @@ def probe(state: State, n: Numbers, facts: Facts, rows: ProbeRows, form: Form) -
 
     def gradient(number: int) -> Array:
         found = objective(
-            state.parameters, form, with_dropout(n, step), facts, rows.batches.batch(jnp.int32(number)),
+            state.parameters, form, with_dropout(n, step), sizes, rows.batches.batch(jnp.int32(number)),
             step, StepKeys(*(k[number] for k in rows.timetable.keys)),
         )  # fmt: skip
         return found.gradient - pull
@@ -156,12 +156,12 @@ def probe(state: State, n: Numbers, facts: Facts, rows: ProbeRows, form: Form) -
     noise = jnp.minimum(noise, MAX_NOISE)
     running = running_layout.split(state.running)
     values = [_layer(s, r, form, n) for s, r in zip(seen, running, strict=True)]
-    way, _ = direction(first + pull, state.moments, rule, form, n, facts)
+    way, _ = direction(first + pull, state.moments, rule, form, n, sizes)
     new = optim.step(state.parameters, way, layout.n_first, step.rate, step.decay)
     return Probed(
         _units(seen),
         jnp.stack(values) if values else jnp.zeros((0, len(LAYER_VALUES))),
-        _weights(state.parameters, first, new, form, facts),
+        _weights(state.parameters, first, new, form, sizes),
         jnp.stack([loss, error, jnp.sqrt(first @ first), noise]),
     )
 
@@ -237,7 +237,7 @@ def _layer(seen: LayerActivations, running: Tree, form: Form, n: Numbers) -> Arr
     ])  # fmt: skip
 
 
-def _weights(parameters: Array, gradient: Array, new: Array, form: Form, facts: Facts) -> Array:
+def _weights(parameters: Array, gradient: Array, new: Array, form: Form, sizes: NetSizes) -> Array:
     """Return norms of the gradient and of the weights, and what one step changes: ``(3, L + 1)``."""
     layout = net.form_layouts(form)[0]
 
@@ -246,9 +246,9 @@ def _weights(parameters: Array, gradient: Array, new: Array, form: Form, facts: 
         every = net.weights(layout.split(vector))
         for i, w in enumerate(every):
             # Padding is no weight: rows of the first layer, columns of the last.
-            rows = facts.fan_in if i == 0 else w.shape[-2]
+            rows = sizes.fan_in if i == 0 else w.shape[-2]
             last = i == len(every) - 1 and form.task == "classification"
-            size = rows * (facts.classes if last else w.shape[-1])
+            size = rows * (sizes.classes if last else w.shape[-1])
             means.append((w * w).sum() / (size * (w.shape[0] if w.ndim > 2 else 1)))
         return jnp.sqrt(jnp.stack(means))
 

@@ -21,10 +21,10 @@ from jax import Array
 
 from popnet.nn import net
 from popnet.nn.inputs import Inputs
-from popnet.nn.net import Facts
+from popnet.nn.net import NetSizes
 from popnet.population import epoch, feed, probes
 from popnet.population.epoch import Rows, State
-from popnet.population.optim import Rule
+from popnet.population.optim import StepRule
 from popnet.population.timetable import Step, Timetable
 from popnet.runtime import cpu, typed_jax
 from popnet.runtime.compiled import CompiledCache
@@ -92,18 +92,18 @@ def stack(trees: Sequence[T]) -> T:
 
 
 def _train_one(
-    state: State, n: Numbers, facts: Facts, timetable: Timetable, block: Rows, count: Array, *, form: Form
+    state: State, n: Numbers, sizes: NetSizes, timetable: Timetable, block: Rows, count: Array, *, form: Form
 ) -> State:  # fmt: skip
-    return epoch.train_steps(state, n, facts, timetable, block, count, form)
+    return epoch.train_steps(state, n, sizes, timetable, block, count, form)
 
 
 def _train_lanes(
-    state: State, n: Numbers, facts: Facts, timetable: Timetable, block: Rows, count: Array, *, form: Form
+    state: State, n: Numbers, sizes: NetSizes, timetable: Timetable, block: Rows, count: Array, *, form: Form
 ) -> State:  # fmt: skip
-    def one(state: State, n: Numbers, facts: Facts, timetable: Timetable, block: Rows) -> State:
-        return epoch.train_steps(state, n, facts, timetable, block, count, form)
+    def one(state: State, n: Numbers, sizes: NetSizes, timetable: Timetable, block: Rows) -> State:
+        return epoch.train_steps(state, n, sizes, timetable, block, count, form)
 
-    return jax.vmap(one)(state, n, facts, timetable, block)
+    return jax.vmap(one)(state, n, sizes, timetable, block)
 
 
 def _evaluate_one(
@@ -122,9 +122,9 @@ def _evaluate_lanes(
 
 
 def _probe(
-    state: State, n: Numbers, facts: Facts, rows: probes.ProbeRows, *, form: Form
+    state: State, n: Numbers, sizes: NetSizes, rows: probes.ProbeRows, *, form: Form
 ) -> probes.Probed:  # fmt: skip
-    return probes.probe(state, n, facts, rows, form)
+    return probes.probe(state, n, sizes, rows, form)
 
 
 # The state of a member on a CPU is overwritten by the next one.
@@ -164,17 +164,25 @@ class Program:
         self._compiled = copies.on(self.device, *arguments, form=self.form)
 
     def __call__(
-        self, state: State, n: Numbers, facts: Facts, timetable: Timetable, block: Rows, count: int
+        self,
+        state: State,
+        n: Numbers,
+        sizes: NetSizes,
+        timetable: Timetable,
+        block: Rows,
+        count: int,
     ) -> State:
         """Take some steps and wait for the end; the state that is given is used up."""
-        arguments = state, n, facts, timetable, block, np.int32(count)
+        arguments = state, n, sizes, timetable, block, np.int32(count)
         if self._compiled is None:
             self.compile(*arguments)
         assert self._compiled is not None
         return self._compiled(*arguments)
 
 
-def example(form: Form, inputs: Inputs) -> tuple[State, Numbers, Facts, Timetable, Rows, np.int32]:
+def example(
+    form: Form, inputs: Inputs
+) -> tuple[State, Numbers, NetSizes, Timetable, Rows, np.int32]:
     """Return arguments of a program that trains one member, of any values: what it is compiled for.
 
     Args:
@@ -183,7 +191,7 @@ def example(form: Form, inputs: Inputs) -> tuple[State, Numbers, Facts, Timetabl
     """
     weights, running = (np.zeros(layout.size, np.float32) for layout in net.form_layouts(form))
     batches = inputs.rows.shape[:2]
-    numbers = np.zeros((batches[0], len(Step._fields) + len(Rule._fields)), np.float32)
+    numbers = np.zeros((batches[0], len(Step._fields) + len(StepRule._fields)), np.float32)
     key = np.zeros(batches[0], np.uint32)
     keys = StepKeys(
         *map(on_host, (key, key, np.zeros((batches[0], net.dropouts(form)), np.uint32)))
@@ -195,7 +203,7 @@ def example(form: Form, inputs: Inputs) -> tuple[State, Numbers, Facts, Timetabl
     floats = np.zeros(batches, np.float32)
     return (
         epoch.init(weights, running, form), Numbers.of(Recipe()),
-        Facts(*map(on_host, (np.float32(1), np.float32(1)))), Timetable(on_host(numbers), keys),
+        NetSizes(*map(on_host, (np.float32(1), np.float32(1)))), Timetable(on_host(numbers), keys),
         Rows(inputs, *map(on_host, (target, floats, floats))), np.int32(0),
     )  # fmt: skip
 
@@ -208,10 +216,10 @@ class Prober:
         self._compiled: Any = None
 
     def __call__(
-        self, state: State, n: Numbers, facts: Facts, rows: probes.ProbeRows
+        self, state: State, n: Numbers, sizes: NetSizes, rows: probes.ProbeRows
     ) -> probes.Probed:
         """Look into a member, which is left as it is."""
-        arguments = state, n, facts, rows
+        arguments = state, n, sizes, rows
         if self._compiled is None:  # looking it up takes longer than many a probe
             self._compiled = _prober.on(self._device, *arguments, form=self._form)
         return jax.device_get(self._compiled(*arguments))

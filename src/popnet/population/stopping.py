@@ -41,7 +41,7 @@ def update(
     best: Best, score: float, healthy: bool, epoch: int,
     weights: Callable[[], tuple[np.ndarray, np.ndarray]], recipe: Recipe,
 ) -> tuple[Best, int]:  # fmt: skip
-    """Judge an epoch.
+    """Return the best epoch so far and the member's status after one more epoch.
 
     Any better score has its weights kept; only one better by more than ``min_delta`` renews the patience.
 

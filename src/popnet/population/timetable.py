@@ -11,7 +11,7 @@ import numpy as np
 from jax import Array
 
 from popnet.population import optim
-from popnet.population.optim import Rule
+from popnet.population.optim import StepRule
 from popnet.runtime import keys
 from popnet.runtime.keys import StepKeys
 from popnet.runtime.typed_jax import on_host
@@ -55,7 +55,7 @@ class Timetable(NamedTuple):
     """An epoch's steps, with those as the first axis.
 
     Attributes:
-        numbers: ``(S, len(Step._fields) + len(Rule._fields))`` float32.
+        numbers: ``(S, len(Step._fields) + len(StepRule._fields))`` float32.
         keys: `StepKeys` of S steps.
     """
 
@@ -67,10 +67,12 @@ class Timetable(NamedTuple):
         return Timetable(self.numbers[which], StepKeys(*(k[which] for k in self.keys)))
 
 
-def columns(row: Array) -> tuple[Step, Rule]:
+def columns(row: Array) -> tuple[Step, StepRule]:
     """Return what a row of `Timetable.numbers` means."""
     k = len(Step._fields)
-    return Step(*(row[i] for i in range(k))), Rule(*(row[k + i] for i in range(len(Rule._fields))))
+    return Step(*(row[i] for i in range(k))), StepRule(
+        *(row[k + i] for i in range(len(StepRule._fields)))
+    )
 
 
 def batch_counts(n: int, steps: int) -> np.ndarray:

@@ -18,7 +18,7 @@ PROOF = 3.0
 held-out rows of credit_g, 600, costs 1 % of the log-loss of others)."""
 
 TINY = 1e-12
-"""The least probability that is told from 0."""
+"""Probabilities below this count as this: the logarithm of 0 is infinite."""
 
 
 def tempered(probabilities: np.ndarray, temperature: float) -> np.ndarray:
@@ -34,7 +34,7 @@ def tempered(probabilities: np.ndarray, temperature: float) -> np.ndarray:
 def temperature(
     true: np.ndarray, predicted: np.ndarray, weights: np.ndarray | None = None
 ) -> float:
-    """Return the temperature with the least log-loss on rows with labels; 1 where its gain may be luck.
+    """Return the temperature with the lowest log-loss on rows with labels; 1 where its gain may be luck.
 
     Args:
         true: ``(N,)`` class numbers, of rows that the nets were not trained on.

@@ -59,18 +59,18 @@ class Size(NamedTuple):
         knots: ``(K,)`` predicted values, ascending.
         logs: ``(K,)`` logarithm of the size there, at a disagreement of 1.
         power: of the disagreement, 0 or more.
-        least: what is added to the disagreement.
+        offset: what is added to the disagreement.
     """
 
     knots: Sequence[float]
     logs: Sequence[float]
     power: float
-    least: float
+    offset: float
 
     def __call__(self, centre: np.ndarray, spread: np.ndarray) -> np.ndarray:
         """Return the size for predictions and their disagreement, of any shape."""
         return np.exp(
-            np.interp(centre, self.knots, self.logs) + self.power * np.log(spread + self.least)
+            np.interp(centre, self.knots, self.logs) + self.power * np.log(spread + self.offset)
         )
 
 
@@ -179,7 +179,7 @@ class Conformal:
 
     def to_json(self) -> dict[str, Any]:
         """Return all but the errors as plain JSON."""
-        return {"folds": list(self.folds), "sizes": [s._asdict() for s in self.sizes]}
+        return {"folds": list(self.folds), "sizes": [_size_to_json(s) for s in self.sizes]}
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any], errors: np.ndarray) -> Conformal:
@@ -188,7 +188,7 @@ class Conformal:
         Raises:
             ValueError: they do not fit together.
         """
-        sizes = tuple(Size(**s) for s in content["sizes"])
+        sizes = tuple(_size_from_json(s) for s in content["sizes"])
         folds = tuple(map(int, content["folds"]))
         errors = np.asarray(errors, np.float32)
         if errors.ndim != 2 or not len(errors) or errors.shape[1] != len(sizes):
@@ -196,6 +196,14 @@ class Conformal:
         if not np.isfinite(errors).all() or any(len(s.knots) != len(s.logs) for s in sizes):
             raise ValueError("held-out errors or their sizes are not whole")
         return cls(folds, sizes, errors)
+
+
+def _size_to_json(size: Size) -> dict[str, Any]:
+    return {"knots": size.knots, "logs": size.logs, "power": size.power, "least": size.offset}
+
+
+def _size_from_json(content: Mapping[str, Any]) -> Size:
+    return Size(content["knots"], content["logs"], content["power"], content["least"])
 
 
 def check_coverage(coverage: float) -> None:
@@ -220,10 +228,10 @@ def place_of(level: float, count: int) -> int:
     place = _upper_place(max(level, 1 - level), count)
     if place >= count:
         unit = 10.0 ** (math.floor(-math.log10(count + 1)) - 1)
-        least = math.ceil(1 / (count + 1) / unit) * unit
+        lowest = math.ceil(1 / (count + 1) / unit) * unit
         raise InputError(
-            f"{count:,} held-out rows are too few for a quantile of {level:g}; ask for one between {least:g} and "
-            f"{1 - least:.10g}, or fit more rows."
+            f"{count:,} held-out rows are too few for a quantile of {level:g}; ask for one between {lowest:g} and "
+            f"{1 - lowest:.10g}, or fit more rows."
         )
     return place if level >= 0.5 else count - 1 - place
 
@@ -332,10 +340,10 @@ def _size(rows: np.ndarray, knots: int) -> Size:
 
     error, centre, spread = rows[:, :: -(-rows.shape[1] // FITTED_ROWS)]
     places = np.unique(np.quantile(centre, np.linspace(EDGE, 1 - EDGE, knots)))
-    least = FLOOR * float(np.median(spread)) + MIN_SIZE
+    offset = FLOOR * float(np.median(spread)) + MIN_SIZE
     error = np.abs(error) + MIN_SIZE
     mean = error.mean()
-    apart = np.log(spread + least)
+    apart = np.log(spread + offset)
     hats: list[np.ndarray] = [np.interp(centre, places, one) for one in np.eye(len(places))]
     design: np.ndarray = np.column_stack([*hats, apart - apart.mean()])
 
@@ -352,7 +360,7 @@ def _size(rows: np.ndarray, knots: int) -> Size:
     found: np.ndarray = optimize.minimize(loss, start, jac=True, bounds=limits, method="L-BFGS-B").x
     power = float(found[-1])
     logs = found[:-1] + math.log(mean) - power * apart.mean()
-    return Size(places.tolist(), logs.tolist(), power, least)
+    return Size(places.tolist(), logs.tolist(), power, offset)
 
 
 def _ordered(errors: np.ndarray, weights: np.ndarray | None) -> np.ndarray:

@@ -194,9 +194,9 @@ def _f1(p: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return found
 
 
-Rule = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+DecisionGains = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
-RULES: Mapping[str, Rule] = {"balanced_accuracy": _balanced_accuracy, "f1": _f1}
+RULES: Mapping[str, DecisionGains] = {"balanced_accuracy": _balanced_accuracy, "f1": _f1}
 """Gains and costs by the metric, of probabilities ``(N, O)`` and row weights that sum to 1."""
 
 

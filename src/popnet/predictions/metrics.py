@@ -42,9 +42,9 @@ class Metric:
             probable class, ensembles chosen by themselves were 0.3 to 2.9 points better where a class is rare, but
             with classes taken as it suits them there is no difference (0.1 and 0.0 points, of six tables with two
             splits).
-        decides: whether it looks at what is made of predictions to suit it: which class is the largest, or a quantile.
+        uses_decision_rule: whether it looks at what is made of predictions to suit it: one class, or a quantile.
         reported_only: nothing can be chosen for it.
-        least: smallest true value that it is defined for.
+        min_target: smallest true value that it is defined for.
         level: of the quantile that it judges, between 0 and 1; None for all but pinball losses.
     """
 
@@ -53,9 +53,9 @@ class Metric:
     tasks: tuple[Task, ...]
     function: Function
     surrogate: str = ""
-    decides: bool = False
+    uses_decision_rule: bool = False
     reported_only: bool = False
-    least: float = -np.inf
+    min_target: float = -np.inf
     level: float | None = None
 
     def __call__(
@@ -66,9 +66,9 @@ class Metric:
 
     def defined(self, true: np.ndarray) -> bool:
         """Return whether no true value is too small for it; what standardising rounds off is forgiven."""
-        if self.least == -np.inf or not len(true):
+        if self.min_target == -np.inf or not len(true):
             return True
-        return bool(np.min(true) >= self.least - ROUNDING * np.max(np.abs(true)))
+        return bool(np.min(true) >= self.min_target - ROUNDING * np.max(np.abs(true)))
 
     def loss(
         self, true: np.ndarray, predicted: np.ndarray, weights: np.ndarray | None = None
@@ -121,7 +121,7 @@ def _f1(true: np.ndarray, p: np.ndarray, w: np.ndarray | None) -> float:
 def calibration_error(
     true: np.ndarray, p: np.ndarray, w: np.ndarray | None = None, bins: int = BINS
 ) -> float:
-    """Mean distance of the favourite's probability from its share of right answers, in bins (Guo et al. 2017)."""
+    """Mean distance of the favourite's probability from its share of right predictions, in bins (Guo et al. 2017)."""
     w = np.ones(len(true)) if w is None else np.asarray(w, np.float64)
     sure = p.max(1) / p.sum(1)
     over = w * (sure - (p.argmax(1) == true))
@@ -216,7 +216,7 @@ def pinball_loss(
 ) -> float:
     """Mean of what a quantile is too low by, times its level, or too high by, times the rest.
 
-    Koenker and Bassett 1978. It is least for the value that true values are below so often as ``level`` says.
+    Koenker and Bassett 1978. It is smallest for the value that true values are below so often as ``level`` says.
     """
     above = np.asarray(true, np.float64) - quantile
     return _mean(np.where(above > 0, level * above, (level - 1) * above).mean(1), w)
@@ -242,7 +242,13 @@ def pinball(level: float) -> Metric:
 
     name = f"{PINBALL}{100 * level:g}"
     return Metric(
-        name, False, ("regression",), function, surrogate="rmse", decides=True, level=level
+        name,
+        False,
+        ("regression",),
+        function,
+        surrogate="rmse",
+        uses_decision_rule=True,
+        level=level,
     )
 
 
@@ -259,16 +265,16 @@ CLASSES: tuple[Task, ...] = ("binary", "multiclass")
 METRICS: dict[str, Metric] = {
     m.name: m
     for m in (
-        Metric("accuracy", True, CLASSES, _accuracy, surrogate="log_loss", decides=True),
+        Metric("accuracy", True, CLASSES, _accuracy, surrogate="log_loss", uses_decision_rule=True),
         Metric(
             "balanced_accuracy",
             True,
             CLASSES,
             _balanced_accuracy,
             surrogate="log_loss",
-            decides=True,
+            uses_decision_rule=True,
         ),
-        Metric("f1", True, CLASSES, _f1, surrogate="log_loss", decides=True),
+        Metric("f1", True, CLASSES, _f1, surrogate="log_loss", uses_decision_rule=True),
         Metric("log_loss", False, CLASSES, _log_loss),
         Metric("roc_auc", True, CLASSES, _roc_auc),
         Metric("average_precision", True, CLASSES, _average_precision),
@@ -276,7 +282,7 @@ METRICS: dict[str, Metric] = {
         Metric("ece", False, CLASSES, calibration_error, reported_only=True),
         Metric("rmse", False, ("regression",), _rmse),
         Metric("mae", False, ("regression",), _mae),
-        Metric("rmsle", False, ("regression",), _rmsle, least=0.0),
+        Metric("rmsle", False, ("regression",), _rmsle, min_target=0.0),
         Metric("r2", True, ("regression",), _r2),
     )
 }
@@ -315,12 +321,12 @@ def check(metric: Metric, true: np.ndarray) -> None:
     """Refuse targets that a metric is not defined for.
 
     Raises:
-        InputError: a target is less than the metric's least.
+        InputError: a target is below the metric's ``min_target``.
     """
     if not metric.defined(true):
         raise InputError(
-            f"The metric '{metric.name}' needs targets of {metric.least:g} or more, but there is {np.min(true):.5g}; "
-            "choose another metric."
+            f"The metric '{metric.name}' needs targets of {metric.min_target:g} or more, but there is "
+            f"{np.min(true):.5g}; choose another metric."
         )
 
 
@@ -341,7 +347,9 @@ def all_of(
     """
     every = METRICS if asked is None else {**METRICS, asked.name: asked}
     return {
-        m.name: m(true, predicted if decided is None or not m.decides else decided, weights)
+        m.name: m(
+            true, predicted if decided is None or not m.uses_decision_rule else decided, weights
+        )
         for m in every.values()
         if task in m.tasks and m.defined(true)
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from queue import SimpleQueue
@@ -45,7 +45,7 @@ class CompiledCache:
         self._forms: dict[Any, _Form] = {}
         self._lock = threading.Lock()
 
-    def on(self, device: Device, *arguments: Tree, **static: Any) -> Callable[..., Tree]:
+    def on(self, device: Device, *arguments: Tree, **static: Hashable) -> Callable[..., Tree]:
         """Return the compiled function on a device, for arguments of these shapes and types and static values.
 
         The function that is returned takes the arguments alone.
@@ -80,7 +80,7 @@ class CompiledCache:
 class _Form:
     """Arguments of one structure, shapes and types, and static values."""
 
-    static: dict[str, Any]
+    static: Mapping[str, Hashable]
     traced: Any = None
     lock: threading.Lock = field(default_factory=threading.Lock)
 

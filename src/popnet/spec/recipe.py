@@ -42,6 +42,12 @@ Initializer = Literal[
 
 Fill = Literal["constant", "edge", "reflect"]
 
+FieldValue = str | float | bool
+"""What a field of a recipe can be; whole numbers are floats to a type checker."""
+
+Fields = dict[str, FieldValue]
+"""Some fields of a recipe with their values."""
+
 MAX_EPOCHS = 1_000_000
 
 GEOMETRY = (

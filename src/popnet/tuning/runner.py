@@ -49,12 +49,12 @@ class SearchRunner:
         """
         for batch in self.strategy.batches():
             told = False
-            legs = self._legs(batch)
+            segments = self._segments(batch)
             # What was trained before is recalled first, also if there is no time left to train more.
-            first = next(legs, None)
+            first = next(segments, None)
             while first is not None and self.trainer.over() and self._missing():
-                first = next(legs, None)
-            waiting = () if first is None else itertools.chain([first], legs)
+                first = next(segments, None)
+            waiting = () if first is None else itertools.chain([first], segments)
             for i, result in self.trainer.run(waiting):
                 told = True
                 self.strategy.tell(self.runs[i], result)
@@ -84,8 +84,8 @@ class SearchRunner:
         self.results = {i: self.results[i] for i in sorted(self.results)}
         self.runs = {i: self.runs[i] for i in self.results}
 
-    def _legs(self, batch: Iterable[Run]) -> Iterator[tuple[int, TrainingSegment]]:
-        """Yield runs as legs of numbered members; drawn from as workers become free."""
+    def _segments(self, batch: Iterable[Run]) -> Iterator[tuple[int, TrainingSegment]]:
+        """Yield runs as segments of numbered members; drawn from as workers become free."""
         for run in batch:
             key = run.recipe_id, run.fold
             if key not in self._members:

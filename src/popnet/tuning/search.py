@@ -17,7 +17,7 @@ from popnet.population.feed import Arrays
 from popnet.population.members import Member, Result
 from popnet.population.train import Trainer
 from popnet.runtime import durations, keys
-from popnet.spec.recipe import Recipe
+from popnet.spec.recipe import Fields, Recipe
 from popnet.spec.shape import Shape
 from popnet.tuning.runner import SearchRunner
 from popnet.tuning.selection_bias import selection_bias
@@ -29,6 +29,9 @@ from popnet.tuning.strategies import base, factory
 
 REMEASURED_SEEDS = 3
 """Seeds by which the winner is trained again, each on folds of its own."""
+
+CvResults = dict[str, np.ndarray | list[Fields]]
+"""A search's table as columns: ``params``, a list of fields, and arrays."""
 
 SEARCH_SHARE = 0.85
 """Of a time budget, if the winner is to be trained again."""
@@ -60,14 +63,14 @@ class Search:
     best_score_: float
     corrected_score_: float
     remeasured_score_: float | None
-    cv_results_: dict[str, Any]
+    cv_results_: CvResults
     n_splits_: int
     scorer_: str
     results_: list[Result]
     seconds_: float
 
     @property
-    def best_params_(self) -> dict[str, Any]:
+    def best_params_(self) -> Fields:
         """The best recipe's hyper-parameters."""
         return self.best_recipe_.model_dump()
 
@@ -271,7 +274,7 @@ def _remeasured(
 
 def _table(
     running: SearchRunner, losses: Mapping[int, np.ndarray], recipes: Mapping[int, Recipe]
-) -> tuple[dict[str, Any], list[int]]:
+) -> tuple[CvResults, list[int]]:
     """Return `Search.cv_results_`, and the recipes' numbers in the order of its rows."""
     order = sorted(losses)
     scores = -np.stack([losses[i] for i in order])
@@ -284,7 +287,7 @@ def _table(
     last = len(order)
     dumps = [recipes[i].model_dump() for i in order]
     varied = [f for f in dumps[0] if len({repr(d[f]) for d in dumps}) > 1]
-    table: dict[str, Any] = {
+    table: CvResults = {
         "params": [{f: d[f] for f in varied} for d in dumps],
         **{f"param_{f}": np.array([d[f] for d in dumps], dtype=object) for f in varied},
         **{f"split{k}_test_score": scores[:, k] for k in range(scores.shape[1])},

@@ -15,7 +15,7 @@ from popnet.course.lab import Bench
 from popnet.nn import net
 from popnet.nn.block import LayerActivations
 from popnet.nn.inputs import Columns
-from popnet.nn.net import Facts
+from popnet.nn.net import NetSizes
 from popnet.population import feed, program
 from popnet.population.epoch import Rows, batch_loss
 from popnet.population.members import Member, Result
@@ -53,20 +53,20 @@ def trained(results: Sequence[Result]) -> list[State]:
     return [State(r.member, r.shape, r.parameters) for r in results]
 
 
-def _gradients(parameters: Array, n: Numbers, facts: Facts, rows: Rows, *, form: Form) -> Array:
+def _gradients(parameters: Array, n: Numbers, sizes: NetSizes, rows: Rows, *, form: Form) -> Array:
     layout = net.form_layouts(form)[0]
 
     def loss(vector: Array) -> Array:
         tree = layout.split(vector)
-        return batch_loss(tree, form, n, facts, rows, _plain_step(rows), _no_keys(form))[0]
+        return batch_loss(tree, form, n, sizes, rows, _plain_step(rows), _no_keys(form))[0]
 
     gradient = layout.split(jax.grad(loss)(parameters))
     found = []
     every = net.weights(gradient)
     for i, w in enumerate(every):
         # Padding is no weight: rows of the first layer, columns of the last.
-        size = (facts.fan_in if i == 0 else w.shape[0]) * (
-            facts.classes if i == len(every) - 1 else w.shape[1]
+        size = (sizes.fan_in if i == 0 else w.shape[0]) * (
+            sizes.classes if i == len(every) - 1 else w.shape[1]
         )
         # Divided by the largest first: squares of very small numbers would be 0.
         top = jnp.maximum(jnp.abs(w).max(), 1e-36)
@@ -121,8 +121,8 @@ def gradients(bench: Bench, states: Sequence[State]) -> list[np.ndarray]:
     def one(state: State, device: Device) -> np.ndarray:
         rng = keys.generator(state.member.seed, "claims", "gradient")
         ready = _Ready(bench, state, rng.permutation(bench.table.pool)[:size])
-        facts = Facts.of(state.shape)
-        arguments = ready.weights, _without_noise(state), facts, ready.rows
+        sizes = NetSizes.of(state.shape)
+        arguments = ready.weights, _without_noise(state), sizes, ready.rows
         form = replace(ready.form, batch_size=size)
         return np.asarray(_gradient_program.on(device, *arguments, form=form)(*arguments))
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from popnet.errors import InputError
-from popnet.spec.recipe import NEEDS, Recipe
+from popnet.spec.recipe import NEEDS, Fields, FieldValue, Recipe
 from popnet.tuning.space import ranges
 from popnet.tuning.space.ranges import Range
 
@@ -35,17 +35,17 @@ class Dimension:
 
     field: str
     range: Range
-    when: Mapping[str, tuple[Any, ...]] = dataclasses.field(
-        default_factory=dict[str, tuple[Any, ...]]
+    when: Mapping[str, tuple[FieldValue, ...]] = dataclasses.field(
+        default_factory=dict[str, tuple[FieldValue, ...]]
     )
     source: str = ""
 
     @property
-    def needs(self) -> dict[str, tuple[Any, ...]]:
+    def needs(self) -> dict[str, tuple[FieldValue, ...]]:
         """All its conditions."""
         return {**NEEDS.get(self.field, {}), **self.when}
 
-    def holds(self, recipe: Mapping[str, Any]) -> bool:
+    def holds(self, recipe: Mapping[str, FieldValue]) -> bool:
         """Say whether it is searched in a recipe with these fields."""
         return all(recipe[f] in values for f, values in self.needs.items())
 
@@ -64,9 +64,9 @@ class Space:
 
     base: Recipe
     dimensions: tuple[Dimension, ...]
-    shapes: tuple[dict[str, Any], ...] = ({},)
-    axes: Mapping[str, Sequence[Any]] | None = None
-    portfolio: tuple[dict[str, Any], ...] = ()
+    shapes: tuple[Fields, ...] = ({},)
+    axes: Mapping[str, Sequence[FieldValue]] | None = None
+    portfolio: tuple[Fields, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "dimensions", _ordered(self.dimensions))
@@ -78,12 +78,12 @@ class Space:
             units: a number from 0 to 1 for each dimension.
             shape: place in `shapes`.
         """
-        changes: dict[str, Any] = dict(self.shapes[shape])
+        changes: Fields = dict(self.shapes[shape])
         for dimension, unit in zip(self.dimensions, units, strict=True):
             changes[dimension.field] = dimension.range.at(float(unit))
         return self.recipe(changes)
 
-    def recipe(self, changes: Mapping[str, Any]) -> Recipe:
+    def recipe(self, changes: Mapping[str, FieldValue]) -> Recipe:
         """Return the default recipe with changes, less those whose condition does not hold."""
         changes, base = dict(changes), self.base.model_dump()
         for dimension in self.dimensions:
@@ -111,7 +111,7 @@ class Space:
                 return place
         return None
 
-    def grid_axes(self) -> Mapping[str, Sequence[Any]]:
+    def grid_axes(self) -> Mapping[str, Sequence[FieldValue]]:
         """Return the values that a grid has of each field."""
         return _axes(self.dimensions) if self.axes is None else self.axes
 
@@ -219,7 +219,7 @@ def refuse_fixed(recipe: Recipe | None, own: Iterable[Dimension]) -> None:
             raise InputError(f"'{dimension.field}' is fixed and has a range, too; leave one out.")
 
 
-def _axes(dimensions: Iterable[Dimension]) -> dict[str, list[Any]]:
+def _axes(dimensions: Iterable[Dimension]) -> dict[str, list[FieldValue]]:
     return {d.field: d.range.points(GRID_POINTS) for d in dimensions}
 
 

@@ -41,7 +41,9 @@ def dimension(field: str, spec: Any) -> Dimension:
     found = _whole(found) if Recipe.model_fields[field].annotation is int else found
     for value in found.points(2):
         _possible(field, value)
-    return Dimension(field, found, {f: _condition(field, f, v) for f, v in when.items()}, "yours")
+    return Dimension(
+        field, found, {f: _condition(field, f, v) for f, v in when.items()}, "user-defined"
+    )
 
 
 def dimensions(specs: Mapping[str, Any]) -> tuple[Dimension, ...]:
