@@ -11,7 +11,7 @@ from jax import Array
 from scipy.special import ndtri
 
 OUTERMOST = 0.005
-"""How near to 0 or 1 the place of a value among the training values can be: 2.6 standard deviations."""
+"""Smallest distance of a value's place among the training values from 0 and 1: 2.6 standard deviations."""
 
 
 @jax.custom_jvp
@@ -35,7 +35,7 @@ def _cos2pi_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, A
 
 
 def _sin_quarter(r: Array) -> Array:
-    """sin(2 pi r) for r in [-1/4, 1/4]: odd Taylor polynomial of degree 11."""
+    """Return sin(2 pi r) for r in [-1/4, 1/4]: an odd Taylor polynomial of degree 11."""
     x = np.float32(2 * np.pi) * r
     x2 = x * x
     p = np.float32(-2.5052108e-8)

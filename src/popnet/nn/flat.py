@@ -32,7 +32,7 @@ class Matrix(NamedTuple):
 
     @property
     def stop(self) -> int:
-        """Place after its last element."""
+        """Return the place after its last element."""
         return self.start + self.rows * self.columns
 
 

@@ -44,7 +44,7 @@ class Kinds(NamedTuple):
 
 
 class LayerChoice(NamedTuple):
-    """What is done, as a recipe says it.
+    """What a recipe does after a linear map; a program that is compiled for one kind ignores the numbers of it.
 
     Attributes:
         norm: scalar int32, place in `norm.NORMS`.

@@ -251,7 +251,7 @@ def _first(parameters: Tree, form: Form, n: Numbers, h: Array) -> Array:
 def evaluate(
     parameters: Tree, running: Tree, form: Form, n: Numbers, x: Array, m: TableMap
 ) -> Array:
-    """Pass rows of a table through the net at evaluation: no dropout, no noise, running statistics. ``(N, O)``."""
+    """Return a net's outputs for rows of a table, ``(N, O)``: no dropout, no noise, running statistics."""
     return evaluate_dense(parameters, running, form, n, table_map.inputs(parameters, x, m))
 
 

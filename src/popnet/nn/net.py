@@ -73,7 +73,7 @@ def unpad(
 
 
 class NetSizes(NamedTuple):
-    """What a program is told of a net's own sizes, scalars.
+    """A net's own sizes, which padding hides from its program; scalars.
 
     Attributes:
         classes: O, outputs that are no padding.
@@ -85,7 +85,7 @@ class NetSizes(NamedTuple):
 
     @classmethod
     def of(cls, shape: Shape) -> NetSizes:
-        """Return a shape's."""
+        """Return the sizes of a shape."""
         convolutional = shape.kind != "mlp"
         inputs = 9 * shape.patch**2 * shape.image[2] if convolutional and shape.image else 0
         fan_in = inputs if convolutional else max(mlp.input_size(shape), 1)

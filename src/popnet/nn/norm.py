@@ -238,7 +238,7 @@ normalize.defvjp(_normalize, _normalize_backward)
 def apply_running(
     norm: Array, x: Array, running: Statistics, gamma: Array, beta: Array, epsilon: Array
 ) -> Array:
-    """Normalize a layer at evaluation, by itself."""
+    """Normalize a layer ``(N, W)`` at evaluation, by its running statistics."""
 
     m = running_moments(norm, x, jnp.zeros_like(gamma), running, epsilon)
     return scaled(x, m, *learned(norm, gamma, beta))

@@ -68,7 +68,7 @@ class ClusterTrainer(Trainer):
 
     @property
     def workers(self) -> int:
-        """Members in training at once."""
+        """Return how many members are trained at once."""
         return self._count
 
     def run(
@@ -173,12 +173,12 @@ class ClusterTrainer(Trainer):
 
 
 class ActorTask(NamedTuple):
-    """What an actor is asked for, and all that it has to know for that.
+    """What an actor is asked for, with all that it needs to know.
 
     Attributes:
-        segments: to train.
-        seconds: within these; None for no limit.
-        specialised: of the driver, see `Trainer`.
+        segments: what to train.
+        seconds: the time limit; None for none.
+        specialised: as of the driver's `Trainer`.
     """
 
     segments: list[Item]
@@ -190,7 +190,7 @@ Data = tuple[Dataset, Dataset | None, Sequence[tuple[np.ndarray, np.ndarray]], i
 
 
 class Worker:
-    """What an actor is: a trainer of one worker.
+    """The class of the actors: a trainer with one worker.
 
     Args:
         data: training rows, validation rows (None for the same), folds, and the most rows of an epoch.
@@ -201,7 +201,7 @@ class Worker:
         self._trainer = Trainer(Arrays(train, valid or train, folds, epoch_rows), workers=1)
 
     def train(self, task: ActorTask) -> tuple[list[tuple[int, Result]], float]:
-        """Do a task; returns its results and what compiling took."""
+        """Train a task's segments; returns their results and the seconds that compiling took."""
         late = None if task.seconds is None else time.monotonic() + task.seconds
         self._trainer.deadline, self._trainer.specialised = late, task.specialised
         before = self._trainer.compile_seconds

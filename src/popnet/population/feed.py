@@ -30,7 +30,7 @@ WHOLE_BYTES = 2**26
 pass."""
 
 BLOCK_BYTES = 2**23
-"""Aim for the size of a block: a call takes long enough not to count."""
+"""Aimed size of a block: a call then takes so long that its overhead does not count."""
 
 MAX_BATCHES = 64
 """Batches of a block, at most."""
@@ -39,7 +39,7 @@ EVALUATED_ROWS = 512
 """Rows of one evaluation pass: their activations stay in a core's cache."""
 
 EVALUATED_IMAGES = 64
-"""The same of images."""
+"""Images of one evaluation pass."""
 
 EVALUATED_BATCHES = 8
 """Passes of one call, at most."""

@@ -148,15 +148,15 @@ class Result:
 
     @property
     def usable(self) -> bool:
-        """Whether the member has weights of at least one finished epoch with a finite score."""
+        """Return whether the member has weights of at least one finished epoch with a finite score."""
         return self.best_epoch > 0 and bool(np.isfinite(self.best_score))
 
     @property
     def failed(self) -> bool:
-        """Whether its training is no answer to what its recipe can do: it diverged, or no epoch had a finite score."""
+        """Return whether the training says nothing of its recipe: it diverged, or no epoch had a finite score."""
         return not self.usable or self.status == "diverged"
 
     @property
     def score(self) -> float:
-        """What recipes are compared by, smaller is better: ``best_score``, infinite if the training failed."""
+        """Return what recipes are compared by, smaller is better: ``best_score``, infinite if the training failed."""
         return np.inf if self.failed else self.best_score

@@ -34,7 +34,7 @@ ROWS, IMAGES = 512, 256
 """Training rows (images) that a probe passes through the net."""
 
 SHARE = 0.07
-"""Of the training's time that regular probes take, about."""
+"""Share of the training's time that regular probes take, about."""
 
 SPEED, SLOWER, CALL = 5e10, 2.5, 2e-3
 """Operations a second of training, times that a row of a probe takes longer, seconds that each probe takes beside."""
@@ -125,7 +125,7 @@ class ProbeRows(NamedTuple):
 
 
 def probe(state: State, n: Numbers, sizes: NetSizes, rows: ProbeRows, form: Form) -> Probed:
-    """Look into a member.
+    """Return what a member's layers look like.
 
     Args:
         state: of the member.

@@ -150,7 +150,7 @@ class Program:
 
     @property
     def batches(self) -> int:
-        """Batches of one call, at most."""
+        """Return how many batches one call takes at most."""
         return feed.block_batches(self.form)
 
     @property
@@ -218,7 +218,7 @@ class Prober:
     def __call__(
         self, state: State, n: Numbers, sizes: NetSizes, rows: probes.ProbeRows
     ) -> probes.Probed:
-        """Look into a member, which is left as it is."""
+        """Return a probe of a member, whose state is left as it is."""
         arguments = state, n, sizes, rows
         if self._compiled is None:  # looking it up takes longer than many a probe
             self._compiled = _prober.on(self._device, *arguments, form=self._form)

@@ -44,13 +44,13 @@ from popnet.spec.recipe import Recipe
 from popnet.spec.shape import Form, Shape
 
 GRACE_SECONDS = 1.0
-"""So long after a deadline results of what was in training are waited for."""
+"""Seconds after a deadline for which results of what was in training are waited for."""
 
 SLOWEST_FLOPS = 1e10
 """Floating-point operations per second that any machine reaches; only guards the very first epoch."""
 
 REFUSALS = 16
-"""So many members in a row whose next epoch would outlast the deadline end a worker: others would as well."""
+"""A worker ends after so many members in a row whose next epoch would outlast the deadline: others would as well."""
 
 
 @dataclass(frozen=True)
@@ -224,11 +224,11 @@ class Trainer:
 
     @property
     def workers(self) -> int:
-        """Members in training at once, for planning."""
+        """Return how many members are trained at once, for planning."""
         return len(self.places)
 
     def close(self) -> None:
-        """Let go of what the trainer holds beside memory: nothing here."""
+        """Release what the trainer holds beside memory; here that is nothing."""
 
     def stop(self) -> None:
         """Interrupt all members at the end of their present call."""
@@ -414,7 +414,7 @@ class Trainer:
             job.curves.append(np.array([row], np.float32))
 
     def _probe(self, prober: program.Prober, lanes: Lanes, job: Job, last: bool = False) -> None:
-        """Look into a member if it is time."""
+        """Probe a member if a probe is due."""
         every = probes.interval(job.lane.shape, len(job.lane.rows))
         now = job.epoch
         due = now == 0 or now == probes.next_after(now - 1, every)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 RANGE = (0.25, 4.0)
-"""Of temperatures."""
+"""Smallest and largest temperature."""
 
 PROOF = 3.0
 """Standard errors that the gain of the log-loss must have: on few rows a temperature follows their luck (one from the

@@ -43,7 +43,7 @@ RIDGE = 5.0
 """Rows that speak for the same usual size everywhere."""
 
 PARTS = 5
-"""Of the held-out rows; the usual size of each part's errors is learned from the others."""
+"""Parts of the held-out rows; the usual size of each part's errors is learned from the others."""
 
 FITTED_ROWS = 20_000
 """Held-out rows that the usual size is fitted to; of more, equally spaced ones."""
@@ -139,7 +139,7 @@ class Conformal:
 
     @property
     def _mean_square(self) -> np.ndarray:
-        """Of the errors over their usual size, ``(T,)``."""
+        """Return the mean square of the errors over their usual size, ``(T,)``."""
         return (self.errors.astype(np.float64) ** 2).mean(0)
 
     def gives(self, coverage: float) -> bool:

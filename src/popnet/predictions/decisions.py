@@ -1,4 +1,4 @@
-"""What is predicted, given probabilities or numbers: what suits the metric that was asked for.
+"""Decision rules: which class, or which number, to predict so that the metric that was asked for is best.
 
 Accuracy is best served by the most probable class; balanced accuracy and F1 are not, where classes are rare. For
 probabilities that are right, the best class of a row is the one with the largest ``gain * probability - cost``, and
@@ -24,7 +24,7 @@ import numpy as np
 from popnet.predictions.metrics import Metric
 
 MAX_ROUNDS = 50
-"""Of the search for the gains and costs of several classes."""
+"""Most rounds of the search for the gains and costs of several classes."""
 
 RAREST = 1e-6
 """Share below which a class counts as no rarer."""
@@ -48,7 +48,7 @@ class Decision:
 
     @property
     def threshold(self) -> float | None:
-        """The probability of the second of two classes above which it is taken; None with several classes."""
+        """Return the probability of the second of two classes above which it is taken; None with several classes."""
         if len(self.gains) != 2:
             return None
         (gain, other), (cost, other_cost) = self.gains, self.costs

@@ -20,10 +20,10 @@ from popnet.types import Task
 Function = Callable[[np.ndarray, np.ndarray, np.ndarray | None], float]
 
 BINS = 15
-"""Of the calibration error, as in the paper that proposes it for nets."""
+"""Number of bins of the calibration error, as in the paper that proposes it for nets."""
 
 ROUNDING = 1e-6
-"""Relative to the largest: targets are kept standardised, in float32."""
+"""Relative to the largest target: targets are kept standardised, in float32."""
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,10 @@ class Metric:
 
     Attributes:
         name: as users write it.
-        greater_is_better: its direction.
-        tasks: where it applies.
+        greater_is_better: whether a greater value is better.
+        tasks: for which it is defined.
         function: ``(true, predicted, weights) -> float``.
-        surrogate: name of the metric that an ensemble is chosen by for this one's sake; "" for itself. Accuracy moves
+        surrogate: name of the metric by which an ensemble is chosen in its place; "" for itself. Accuracy moves
             in steps, and the best of many ensembles by it is often the luckiest: on adult, bank and phoneme ensembles
             chosen by log-loss had the better log-loss on new rows by 1 to 6 %, and no worse accuracy. So do balanced
             accuracy and F1, for which it matters how classes are taken (`popnet.predictions.decisions`): with the most
@@ -45,7 +45,7 @@ class Metric:
         uses_decision_rule: whether it looks at what is made of predictions to suit it: one class, or a quantile.
         reported_only: nothing can be chosen for it.
         min_target: smallest true value that it is defined for.
-        level: of the quantile that it judges, between 0 and 1; None for all but pinball losses.
+        level: of the quantile that it measures, between 0 and 1; None for all but pinball losses.
     """
 
     name: str
@@ -108,7 +108,7 @@ def _log_loss(true: np.ndarray, p: np.ndarray, w: np.ndarray | None) -> float:
 
 
 def _f1(true: np.ndarray, p: np.ndarray, w: np.ndarray | None) -> float:
-    """Harmonic mean of precision and recall, of the second of two classes; of several the mean over those there."""
+    """Return the harmonic mean of precision and recall, of the second of two classes; of several the classes' mean."""
     said = p.argmax(1)
     w = np.ones(len(true)) if w is None else w
     right = np.bincount(true, w * (said == true), p.shape[1])
@@ -121,7 +121,8 @@ def _f1(true: np.ndarray, p: np.ndarray, w: np.ndarray | None) -> float:
 def calibration_error(
     true: np.ndarray, p: np.ndarray, w: np.ndarray | None = None, bins: int = BINS
 ) -> float:
-    """Mean distance of the favourite's probability from its share of right predictions, in bins (Guo et al. 2017)."""
+    """Return the expected calibration error (Guo et al. 2017): how far the largest probability is from the accuracy,
+    as a mean over bins of it."""
     w = np.ones(len(true)) if w is None else np.asarray(w, np.float64)
     sure = p.max(1) / p.sum(1)
     over = w * (sure - (p.argmax(1) == true))
@@ -131,12 +132,12 @@ def calibration_error(
 
 
 def _roc_auc(true: np.ndarray, p: np.ndarray, w: np.ndarray | None) -> float:
-    """Area under the ROC curve; with several classes the mean over classes of one against the rest."""
+    """Return the area under the ROC curve; with several classes the mean of one class against the rest."""
     return _one_against_rest(_area, true, p, w)
 
 
 def _average_precision(true: np.ndarray, p: np.ndarray, w: np.ndarray | None) -> float:
-    """Area under the steps of precision over recall; with several classes the mean of one against the rest."""
+    """Return the area under precision over recall, as steps; with several classes the mean of one against the rest."""
     return _one_against_rest(_precision_area, true, p, w)
 
 
@@ -195,13 +196,13 @@ def _mae(true: np.ndarray, predicted: np.ndarray, w: np.ndarray | None) -> float
 
 
 def _rmsle(true: np.ndarray, predicted: np.ndarray, w: np.ndarray | None) -> float:
-    """Root mean squared error of log(1 + value): about the relative error; predictions below 0 count as 0."""
+    """Return the root mean squared error of log(1 + value), about a relative error; predictions below 0 count as 0."""
     apart = np.log1p(np.maximum(true, 0)) - np.log1p(np.maximum(predicted, 0))
     return float(np.sqrt(_mean((apart**2).mean(1), w)))
 
 
 def _r2(true: np.ndarray, predicted: np.ndarray, w: np.ndarray | None) -> float:
-    """Share of the variance that is explained; with several targets their mean."""
+    """Return the share of the variance that is explained; with several targets their mean."""
     w = np.ones(len(true)) if w is None else np.asarray(w, np.float64)
     if not w.sum() > 0:
         return float("nan")
@@ -214,7 +215,7 @@ def _r2(true: np.ndarray, predicted: np.ndarray, w: np.ndarray | None) -> float:
 def pinball_loss(
     true: np.ndarray, quantile: np.ndarray, w: np.ndarray | None, level: float
 ) -> float:
-    """Mean of what a quantile is too low by, times its level, or too high by, times the rest.
+    """Return the mean of what a quantile is too low by, times its level, or too high by, times ``1 - level``.
 
     Koenker and Bassett 1978. It is smallest for the value that true values are below so often as ``level`` says.
     """

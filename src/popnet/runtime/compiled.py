@@ -116,7 +116,10 @@ def _description(x: Any) -> jax.ShapeDtypeStruct:
 def map_over_devices(
     work: Callable[[Device, T], None], items: Sequence[T], devices: Sequence[Device]
 ) -> None:
-    """Do some work for each item, a thread a device. The first item is done alone: it compiles for all."""
+    """Call ``work(device, item)`` for each item, with a thread for each device.
+
+    The first item is done alone: it compiles for all.
+    """
     if not items:
         return
     work(devices[0], items[0])

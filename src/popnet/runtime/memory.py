@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 
 SHARE = 0.8
-"""Of the memory that is free at the start, what a run may take by default."""
+"""Share of the memory free at the start that a run may take by default."""
 
 COMPILING = 400e6
 """Bytes that compiling a program takes while it lasts (measured with jax 0.10: 250 to 350 MB)."""

@@ -396,7 +396,7 @@ class Recipe(BaseModel):
 
     @property
     def decay(self) -> float:
-        """Decoupled decay that is applied: `weight_decay`, but 0 for ``adam``, which has none."""
+        """Return the decoupled decay that is applied: `weight_decay`, but 0 for ``adam``, which has none."""
         return 0.0 if self.optimizer == "adam" else self.weight_decay
 
     def replace(self, **changes: Any) -> Recipe:

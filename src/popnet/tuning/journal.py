@@ -103,7 +103,7 @@ class Journal:
     # --- what is run -----------------------------------------------------------------------------
 
     def same(self, header: Mapping[str, Any]) -> None:
-        """Note what is run, or check that it is the run that was begun.
+        """Write down what is run, or check that it is the run that was begun.
 
         Args:
             header: plain JSON, by what people call it, as ``{"the target": "price"}``.
@@ -200,7 +200,7 @@ class Journal:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def close(self) -> None:
-        """Let go of the folder, for a later run to continue; one in which nothing was trained is removed."""
+        """Release the folder for a later run to continue, or remove it if nothing was trained."""
         self._lock.release()
         if not any((self.folder / MEMBERS).glob("*.npz")):
             shutil.rmtree(self.folder, ignore_errors=True)

@@ -75,7 +75,7 @@ class SearchRunner:
         return any(key not in self._members for key in self._before)
 
     def finish(self) -> None:
-        """Give members that paused and were not trained on their end, and bring all into the order of their numbers."""
+        """Mark members that paused and were not resumed as dropped or interrupted, and sort all by their numbers."""
         dropped = self.strategy.dropped()
         for i, result in self.results.items():
             if result.status == "paused":

@@ -34,7 +34,7 @@ CvResults = dict[str, np.ndarray | list[Fields]]
 """A search's table as columns: ``params``, a list of fields, and arrays."""
 
 SEARCH_SHARE = 0.85
-"""Of a time budget, if the winner is to be trained again."""
+"""Share of a time budget that the search takes, if the winner is to be trained again."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Search:
 
     @property
     def best_params_(self) -> Fields:
-        """The best recipe's hyper-parameters."""
+        """Return the best recipe's hyper-parameters."""
         return self.best_recipe_.model_dump()
 
 

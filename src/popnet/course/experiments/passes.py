@@ -9,6 +9,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
 
 from popnet.augment.rows import Pairs
 from popnet.course.lab import Bench
@@ -25,7 +26,7 @@ from popnet.runtime.compiled import CompiledCache, map_over_devices
 from popnet.runtime.cpu import CPU_OPTIONS, Device
 from popnet.runtime.keys import StepKeys
 from popnet.spec.shape import Form, Numbers, Shape
-from popnet.types import Array, Tree
+from popnet.types import Tree
 
 ROWS = 256
 """Rows that a gradient is taken of: one large batch."""

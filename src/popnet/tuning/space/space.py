@@ -42,7 +42,7 @@ class Dimension:
 
     @property
     def needs(self) -> dict[str, tuple[FieldValue, ...]]:
-        """All its conditions."""
+        """Return all its conditions, with those without which the field has no effect."""
         return {**NEEDS.get(self.field, {}), **self.when}
 
     def holds(self, recipe: Mapping[str, FieldValue]) -> bool:

@@ -17,7 +17,7 @@ BINS, ROWS_A_BIN, MAX_BINS = (12, 48), 400, 768
 of 3,000 rows had the best log-loss with 12 bins, of 13,000 and 26,000 with 48)."""
 
 MIN_FEATURES = {"piecewise": 4, "periodic": 2}
-"""Of a column; with fewer an embedding is left out."""
+"""Smallest size of a column's embedding; with fewer it is left out."""
 
 SMALL_TABLE_ROWS, TINY_TABLE_ROWS = 1500, 600
 """Training rows of a fold below which the default recipe is a more careful one, and a narrower one."""

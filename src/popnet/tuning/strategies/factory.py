@@ -17,7 +17,7 @@ from popnet.tuning.strategies.base import SequentialStrategy, Strategy
 from popnet.tuning.strategies.samplers import DRAWS
 
 OPTUNA = "optuna:"
-"""Before the name of any sampler of Optuna."""
+"""Prefix of the names of Optuna's samplers."""
 
 NAMES = (*DRAWS, "portfolio", "halving", "tpe")
 """Strategies, beside Optuna's other samplers."""

@@ -28,7 +28,7 @@ BRACKET = 16
 """Recipes that start side by side, at most."""
 
 ETA = 2
-"""Of so many recipes one gets through a rung."""
+"""One recipe in so many gets through a rung."""
 
 RUNGS = (1 / 4, 1 / 2)
 """Shares of a recipe's epochs after which recipes are compared on the first fold; then at their end."""
@@ -43,7 +43,7 @@ MIN_KNOWN = 2
 """Known recipes that there must be time for, or all start in the race."""
 
 LEVEL = 0.05
-"""Of the test that takes a recipe out after a fold."""
+"""Significance level of the test that takes a recipe out after a fold."""
 
 
 def starts(trainings: float, folds: int) -> int:

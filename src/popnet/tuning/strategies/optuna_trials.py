@@ -23,7 +23,8 @@ from popnet.tuning.space.space import Space
 from popnet.tuning.strategies.base import Run
 
 STRUCTURE, USED = "structure", " is used"
-"""Names of a study's parameters: which of the space's shapes; behind a field's name, whether it is more than 0."""
+"""Names in a study: of the parameter that is the place in the space's shapes; and the suffix, behind a field's name, of
+the parameter that says whether the field is above 0."""
 
 
 class OptunaStrategy:
