@@ -99,7 +99,7 @@ def _plain_step(rows: Rows) -> Step:
     """Return the numbers of a step that changes nothing: only mixing and the number of rows are looked at."""
     none = jnp.float32(0)
     step = Step(*(none for _ in Step._fields))
-    return step._replace(mixing=jnp.float32(1), count=jnp.float32(len(rows.share)))
+    return step._replace(mixing=jnp.float32(1), rows=jnp.float32(len(rows.share)))
 
 
 def _no_keys(form: Form) -> StepKeys:
