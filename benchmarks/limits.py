@@ -235,7 +235,7 @@ def workers() -> list[list[str]]:
         began = time.perf_counter()
         trainer = engines.make("ray", arrays, workers=count)
         list(trainer.run(enumerate(members[:1])))  # actors begin with the first run
-        victim = ray.get(trainer._actors[-1].process.remote())  # pyright: ignore
+        victim = ray.get(trainer._actors[-1].__ray_call__.remote(lambda _: os.getpid()))  # pyright: ignore
         found: dict[int, Result] = {}
         for i, result in trainer.run(enumerate(members)):
             found[i] = result

@@ -3,7 +3,7 @@
     python -m benchmarks.scaling [--members 400] [--markdown FILE]
 
 Measured on this machine with a real Ray: (1) members so short that messages dominate, dealt to one and two workers: the
-driver's processor time a task and a member; (2) the same parts alone: drawing a recipe, packing legs and results,
+driver's processor time a task and a member; (2) the same parts alone: drawing a recipe, packing segments and results,
 noting a result in the journal, a row of the population table, and their memory. The simulation is of discrete events:
 the driver is one server with those costs, workers train tasks of about two seconds (or one member, if that is longer)
 whose times vary as measured ones do. It leaves out the network's bandwidth beside the first copy of the data, and
@@ -26,7 +26,7 @@ import numpy as np
 
 from benchmarks.table import conditions, markdown
 
-TASK_SECONDS, MAX_LEGS = 2.0, 64
+TASK_SECONDS, MAX_SEGMENTS = 2.0, 64
 SPREAD = 0.25
 """Standard deviation of the logarithm of members' times (early stops, other machines)."""
 
@@ -67,12 +67,12 @@ def driver(members: int) -> dict[str, float]:
         results.append(result)
     found["ray a member"] = (processor_seconds() - processor) / members
     found["wall a member"] = (time.perf_counter() - began) / members
-    # A task's own cost: an empty method, called one after another.
+    # A task's own cost: an empty function, called one after another.
     actor = trainer._actors[0]  # pyright: ignore
-    ray.get(actor.process.remote())
+    ray.get(actor.__ray_call__.remote(lambda _: None))
     processor = processor_seconds()
     for _ in range(200):
-        ray.get(actor.process.remote())
+        ray.get(actor.__ray_call__.remote(lambda _: None))
     found["ray a task"] = (processor_seconds() - processor) / 200
     trainer.close()
     ray.shutdown()
@@ -121,14 +121,14 @@ def simulate(
         seed: of the members' times.
     """
     rng = np.random.default_rng(seed)
-    legs = int(np.clip(round(TASK_SECONDS / seconds), 1, MAX_LEGS))
+    segments = int(np.clip(round(TASK_SECONDS / seconds), 1, MAX_SEGMENTS))
     ends = [(0.0, k) for k in range(workers)]  # moments at which workers' results arrive
     heapq.heapify(ends)
     now, busy, left, last = 0.0, 0.0, members, 0.0
     driven = 0.0
     while left > 0:
         moment, worker = heapq.heappop(ends)
-        count = min(legs, left)
+        count = min(segments, left)
         cost = a_task + count * a_member  # takes results in, and deals the next task
         now = max(now, moment) + cost
         driven += cost

@@ -289,7 +289,7 @@ def test_the_space_is_printed_and_read_again(run):
     shown = json.loads(out)
     assert shown["base"]["activation"] == "elu"
     (dropout,) = (d for d in shown["dimensions"] if d["field"] == "dropout")
-    assert (dropout["range"], dropout["source"]) == ("0:0.3", "yours")
+    assert (dropout["range"], dropout["source"]) == ("0:0.3", "user-defined")
     Path("space.toml").write_text(run("space", "--toml")[0])
     again = run("space", "--space", "space.toml", "--set", "ema=0,0.9")[0]
     assert "log:0.0048:0.096" in again

@@ -4,6 +4,8 @@ That population is at once the hyper-parameter search, the ensemble, the ablatio
 names are loaded on first use: importing popnet starts no device.
 """
 
+# pyright: reportUnusedImport=false
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any

@@ -26,8 +26,8 @@ class Options:
             nothing to say about a cluster's other machines.
         members: nets to train, rounded up to whole recipes (each is trained on every fold); None for 40 (of
             images 10), for as many as the time limit allows, or for all of a grid.
-        folds: of the cross-validation; None chooses by the number of rows; 1 holds out a fifth, of tables
-            at most 50,000 rows, of images a tenth if that is more than 1,000.
+        folds: number of folds of the cross-validation; None chooses by the number of rows; 1 holds out a fifth, of
+            tables at most 50,000 rows, of images a tenth if that is more than 1,000.
         search: ``portfolio``, ``random``, ``sobol``, ``grid``, ``halving``, ``tpe``, or ``optuna:`` and the name of a
             sampler; None for ``portfolio`` of tables, and for ``random`` where members are counted and for images.
         search_patience: recipes that may fail to make the ensemble better (by a thousandth of its held-out log-loss or
@@ -37,10 +37,10 @@ class Options:
         ranges: of fields that are searched otherwise than by default; see `popnet.tuning.space.user_space`. A grid is
             of them alone.
         ensemble: ``greedy`` (weights chosen by held-out rows), ``average``, or ``vote`` (of classes).
-        metric: that the ensemble is chosen for, see `popnet.predictions.metrics`; None for ``accuracy``, ``rmse``, or
-            ``r2`` of several targets.
-        recipe: its fields that were set are kept in every net; the others are chosen by the data or searched.
-        test_size: share of rows held out for the honest score; None chooses by the number of rows, 0 holds out none.
+        metric: what to optimise: the ensemble is chosen by it, see `popnet.predictions.metrics`; None for
+            ``accuracy``, ``rmse``, or ``r2`` of several targets.
+        recipe: every net keeps the fields that are set in it; the others are chosen by the data or searched.
+        test_size: share of rows held out for the test score; None chooses by the number of rows, 0 holds out none.
         weight: column of row weights.
         group: column whose equal values are never split between parts.
         time: column by which parts are ordered: the latest rows are held out.
@@ -54,7 +54,7 @@ class Options:
             no transformation, ``standard`` small shifts, turns and morphing without asking.
         tta: views of each image that a prediction is the mean of; 1 is the image alone; None for 1, or for 2 where nets
             are trained with mirrored images: the image and its mirror image.
-        seed: of every random choice.
+        seed: seed of every random choice.
         workers: threads on a CPU, or actors of a cluster; None for one a core.
         engine: ``local``, ``ray`` or ``ray:ADDRESS``; see `popnet.population.engines.make`.
     """

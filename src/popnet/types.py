@@ -9,12 +9,14 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 
-Array = Any
-"""A NumPy or JAX array; docstrings give its shape."""
+Array = npt.NDArray[Any]
+"""A NumPy array on the host; inside programs arrays are ``jax.Array``. Docstrings give shapes."""
+
+Floats = npt.NDArray[np.float32]
 
 Tree = Any
-"""A nested dict/tuple of arrays (a JAX pytree)."""
+"""Arrays in nested dictionaries, lists and tuples (a pytree), for which JAX has no type either."""
 
-Floats = np.ndarray[Any, np.dtype[np.float32]]
 Task = Literal["binary", "multiclass", "regression"]

@@ -160,6 +160,6 @@ def test_mirroring_without_resampling_is_what_resampling_gives(images, dtype):
     s = strengths(reflection=0.5, vertical_reflection=0.5, half_turn=0.5)
     keys = image_keys(6)
     got = np.asarray(run(x, keys, s, BLACK))
-    plan = geometry.plan(keys, s, 10, 10)
+    plan = geometry.draw_warp(keys, s, 10, 10)
     np.testing.assert_array_equal(got, geometry.bend(x, plan, s, BLACK))
     assert len({(a[0, 0], a[1, 1]) for a in np.asarray(plan.matrices)}) > 2

@@ -211,7 +211,7 @@ def test_inputs_that_the_ntk_parametrization_counts_are_those_of_all_places_of_a
     recipe = Recipe(kind="conv", depth=1, width=4, stages=2, batch_size=8, activation="maxout")
     shape = Shape.make(recipe, image=(8, 8, 3), n_outputs=5, task="classification")
     form = Form.of(shape)
-    factors = np.asarray(net.ntk_factors(form, net.Facts.of(shape)))
+    factors = np.asarray(net.ntk_factors(form, net.NetSizes.of(shape)))
     found = net.form_layouts(form)[0].split(factors)
     fans = (9 * 3, 9 * 4, 8)
     for w, fan_in in zip(net.weights(found), fans, strict=True):

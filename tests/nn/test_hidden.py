@@ -52,7 +52,7 @@ def test_values_and_gradients_are_those_of_the_parts(name, kind):
     z, p, slopes, mask, g = draw(pieces)
     rate = np.float32(0.3)
     place = 0 if name == "maxout" else list(ACTIVATIONS).index(name)
-    choice = hidden.Choice(
+    choice = hidden.LayerChoice(
         np.int32(choices("norm").index(kind)), np.int32(place), EPSILON, np.float32(rate)
     )
     activation = ACTIVATIONS.get(name, lambda y, _: y.reshape(REAL, pieces, W).max(1))
@@ -77,7 +77,7 @@ def test_values_and_gradients_are_those_of_the_parts(name, kind):
 def test_evaluation_is_without_dropout_and_by_running_statistics(kind):
     z, p, slopes, _, _ = draw()
     running = norm.Statistics(np.float32(np.arange(W)), np.float32(np.arange(1, W + 1)))
-    choice = hidden.Choice(
+    choice = hidden.LayerChoice(
         np.int32(choices("norm").index(kind)), np.int32(1), EPSILON, np.float32(0.9)
     )
     got = hidden.evaluate(hidden.Kinds(), choice, z, p, numbers(slopes), running)

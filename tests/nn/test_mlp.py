@@ -134,7 +134,7 @@ def test_the_ntk_parametrization_goes_by_a_layers_inputs(table, depth, heads):
     recipe = BASE.replace(numeric_embedding="periodic", input_scale=6.0, depth=depth, heads=heads)
     shape = Shape.of(recipe, table)
     form = Form.of(shape)
-    found = np.asarray(net.ntk_factors(form, net.Facts.of(shape)))
+    found = np.asarray(net.ntk_factors(form, net.NetSizes.of(shape)))
     factors = net.form_layouts(form)[0].split(found)
     fans = [mlp.input_size(shape), *[recipe.width] * depth]
     assert fans[0] < form.inputs  # padding does not count

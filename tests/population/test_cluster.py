@@ -18,7 +18,7 @@ from popnet.errors import InputError
 from popnet.population import cluster as cluster_module
 from popnet.population import engines, program
 from popnet.population.feed import Arrays
-from popnet.population.members import TrainingSegment, as_legs
+from popnet.population.members import TrainingSegment, as_segments
 from popnet.population.train import Trainer
 
 ray = pytest.importorskip("ray")
@@ -78,7 +78,7 @@ def test_workers_have_the_programs_of_the_driver(arrays, cluster, specialised, m
         program, "Program", lambda form, *rest: forms.append(form) or make(form, *rest)
     )
     monkeypatch.setattr(cluster, "specialised", specialised)
-    task = cluster._task(list(as_legs(enumerate(MEMBERS[:1]))))
+    task = cluster._task(list(as_segments(enumerate(MEMBERS[:1]))))
     data = (arrays.train, None, list(arrays.folds), arrays.epoch_rows)
     ((_, result),), _ = cluster_module.Worker(data).train(task)
     assert result.status == "finished"
@@ -92,7 +92,7 @@ def test_a_worker_that_is_killed_costs_its_present_legs_only(arrays, cluster):
     for i, result in cluster.run((i, TrainingSegment(m, 1500)) for i, m in enumerate(members)):
         assert result.status == "paused"
         pauses[i] = result.pause
-    pids = [ray.get(actor.process.remote()) for actor in cluster._actors]
+    pids = [ray.get(actor.__ray_call__.remote(lambda _: os.getpid())) for actor in cluster._actors]
 
     def legs():
         for i, member in enumerate(members):

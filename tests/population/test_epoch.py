@@ -102,10 +102,10 @@ def compiled(parameters, recipe: Recipe, data, rows=ROWS) -> epoch.Objective:
     inputs = block.inputs.with_rows(block.inputs.rows[0])
     batch = epoch.Rows(inputs, *(x[0] for x in block[1:]))
     step = Step(*(np.float32(0) for _ in Step._fields))
-    step = step._replace(mixing=np.float32(share(recipe)), count=np.float32(COUNT))
-    numbers, facts = Numbers.of(recipe), net.Facts.of(shape)
+    step = step._replace(mixing=np.float32(share(recipe)), rows=np.float32(COUNT))
+    numbers, sizes = Numbers.of(recipe), net.NetSizes.of(shape)
     found = objective(
-        weights, form=form, n=numbers, facts=facts, batch=batch, step=step, step_keys=STEP_KEYS
+        weights, form=form, n=numbers, sizes=sizes, batch=batch, step=step, step_keys=STEP_KEYS
     )
     # A padded output's bias has no gradient, as its class has no probability.
     gradient, statistics = net.unpad(found.gradient, found.statistics, shape, form)

@@ -45,9 +45,9 @@ def one_step(w, gradient, state, rule, n):
     return optim.step(w, direction, N_WEIGHTS, n.learning_rate, n.decay), state
 
 
-def rule_of(recipe: Recipe, step: int = 1) -> optim.Rule:
+def rule_of(recipe: Recipe, step: int = 1) -> optim.StepRule:
     """Return the rule of one step, from 1, as programs take it."""
-    return optim.Rule(*(np.float32(x[0]) for x in optim.rule(recipe, np.array([step]))))
+    return optim.StepRule(*(np.float32(x[0]) for x in optim.rule(recipe, np.array([step]))))
 
 
 def problem():

@@ -116,7 +116,7 @@ def test_the_printed_file_is_the_space(tmp_path, images):
 
 
 def test_the_table_and_the_record_name_every_dimension():
-    mine = Dimension("elu_alpha", Linear(0.5, 1.5), source="yours")
+    mine = Dimension("elu_alpha", Linear(0.5, 1.5), source="user-defined")
     space = text.space_of(False, 500, Recipe(activation="elu"), [mine])
     shown, record = text.table(space), text.record(space)
     for d in space.dimensions:

@@ -22,7 +22,7 @@ from popnet.tuning.strategies.halving import (
     Halving,
     bracket,
     has_room,
-    heat,
+    n_portfolio_first,
     significantly_worse,
     starts,
 )
@@ -196,7 +196,7 @@ def test_known_recipes_go_first_on_all_folds_and_are_not_dropped():
     ],
 )
 def test_as_many_known_recipes_go_first_as_there_is_time_for(trainings, folds, known, expected):
-    assert heat(trainings, folds, known) == expected
+    assert n_portfolio_first(trainings, folds, known) == expected
 
 
 def test_a_race_follows_only_if_there_is_time_for_a_whole_one():

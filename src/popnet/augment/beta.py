@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
+from jax import Array
 
 from popnet.runtime import keys
-from popnet.types import Array
 
 TRIES = 64
 

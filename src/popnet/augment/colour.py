@@ -5,15 +5,15 @@ Images are ``(N, H, W, C)`` float32 in units of the pixels, 0 to 255.
 
 from __future__ import annotations
 
-import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
 
 from popnet.augment import draws
 from popnet.augment.strengths import some
+from popnet.runtime import typed_jax
 from popnet.spec.recipe import COLOUR
 from popnet.spec.shape import Numbers
-from popnet.types import Array
 
 GREY = (0.299, 0.587, 0.114)
 """Shares of red, green and blue in the grey of a colour (ITU-R BT.601)."""
@@ -40,7 +40,7 @@ def colour(images: Array, image_keys: Array, n: Numbers) -> Array:
             x = grey + (x - grey) * (1 + n.saturation * u[:, 2])
         return jnp.clip(x, 0.0, 255.0)
 
-    return jax.lax.cond(some(n, COLOUR), changed, lambda x: x, images)
+    return typed_jax.cond(some(n, COLOUR), changed, lambda x: x, images)
 
 
 def noise(images: Array, image_keys: Array, n: Numbers, std: Array) -> Array:
@@ -51,4 +51,4 @@ def noise(images: Array, image_keys: Array, n: Numbers, std: Array) -> Array:
         drawn = draws.normal_fields(image_keys, draws.NOISE, height, width * channels)
         return x + drawn.reshape(count, height, width, channels) * (n.input_noise * std)
 
-    return jax.lax.cond(jnp.asarray(n.input_noise) > 0, noisy, lambda x: x, images)
+    return typed_jax.cond(jnp.asarray(n.input_noise) > 0, noisy, lambda x: x, images)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import jax
 import numpy as np
+from jax import Array
 
 from popnet.runtime import keys
-from popnet.types import Array
 
 # Purposes of an image's key; each has its own stream.
 AFFINE, ELASTIC, COLOUR, NOISE, ERASE = 1, 2, 3, 4, 5
@@ -19,12 +19,19 @@ def image_keys(key: Array, places: Array) -> Array:
 
 def uniforms(each: Array, purpose: int, count: int) -> Array:
     """Return ``(N, count)`` float32 in (0, 1): ``count`` numbers for each of the image keys ``(N,)``."""
-    return jax.vmap(lambda k: keys.uniform(keys.fold_in(k, purpose), (count,)))(each)
+    return _drawn(each, purpose, (count,))
 
 
 def uniform_fields(each: Array, purpose: int, height: int, width: int) -> Array:
     """Return ``(N, height, width)`` float32 in (0, 1)."""
-    return jax.vmap(lambda k: keys.uniform(keys.fold_in(k, purpose), (height, width)))(each)
+    return _drawn(each, purpose, (height, width))
+
+
+def _drawn(each: Array, purpose: int, shape: tuple[int, ...]) -> Array:
+    def of_image(key: Array) -> Array:
+        return keys.uniform(keys.fold_in(key, purpose), shape)
+
+    return jax.vmap(of_image)(each)
 
 
 def normal_fields(each: Array, purpose: int, height: int, width: int) -> Array:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
+from jax import Array
 
 from popnet.augment import draws
+from popnet.runtime import typed_jax
 from popnet.spec.shape import Numbers
-from popnet.types import Array
 
 
 def erase(images: Array, image_keys: Array, n: Numbers, background: Array) -> Array:
@@ -31,7 +32,7 @@ def erase(images: Array, image_keys: Array, n: Numbers, background: Array) -> Ar
         inside = down[:, :, None, None] & across[:, None, :, None]
         return jnp.where(inside, background, x)
 
-    return jax.lax.cond(jnp.asarray(n.erasing) > 0, erased, lambda x: x, images)
+    return typed_jax.cond(jnp.asarray(n.erasing) > 0, erased, lambda x: x, images)
 
 
 def _within(length: Array, place: Array, most: Array, side: int) -> Array:

@@ -11,12 +11,13 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
 
 from popnet.augment import draws
 from popnet.augment.strengths import MIRRORS, some
+from popnet.runtime import typed_jax
 from popnet.spec.recipe import GEOMETRY, choices
 from popnet.spec.shape import Numbers
-from popnet.types import Array
 
 NODES = 48
 """Most nodes a side of the noise that elastic distortions are smoothed from."""
@@ -24,8 +25,8 @@ NODES = 48
 CONSTANT, REFLECT = choices("fill").index("constant"), choices("fill").index("reflect")
 
 
-class Plan(NamedTuple):
-    """What geometry needs of a batch, apart from its pixels.
+class Warp(NamedTuple):
+    """How the images of a batch are warped.
 
     Attributes:
         matrices: ``(N, 2, 3)``, of `affine`.
@@ -53,15 +54,15 @@ def geometry(images: Array, image_keys: Array, n: Numbers, background: Array) ->
     others = tuple(name for name in GEOMETRY if name not in MIRRORS)
 
     def changed(images: Array) -> Array:
-        p = plan(image_keys, n, height, width)
-        return jax.lax.cond(
+        warp = draw_warp(image_keys, n, height, width)
+        return typed_jax.cond(
             some(n, others),
-            lambda images: bend(images, p, n, background),
-            lambda images: mirrored(images, p.matrices).astype(jnp.float32),
+            lambda images: bend(images, warp, n, background),
+            lambda images: mirrored(images, warp.matrices).astype(jnp.float32),
             images,
         )
 
-    return jax.lax.cond(
+    return typed_jax.cond(
         some(n, GEOMETRY), changed, lambda images: images.astype(jnp.float32), images
     )
 
@@ -74,23 +75,25 @@ def mirrored(images: Array, matrices: Array) -> Array:
     return images
 
 
-def plan(image_keys: Array, n: Numbers, height: int, width: int) -> Plan:
-    """Draw the parameters of every image."""
-    return Plan(affine(image_keys, n, height, width), image_keys, smoothers(n, height, width))
+def draw_warp(image_keys: Array, n: Numbers, height: int, width: int) -> Warp:
+    """Draw how each image is warped."""
+    return Warp(affine(image_keys, n, height, width), image_keys, smoothers(n, height, width))
 
 
-def bend(images: Array, p: Plan, n: Numbers, background: Array) -> Array:
-    """Carry a plan out; returns float32."""
+def bend(images: Array, warp: Warp, n: Numbers, background: Array) -> Array:
+    """Return images resampled as a warp says, ``(N, H, W, C)`` float32."""
     _, height, width, _ = images.shape
 
-    def with_elastic(p: Plan) -> Array:
-        return coordinates(p.matrices, height, width) + elastic(p.image_keys, n, p.smoothers)
+    def with_elastic(warp: Warp) -> Array:
+        return coordinates(warp.matrices, height, width) + elastic(
+            warp.image_keys, n, warp.smoothers
+        )
 
-    at = jax.lax.cond(
+    at = typed_jax.cond(
         jnp.asarray(n.elastic_alpha) > 0,
         with_elastic,
-        lambda p: coordinates(p.matrices, height, width),
-        p,
+        lambda warp: coordinates(warp.matrices, height, width),
+        warp,
     )
     return resample(images, at, n.fill, background)
 
@@ -190,7 +193,7 @@ def smoothers(n: Numbers, height: int, width: int) -> tuple[Array, Array]:
         return jnp.zeros(shapes[0], jnp.float32), jnp.zeros(shapes[1], jnp.float32)
 
     sigma = jnp.asarray(n.elastic_sigma)
-    return jax.lax.cond(
+    return typed_jax.cond(
         jnp.asarray(n.elastic_alpha) > 0,
         lambda: (smoother(sigma, height), smoother(sigma, width)),
         zeros,
@@ -249,7 +252,7 @@ def resample(images: Array, at: Array, fill: Array, background: Array) -> Array:
     else:
         table, stride, rows = _framed(images, fill, background), width + 2, height + 2
     # The branches also keep XLA from computing table and places anew for each value: 6 times as fast on a CPU.
-    place, down, right = jax.lax.cond(
+    place, down, right = typed_jax.cond(
         jnp.asarray(fill) == REFLECT,
         lambda y, x: _cells(_mirrored(y, height), _mirrored(x, width), height, width, stride),
         lambda y, x: _cells(y, x, height, width, stride),
@@ -318,7 +321,7 @@ def _squares(images: Array, fill: Array, background: Array) -> Array:
         return x[:, :-1] | (x[:, 1:] << np.uint32(16))
 
     border = jnp.clip(jnp.round(background), 0, 255).astype(jnp.uint32)
-    return jax.lax.cond(
+    return typed_jax.cond(
         jnp.asarray(fill) == CONSTANT,
         lambda images: downwards(
             _frame(sideways(_frame(images, 2, border)), 1, border | (border << np.uint32(8)))
@@ -331,7 +334,7 @@ def _squares(images: Array, fill: Array, background: Array) -> Array:
 
 def _framed(images: Array, fill: Array, background: Array) -> Array:
     """Return ``(N, H + 2, W + 2, C)`` float32: the image with one line around it."""
-    return jax.lax.cond(
+    return typed_jax.cond(
         jnp.asarray(fill) == CONSTANT,
         lambda images: _frame(_frame(images, 2, background), 1, background),
         lambda images: _edge(_edge(images, 2), 1),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
+from jax import Array
 
 from popnet.augment import beta, rows
-from popnet.runtime import keys
-from popnet.types import Array
+from popnet.runtime import keys, typed_jax
 
 
 def mix(
@@ -30,13 +30,13 @@ def mix(
     pairs = rows.pairs(
         keys.fold_in(key, 1), jnp.where(paste, 0.0, mixup_alpha), count, images.shape[0]
     )
-    pasted, pairs = jax.lax.cond(
+    pasted, pairs = typed_jax.cond(
         paste,
         lambda x: cutmix(x, keys.fold_in(key, 2), cutmix_alpha, pairs),
         lambda x: (x, pairs),
         images,
     )
-    blended = jax.lax.cond(paste, lambda x: x, lambda x: rows.mix(x, pairs), pasted)
+    blended = typed_jax.cond(paste, lambda x: x, lambda x: rows.mix(x, pairs), pasted)
     return blended, pairs
 
 

@@ -6,11 +6,12 @@ import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
 
 from popnet.augment import draws
 from popnet.augment.colour import colour, noise
@@ -19,12 +20,13 @@ from popnet.augment.geometry import geometry
 from popnet.augment.strengths import ALL, some
 from popnet.data.dataset import border_colour
 from popnet.errors import InputError
-from popnet.runtime import keys
+from popnet.runtime import keys, typed_jax
 from popnet.runtime.compiled import CompiledCache, map_over_devices
 from popnet.runtime.cpu import CPU_OPTIONS, Device, cores, devices
 from popnet.spec.recipe import Recipe
 from popnet.spec.shape import Numbers
-from popnet.types import Array
+
+Images = TypeVar("Images", Array, np.ndarray)
 
 CHUNK_VALUES = 1 << 17
 """Values of the images that are worked on at a time: they stay in a core's cache."""
@@ -62,9 +64,9 @@ def _finished(
         x = noise(x, image_keys, n, std)
         return finish(erase(x, image_keys, n, background))
 
-    return jax.lax.cond(
+    return typed_jax.cond(
         some(n, ALL),
-        lambda images, image_keys: jax.lax.platform_dependent(
+        lambda images, image_keys: typed_jax.platform_dependent(
             images, image_keys, cpu=partial(_in_groups, chain), default=chain
         ),
         lambda images, _: finish(images.astype(jnp.float32)),
@@ -89,8 +91,16 @@ def _in_groups(
     # Groups of less than half the cache, as of a prime number of small images, would cost more than they save.
     if n <= most or 2 * size < most:
         return function(images, image_keys)
-    groups = jax.tree.map(lambda a: a.reshape(n // size, size, *a.shape[1:]), (images, image_keys))
-    return jax.lax.map(lambda group: function(*group), groups).reshape(images.shape)
+
+    def grouped(a: Array) -> Array:
+        return a.reshape(n // size, size, *a.shape[1:])
+
+    def of_group(group: tuple[Array, Array]) -> Array:
+        return function(*group)
+
+    return typed_jax.map_first(of_group, (grouped(images), grouped(image_keys))).reshape(
+        images.shape
+    )
 
 
 def _run(
@@ -107,7 +117,7 @@ def _run(
 
 
 _on_cpu = CompiledCache(_run, compiler_options=CPU_OPTIONS)
-_anywhere = jax.jit(_run)
+_anywhere: Callable[..., Any] = jax.jit(_run)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,7 +175,7 @@ class Policy:
         fields = {k: v for k, v in asdict(self).items() if k not in own}
         return Recipe(**fields, input_noise=self.noise)
 
-    def __call__(self, key: int | Array, images: Array) -> Array:
+    def __call__(self, key: int | Array, images: Images) -> Images:
         """Return transformed images of the same type, shape and dtype.
 
         Args:
@@ -181,24 +191,25 @@ class Policy:
             raise InputError(
                 f"images must be (N, H, W) or (N, H, W, C); got {getattr(images, 'shape', images)}."
             )
-        if images.dtype not in (np.uint8, np.float32):
+        if str(images.dtype) not in ("uint8", "float32"):
             raise InputError(f"images must be uint8 or float32; got {images.dtype}.")
-        x = images[..., None] if images.ndim == 3 else images
+        x: Any = images[..., None] if images.ndim == 3 else images
         if x.shape[3] not in (1, 3):
             raise InputError(f"images must have 1 or 3 channels; got {x.shape[3]}.")
         if not x.size:
             return images
-        key = keys.key(key, "policy") if isinstance(key, int) else key
+        bits = keys.key(key, "policy") if isinstance(key, int) else key
         numbers = Numbers.of(self._recipe())
         arguments = (numbers, np.full(x.shape[3], 64, np.float32), self._background(x))
-        if isinstance(x, np.ndarray):
-            out = _in_chunks(x, np.uint32(key), arguments, self.workers)
+        out: Any
+        if isinstance(images, np.ndarray):
+            out = _in_chunks(x, np.uint32(bits), arguments, self.workers)
         else:
-            out = _anywhere(x, jnp.asarray(key, jnp.uint32), jnp.int32(0), *arguments)
+            out = _anywhere(x, jnp.asarray(bits, jnp.uint32), jnp.int32(0), *arguments)
         return out.reshape(images.shape)
 
-    def _background(self, x: Array) -> np.ndarray:
-        channels = x.shape[3]
+    def _background(self, x: Any) -> np.ndarray:
+        channels: int = x.shape[3]
         if self.background is not None:
             return np.broadcast_to(np.asarray(self.background, np.float32), (channels,)).copy()
         if self.fill != "constant" and not self.erasing:

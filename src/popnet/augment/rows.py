@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax import Array
 
 from popnet.augment import beta
-from popnet.runtime import keys
-from popnet.types import Array
+from popnet.runtime import keys, typed_jax
 
 
 class Pairs(NamedTuple):
@@ -39,7 +39,7 @@ def noise(x: Array, key: Array, std: Array, where: Array) -> Array:
     def noisy(x: Array) -> Array:
         return x + std * where * keys.normal(key, x.shape)
 
-    return jax.lax.cond(std > 0, noisy, lambda x: x, x) if x.size else x
+    return typed_jax.cond(std > 0, noisy, lambda x: x, x) if x.size else x
 
 
 def reversed_pairs(share: Array, count: Array, size: int) -> Pairs:
@@ -64,16 +64,16 @@ def pairs(key: Array, alpha: Array, count: Array, size: int) -> Pairs:
         key: uint32.
         alpha: scalar; 0 is off.
         count: scalar, real rows of the batch; they come first.
-        size: N, rows with filling.
+        size: N, rows with padding.
     """
     on = alpha > 0
-    share = jax.lax.cond(on, lambda: beta.symmetric(key, alpha), lambda: jnp.float32(1))
+    share = typed_jax.cond(on, lambda: beta.symmetric(key, alpha), lambda: jnp.float32(1))
     return reversed_pairs(share, count, size)._replace(on=on)
 
 
 def mix(x: Array, p: Pairs) -> Array:
     """Return ``share * x + (1 - share) * x[partner]`` for ``x`` ``(N, ...)``."""
-    return jax.lax.cond(
+    return typed_jax.cond(
         p.on,
         lambda x: p.share * x + (1 - p.share) * x.at[p.partner].get(mode="promise_in_bounds"),
         lambda x: x,

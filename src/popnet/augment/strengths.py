@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import jax.numpy as jnp
+from jax import Array
 
 from popnet.spec.recipe import COLOUR, GEOMETRY
 from popnet.spec.shape import Numbers
-from popnet.types import Array
 
 MIRRORS = ("half_turn", "reflection", "vertical_reflection")
 ALL = (*GEOMETRY, *COLOUR, "erasing", "input_noise")

@@ -74,8 +74,8 @@ class Scoring:
         others = {
             n: metrics.all_of(task, true, p, w, decisions[n], metric) for n, p in scores.items()
         }
-        base = decisions if metric.decides else scores
-        if metric.decides:
+        base = decisions if metric.uses_decision_rule else scores
+        if metric.uses_decision_rule:
             predicted = self.model.decision_outputs(outputs)
         bounds, gains = self._intervals(true, predicted, base)
         return EnsembleScores(

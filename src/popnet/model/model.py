@@ -401,7 +401,7 @@ class Model:
         return values
 
     def decision_outputs(self, outputs: Array) -> np.ndarray:
-        """Return what metrics are of that look at decisions (`Metric.decides`), ``(N, O)`` in the target's units.
+        """Return what metrics that look at decisions (`Metric.uses_decision_rule`) take, ``(N, O)`` in the target's units.
 
         Args:
             outputs: see `score_outputs`.

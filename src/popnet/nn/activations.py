@@ -1,6 +1,6 @@
 """Activation functions: one table, each entry a pure function of the pre-activations.
 
-``maxout`` is no entry: it takes the maximum over several linear maps and so lives in ``layers.py``.
+``maxout`` is not among them: it takes the maximum over several linear maps, see `popnet.nn.layers.maxout`.
 """
 
 from __future__ import annotations
@@ -10,8 +10,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-
-from popnet.types import Array
+from jax import Array
 
 SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805
 
@@ -34,57 +33,57 @@ Activation = Callable[[Array, ActivationNumbers], Array]
 
 
 def _negative_exp(z: Array) -> Array:
-    """exp(z) - 1 up to 0, and 0 above, where the replaced argument keeps the gradient finite."""
+    """Return exp(z) - 1 up to 0, and 0 above, where the replaced argument keeps the gradient finite."""
     return jnp.expm1(jnp.where(z > 0, 0.0, z))
 
 
 def sigmoid(z: Array, p: ActivationNumbers) -> Array:
-    """1 / (1 + exp(-z)): saturates on both sides, outputs not centred on zero."""
+    """Return 1 / (1 + exp(-z)), which saturates on both sides and is not centred on zero."""
     return jax.nn.sigmoid(z)
 
 
 def tanh(z: Array, p: ActivationNumbers) -> Array:
-    """Centred on zero, saturates on both sides."""
+    """Return tanh(z), which is centred on zero and saturates on both sides."""
     return jnp.tanh(z)
 
 
 def relu(z: Array, p: ActivationNumbers) -> Array:
-    """max(0, z): does not saturate above zero; a unit that is never positive is dead."""
+    """Return max(0, z), which does not saturate above zero; a unit that is never positive is dead."""
     return jax.nn.relu(z)
 
 
 def leaky_relu(z: Array, p: ActivationNumbers) -> Array:
-    """z above zero, slope * z below: units cannot die."""
+    """Return z above zero and slope * z below, so that units cannot die."""
     return jnp.where(z > 0, z, p.slope * z)
 
 
 def elu(z: Array, p: ActivationNumbers) -> Array:
-    """z above zero, alpha (exp(z) - 1) below: outputs near centred, saturates softly below."""
+    """Return z above zero and alpha (exp(z) - 1) below: nearly centred, and saturates softly below."""
     return jnp.where(z > 0, z, p.alpha * _negative_exp(z))
 
 
 def prelu(z: Array, p: ActivationNumbers) -> Array:
-    """Leaky ReLU whose slope each unit learns."""
+    """Return leaky ReLU with a slope that each unit learns."""
     return jnp.where(z > 0, z, p.learned * z)
 
 
 def selu(z: Array, p: ActivationNumbers) -> Array:
-    """ELU scaled so that mean 0 and variance 1 are a fixed point."""
+    """Return ELU, scaled so that mean 0 and variance 1 are a fixed point."""
     return SELU_SCALE * jnp.where(z > 0, z, SELU_ALPHA * _negative_exp(z))
 
 
 def gelu(z: Array, p: ActivationNumbers) -> Array:
-    """z Phi(z), in the paper's tanh approximation."""
+    """Return z Phi(z), in the paper's tanh approximation."""
     return jax.nn.gelu(z, approximate=True)
 
 
 def silu(z: Array, p: ActivationNumbers) -> Array:
-    """z sigmoid(z)."""
+    """Return z sigmoid(z)."""
     return z * jax.nn.sigmoid(z)
 
 
 def mish(z: Array, p: ActivationNumbers) -> Array:
-    """z tanh(softplus(z)), written as a ratio of polynomials in exp(z): one transcendental instead of three."""
+    """Return z tanh(softplus(z)), as a ratio of polynomials in exp(z): one transcendental function instead of three."""
     return _mish(z)
 
 

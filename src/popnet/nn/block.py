@@ -6,14 +6,16 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
 
 from popnet.nn import norm
 from popnet.nn.activations import ActivationNumbers
 from popnet.nn.dropout import dropout, mask
-from popnet.nn.hidden import Choice, Kinds, Learned, hidden, preactivation
+from popnet.nn.hidden import Kinds, LayerChoice, Learned, hidden, preactivation
 from popnet.nn.hidden import evaluate as at_evaluation
+from popnet.runtime.typed_jax import on_host
 from popnet.spec.shape import Form, Numbers
-from popnet.types import Array, Tree
+from popnet.types import Tree
 
 
 class LayerActivations(NamedTuple):
@@ -30,7 +32,7 @@ class LayerActivations(NamedTuple):
     statistics: Tree
 
 
-def init(w: Array, width: int, pieces: int, slope: float) -> tuple[Tree, Tree]:
+def init(w: np.ndarray, width: int, pieces: int, slope: float) -> tuple[Tree, Tree]:
     """Return parameters and running statistics of a block, on the host.
 
     Args:
@@ -44,7 +46,9 @@ def init(w: Array, width: int, pieces: int, slope: float) -> tuple[Tree, Tree]:
         return {"gamma": np.ones(size, np.float32), "beta": np.zeros(size, np.float32)}
 
     def statistics(size: int) -> norm.Statistics:
-        return norm.Statistics(np.zeros(size, np.float32), np.ones(size, np.float32))
+        return norm.Statistics(
+            *map(on_host, (np.zeros(size, np.float32), np.ones(size, np.float32)))
+        )
 
     parameters = {
         "w": w,
@@ -56,8 +60,8 @@ def init(w: Array, width: int, pieces: int, slope: float) -> tuple[Tree, Tree]:
     return parameters, {"before": statistics(width * pieces), "after": statistics(width)}
 
 
-def _choice(n: Numbers, rate: Array) -> Choice:
-    return Choice(n.norm, n.activation, n.norm_epsilon, rate)
+def _choice(n: Numbers, rate: Array) -> LayerChoice:
+    return LayerChoice(n.norm, n.activation, n.norm_epsilon, rate)
 
 
 def _kinds(form: Form) -> Kinds:
@@ -88,9 +92,10 @@ def train(
     """
     size = (z.shape[0], z.shape[1] // form.pieces)
     # Dropout comes last, so with a normalization after the activation it comes after that.
-    inside = key is not None and not form.after
-    rate = n.dropout if inside else jnp.zeros_like(n.dropout)
-    kept = mask(key, size, rate) if inside else jnp.ones(size, bool)
+    if key is not None and not form.after:
+        rate, kept = n.dropout, mask(key, size, n.dropout)
+    else:
+        rate, kept = jnp.zeros_like(n.dropout), jnp.ones(size, bool)
     h, before = hidden(_kinds(form), _choice(n, rate), z, *_learned(p, n), share, kept)
     zeros = jnp.zeros_like(p["after"]["beta"])
     after = norm.Statistics(zeros, zeros)

@@ -11,19 +11,19 @@ rising activation, and a quarter of the work (as in Jordan 2024, arXiv:2404.0049
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
 
 from popnet.nn import block, heads, initializers, layers
 from popnet.nn.convolution import convolve, max_pool, patches
 from popnet.nn.dropout import dropout
-from popnet.runtime import keys
+from popnet.runtime import keys, typed_jax
 from popnet.spec.recipe import Recipe
 from popnet.spec.shape import Form, Numbers, Shape
-from popnet.types import Array, Tree
+from popnet.types import Tree
 
 
 class Layer(NamedTuple):
@@ -48,7 +48,7 @@ def plan(shape: Shape | Form) -> list[Layer]:
     """Return a net's convolutions, in order."""
     assert shape.image is not None
     residual = shape.kind == "residual"
-    found = []
+    found: list[Layer] = []
     channels_in = shape.patch**2 * shape.image[2]
     for stage in range(shape.stages):
         channels = shape.width * 2**stage
@@ -66,7 +66,7 @@ def sizes(shape: Shape | Form) -> list[tuple[int, int, int]]:
     """Return of each convolution: its pixels, and the channels that it takes and gives."""
     assert shape.image is not None
     height, width = (side // shape.patch for side in shape.image[:2])
-    found = []
+    found: list[tuple[int, int, int]] = []
     for layer in plan(shape):
         found.append((height * width, layer.channels_in, layer.channels))
         if layer.pools:
@@ -97,7 +97,7 @@ def init(recipe: Recipe, shape: Shape, seed: int) -> tuple[Tree, Tree]:
 def pad(parameters: Tree, shape: Shape, form: Form) -> Tree:
     """Return a net's parameters with the outputs of its program; see `popnet.nn.mlp.pad`."""
     w, b = (parameters["output"][name] for name in ("w", "b"))
-    xp = np if isinstance(w, np.ndarray) else jnp
+    xp: Any = np if isinstance(w, np.ndarray) else jnp
     more = form.n_outputs - shape.n_outputs
     output = {
         "w": xp.pad(w, ((0, 0), (0, more))),
@@ -137,7 +137,7 @@ def _map_dropout(h: Array, key: Array, rate: Array) -> Array:
     """Drop whole maps of channels (Tompson et al. 2015, arXiv:1411.4280): neighbouring pixels say nearly the same."""
     n, _, _, channels = h.shape
     kept = dropout(jnp.ones((n, channels), h.dtype), key, rate)
-    return jax.lax.cond(rate > 0, lambda h: h * kept[:, None, None], lambda h: h, h)
+    return typed_jax.cond(rate > 0, lambda h: h * kept[:, None, None], lambda h: h, h)
 
 
 def train(
@@ -160,7 +160,8 @@ def train(
     """
     key = step_keys.dropout
     h = _patches(x, form, key[0], n)
-    shortcut, statistics = h, []
+    shortcut = h
+    statistics: list[Tree] = []
     for i, (p, layer) in enumerate(zip(parameters["layers"], plan(form), strict=True)):
         if layer.begins:
             shortcut = h
@@ -190,7 +191,7 @@ def _patches(x: Array, form: Form, key: Array, n: Numbers) -> Array:
         flat = dropout(h.reshape(h.shape[0], -1), key, n.input_dropout)
         return flat.reshape(h.shape)
 
-    return jax.lax.cond(n.input_dropout > 0, dropped, lambda h: h, h)
+    return typed_jax.cond(n.input_dropout > 0, dropped, lambda h: h, h)
 
 
 def _mean(h: Array) -> Array:

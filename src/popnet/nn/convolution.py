@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
+from jax import Array
 
-from popnet.types import Array
+from popnet.runtime import typed_jax
 
 FEW_CHANNELS = 4
 """Input channels up to which nine shifted views and a product are faster on the CPU, too."""
@@ -39,7 +40,7 @@ def views(x: Array) -> Array:
     shifted = [padded[:, i : i + height, j : j + width] for i in range(3) for j in range(3)]
     side_by_side = jnp.concatenate(shifted, axis=-1).reshape(n * height * width, 9 * channels)
     # Without the barrier the compiler gathers the views again inside of the product, element by element.
-    return jax.lax.optimization_barrier(side_by_side)
+    return typed_jax.optimization_barrier(side_by_side)
 
 
 def _by_views(x: Array, w: Array) -> Array:
@@ -60,7 +61,7 @@ def _turned(w: Array, channels: int) -> Array:
 
 def _backward_cpu(x: Array, w: Array, g: Array) -> tuple[Array, Array]:
     channels, out = x.shape[3], g.shape[3]
-    materialise = jax.lax.optimization_barrier
+    materialise = typed_jax.optimization_barrier
     dx = _direct(g, materialise(_turned(w, channels)))
     if channels <= FEW_CHANNELS:
         return dx, materialise(views(x).T) @ g.reshape(-1, out)
@@ -75,7 +76,7 @@ def _backward_by_views(x: Array, w: Array, g: Array) -> tuple[Array, Array]:
     return dx, views(x).T @ g.reshape(-1, out)
 
 
-@jax.custom_vjp
+@typed_jax.custom_vjp
 def convolve(x: Array, w: Array) -> Array:
     """Convolve ``x`` ``(N, H, W, C)`` with ``w`` ``(9 * C, D)``: 3 x 3, stride 1, zeros beyond the border.
 
@@ -83,7 +84,7 @@ def convolve(x: Array, w: Array) -> Array:
         ``(N, H, W, D)``. Row ``(3 * i + j) * C + c`` of ``w`` is the weight of channel c at the neighbour i - 1 down
         and j - 1 to the right.
     """
-    return jax.lax.platform_dependent(x, w, cpu=_forward_cpu, default=_by_views)
+    return typed_jax.platform_dependent(x, w, cpu=_forward_cpu, default=_by_views)
 
 
 def _forward(x: Array, w: Array) -> tuple[Array, tuple[Array, Array]]:
@@ -91,7 +92,7 @@ def _forward(x: Array, w: Array) -> tuple[Array, tuple[Array, Array]]:
 
 
 def _backward(saved: tuple[Array, Array], g: Array) -> tuple[Array, Array]:
-    return jax.lax.platform_dependent(*saved, g, cpu=_backward_cpu, default=_backward_by_views)
+    return typed_jax.platform_dependent(*saved, g, cpu=_backward_cpu, default=_backward_by_views)
 
 
 convolve.defvjp(_forward, _backward)
@@ -113,7 +114,7 @@ def _quarters(x: Array) -> Array:
     return x.reshape(n, height // 2, 2, width // 2, 2, channels)
 
 
-@jax.custom_vjp
+@typed_jax.custom_vjp
 def max_pool(x: Array) -> Array:
     """Return the largest of each 2 x 2 pixels, ``(N, H, W, C)`` to ``(N, H // 2, W // 2, C)``; odd edges are left out.
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import jax
 import jax.numpy as jnp
+from jax import Array
 
-from popnet.runtime import keys
-from popnet.types import Array
+from popnet.runtime import keys, typed_jax
 
 
-@jax.custom_vjp
+@typed_jax.custom_vjp
 def dropout(x: Array, key: Array, rate: Array) -> Array:
     """Set each element of ``x`` to 0 with probability ``rate`` and scale the others by 1/(1-rate).
 
@@ -26,7 +25,7 @@ def dropout(x: Array, key: Array, rate: Array) -> Array:
 def mask(key: Array, shape: tuple[int, ...], rate: Array) -> Array:
     """Return which elements are kept, booleans of a shape."""
     # The barrier keeps the compiler from hashing again wherever the mask is used.
-    return jax.lax.optimization_barrier(keys.keep(key, shape, rate))
+    return typed_jax.optimization_barrier(keys.keep(key, shape, rate))
 
 
 def masked(x: Array, mask: Array, rate: Array) -> Array:

@@ -14,8 +14,13 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
 
-from popnet.types import Array, Tree
+from popnet.runtime import typed_jax
+from popnet.types import Tree
+
+TreePath = tuple[Any, ...]
+"""The keys under which an array stands in a tree, see ``jax.tree_util``."""
 
 
 class Matrix(NamedTuple):
@@ -27,7 +32,7 @@ class Matrix(NamedTuple):
 
     @property
     def stop(self) -> int:
-        """Place after its last element."""
+        """Return the place after its last element."""
         return self.start + self.rows * self.columns
 
 
@@ -50,9 +55,9 @@ class Layout:
     n_first: int
 
     @classmethod
-    def of(cls, tree: Tree, first: Callable[[tuple], bool] = lambda path: False) -> Layout:
+    def of(cls, tree: Tree, first: Callable[[TreePath], bool] = lambda path: False) -> Layout:
         """Return the layout of a tree of arrays; those whose path in the tree is said to be ``first`` come first."""
-        leaves, treedef = jax.tree_util.tree_flatten_with_path(tree)
+        leaves, treedef = typed_jax.flatten_with_path(tree)
         shapes = tuple(tuple(leaf.shape) for _, leaf in leaves)
         chosen = [i for i, (path, _) in enumerate(leaves) if first(path)]
         order = (*chosen, *(i for i in range(len(leaves)) if i not in chosen))
@@ -62,11 +67,11 @@ class Layout:
     def join(self, tree: Tree) -> Array:
         """Return a tree's arrays as one vector, ``(size,)``; NumPy for NumPy."""
         leaves = jax.tree.leaves(tree)
-        xp = np if all(isinstance(leaf, np.ndarray) for leaf in leaves) else jnp
+        xp: Any = np if all(isinstance(leaf, np.ndarray) for leaf in leaves) else jnp
         parts = [leaves[i].reshape(-1) for i in self.order]
         return xp.concatenate(parts or [xp.zeros(0, np.float32)])
 
-    def split(self, vector: Array) -> Tree:
+    def split(self, vector: Array | np.ndarray) -> Tree:
         """Return the tree of a vector; the inverse of `join`."""
         leaves: list[Any] = [None] * len(self.shapes)
         start = 0
@@ -74,4 +79,4 @@ class Layout:
             stop = start + math.prod(self.shapes[i])
             leaves[i] = vector[start:stop].reshape(self.shapes[i])
             start = stop
-        return jax.tree.unflatten(self.treedef, leaves)
+        return typed_jax.unflatten(self.treedef, leaves)

@@ -11,8 +11,7 @@ from typing import Literal
 
 import jax
 import jax.numpy as jnp
-
-from popnet.types import Array
+from jax import Array
 
 CLOSED = -1e30
 """Bias of an output that is only padding: a class of probability 0."""

@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
+from jax import Array
 
 from popnet.nn import layers, norm
 from popnet.nn.activations import ACTIVATIONS, Activation, ActivationNumbers
 from popnet.nn.branch import choose
 from popnet.nn.dropout import masked
-from popnet.types import Array
+from popnet.runtime import typed_jax
 
 
 class Kinds(NamedTuple):
@@ -32,19 +32,19 @@ class Kinds(NamedTuple):
     norm: int | None = None
     activation: int | None = None
 
-    def norm_of(self, choice: Choice) -> Array | int:
+    def norm_of(self, choice: LayerChoice) -> Array | int:
         """Return which normalization is done, as `norm.moments` takes it."""
         return choice.norm if self.norm is None else self.norm
 
-    def activation_of(self, choice: Choice) -> Array | int:
+    def activation_of(self, choice: LayerChoice) -> Array | int:
         """Return which activation is applied, as `choose` takes it."""
         if self.pieces > 1:
             return 0
         return choice.activation if self.activation is None else self.activation
 
 
-class Choice(NamedTuple):
-    """What is done, as a recipe says it.
+class LayerChoice(NamedTuple):
+    """What a recipe does after a linear map; a program that is compiled for one kind ignores the numbers of it.
 
     Attributes:
         norm: scalar int32, place in `norm.NORMS`.
@@ -74,7 +74,7 @@ def _activations(pieces: int) -> list[Activation]:
 
 
 def hidden(
-    kinds: Kinds, choice: Choice, z: Array, p: Learned, numbers: ActivationNumbers, share: Array, mask: Array
+    kinds: Kinds, choice: LayerChoice, z: Array, p: Learned, numbers: ActivationNumbers, share: Array, mask: Array
 ) -> tuple[Array, norm.Statistics]:  # fmt: skip
     """Return a hidden layer's values in training, ``(N, W)``, and its batch's statistics.
 
@@ -90,13 +90,28 @@ def hidden(
     return _hidden(kinds, choice, z, p, numbers, share, mask)
 
 
+class _Saved(NamedTuple):
+    """What the way back takes from the way there."""
+
+    choice: LayerChoice
+    z: Array
+    moments: norm.Moments
+    gamma: Array
+    beta: Array
+    numbers: ActivationNumbers
+    share: Array
+    mask: Array
+
+
 def _forward(
-    kinds: Kinds, choice: Choice, z: Array, p: Learned, numbers: ActivationNumbers, share: Array, mask: Array
-) -> tuple[tuple[Array, norm.Statistics], tuple]:  # fmt: skip
+    kinds: Kinds, choice: LayerChoice, z: Array, p: Learned, numbers: ActivationNumbers, share: Array, mask: Array
+) -> tuple[tuple[Array, norm.Statistics], _Saved]:  # fmt: skip
     m, statistics = norm.moments(kinds.norm_of(choice), z, p.bias, share, choice.epsilon)
     gamma, beta = norm.learned(kinds.norm_of(choice), p.gamma, p.beta)
 
-    def values(activation: Activation) -> Callable[..., Array]:
+    def values(
+        activation: Activation,
+    ) -> Callable[[Array, norm.Moments, Array, Array], Array]:
         def run(z: Array, m: norm.Moments, gamma: Array, beta: Array) -> Array:
             return masked(activation(norm.scaled(z, m, gamma, beta), numbers), mask, choice.rate)
 
@@ -104,22 +119,27 @@ def _forward(
 
     branches = [values(a) for a in _activations(kinds.pieces)]
     h = choose(kinds.activation_of(choice), branches, z, m, gamma, beta)
-    return (h, statistics), (choice, z, m, gamma, beta, numbers, share, mask)
+    return (h, statistics), _Saved(choice, z, m, gamma, beta, numbers, share, mask)
 
 
-def _backward(kinds: Kinds, saved: tuple, cotangent: tuple[Array, norm.Statistics]) -> tuple:
+def _backward(
+    kinds: Kinds, saved: _Saved, cotangent: tuple[Array, norm.Statistics]
+) -> tuple[None, Array, Learned, ActivationNumbers, None, None]:
     choice, z, m, gamma, beta, numbers, share, mask = saved
     # Behind a barrier the activation is computed again, in one pass: its parts would be passes and arrays of their own
     # if the compiler took them from the way there.
-    z, cotangent = jax.lax.optimization_barrier((z, cotangent))
+    z, cotangent = typed_jax.optimization_barrier((z, cotangent))
 
-    def pull(activation: Activation) -> Callable[..., tuple[Array, Array]]:
+    def pull(
+        activation: Activation,
+    ) -> Callable[[Array, norm.Moments, Array], tuple[Array, Array]]:
         def run(z: Array, m: norm.Moments, g: Array) -> tuple[Array, Array]:
             def values(y: Array, slopes: Array) -> Array:
                 return activation(y, numbers._replace(learned=slopes))
 
             y = norm.scaled(z, m, gamma, beta)
-            return jax.vjp(values, y, numbers.learned)[1](masked(g, mask, choice.rate))
+            pullback = typed_jax.vjp(values, y, numbers.learned)
+            return pullback(masked(g, mask, choice.rate))
 
         return run
 
@@ -137,24 +157,30 @@ def _backward(kinds: Kinds, saved: tuple, cotangent: tuple[Array, norm.Statistic
     )  # fmt: skip
 
 
-def preactivation(kinds: Kinds, choice: Choice, z: Array, p: Learned, share: Array) -> Array:
+def _values(
+    kinds: Kinds, choice: LayerChoice, z: Array, p: Learned, numbers: ActivationNumbers, share: Array, mask: Array
+) -> tuple[Array, norm.Statistics]:  # fmt: skip
+    return _forward(kinds, choice, z, p, numbers, share, mask)[0]
+
+
+_hidden = typed_jax.custom_vjp(_values, nondiff_argnums=(0,))
+_hidden.defvjp(_forward, _backward)
+
+
+def preactivation(kinds: Kinds, choice: LayerChoice, z: Array, p: Learned, share: Array) -> Array:
     """Return what the activation takes in training, ``(N, k * W)``: a pass of its own, only for probes."""
     m, _ = norm.moments(kinds.norm_of(choice), z, p.bias, share, choice.epsilon)
     return norm.scaled(z, m, *norm.learned(kinds.norm_of(choice), p.gamma, p.beta))
 
 
-_hidden = jax.custom_vjp(lambda *args: _forward(*args)[0], nondiff_argnums=(0,))
-_hidden.defvjp(_forward, _backward)
-
-
 def evaluate(
-    kinds: Kinds, choice: Choice, z: Array, p: Learned, numbers: ActivationNumbers, running: norm.Statistics
+    kinds: Kinds, choice: LayerChoice, z: Array, p: Learned, numbers: ActivationNumbers, running: norm.Statistics
 ) -> Array:  # fmt: skip
     """Return a hidden layer's values at evaluation, ``(N, W)``: running statistics, no dropout."""
     m = norm.running_moments(kinds.norm_of(choice), z, p.bias, running, choice.epsilon)
     gamma, beta = norm.learned(kinds.norm_of(choice), p.gamma, p.beta)
 
-    def values(activation: Activation) -> Callable[..., Array]:
+    def values(activation: Activation) -> Callable[[Array, norm.Moments], Array]:
         return lambda z, m: activation(norm.scaled(z, m, gamma, beta), numbers)
 
     return choose(

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple, Self
 
 import jax.numpy as jnp
+from jax import Array
 
 from popnet.nn.table_map import TableMap
-from popnet.types import Array
 
 
 class Columns(NamedTuple):
@@ -18,7 +18,7 @@ class Columns(NamedTuple):
 
     @property
     def rows(self) -> Array:
-        """The array that has a row for each row."""
+        """Return the raw columns, ``(N, R)``."""
         return self.raw
 
     def with_rows(self, rows: Array) -> Self:
@@ -36,7 +36,7 @@ class Pixels(NamedTuple):
 
     @property
     def rows(self) -> Array:
-        """The array that has a row for each image."""
+        """Return the images, ``(N, H, W, C)``."""
         return self.pixels
 
     def with_rows(self, rows: Array) -> Self:

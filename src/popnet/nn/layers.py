@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import jax
 import jax.numpy as jnp
+from jax import Array
 
-from popnet.types import Array
+from popnet.runtime import typed_jax
 
 NARROW = 8
 """Outputs up to which the weight gradient is multiplied the other way round (see `linear`)."""
 
 
-@jax.custom_vjp
+@typed_jax.custom_vjp
 def linear(x: Array, w: Array) -> Array:
     """Return ``x @ w`` for ``x`` ``(N, F)`` and ``w`` ``(F, W)``.
 
@@ -28,7 +28,7 @@ def _forward(x: Array, w: Array) -> tuple[Array, tuple[Array, Array]]:
 
 def _backward(saved: tuple[Array, Array], g: Array) -> tuple[Array, Array]:
     x, w = saved
-    materialise = jax.lax.optimization_barrier
+    materialise = typed_jax.optimization_barrier
     if g.shape[1] <= NARROW:
         dw = (materialise(g.T) @ x).T
     else:

@@ -9,6 +9,7 @@ places (``block.py``). Nothing here knows of members: ``population/program.py`` 
 from __future__ import annotations
 
 import numpy as np
+from jax import Array
 
 from popnet.augment import rows
 from popnet.nn import block, heads, initializers, layers, table_map
@@ -18,7 +19,7 @@ from popnet.runtime import keys
 from popnet.spec import bins
 from popnet.spec.recipe import Recipe
 from popnet.spec.shape import Form, Numbers, Shape, embedding_size, split_levels
-from popnet.types import Array, Tree
+from popnet.types import Tree
 
 
 def input_size(shape: Shape) -> int:
@@ -49,7 +50,8 @@ def init(recipe: Recipe, shape: Shape, seed: int) -> tuple[Tree, Tree]:
     """
     width, k = shape.width, shape.pieces
     fan_in = input_size(shape)
-    hidden, running = [], []
+    hidden: list[Tree] = []
+    running: list[Tree] = []
     for i in range(shape.depth):
         w = initializers.layer(recipe, seed, f"hidden{i}", fan_in, width, k)
         for trees, tree in zip(
@@ -102,7 +104,7 @@ def pad(parameters: Tree, shape: Shape, form: Form) -> Tree:
     places, many = _places(shape, form), shape.heads > 1
     sizes = {"inputs": (places, form.inputs), "outputs": (np.arange(shape.n_outputs), form.n_outputs)}  # fmt: skip
 
-    def padded(x: Array, axis: int, kind: str) -> np.ndarray:
+    def padded(x: Array | np.ndarray, axis: int, kind: str) -> np.ndarray:
         at, size = sizes[kind]
         out = np.zeros((*x.shape[: axis % x.ndim], size, *x.shape[axis % x.ndim + 1 :]), x.dtype)
         np.moveaxis(out, axis, 0)[at] = np.moveaxis(np.asarray(x), axis, 0)
@@ -152,7 +154,8 @@ def unpad(parameters: Tree, shape: Shape, form: Form) -> Tree:
         count = size[0] * size[1]
         out["periodic"] = {k: x[:count].reshape(size) for k, x in parameters["periodic"].items()}
     if form.vectors:
-        tables, begun = [], 0
+        tables: list[Array] = []
+        begun = 0
         for c in split_levels(shape.levels)[1]:
             size = shape.levels[c], embedding_size(shape.levels[c])
             tables.append(parameters["vectors"][begun : begun + size[0] * size[1]].reshape(size))
@@ -164,7 +167,8 @@ def unpad(parameters: Tree, shape: Shape, form: Form) -> Tree:
 def template(form: Form) -> tuple[Tree, Tree]:
     """Return padded parameters and running statistics of a form, of any values: their structure and shapes."""
     width, k, fan_in = form.width, form.pieces, form.inputs
-    hidden, running = [], []
+    hidden: list[Tree] = []
+    running: list[Tree] = []
     for _ in range(form.depth):
         made = block.init(np.zeros((fan_in, width * k), np.float32), width, k, 0.0)
         for trees, tree in zip((hidden, running), made, strict=True):
@@ -226,7 +230,7 @@ def train_dense(
     h = _first(parameters, form, n, h)
     share = heads.repeated(share, form.heads) / form.heads
     h = dropout(h, step_keys.dropout[0], n.input_dropout)
-    statistics = []
+    statistics: list[Tree] = []
     for i, p in enumerate(parameters["hidden"]):
         z = layers.linear(h, p["w"])
         h, found = block.train(p, form, n, z, share, step_keys.dropout[i + 1], seen)
@@ -247,7 +251,7 @@ def _first(parameters: Tree, form: Form, n: Numbers, h: Array) -> Array:
 def evaluate(
     parameters: Tree, running: Tree, form: Form, n: Numbers, x: Array, m: TableMap
 ) -> Array:
-    """Pass rows of a table through the net at evaluation: no dropout, no noise, running statistics. ``(N, O)``."""
+    """Return a net's outputs for rows of a table, ``(N, O)``: no dropout, no noise, running statistics."""
     return evaluate_dense(parameters, running, form, n, table_map.inputs(parameters, x, m))
 
 

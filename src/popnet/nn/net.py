@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
 
 from popnet.augment import rows
 from popnet.nn import block, convnet, mlp, norm
-from popnet.nn.flat import Layout, Matrix
+from popnet.nn.flat import Layout, Matrix, TreePath
 from popnet.nn.inputs import Columns, Inputs, Pixels
 from popnet.runtime import keys
+from popnet.runtime.typed_jax import on_host
 from popnet.spec.recipe import Recipe
 from popnet.spec.shape import Form, Numbers, Shape
-from popnet.types import Array, Tree
+from popnet.types import Tree
 
 USUAL_INPUTS = 128
 """Inputs of a layer whose weights the NTK parametrization leaves as they are."""
@@ -46,9 +48,9 @@ def _template(form: Form) -> tuple[Tree, Tree]:
     return mlp.template(form) if form.kind == "mlp" else convnet.template(form)
 
 
-def is_weight(path: tuple) -> bool:
+def is_weight(path: TreePath) -> bool:
     """Return whether a parameter is a layer's weights, by its path in the tree."""
-    return path[-1] == jax.tree_util.DictKey("w")
+    return bool(path[-1] == jax.tree_util.DictKey("w"))
 
 
 def pad(parameters: Tree, running: Tree, shape: Shape, form: Form) -> tuple[np.ndarray, np.ndarray]:
@@ -57,10 +59,12 @@ def pad(parameters: Tree, running: Tree, shape: Shape, form: Form) -> tuple[np.n
     weights_layout, running_layout = form_layouts(form)
     padded = jax.tree.map(np.asarray, family.pad(parameters, shape, form))
     running = jax.tree.map(np.asarray, running)
-    return weights_layout.join(padded), running_layout.join(running)
+    return np.asarray(weights_layout.join(padded)), np.asarray(running_layout.join(running))
 
 
-def unpad(parameters: Array, running: Array, shape: Shape, form: Form) -> tuple[Tree, Tree]:
+def unpad(
+    parameters: np.ndarray, running: np.ndarray, shape: Shape, form: Form
+) -> tuple[Tree, Tree]:
     """Return a net's own parameters and running statistics, trees, from the vectors of its program."""
     family = mlp if form.kind == "mlp" else convnet
     weights_layout, running_layout = form_layouts(form)
@@ -68,8 +72,8 @@ def unpad(parameters: Array, running: Array, shape: Shape, form: Form) -> tuple[
     return own, running_layout.split(np.array(running))
 
 
-class Facts(NamedTuple):
-    """What a program is told of a net's own sizes, scalars.
+class NetSizes(NamedTuple):
+    """A net's own sizes, which padding hides from its program; scalars.
 
     Attributes:
         classes: O, outputs that are no padding.
@@ -80,22 +84,20 @@ class Facts(NamedTuple):
     fan_in: Array
 
     @classmethod
-    def of(cls, shape: Shape) -> Facts:
-        """Return a shape's."""
+    def of(cls, shape: Shape) -> NetSizes:
+        """Return the sizes of a shape."""
         convolutional = shape.kind != "mlp"
         inputs = 9 * shape.patch**2 * shape.image[2] if convolutional and shape.image else 0
-        return cls(
-            np.float32(shape.n_outputs),
-            np.float32(inputs if convolutional else max(mlp.input_size(shape), 1)),
-        )
+        fan_in = inputs if convolutional else max(mlp.input_size(shape), 1)
+        return cls(*map(on_host, (np.float32(shape.n_outputs), np.float32(fan_in))))
 
 
-def ntk_factors(form: Form, facts: Facts) -> Array:
+def ntk_factors(form: Form, sizes: NetSizes) -> Array:
     """Return what the NTK parametrization multiplies parameters by: ``(P,)`` float32,
     ``sqrt(USUAL_INPUTS / n)`` for the weights of a layer with n inputs, 1 for all else."""
     layout = form_layouts(form)[0]
     first, found = _first_and_factors(form)
-    own = jnp.sqrt(USUAL_INPUTS / facts.fan_in)
+    own = jnp.sqrt(USUAL_INPUTS / sizes.fan_in)
     return jnp.where(jnp.arange(layout.size) < first, own, found)
 
 
@@ -104,12 +106,12 @@ def _first_and_factors(form: Form) -> tuple[int, np.ndarray]:
     """Return the number of the first layer's weights, which come first, and all factors but theirs, ``(P,)``."""
     layout = form_layouts(form)[0]
 
-    def of_leaf(path: tuple, x: Array) -> np.ndarray:
+    def of_leaf(path: TreePath, x: np.ndarray) -> np.ndarray:
         factor = (USUAL_INPUTS / max(x.shape[-2], 1)) ** 0.5 if is_weight(path) else 1.0
         return np.full(x.shape, factor, np.float32)
 
     parameters, _ = _template(form)
-    factors = layout.join(jax.tree_util.tree_map_with_path(of_leaf, parameters))
+    factors = np.asarray(layout.join(jax.tree_util.tree_map_with_path(of_leaf, parameters)))
     return weights(parameters)[0].size, factors
 
 
@@ -117,12 +119,15 @@ def _first_and_factors(form: Form) -> tuple[int, np.ndarray]:
 def variances(form: Form) -> np.ndarray:
     """Return where variances stand among the running statistics: ``(R,)`` float32, 1 there, 0 for means."""
     _, running = _template(form)
-    mask = jax.tree.map(
-        lambda s: norm.Statistics(np.zeros_like(s.mean), np.ones_like(s.var)),
-        running,
-        is_leaf=lambda s: isinstance(s, norm.Statistics),
-    )
-    return form_layouts(form)[1].join(mask)
+
+    def mask(s: norm.Statistics) -> norm.Statistics:
+        return norm.Statistics(*map(on_host, (np.zeros_like(s.mean), np.ones_like(s.var))))
+
+    def is_leaf(tree: Tree) -> bool:
+        return isinstance(tree, norm.Statistics)
+
+    masks = jax.tree.map(mask, running, is_leaf=is_leaf)
+    return np.asarray(form_layouts(form)[1].join(masks))
 
 
 @cache
@@ -143,7 +148,7 @@ def dropouts(form: Form) -> int:
     return form.depth + 1 if form.kind == "mlp" else len(convnet.plan(form)) + 2
 
 
-def weights(parameters: Tree) -> list[Array]:
+def weights(parameters: Tree) -> list[Any]:
     """Return the weights of each layer of a tree of parameters (or of gradients), from the input to the output."""
     hidden = parameters.get("hidden", parameters.get("layers"))
     return [*(p["w"] for p in hidden), parameters["output"]["w"]]

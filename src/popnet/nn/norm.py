@@ -15,9 +15,10 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax import Array
 
 from popnet.nn.branch import choose
-from popnet.types import Array
+from popnet.runtime import typed_jax
 
 NONE, BATCH, LAYER = 0, 1, 2  # the order of `recipe.choices("norm")`
 
@@ -62,8 +63,8 @@ class Kind(NamedTuple):
         backward: ``(g, z, moments, share, gamma)`` to `Gradient`, with ``g`` the gradient of `scaled`.
     """
 
-    moments: Callable[..., tuple[Moments, Statistics]]
-    backward: Callable[..., Gradient]
+    moments: Callable[[Array, Array, Array, Array], tuple[Moments, Statistics]]
+    backward: Callable[[Array, Array, Moments, Array, Array], Gradient]
 
 
 def _columns(z: Array, mean: Array, inverse: Array) -> Moments:
@@ -138,7 +139,7 @@ def moments(
         z: ``(N, W)``, before the bias.
         bias: ``(W,)``, added before normalization; batch normalization would take it out again and leaves it out, with
             gradient 0: the rounding noise that is left else, Adam scales up to full steps.
-        share: ``(N,)``, each row's share in the batch's statistics: 1/n for the n real rows, 0 for filling.
+        share: ``(N,)``, each row's share in the batch's statistics: 1/n for the n real rows, 0 for padding.
         epsilon: scalar, added to the variance.
 
     Returns:
@@ -155,7 +156,9 @@ def running_moments(
     def batch(z: Array, bias: Array) -> Moments:
         return _columns(z, running.mean, jax.lax.rsqrt(running.var + epsilon))
 
-    def same(kind: Callable[..., tuple[Moments, Statistics]]) -> Callable[[Array, Array], Moments]:
+    def same(
+        kind: Callable[[Array, Array, Array, Array], tuple[Moments, Statistics]],
+    ) -> Callable[[Array, Array], Moments]:
         return lambda z, bias: kind(z, bias, z[:, 0], epsilon)[0]
 
     return choose(norm, [same(_none), batch, same(_layer)], z, bias)
@@ -183,7 +186,7 @@ def backward(
     return choose(norm, [k.backward for k in NORMS.values()], g, z, m, share, gamma)
 
 
-@jax.custom_vjp
+@typed_jax.custom_vjp
 def normalize(
     norm: Array, x: Array, share: Array, gamma: Array, beta: Array, epsilon: Array
 ) -> tuple[Array, Statistics]:
@@ -203,15 +206,27 @@ def normalize(
     return _normalize(norm, x, share, gamma, beta, epsilon)[0]
 
 
+class _Saved(NamedTuple):
+    """What the way back takes from the way there."""
+
+    norm: Array
+    x: Array
+    moments: Moments
+    share: Array
+    gamma: Array
+
+
 def _normalize(
     norm: Array, x: Array, share: Array, gamma: Array, beta: Array, epsilon: Array
-) -> tuple[tuple[Array, Statistics], tuple[Array, ...]]:
+) -> tuple[tuple[Array, Statistics], _Saved]:
     m, statistics = moments(norm, x, jnp.zeros_like(gamma), share, epsilon)
     gamma, beta = learned(norm, gamma, beta)
-    return (scaled(x, m, gamma, beta), statistics), (norm, x, m, share, gamma)
+    return (scaled(x, m, gamma, beta), statistics), _Saved(norm, x, m, share, gamma)
 
 
-def _normalize_backward(saved: tuple, cotangent: tuple[Array, Statistics]) -> tuple:
+def _normalize_backward(
+    saved: _Saved, cotangent: tuple[Array, Statistics]
+) -> tuple[None, Array, None, Array, Array, None]:
     norm, x, m, share, gamma = saved
     d = backward(norm, cotangent[0], x, m, share, gamma)
     return None, d.z, None, d.gamma, d.beta, None
@@ -223,7 +238,7 @@ normalize.defvjp(_normalize, _normalize_backward)
 def apply_running(
     norm: Array, x: Array, running: Statistics, gamma: Array, beta: Array, epsilon: Array
 ) -> Array:
-    """Normalize a layer at evaluation, by itself."""
+    """Normalize a layer ``(N, W)`` at evaluation, by its running statistics."""
 
     m = running_moments(norm, x, jnp.zeros_like(gamma), running, epsilon)
     return scaled(x, m, *learned(norm, gamma, beta))

@@ -4,7 +4,8 @@ A program knows only how many inputs there are of each of three kinds, rounded u
 serves any table of about that size:
 
 * *plain*: one column's value, how far it has passed through one bin (piecewise-linear, Gorishniy et al. 2022), or
-  whether it is one level (one-hot). All are ``clip(rise * (x - low), least, most)``, or ``1 - |x - low|`` for levels;
+  whether it is one level (one-hot). All are ``clip(rise * (x - low), minimum, maximum)``, or ``1 - |x - low|`` for
+  levels;
 * *waves*: a cosine of a column's value, or of its quantile, with learned frequency and phase;
 * *vectors*: an element of the learned vector of a column's level.
 
@@ -14,17 +15,20 @@ Inputs beyond the table's own are zeros.
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import numpy.typing as npt
+from jax import Array
 
 from popnet.data.dataset import Features
 from popnet.nn import embeddings
+from popnet.runtime import typed_jax
 from popnet.spec import bins
 from popnet.spec.shape import Form, Shape, embedding_size, split_levels
-from popnet.types import Array, Tree
+from popnet.types import Tree
 
 
 class TableMap(NamedTuple):
@@ -34,7 +38,7 @@ class TableMap(NamedTuple):
         column: raw column of a plain input, int32.
         low: what is taken off it.
         rise: what the rest is multiplied by; 0 for one-hot levels.
-        least, most: bounds of the product.
+        minimum, maximum: bounds of the product.
         wave: raw column of a periodic input, int32.
         vector: raw column whose level chooses a learned vector, int32.
         start, stride: the element taken is ``start + stride * level`` of all learned vectors, int32.
@@ -44,8 +48,8 @@ class TableMap(NamedTuple):
     column: Array
     low: Array
     rise: Array
-    least: Array
-    most: Array
+    minimum: Array
+    maximum: Array
     wave: Array
     vector: Array
     start: Array
@@ -60,7 +64,7 @@ def raw_columns(shape: Shape) -> int:
 
 
 def fill_raw(
-    out: np.ndarray, features: Features, quantiles: Array | None, rows: Array | slice
+    out: np.ndarray, features: Features, quantiles: np.ndarray | None, rows: np.ndarray | slice
 ) -> None:
     """Write the raw columns of some rows.
 
@@ -78,7 +82,7 @@ def fill_raw(
             place += part.shape[1]
 
 
-def table_map(shape: Shape, form: Form, knots: Array | None, quantiles: bool) -> TableMap:
+def table_map(shape: Shape, form: Form, knots: np.ndarray | None, quantiles: bool) -> TableMap:
     """Return the map of a shape's inputs, padded to a form.
 
     Args:
@@ -99,9 +103,12 @@ def table_map(shape: Shape, form: Form, knots: Array | None, quantiles: bool) ->
         plain += [(f, float(a), float(1 / (b - a)), 0.0, 1.0) for a, b in pairwise(ends)]
     plain += [(flags + c, 0.0, 1.0, -infinite, infinite) for c in range(shape.n_flags)]
     plain += [(codes + c, float(k), 0.0, 0.0, 1.0) for c in one_hot for k in range(shape.levels[c])]
-    column, low, rise, least, most = np.array(plain, np.float64).reshape(-1, 5).T
+    column, low, rise, minimum, maximum = np.array(plain, np.float64).reshape(-1, 5).T
     wave = np.repeat(numbers + (shape.n_numeric if quantiles else 0), shape.frequencies)
-    vector, start, stride, begun = [], [], [], 0
+    vector: list[int] = []
+    start: list[int] = []
+    stride: list[int] = []
+    begun = 0
     for c in learned:
         size = embedding_size(shape.levels[c])
         vector += [codes + c] * size
@@ -109,7 +116,7 @@ def table_map(shape: Shape, form: Form, knots: Array | None, quantiles: bool) ->
         stride += [size] * size
         begun += size * shape.levels[c]
 
-    def padded(values: Array, size: int, dtype: type = np.int32, other: int = 0) -> np.ndarray:
+    def padded(values: Any, size: int, dtype: npt.DTypeLike = np.int32, other: int = 0) -> Any:
         out = np.full(size, other, dtype)
         out[: len(values)] = values
         return out
@@ -118,15 +125,15 @@ def table_map(shape: Shape, form: Form, knots: Array | None, quantiles: bool) ->
         column=padded(column, form.plain),
         low=padded(low, form.plain, np.float32),
         rise=padded(rise, form.plain, np.float32),
-        least=padded(
-            least, form.plain, np.float32
+        minimum=padded(
+            minimum, form.plain, np.float32
         ),  # a padded input's bounds are 0, and so is the input
-        most=padded(most, form.plain, np.float32),
+        maximum=padded(maximum, form.plain, np.float32),
         wave=padded(wave, form.waves),
         vector=padded(np.array(vector), form.vectors),
         start=padded(np.array(start), form.vectors, other=form.entries - 1),
         stride=padded(np.array(stride), form.vectors),
-        noisy=(np.arange(form.columns) < flags).astype(np.float32),
+        noisy=padded(np.arange(form.columns) < flags, form.columns, np.float32),
     )
 
 
@@ -134,13 +141,13 @@ def inputs(parameters: Tree, x: Array, m: TableMap) -> Array:
     """Return the first layer's inputs ``(N, D)`` of raw columns ``(N, R)``: plain ones, waves, vectors."""
     # Columns are picked as rows of the transposed array: whole stretches of memory instead of single numbers, which
     # takes a fifth off the step of a wide table. Raw columns are data: no gradient goes back into them.
-    columns = jax.lax.optimization_barrier(jax.lax.stop_gradient(x).T)
-    parts = []
+    columns = typed_jax.optimization_barrier(jax.lax.stop_gradient(x).T)
+    parts: list[Array] = []
     if m.column.shape[0]:
-        low, rise, least, most = (v[:, None] for v in (m.low, m.rise, m.least, m.most))
+        low, rise, minimum, maximum = (v[:, None] for v in (m.low, m.rise, m.minimum, m.maximum))
         off = _picked(columns, m.column) - low
         # (A padded input's rise is 0, too; its bounds are 0.)
-        parts.append(jnp.clip(jnp.where(rise == 0, 1 - jnp.abs(off), off * rise), least, most))
+        parts.append(jnp.clip(jnp.where(rise == 0, 1 - jnp.abs(off), off * rise), minimum, maximum))
     if m.wave.shape[0]:
         frequency, phase = (parameters["periodic"][k][:, None] for k in ("frequency", "phase"))
         parts.append(embeddings.periodic(_picked(columns, m.wave), frequency, phase))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
+from jax import Array
 
 from popnet.augment import draws, geometry, mixing, policy, rows
 from popnet.nn.inputs import Pixels
 from popnet.runtime import keys
 from popnet.spec.shape import Numbers
-from popnet.types import Array
 
 
 def batch(n: Numbers, images: Pixels, count: Array, key: Array) -> tuple[Array, rows.Pairs]:

@@ -1,13 +1,13 @@
-"""Train populations on a Ray cluster (Moritz et al. 2018): the same members, dealt to processes on many machines.
+"""Train populations on a Ray cluster (Moritz et al. 2018): the same members, trained by processes on many machines.
 
-Data goes into Ray's object store once. The driver deals legs of members to actors, a few at a time, and gets results as
-they come; an actor that dies loses the legs that it was at, which another one trains again from where they had paused.
+Data goes into Ray's object store once. The driver sends segments of members to actors, a few at a time, and gets
+results as they come. The segments that an actor was training when it died are trained again by another one, from where
+their members had paused.
 """
 
 from __future__ import annotations
 
 import logging
-import os
 import socket
 import time
 from collections import deque
@@ -20,14 +20,13 @@ import numpy as np
 from popnet.data.dataset import Dataset
 from popnet.errors import InputError
 from popnet.population.feed import Arrays
-from popnet.population.members import Item, Member, Result, TrainingSegment, as_legs
+from popnet.population.members import Item, Member, Result, TrainingSegment, as_segments
 from popnet.population.train import GRACE_SECONDS, Trainer
 from popnet.runtime.cpu import cores
 from popnet.runtime.memory import Memory
-from popnet.types import Array
 
-TASK_SECONDS, MAX_LEGS = 2.0, 64
-"""Aim for tasks of this length, so that messages do not count; so many legs in one at most."""
+TASK_SECONDS, MAX_SEGMENTS = 2.0, 64
+"""Aim for tasks of this length, so that messages do not count; so many segments in one at most."""
 
 ANSWER_SECONDS = 5.0
 """An address that does not answer within these is given up."""
@@ -69,14 +68,14 @@ class ClusterTrainer(Trainer):
 
     @property
     def workers(self) -> int:
-        """Members in training at once."""
+        """Return how many members are trained at once."""
         return self._count
 
     def run(
         self, members: Iterable[tuple[int, Member | TrainingSegment]]
     ) -> Iterator[tuple[int, Result]]:
-        """Train members, or legs of them, as `Trainer.run` does."""
-        waiting = as_legs(members)
+        """Train members, or segments of them, as `Trainer.run` does."""
+        waiting = as_segments(members)
         again: deque[Item] = deque()
         busy: dict[Any, tuple[int, list[Item]]] = {}
         while len(self._actors) < self._count:
@@ -127,10 +126,10 @@ class ClusterTrainer(Trainer):
         return self._ray.remote(**self._options)(Worker).remote(self._data)
 
     def _next(self, again: deque[Item], waiting: Iterator[Item]) -> list[Item]:
-        """Return the legs of the next task: about `TASK_SECONDS` of them, lost ones first."""
+        """Return the segments of the next task: about `TASK_SECONDS` of them, lost ones first."""
         items: list[Item] = []
         expected = 0.0
-        while len(items) < MAX_LEGS and expected < TASK_SECONDS:
+        while len(items) < MAX_SEGMENTS and expected < TASK_SECONDS:
             item = again.popleft() if again else next(waiting, None)
             if item is None:
                 break
@@ -141,17 +140,17 @@ class ClusterTrainer(Trainer):
             items.append(item)
         return items
 
-    def _expected(self, leg: TrainingSegment) -> float:
-        """Return the seconds that a leg takes at most; infinite if none like it was trained."""
-        known = self.epoch_seconds(leg.member.recipe, leg.member.fold)
-        done = 0 if leg.start is None else len(leg.start.curves)
-        epochs = (leg.until or leg.member.recipe.epochs) - done
+    def _expected(self, segment: TrainingSegment) -> float:
+        """Return the seconds that a segment takes at most; infinite if none like it was trained."""
+        known = self.epoch_seconds(segment.member.recipe, segment.member.fold)
+        done = 0 if segment.start is None else len(segment.start.curves)
+        epochs = (segment.until or segment.member.recipe.epochs) - done
         return np.inf if known is None else known * epochs
 
     def _results(
         self, task: Any, k: int, items: list[Item], again: deque[Item]
     ) -> Iterator[tuple[int, Result]]:
-        """Yield a task's results; if its actor has died, its legs are to be trained again."""
+        """Yield a task's results; if its actor has died, its segments are to be trained again."""
         try:
             results, compiling = self._ray.get(task)
         except (self._ray.exceptions.RayActorError, self._ray.exceptions.WorkerCrashedError):
@@ -168,30 +167,30 @@ class ClusterTrainer(Trainer):
                 self._epoch_seconds[key] = result.seconds / result.epochs
             yield i, result
 
-    def _task(self, items: list[Item]) -> Task:
+    def _task(self, items: list[Item]) -> ActorTask:
         left = None if self.deadline is None else self.remaining()
-        return Task(items, left, self.specialised)
+        return ActorTask(items, left, self.specialised)
 
 
-class Task(NamedTuple):
-    """What an actor is asked for, and all that it has to know for that.
+class ActorTask(NamedTuple):
+    """What an actor is asked for, with all that it needs to know.
 
     Attributes:
-        legs: to train.
-        seconds: within these; None for no limit.
-        specialised: of the driver, see `Trainer`.
+        segments: what to train.
+        seconds: the time limit; None for none.
+        specialised: as of the driver's `Trainer`.
     """
 
-    legs: list[Item]
+    segments: list[Item]
     seconds: float | None
     specialised: bool
 
 
-Data = tuple[Dataset, Dataset | None, Sequence[tuple[Array, Array]], int | None]
+Data = tuple[Dataset, Dataset | None, Sequence[tuple[np.ndarray, np.ndarray]], int | None]
 
 
 class Worker:
-    """What an actor is: a trainer of one worker.
+    """The class of the actors: a trainer with one worker.
 
     Args:
         data: training rows, validation rows (None for the same), folds, and the most rows of an epoch.
@@ -201,17 +200,13 @@ class Worker:
         train, valid, folds, epoch_rows = data
         self._trainer = Trainer(Arrays(train, valid or train, folds, epoch_rows), workers=1)
 
-    def train(self, task: Task) -> tuple[list[tuple[int, Result]], float]:
-        """Do a task; returns its results and what compiling took."""
+    def train(self, task: ActorTask) -> tuple[list[tuple[int, Result]], float]:
+        """Train a task's segments; returns their results and the seconds that compiling took."""
         late = None if task.seconds is None else time.monotonic() + task.seconds
         self._trainer.deadline, self._trainer.specialised = late, task.specialised
         before = self._trainer.compile_seconds
-        results = list(self._trainer.run(task.legs))
+        results = list(self._trainer.run(task.segments))
         return results, self._trainer.compile_seconds - before
-
-    def process(self) -> int:
-        """Return the number of its process."""
-        return os.getpid()
 
 
 def _connect(address: str | None, workers: int | None) -> tuple[Any, bool]:
@@ -224,13 +219,11 @@ def _connect(address: str | None, workers: int | None) -> tuple[Any, bool]:
         ) from None
     if ray.is_initialized():
         return ray, False
-    quiet: dict[str, Any] = {
-        "include_dashboard": False,
-        "log_to_driver": False,
-        "logging_level": logging.ERROR,
-    }
     if address is None:
-        ray.init(num_cpus=workers or cores(), **quiet)
+        ray.init(
+            num_cpus=workers or cores(), include_dashboard=False, log_to_driver=False,
+            logging_level=logging.ERROR,
+        )  # fmt: skip
         return ray, True
     if address != "auto":
         _answers(address)

@@ -8,19 +8,21 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
 
 from popnet.augment import rows as row_augment
 from popnet.nn import heads, net, norm
 from popnet.nn.inputs import Inputs, Pixels
-from popnet.nn.net import Facts
+from popnet.nn.net import NetSizes
 from popnet.population import augmented, losses, optim, penalties
 from popnet.population.timetable import Step, Timetable, columns
+from popnet.runtime import typed_jax
 from popnet.runtime.keys import StepKeys
+from popnet.runtime.typed_jax import on_host
 from popnet.spec.shape import Form, Numbers
-from popnet.types import Array, Tree
+from popnet.types import Tree
 
 
 class Rows(NamedTuple):
@@ -40,7 +42,10 @@ class Rows(NamedTuple):
 
     def batch(self, i: Array) -> Rows:
         """Return the i-th batch of a block, whose arrays have batches as their first axis."""
-        at = lambda x: jax.lax.dynamic_index_in_dim(x, i, keepdims=False)  # noqa: E731
+
+        def at(x: Array) -> Array:
+            return typed_jax.dynamic_index_in_dim(x, i)
+
         inputs = self.inputs.with_rows(at(self.inputs.rows))
         return Rows(inputs, at(self.target), at(self.share), at(self.weight))
 
@@ -60,15 +65,16 @@ class State(NamedTuple):
     parameters: Array
     average: Array
     running: Array
-    moments: optim.Moments
+    moments: optim.GradientMoments
     loss: Array
     penalty: Array
 
 
 def init(parameters: np.ndarray, running: np.ndarray, form: Form) -> State:
     """Return the state before training, on the host, of padded parameters and running statistics."""
-    sums = no_loss(form)
-    return State(parameters, parameters.copy(), running, optim.init(parameters.size), *sums)
+    weights, average, statistics = map(on_host, (parameters, parameters.copy(), running))
+    sums = map(on_host, no_loss(form))
+    return State(weights, average, statistics, optim.init(parameters.size), *sums)
 
 
 def no_loss(form: Form) -> tuple[np.ndarray, np.ndarray]:
@@ -77,7 +83,7 @@ def no_loss(form: Form) -> tuple[np.ndarray, np.ndarray]:
 
 
 def batch_loss(
-    parameters: Tree, form: Form, n: Numbers, facts: Facts, batch: Rows, step: Step, step_keys: StepKeys
+    parameters: Tree, form: Form, n: Numbers, sizes: NetSizes, batch: Rows, step: Step, step_keys: StepKeys
 ) -> tuple[Array, tuple[Array, Tree]]:  # fmt: skip
     """Return the loss of a batch, a scalar, and its terms ``(heads * N,)`` with the batch's statistics.
 
@@ -85,17 +91,17 @@ def batch_loss(
         parameters: the net's, a padded tree.
         form: of the program.
         n: the recipe's numbers, with this step's dropout rates.
-        facts: of the net.
+        sizes: of the net.
         batch: N rows.
         step: this step's numbers.
         step_keys: its keys.
     """
     if isinstance(batch.inputs, Pixels):
-        count = step.count.astype(jnp.int32)
+        count = step.rows.astype(jnp.int32)
         x, pairs = augmented.batch(n, batch.inputs, count, step_keys.augment)
     else:
         x = batch.inputs
-        count = step.count.astype(jnp.int32)
+        count = step.rows.astype(jnp.int32)
         pairs = row_augment.reversed_pairs(step.mixing, count, form.batch_size)
     outputs, statistics = net.train(parameters, form, n, x, batch.share, pairs, step_keys)
     if form.task == "regression":
@@ -103,7 +109,7 @@ def batch_loss(
         of_rows = losses.squared_error
     else:
         classes = losses.one_hot(batch.target, form.n_outputs)
-        target = losses.smooth(row_augment.mix(classes, pairs), n.label_smoothing, facts.classes)
+        target = losses.smooth(row_augment.mix(classes, pairs), n.label_smoothing, sizes.classes)
         of_rows = losses.cross_entropy
     weight, target = (heads.repeated(x, form.heads) for x in (batch.weight, target))
     terms = weight * of_rows(outputs, target) / form.heads
@@ -121,12 +127,12 @@ class Objective(NamedTuple):
 
 
 def objective(
-    parameters: Array, form: Form, n: Numbers, facts: Facts, batch: Rows, step: Step, step_keys: StepKeys
+    parameters: Array, form: Form, n: Numbers, sizes: NetSizes, batch: Rows, step: Step, step_keys: StepKeys
 ) -> Objective:  # fmt: skip
     """Differentiate a batch's objective at ``parameters`` ``(P,)``; the other arguments are `batch_loss`'s."""
     layout, running_layout = net.form_layouts(form)
-    gradient, (terms, statistics) = jax.grad(batch_loss, has_aux=True)(
-        layout.split(parameters), form, n, facts, batch, step, step_keys
+    gradient, (terms, statistics) = typed_jax.grad_with_aux(batch_loss)(
+        layout.split(parameters), form, n, sizes, batch, step, step_keys
     )
     penalty = penalties.penalty(parameters, layout.n_first, n.l1, n.l2)
     pull = penalties.pull(parameters, layout.n_first, n.l1, n.l2)
@@ -139,54 +145,62 @@ def with_dropout(n: Numbers, step: Step) -> Numbers:
 
 
 def direction(
-    gradient: Array, moments: optim.Moments, rule: optim.Rule, form: Form, n: Numbers, facts: Facts
-) -> tuple[Array, optim.Moments]:
+    gradient: Array,
+    moments: optim.GradientMoments,
+    rule: optim.StepRule,
+    form: Form,
+    n: Numbers,
+    sizes: NetSizes,
+) -> tuple[Array, optim.GradientMoments]:
     """Return the direction of a step against the gradient of an objective, both ``(P,)``, and the new moments."""
     gradient = gradient * optim.clip_factor(gradient, n.gradient_clip)
     matrices = net.muon_matrices(form)
-    out, moments = optim.direction(gradient, moments, rule, n, matrices, facts.fan_in)
+    out, moments = optim.direction(gradient, moments, rule, n, matrices, sizes.fan_in)
     if form.ntk:
-        out = optim.reparametrized(out, net.ntk_factors(form, facts), n)
+        out = optim.reparametrized(out, net.ntk_factors(form, sizes), n)
     return out, moments
 
 
 def train_steps(
-    state: State, n: Numbers, facts: Facts, timetable: Timetable, block: Rows, count: Array, form: Form
+    state: State, n: Numbers, sizes: NetSizes, timetable: Timetable, block: Rows, count: Array, form: Form
 ) -> State:  # fmt: skip
     """Train a member for some steps.
 
     Args:
         state: of the member.
         n: its recipe's numbers.
-        facts: of its net.
+        sizes: of its net.
         timetable: of T steps.
         block: T batches.
         count: scalar int32, steps to take, at most T.
         form: of the program.
     """
     n_weights = net.form_layouts(form)[0].n_first
+    variances = on_host(net.variances(form))
 
     def body(i: Array, state: State) -> State:
-        at = lambda x: jax.lax.dynamic_index_in_dim(x, i, keepdims=False)  # noqa: E731
+        def at(x: Array) -> Array:
+            return typed_jax.dynamic_index_in_dim(x, i)
+
         step, rule = columns(at(timetable.numbers))
         step_keys = StepKeys(*(at(k) for k in timetable.keys))
         found = objective(
-            state.parameters, form, with_dropout(n, step), facts, block.batch(i), step, step_keys
+            state.parameters, form, with_dropout(n, step), sizes, block.batch(i), step, step_keys
         )
-        way, moments = direction(found.gradient, state.moments, rule, form, n, facts)
+        way, moments = direction(found.gradient, state.moments, rule, form, n, sizes)
         parameters = optim.step(state.parameters, way, n_weights, step.rate, step.decay)
         return State(
             parameters,
             step.memory * state.average + (1 - step.memory) * parameters,
             norm.update_running(
-                state.running, found.statistics, net.variances(form), step.unbias, step.momentum
+                state.running, found.statistics, variances, step.unbias, step.momentum
             ),
             moments,
             state.loss + step.part * found.loss,
             state.penalty + step.part * found.penalty,
         )
 
-    return jax.lax.fori_loop(0, count, body, state)
+    return typed_jax.fori_loop(0, count, body, state)
 
 
 def evaluate(
@@ -208,13 +222,13 @@ def evaluate(
 
     def body(i: Array, out: Array) -> Array:
         # Behind a barrier, or each small array of the weights would be a program of its own before the loop.
-        flat, statistics, i = jax.lax.optimization_barrier((weights, running, i))
-        batch = inputs.with_rows(jax.lax.dynamic_index_in_dim(inputs.rows, i, keepdims=False))
+        flat, statistics, i = typed_jax.optimization_barrier((weights, running, i))
+        batch = inputs.with_rows(typed_jax.dynamic_index_in_dim(inputs.rows, i))
         if view is not None:
             assert isinstance(batch, Pixels)
             batch = augmented.view(n, batch, view)
         outputs = net.evaluate(layout.split(flat), running_layout.split(statistics), form, n, batch)
-        return jax.lax.dynamic_update_index_in_dim(out, outputs, i, 0)
+        return typed_jax.dynamic_update_index_in_dim(out, outputs, i)
 
     none = jnp.zeros((batches, rows, form.n_outputs), jnp.float32)
-    return jax.lax.fori_loop(0, count, body, none)
+    return typed_jax.fori_loop(0, count, body, none)

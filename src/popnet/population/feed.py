@@ -21,16 +21,16 @@ from popnet.nn.table_map import fill_raw, table_map
 from popnet.population.epoch import Rows
 from popnet.population.timetable import batch_counts
 from popnet.runtime.compiled import empty
+from popnet.runtime.typed_jax import on_host
 from popnet.spec.recipe import Recipe
 from popnet.spec.shape import Form, Shape
-from popnet.types import Array
 
 WHOLE_BYTES = 2**26
 """Raw columns of a whole table are put side by side once, where they are fewer bytes: rows are then gathered in one
 pass."""
 
 BLOCK_BYTES = 2**23
-"""Aim for the size of a block: a call takes long enough not to count."""
+"""Aimed size of a block: a call then takes so long that its overhead does not count."""
 
 MAX_BATCHES = 64
 """Batches of a block, at most."""
@@ -39,7 +39,7 @@ EVALUATED_ROWS = 512
 """Rows of one evaluation pass: their activations stay in a core's cache."""
 
 EVALUATED_IMAGES = 64
-"""The same of images."""
+"""Images of one evaluation pass."""
 
 EVALUATED_BATCHES = 8
 """Passes of one call, at most."""
@@ -97,7 +97,8 @@ class Feed:
         """Return where rows of a net are gathered into: blocks of ``(*batches, rows)``; one for each thread."""
         f = self.features
         if isinstance(f, Images):
-            of_rows = Pixels(empty((*batches, *f.size), np.uint8), f.mean, f.std, f.background)
+            pixels = empty((*batches, *f.size), np.uint8)
+            of_rows = Pixels(*map(on_host, (pixels, f.mean, f.std, f.background)))
             return Shaped(self, of_rows, "none", f.pixels)
         quantiles = recipe.embedding_quantiles and shape.frequencies > 0
         key = (shape, form, quantiles)
@@ -108,7 +109,7 @@ class Feed:
             whole = self._whole(waves, form.columns)
         raw = empty((*batches, form.columns), np.float32)
         raw[:] = 0
-        return Shaped(self, Columns(raw, self._maps[key]), waves, whole)
+        return Shaped(self, Columns(on_host(raw), self._maps[key]), waves, whole)
 
     def fill(self, out: np.ndarray, waves: Waves, rows: np.ndarray | slice) -> None:
         """Write the raw columns of some rows of a table, see `fill_raw`; slices of what lies in a file cannot be."""
@@ -154,13 +155,14 @@ class Shaped(NamedTuple):
     waves: Waves
     whole: np.ndarray | None
 
-    def take(self, index: Array) -> Inputs:
+    def take(self, index: np.ndarray) -> Inputs:
         """Return some rows, in the block; what was returned before is overwritten.
 
         Args:
             index: row numbers, of the shape of the block.
         """
-        rows, flat = self.inputs.rows, index.reshape(-1)
+        flat = index.reshape(-1)
+        rows = np.asarray(self.inputs.rows)  # the block itself, not a copy
         if self.whole is not None:
             # (With the mode that checks places NumPy would write to another array first.)
             out = rows.reshape(len(flat), *self.whole.shape[1:])
@@ -185,7 +187,8 @@ class Arrays:
     """
 
     def __init__(
-        self, train: Dataset, valid: Dataset, folds: Sequence[tuple[Array, Array]], epoch_rows: int | None = None
+        self, train: Dataset, valid: Dataset, folds: Sequence[tuple[np.ndarray, np.ndarray]],
+        epoch_rows: int | None = None,
     ) -> None:  # fmt: skip
         self.train, self.valid, self.folds, self.epoch_rows = train, valid, folds, epoch_rows
         for i, (train_rows, valid_rows) in enumerate(folds):
@@ -215,7 +218,7 @@ class Arrays:
         return -(-len(self.folds[fold][0]) // room)
 
 
-def class_weight(data: Dataset, index: Array) -> np.ndarray:
+def class_weight(data: Dataset, index: np.ndarray) -> np.ndarray:
     """Return ``(O,)`` float32: rows / (classes * rows of the class) over some rows; 1 for absent classes."""
     if data.task == "regression":
         return np.ones(data.n_outputs, np.float32)
@@ -224,7 +227,7 @@ def class_weight(data: Dataset, index: Array) -> np.ndarray:
     return np.where(counts > 0, len(index) / (data.n_outputs * present), 1.0).astype(np.float32)
 
 
-def row_weights(data: Dataset, fold: Array, class_balance: float) -> np.ndarray | None:
+def row_weights(data: Dataset, fold: np.ndarray, class_balance: float) -> np.ndarray | None:
     """Return each row's weight in the loss of a fold, ``(N,)`` float32, before it is divided by a batch's rows; None
     for equal weights."""
     weights = None if data.weights is None else np.asarray(data.weights, np.float32)
@@ -273,4 +276,4 @@ def block_of(
     """
     target = np.asarray(data.target)[index]
     weight = shares if weights is None else shares * weights[index]
-    return Rows(shaped.take(index), target, shares, weight)
+    return Rows(shaped.take(index), *map(on_host, (target, shares, weight)))

@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from jax import Array
 
 from popnet.nn import net
 from popnet.nn.inputs import Inputs
-from popnet.nn.net import Facts
+from popnet.nn.net import NetSizes
 from popnet.population import epoch, feed, losses, program, stopping
 from popnet.population.epoch import Rows, State
 from popnet.population.feed import Arrays, Cut, Shaped, block_of, cut_of
@@ -29,12 +30,12 @@ from popnet.population.timetable import (
     row_order,
     timetable,
 )
-from popnet.runtime import keys
+from popnet.runtime import keys, typed_jax
 from popnet.runtime.compiled import empty
 from popnet.runtime.cpu import Device
+from popnet.runtime.typed_jax import on_host
 from popnet.spec.recipe import Recipe
 from popnet.spec.shape import Form, Numbers, Shape
-from popnet.types import Array
 
 PROBE = 6
 """Stream of random bits that probes use."""
@@ -46,7 +47,7 @@ KEPT_BYTES = 2**21
 """Validation rows of a fold are gathered once for a worker's bucket where they are fewer bytes."""
 
 
-class Progress(NamedTuple):
+class TrainingState(NamedTuple):
     """All that a member carries from one epoch to the next, on the host.
 
     Attributes:
@@ -57,14 +58,15 @@ class Progress(NamedTuple):
 
     state: epoch.State
     best: stopping.Best
-    epoch: Array
+    epoch: np.int32
 
 
-def beginning(recipe: Recipe, shape: Shape, seed: int) -> Progress:
+def beginning(recipe: Recipe, shape: Shape, seed: int) -> TrainingState:
     """Return a member before its training."""
     form = Form.of(shape)
-    state = epoch.init(*net.pad(*net.init(recipe, shape, seed), shape, form), form)
-    return Progress(state, stopping.init(state.average.copy(), state.running.copy()), np.int32(0))
+    weights, running = net.pad(*net.init(recipe, shape, seed), shape, form)
+    state = epoch.init(weights, running, form)
+    return TrainingState(state, stopping.init(weights.copy(), running.copy()), np.int32(0))
 
 
 class Lane:
@@ -80,13 +82,19 @@ class Lane:
     """
 
     def __init__(
-        self, arrays: Arrays, member: Member, shape: Shape, form: Form, key: Array, device: Device
+        self,
+        arrays: Arrays,
+        member: Member,
+        shape: Shape,
+        form: Form,
+        key: np.uint32,
+        device: Device,
     ) -> None:
         self.arrays, self.member, self.shape, self.form, self.key = arrays, member, shape, form, key
         self.rows, self.valid_rows = (np.asarray(r) for r in arrays.folds[member.fold])
         self.weights = feed.row_weights(arrays.train, self.rows, member.recipe.class_balance)
         self.numbers: Numbers = Numbers.of(member.recipe)
-        self.facts = Facts.of(shape)
+        self.sizes = NetSizes.of(shape)
         self.steps = arrays.steps(member.fold, form)
         self._parts = batch_counts(len(self.rows), arrays.parts(member.fold, form))
         self._order: tuple[int, np.ndarray] = (-1, self.rows)
@@ -146,7 +154,7 @@ class Lanes:
         self._states: State | None = None
         self._kept: dict[Any, list[Inputs]] = {}
         self._blocks = _Blocks(count, (self.program.batches, form.batch_size))
-        self._valid_blocks = _Blocks(count, (feed.EVALUATED_BATCHES, feed.evaluated_rows(form)))
+        self.valid_blocks = _Blocks(count, (feed.EVALUATED_BATCHES, feed.evaluated_rows(form)))
 
     # --- states --------------------------------------------------------------------------------------
 
@@ -157,11 +165,15 @@ class Lanes:
         elif self._states is None:
             self._states = jax.device_put(program.stack([state] * self.count), self.device)
         else:
-            self._states = jax.tree.map(lambda s, x: s.at[lane].set(x), self._states, state)
+
+            def with_lane(states: Array, own: Array) -> Array:
+                return states.at[lane].set(own)
+
+            self._states = typed_jax.tree_map(with_lane, self._states, state)
 
     def state(self, lane: int) -> State:
         """Return copies of a lane's state, on the host."""
-        return jax.tree.map(np.array, self.on_device(lane))
+        return typed_jax.tree_map(np.array, self.on_device(lane))
 
     def evaluated(self, lane: int) -> tuple[np.ndarray, np.ndarray]:
         """Return copies of the weights and running statistics that evaluation takes."""
@@ -173,7 +185,11 @@ class Lanes:
         assert self._states is not None
         if self.count == 1:
             return self._states
-        return jax.tree.map(lambda x: x[lane], self._states)
+
+        def own(states: Array) -> Array:
+            return states[lane]
+
+        return typed_jax.tree_map(own, self._states)
 
     # --- training ------------------------------------------------------------------------------------
 
@@ -182,9 +198,9 @@ class Lanes:
         arguments = self._arguments([lane] * self.count)
         self.program.compile(*arguments)
         valid = self.arrays.valid_feed
-        blocks = [self._valid_blocks.of(k, valid, lane).inputs for k in range(self.count)]
+        blocks = [self.valid_blocks.of(k, valid, lane).inputs for k in range(self.count)]
         state, numbers = arguments[:2]
-        inputs = self._valid_blocks.joined(blocks)
+        inputs = self.valid_blocks.joined(blocks)
         self._evaluator(state.average, state.running, numbers, inputs, 0)
 
     def train_epoch(
@@ -222,25 +238,26 @@ class Lanes:
         rates = [float(t.numbers[-1, 0]) for t in tables]
         return [(float(a), float(b), r) for a, b, r in zip(*sums, rates, strict=True)]
 
-    def _told(self, lanes: Sequence[Lane]) -> tuple[Numbers, Facts]:
+    def _told(self, lanes: Sequence[Lane]) -> tuple[Numbers, NetSizes]:
         if self.count == 1:
-            return lanes[0].numbers, lanes[0].facts
+            return lanes[0].numbers, lanes[0].sizes
         return program.stack([lane.numbers for lane in lanes]), program.stack(
-            [lane.facts for lane in lanes]
+            [lane.sizes for lane in lanes]
         )
 
     def _joined(self, trees: Sequence[Any]) -> Any:
         return trees[0] if self.count == 1 else program.stack(trees)
 
     def _block(self, lanes: Sequence[Lane], parts: Sequence[tuple[np.ndarray, np.ndarray]]) -> Rows:
-        blocks = []
+        blocks: list[Rows] = []
         for k, (lane, (index, shares)) in enumerate(zip(lanes, parts, strict=True)):
             shaped = self._blocks.of(k, self.arrays.train_feed, lane)
             blocks.append(block_of(shaped, self.arrays.train, index, shares, lane.weights))
         inputs = self._blocks.joined([b.inputs for b in blocks])
         if self.count == 1:
             return blocks[0]._replace(inputs=inputs)
-        return Rows(inputs, *(np.stack([b[i] for b in blocks]) for i in (1, 2, 3)))
+        rest = zip(*(b[1:] for b in blocks), strict=True)
+        return Rows(inputs, *map(on_host, map(np.stack, rest)))
 
     def _arguments(self, lanes: Sequence[Lane]) -> tuple[Any, ...]:
         shaped = [self._blocks.of(k, self.arrays.train_feed, lane) for k, lane in enumerate(lanes)]
@@ -250,7 +267,7 @@ class Lanes:
         many = [program.stack([tree] * self.count) for tree in one[:4]]
         rows = one[4]
         inputs = self._blocks.joined([s.inputs for s in shaped])
-        block = Rows(inputs, *(np.stack([x] * self.count) for x in rows[1:]))
+        block = Rows(inputs, *map(on_host, (np.stack([x] * self.count) for x in rows[1:])))
         return *many, block, one[5]
 
     def probe_rows(self, lane: Lane, number: int) -> ProbeRows:
@@ -276,11 +293,11 @@ class Lanes:
         cut = cut_of(2 * batch, 2, form.batch_size)
         batches = gathered(places[cut.places], cut.shares, lane.weights)
         # The numbers of the member's next step, with random bits that it does not use.
-        numbers = lane.epoch(number)[2].numbers[[0, 0]]
-        numbers[:, Step._fields.index("count")] = batch
+        numbers = np.asarray(lane.epoch(number)[2].numbers)[[0, 0]]
+        numbers[:, Step._fields.index("rows")] = batch
         key = keys.fold_in(keys.fold_in(lane.key, PROBE), number)
         step_keys = keys.StepKeys.of(np.repeat(key, 2), 2, net.dropouts(form))
-        table = Timetable(numbers, step_keys)
+        table = Timetable(on_host(numbers), step_keys)
         return ProbeRows(plain, batches, table)
 
     # --- evaluation ----------------------------------------------------------------------------------
@@ -304,7 +321,7 @@ class Lanes:
             for k, some in enumerate(outputs):
                 some.append(found[k])
         data = self.arrays.valid
-        scores = []
+        scores: list[tuple[float, float]] = []
         for lane, some in zip(lanes, outputs, strict=True):
             own = np.concatenate(some)[: len(lane.valid_rows), : lane.shape.n_outputs]
             target = np.asarray(data.target)[lane.valid_rows]
@@ -324,10 +341,10 @@ class Lanes:
         keep = len(rows) * feed.row_bytes(self.form) <= KEPT_BYTES
         if not keep:
             return _Gathered(self, k, lane)
-        found = []
+        found: list[Inputs] = []
         for start in range(0, len(rows), size):
             shaped = self.arrays.valid_feed.shaped(
-                lane.shape, self.form, recipe, self._valid_blocks.batches
+                lane.shape, self.form, recipe, self.valid_blocks.batches
             )
             inputs = shaped.take(evaluated(rows[start : start + size], self.form))
             found.append(jax.device_put(inputs, self.device) if self.count == 1 else inputs)
@@ -347,7 +364,7 @@ class _Gathered(Sequence[Any]):
 
     def __getitem__(self, i: Any) -> Inputs:
         lanes, rows = self._lanes, self._lane.valid_rows[i * self._size : (i + 1) * self._size]
-        shaped = lanes._valid_blocks.of(self._k, lanes.arrays.valid_feed, self._lane)
+        shaped = lanes.valid_blocks.of(self._k, lanes.arrays.valid_feed, self._lane)
         return shaped.take(evaluated(rows, lanes.form))
 
 
@@ -375,7 +392,7 @@ class _Blocks:
             if self._array is None:
                 self._array = empty((self.count, *rows.shape), rows.dtype)
                 self._array[:] = 0
-            inputs = shaped.inputs.with_rows(self._array[k])
+            inputs = shaped.inputs.with_rows(on_host(self._array[k]))
             self._of[key] = shaped._replace(inputs=inputs)
         return self._of[key]
 
@@ -384,5 +401,5 @@ class _Blocks:
         if self.count == 1:
             return inputs[0]
         assert self._array is not None
-        rest = [i.with_rows(np.zeros(0)) for i in inputs]
-        return program.stack(rest).with_rows(self._array)
+        nothing, array = on_host(np.zeros(0)), on_host(self._array)
+        return program.stack([i.with_rows(nothing) for i in inputs]).with_rows(array)

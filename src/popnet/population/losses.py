@@ -5,8 +5,7 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 import numpy as np
-
-from popnet.types import Array
+from jax import Array
 
 
 def one_hot(target: Array, n_outputs: int) -> Array:
@@ -30,7 +29,9 @@ def squared_error(outputs: Array, target: Array) -> Array:
     return jnp.mean((outputs - target) ** 2, axis=1)
 
 
-def scores(outputs: Array, target: Array, weight: Array, task: str) -> tuple[float, float]:
+def scores(
+    outputs: np.ndarray, target: np.ndarray, weight: np.ndarray, task: str
+) -> tuple[float, float]:
     """Return loss and error of some rows, weighted means, on the host.
 
     Args:
@@ -50,7 +51,7 @@ def scores(outputs: Array, target: Array, weight: Array, task: str) -> tuple[flo
             loss, wrong = (off * off).mean(1), np.abs(off).mean(1)
         else:
             shifted = outputs - outputs.max(1, keepdims=True)
-            right = np.take_along_axis(shifted, target[:, None], 1)[:, 0]
+            right: np.ndarray = np.take_along_axis(shifted, target[:, None], 1)[:, 0]
             loss = np.log(np.exp(shifted).sum(1)) - right
             wrong = outputs.argmax(1) != target
         total = weight.sum()

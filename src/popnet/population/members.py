@@ -42,7 +42,7 @@ class Pause:
     """A member in the middle of its training: all that it needs to go on.
 
     Attributes:
-        state: a tree of NumPy arrays, see `popnet.population.lanes.Progress`.
+        state: a tree of NumPy arrays, see `popnet.population.lanes.TrainingState`.
         curves: ``(E, len(CURVES))`` float32.
         seconds: trained so far.
     """
@@ -59,7 +59,7 @@ class TrainingSegment:
     Attributes:
         member: which.
         until: the epoch after which it pauses; None for its end.
-        start: where an earlier leg paused; None for the beginning.
+        start: where an earlier segment paused; None for the beginning.
     """
 
     member: Member
@@ -68,11 +68,11 @@ class TrainingSegment:
 
 
 Item = tuple[int, TrainingSegment]
-"""A leg and its member's number."""
+"""A segment and its member's number."""
 
 
-def as_legs(members: Iterable[tuple[int, Member | TrainingSegment]]) -> Iterator[Item]:
-    """Yield members as legs to their end, and legs as they are."""
+def as_segments(members: Iterable[tuple[int, Member | TrainingSegment]]) -> Iterator[Item]:
+    """Yield members as segments to their end, and segments as they are."""
     return ((i, m if isinstance(m, TrainingSegment) else TrainingSegment(m)) for i, m in members)
 
 
@@ -118,7 +118,7 @@ class Result:
         member: which.
         shape: its net's shape.
         status: ``finished`` all epochs, ``stopped`` by its patience, ``diverged`` (its loss was not finite),
-            ``interrupted`` by a time limit or the user, ``paused`` at the end of its leg, ``dropped`` by a race.
+            ``interrupted`` by a time limit or the user, ``paused`` at the end of its segment, ``dropped`` by a race.
         epochs: epochs trained.
         best_epoch: the epoch (from 1) whose weights were kept; 0 if none was ever better than nothing.
         best_score: validation score of that epoch, smaller is better (see ``Recipe.monitor``).
@@ -148,15 +148,15 @@ class Result:
 
     @property
     def usable(self) -> bool:
-        """Whether the member has weights of at least one finished epoch with a finite score."""
+        """Return whether the member has weights of at least one finished epoch with a finite score."""
         return self.best_epoch > 0 and bool(np.isfinite(self.best_score))
 
     @property
     def failed(self) -> bool:
-        """Whether its training is no answer to what its recipe can do: it diverged, or no epoch had a finite score."""
+        """Return whether the training says nothing of its recipe: it diverged, or no epoch had a finite score."""
         return not self.usable or self.status == "diverged"
 
     @property
     def score(self) -> float:
-        """What recipes are compared by, smaller is better: ``best_score``, infinite if the training failed."""
+        """Return what recipes are compared by, smaller is better: ``best_score``, infinite if the training failed."""
         return np.inf if self.failed else self.best_score

@@ -1,6 +1,6 @@
 """Optimizers and learning-rate schedules, chosen by numbers inside a compiled program.
 
-All optimizers but Muon are one formula with other numbers, which the host works out for each step (`Rule`), so that
+All optimizers but Muon are one formula with other numbers, which the host works out for each step (`StepRule`), so that
 members with different ones share a program and a step is a few passes over the parameters. Muon has its own programs.
 """
 
@@ -13,11 +13,13 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
 
 from popnet.nn.flat import Matrix
+from popnet.runtime import typed_jax
+from popnet.runtime.typed_jax import on_host
 from popnet.spec.recipe import Recipe, choices
 from popnet.spec.shape import Numbers
-from popnet.types import Array
 
 SGD = choices("optimizer").index("sgd")
 """Its place among the optimizers."""
@@ -31,7 +33,7 @@ near to one as it can (Amsel et al. 2025, arXiv:2505.16932), from 0.01 to 1 at f
 one kind do (Jordan et al. 2024), and make small nets' steps 12 to 25 % shorter."""
 
 
-class Rule(NamedTuple):
+class StepRule(NamedTuple):
     """An optimizer's step as numbers: with gradient g and moments f and s,
 
     ``f = first_keep f + first_take g``, ``s = second_keep s + second_take g^2``, and the direction
@@ -48,7 +50,7 @@ class Rule(NamedTuple):
     divides: Array
 
 
-def rule(recipe: Recipe, step: np.ndarray) -> Rule:
+def rule(recipe: Recipe, step: np.ndarray) -> StepRule:
     """Return the rule of a recipe's optimizer for steps with these numbers, from 1; ``(S,)`` each, on the host.
 
     SGD with momentum, also Nesterov's (Sutskever et al. 2013); Adam (Kingma and Ba 2015), which AdamW and Muon are
@@ -65,7 +67,7 @@ def rule(recipe: Recipe, step: np.ndarray) -> Rule:
             r.beta1, 1 - r.beta1, r.beta2, 1 - r.beta2,
             1 / (1 - r.beta1**t), 0.0, 1 / (1 - r.beta2**t), 1.0,
         )  # fmt: skip
-    return Rule(*(np.broadcast_to(v, t.shape) for v in values))
+    return StepRule(*map(on_host, (np.broadcast_to(v, t.shape) for v in values)))
 
 
 def clip_factor(gradient: Array, limit: Array) -> Array:
@@ -75,7 +77,7 @@ def clip_factor(gradient: Array, limit: Array) -> Array:
     def factor(g: Array) -> Array:
         return jnp.minimum(1.0, limit / jnp.maximum(jnp.sqrt(column_sums(g * g).sum()), 1e-30))
 
-    return jax.lax.cond(limit > 0, factor, lambda _: jnp.float32(1), gradient)
+    return typed_jax.cond(limit > 0, factor, lambda _: jnp.float32(1), gradient)
 
 
 SUMMED = 128
@@ -89,8 +91,8 @@ def column_sums(vector: Array) -> Array:
     return jnp.ones(rows, vector.dtype) @ matrix
 
 
-class Moments(NamedTuple):
-    """Moments of the gradient, each a vector like the parameters.
+class GradientMoments(NamedTuple):
+    """GradientMoments of the gradient, each a vector like the parameters.
 
     Attributes:
         first: momentum (``sgd``) or the gradient's mean (``adam``, ``adamw``, ``muon``).
@@ -101,14 +103,15 @@ class Moments(NamedTuple):
     second: Array
 
 
-def init(size: int) -> Moments:
+def init(size: int) -> GradientMoments:
     """Return the moments before the first step: zeros, on the host."""
-    return Moments(np.zeros(size, np.float32), np.zeros(size, np.float32))
+    return GradientMoments(*map(on_host, (np.zeros(size, np.float32), np.zeros(size, np.float32))))
 
 
 def direction(
-    gradient: Array, moments: Moments, r: Rule, n: Numbers, matrices: Sequence[Matrix] = (), fan_in: Array | float = 0.0
-) -> tuple[Array, Moments]:  # fmt: skip
+    gradient: Array, moments: GradientMoments, r: StepRule, n: Numbers,
+    matrices: Sequence[Matrix] = (), fan_in: Array | float = 0.0,
+) -> tuple[Array, GradientMoments]:  # fmt: skip
     """Turn a gradient into the direction of a step, before the learning rate.
 
     Args:
@@ -129,14 +132,15 @@ def direction(
     if matrices:
         momentum = n.beta1 * first + (1 - n.beta1) * gradient  # Nesterov's
         out = _with_orthogonal(out, momentum, matrices, fan_in)
-    return out, Moments(first, second)
+    return out, GradientMoments(first, second)
 
 
 def _with_orthogonal(
     direction: Array, momentum: Array, matrices: Sequence[Matrix], fan_in: Array | float
 ) -> Array:
     """Return a direction ``(P,)`` in which matrices are those of the momentum ``(P,)``, made orthogonal."""
-    parts, done = [], 0
+    parts: list[Array] = []
+    done = 0
     for (rows, columns), group in groupby(matrices, lambda m: (m.rows, m.columns)):
         # Equal ones that stand side by side go through one program, one after another.
         some = list(group)
@@ -148,13 +152,17 @@ def _with_orthogonal(
             scales = jnp.full(len(some), max(rows, columns), jnp.float32)
             scales = scales.at[0].set(jnp.maximum(fan_in, columns))
         else:
-            scales = np.full(len(some), max(rows, columns), np.float32)
+            scales = on_host(np.full(len(some), max(rows, columns), np.float32))
 
         def scaled(pair: tuple[Array, Array]) -> Array:
             matrix, longest = pair
             return MUON_RMS * jnp.sqrt(longest) * orthogonal(matrix)
 
-        made = scaled((m[0], scales[0])) if len(some) == 1 else jax.lax.map(scaled, (m, scales))
+        made = (
+            scaled((m[0], scales[0]))
+            if len(some) == 1
+            else typed_jax.map_first(scaled, (m, scales))
+        )
         parts += [direction[done : some[0].start], made.reshape(len(some) * size)]
         done = some[-1].stop
     return jnp.concatenate([*parts, direction[done:]])
@@ -176,7 +184,8 @@ def orthogonal(matrix: Array) -> Array:
         gram = x @ x.T
         return a * x + (b * gram + c * (gram @ gram)) @ x, None
 
-    x, _ = jax.lax.scan(nearer, x, np.array(NEWTON_SCHULZ, np.float32))
+    coefficients = on_host(np.array(NEWTON_SCHULZ, np.float32))
+    x, _ = jax.lax.scan(nearer, x, coefficients)
     return x.T if tall else x
 
 

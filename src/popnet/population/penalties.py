@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import jax
 import jax.numpy as jnp
+from jax import Array
 
 from popnet.population.optim import SUMMED, column_sums
-from popnet.types import Array
+from popnet.runtime import typed_jax
 
 
 def penalty(vector: Array, n_weights: int, l1: Array, l2: Array) -> Array:
@@ -25,7 +25,7 @@ def penalty(vector: Array, n_weights: int, l1: Array, l2: Array) -> Array:
         w = vector[:n_weights]
         return column_sums(l1 * jnp.abs(w) + l2 * (w * w))
 
-    return jax.lax.cond(l1 + l2 > 0, parts, lambda _: jnp.zeros(SUMMED, jnp.float32), vector)
+    return typed_jax.cond(l1 + l2 > 0, parts, lambda _: jnp.zeros(SUMMED, jnp.float32), vector)
 
 
 def pull(vector: Array, n_weights: int, l1: Array, l2: Array) -> Array:

@@ -17,7 +17,7 @@ from popnet.runtime.compiled import map_over_devices
 from popnet.runtime.cpu import Device
 from popnet.spec.recipe import Recipe
 from popnet.spec.shape import Form, Numbers, Shape
-from popnet.types import Array, Tree
+from popnet.types import Tree
 
 
 class Net(NamedTuple):
@@ -44,7 +44,7 @@ class Net(NamedTuple):
 def predict(
     nets: Sequence[Net],
     features: Features | Images,
-    rows: Array | None = None,
+    rows: np.ndarray | None = None,
     workers: int | None = None,
     views: int = 1,
     specialised: bool = True,
@@ -75,7 +75,7 @@ def predict(
     def chunk(device: Device, start: int) -> None:
         index = rows[start : start + size]
         if not hasattr(local, "shaped"):
-            local.shaped = {}
+            local.shaped = dict[Any, feed.Shaped]()
         for i, net in enumerate(ready):
             outputs = net.outputs(source, index, device, local.shaped, views)
             out[i, start : start + len(index)] = outputs[: len(index)]
@@ -107,7 +107,7 @@ class _Ready(NamedTuple):
         batches, size = feed.EVALUATED_BATCHES, feed.evaluated_rows(self.form)
         shape, recipe = self.net.shape, self.net.recipe
         key = shape, recipe.embedding_quantiles
-        found = []
+        found: list[np.ndarray] = []
         for start in range(0, len(index), batches * size):
             some = index[start : start + batches * size]
             if key not in shaped:

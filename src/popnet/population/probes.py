@@ -13,27 +13,28 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
 
 from popnet.augment.rows import Pairs
 from popnet.nn import heads, net
 from popnet.nn.activations import ACTIVATIONS
 from popnet.nn.block import LayerActivations
 from popnet.nn.inputs import Pixels
-from popnet.nn.net import Facts
-from popnet.nn.norm import BATCH
+from popnet.nn.net import NetSizes
+from popnet.nn.norm import BATCH, Statistics
 from popnet.population import losses, optim, penalties
 from popnet.population.epoch import Rows, State, direction, objective, with_dropout
 from popnet.population.members import Probes
 from popnet.population.timetable import Timetable, columns
 from popnet.runtime.keys import StepKeys
 from popnet.spec.shape import Form, Numbers, Shape
-from popnet.types import Array
+from popnet.types import Tree
 
 ROWS, IMAGES = 512, 256
 """Training rows (images) that a probe passes through the net."""
 
 SHARE = 0.07
-"""Of the training's time that regular probes take, about."""
+"""Share of the training's time that regular probes take, about."""
 
 SPEED, SLOWER, CALL = 5e10, 2.5, 2e-3
 """Operations a second of training, times that a row of a probe takes longer, seconds that each probe takes beside."""
@@ -123,13 +124,13 @@ class ProbeRows(NamedTuple):
     timetable: Timetable
 
 
-def probe(state: State, n: Numbers, facts: Facts, rows: ProbeRows, form: Form) -> Probed:
-    """Look into a member.
+def probe(state: State, n: Numbers, sizes: NetSizes, rows: ProbeRows, form: Form) -> Probed:
+    """Return what a member's layers look like.
 
     Args:
         state: of the member.
         n: its recipe's numbers.
-        facts: of its net.
+        sizes: of its net.
         rows: what it is shown.
         form: of the program.
     """
@@ -142,7 +143,7 @@ def probe(state: State, n: Numbers, facts: Facts, rows: ProbeRows, form: Form) -
 
     def gradient(number: int) -> Array:
         found = objective(
-            state.parameters, form, with_dropout(n, step), facts, rows.batches.batch(jnp.int32(number)),
+            state.parameters, form, with_dropout(n, step), sizes, rows.batches.batch(jnp.int32(number)),
             step, StepKeys(*(k[number] for k in rows.timetable.keys)),
         )  # fmt: skip
         return found.gradient - pull
@@ -155,18 +156,18 @@ def probe(state: State, n: Numbers, facts: Facts, rows: ProbeRows, form: Form) -
     noise = jnp.minimum(noise, MAX_NOISE)
     running = running_layout.split(state.running)
     values = [_layer(s, r, form, n) for s, r in zip(seen, running, strict=True)]
-    way, _ = direction(first + pull, state.moments, rule, form, n, facts)
+    way, _ = direction(first + pull, state.moments, rule, form, n, sizes)
     new = optim.step(state.parameters, way, layout.n_first, step.rate, step.decay)
     return Probed(
         _units(seen),
         jnp.stack(values) if values else jnp.zeros((0, len(LAYER_VALUES))),
-        _weights(state.parameters, first, new, form, facts),
+        _weights(state.parameters, first, new, form, sizes),
         jnp.stack([loss, error, jnp.sqrt(first @ first), noise]),
     )
 
 
 def _forward(
-    parameters: dict, form: Form, n: Numbers, rows: Rows, seen: list[LayerActivations]
+    parameters: Tree, form: Form, n: Numbers, rows: Rows, seen: list[LayerActivations]
 ) -> Array:
     """Pass rows through the net as in training, but without dropout, noise and augmentation."""
     none = jnp.float32(0)
@@ -192,7 +193,7 @@ def _losses(outputs: Array, rows: Rows, form: Form) -> tuple[Array, Array]:
 def _units(seen: Sequence[LayerActivations]) -> Array:
     """Return mean and spread of each unit of each layer, ``(2, L, W)``."""
     widest = max((s.before.shape[1] for s in seen), default=0)
-    rows = []
+    rows: list[Array] = []
     for s in seen:
         mean = _over_rows(s.before)
         spread = jnp.sqrt(_over_rows((s.before - mean) ** 2))
@@ -212,7 +213,7 @@ def _over_rows(values: Array) -> Array:
     return jnp.full(rows, 1 / rows, jnp.float32) @ values
 
 
-def _layer(seen: LayerActivations, running: dict, form: Form, n: Numbers) -> Array:
+def _layer(seen: LayerActivations, running: Tree, form: Form, n: Numbers) -> Array:
     """Return a hidden layer's values, ``(len(LAYER_VALUES),)``."""
     before, after = seen.before, seen.after
     flat = jnp.float32(0)
@@ -221,7 +222,8 @@ def _layer(seen: LayerActivations, running: dict, form: Form, n: Numbers) -> Arr
         far = jnp.abs(before) > jnp.asarray(beyond)[n.activation]
         flat = _over_rows(far.astype(jnp.float32)).mean()
     place = "after" if form.after else "before"
-    batch, kept = seen.statistics[place], running[place]
+    batch: Statistics = seen.statistics[place]
+    kept: Statistics = running[place]
     kept_var = kept.var + n.norm_epsilon
     ratio = 0.5 * jnp.log((batch.var + n.norm_epsilon) / kept_var)
     batches = jnp.where(n.norm == BATCH, 1.0, jnp.nan)  # the other kinds keep no statistics
@@ -235,18 +237,18 @@ def _layer(seen: LayerActivations, running: dict, form: Form, n: Numbers) -> Arr
     ])  # fmt: skip
 
 
-def _weights(parameters: Array, gradient: Array, new: Array, form: Form, facts: Facts) -> Array:
+def _weights(parameters: Array, gradient: Array, new: Array, form: Form, sizes: NetSizes) -> Array:
     """Return norms of the gradient and of the weights, and what one step changes: ``(3, L + 1)``."""
     layout = net.form_layouts(form)[0]
 
     def norms(vector: Array) -> Array:
-        means = []
+        means: list[Array] = []
         every = net.weights(layout.split(vector))
         for i, w in enumerate(every):
             # Padding is no weight: rows of the first layer, columns of the last.
-            rows = facts.fan_in if i == 0 else w.shape[-2]
+            rows = sizes.fan_in if i == 0 else w.shape[-2]
             last = i == len(every) - 1 and form.task == "classification"
-            size = rows * (facts.classes if last else w.shape[-1])
+            size = rows * (sizes.classes if last else w.shape[-1])
             means.append((w * w).sum() / (size * (w.shape[0] if w.ndim > 2 else 1)))
         return jnp.sqrt(jnp.stack(means))
 

@@ -13,25 +13,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
+from jax import Array
 
 from popnet.nn import net
 from popnet.nn.inputs import Inputs
-from popnet.nn.net import Facts
+from popnet.nn.net import NetSizes
 from popnet.population import epoch, feed, probes
 from popnet.population.epoch import Rows, State
-from popnet.population.optim import Rule
+from popnet.population.optim import StepRule
 from popnet.population.timetable import Step, Timetable
-from popnet.runtime import cpu
+from popnet.runtime import cpu, typed_jax
 from popnet.runtime.compiled import CompiledCache
 from popnet.runtime.cpu import CPU_OPTIONS, Device
 from popnet.runtime.keys import StepKeys
+from popnet.runtime.typed_jax import on_host
 from popnet.spec.recipe import Recipe
 from popnet.spec.shape import Form, Numbers
-from popnet.types import Array, Tree
+from popnet.types import Tree
+
+T = TypeVar("T")
 
 MAX_LANES = 256
 """Most members side by side on an accelerator."""
@@ -48,7 +52,7 @@ class Place:
 def places(workers: int | None = None) -> list[Place]:
     """Return a place for each worker: every core of a CPU (or ``workers`` of them), every accelerator."""
     cpu.prepare()
-    devices = jax.local_devices()
+    devices = typed_jax.local_devices()
     if devices[0].platform == "cpu":
         return [Place(d, 1) for d in cpu.devices(workers or cpu.cores())]
     return [Place(d, MAX_LANES) for d in devices[: workers or len(devices)]]
@@ -65,7 +69,7 @@ def fitting_lanes(place: Place, form: Form, rows: int, members: int) -> int:
     """
     if place.lanes == 1:
         return 1
-    stats = place.device.memory_stats() or {}
+    stats: dict[str, int] = place.device.memory_stats() or {}
     free = stats.get("bytes_limit", 8e9) - stats.get("bytes_in_use", 0)
     free = max(0.0, free - rows * feed.row_bytes(form))
     activations = form.batch_size * net.values(form)
@@ -78,24 +82,28 @@ def fitting_lanes(place: Place, form: Form, rows: int, members: int) -> int:
     return min(lanes, most)
 
 
-def stack(trees: Sequence[Tree]) -> Tree:
+def stack(trees: Sequence[T]) -> T:
     """Put trees of several members into one, with the members as the first axis."""
-    return jax.tree.map(lambda *leaves: np.stack(leaves), *trees)
+
+    def stacked(*leaves: np.ndarray) -> np.ndarray:
+        return np.stack(leaves)
+
+    return typed_jax.tree_map(stacked, *trees)
 
 
 def _train_one(
-    state: State, n: Numbers, facts: Facts, timetable: Timetable, block: Rows, count: Array, *, form: Form
+    state: State, n: Numbers, sizes: NetSizes, timetable: Timetable, block: Rows, count: Array, *, form: Form
 ) -> State:  # fmt: skip
-    return epoch.train_steps(state, n, facts, timetable, block, count, form)
+    return epoch.train_steps(state, n, sizes, timetable, block, count, form)
 
 
 def _train_lanes(
-    state: State, n: Numbers, facts: Facts, timetable: Timetable, block: Rows, count: Array, *, form: Form
+    state: State, n: Numbers, sizes: NetSizes, timetable: Timetable, block: Rows, count: Array, *, form: Form
 ) -> State:  # fmt: skip
-    def one(state: State, n: Numbers, facts: Facts, timetable: Timetable, block: Rows) -> State:
-        return epoch.train_steps(state, n, facts, timetable, block, count, form)
+    def one(state: State, n: Numbers, sizes: NetSizes, timetable: Timetable, block: Rows) -> State:
+        return epoch.train_steps(state, n, sizes, timetable, block, count, form)
 
-    return jax.vmap(one)(state, n, facts, timetable, block)
+    return jax.vmap(one)(state, n, sizes, timetable, block)
 
 
 def _evaluate_one(
@@ -114,9 +122,9 @@ def _evaluate_lanes(
 
 
 def _probe(
-    state: State, n: Numbers, facts: Facts, rows: probes.ProbeRows, *, form: Form
+    state: State, n: Numbers, sizes: NetSizes, rows: probes.ProbeRows, *, form: Form
 ) -> probes.Probed:  # fmt: skip
-    return probes.probe(state, n, facts, rows, form)
+    return probes.probe(state, n, sizes, rows, form)
 
 
 # The state of a member on a CPU is overwritten by the next one.
@@ -142,7 +150,7 @@ class Program:
 
     @property
     def batches(self) -> int:
-        """Batches of one call, at most."""
+        """Return how many batches one call takes at most."""
         return feed.block_batches(self.form)
 
     @property
@@ -156,17 +164,25 @@ class Program:
         self._compiled = copies.on(self.device, *arguments, form=self.form)
 
     def __call__(
-        self, state: State, n: Numbers, facts: Facts, timetable: Timetable, block: Rows, count: int
+        self,
+        state: State,
+        n: Numbers,
+        sizes: NetSizes,
+        timetable: Timetable,
+        block: Rows,
+        count: int,
     ) -> State:
         """Take some steps and wait for the end; the state that is given is used up."""
-        arguments = state, n, facts, timetable, block, np.int32(count)
+        arguments = state, n, sizes, timetable, block, np.int32(count)
         if self._compiled is None:
             self.compile(*arguments)
         assert self._compiled is not None
         return self._compiled(*arguments)
 
 
-def example(form: Form, inputs: Inputs) -> tuple[State, Numbers, Facts, Timetable, Rows, np.int32]:
+def example(
+    form: Form, inputs: Inputs
+) -> tuple[State, Numbers, NetSizes, Timetable, Rows, np.int32]:
     """Return arguments of a program that trains one member, of any values: what it is compiled for.
 
     Args:
@@ -175,17 +191,20 @@ def example(form: Form, inputs: Inputs) -> tuple[State, Numbers, Facts, Timetabl
     """
     weights, running = (np.zeros(layout.size, np.float32) for layout in net.form_layouts(form))
     batches = inputs.rows.shape[:2]
-    numbers = np.zeros((batches[0], len(Step._fields) + len(Rule._fields)), np.float32)
+    numbers = np.zeros((batches[0], len(Step._fields) + len(StepRule._fields)), np.float32)
     key = np.zeros(batches[0], np.uint32)
-    keys = StepKeys(key, key, np.zeros((batches[0], net.dropouts(form)), np.uint32))
+    keys = StepKeys(
+        *map(on_host, (key, key, np.zeros((batches[0], net.dropouts(form)), np.uint32)))
+    )
     if form.task == "regression":
         target = np.zeros((*batches, form.n_outputs), np.float32)
     else:
         target = np.zeros(batches, np.int32)
     floats = np.zeros(batches, np.float32)
     return (
-        epoch.init(weights, running, form), Numbers.of(Recipe()), Facts(np.float32(1), np.float32(1)),
-        Timetable(numbers, keys), Rows(inputs, target, floats, floats), np.int32(0),
+        epoch.init(weights, running, form), Numbers.of(Recipe()),
+        NetSizes(*map(on_host, (np.float32(1), np.float32(1)))), Timetable(on_host(numbers), keys),
+        Rows(inputs, *map(on_host, (target, floats, floats))), np.int32(0),
     )  # fmt: skip
 
 
@@ -197,10 +216,10 @@ class Prober:
         self._compiled: Any = None
 
     def __call__(
-        self, state: State, n: Numbers, facts: Facts, rows: probes.ProbeRows
+        self, state: State, n: Numbers, sizes: NetSizes, rows: probes.ProbeRows
     ) -> probes.Probed:
-        """Look into a member, which is left as it is."""
-        arguments = state, n, facts, rows
+        """Return a probe of a member, whose state is left as it is."""
+        arguments = state, n, sizes, rows
         if self._compiled is None:  # looking it up takes longer than many a probe
             self._compiled = _prober.on(self._device, *arguments, form=self._form)
         return jax.device_get(self._compiled(*arguments))
@@ -220,7 +239,8 @@ class Evaluator:
         self._compiled: dict[bool, Any] = {}
 
     def __call__(
-        self, weights: Array, running: Array, n: Numbers, inputs: Inputs, count: int, view: int | None = None
+        self, weights: Array | np.ndarray, running: Array | np.ndarray, n: Numbers, inputs: Inputs, count: int,
+        view: int | None = None,
     ) -> np.ndarray:  # fmt: skip
         """Return outputs ``(T, N, O)`` of T batches, padded ones too (with the members as the first axis of lanes).
 

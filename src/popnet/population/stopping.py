@@ -9,7 +9,6 @@ import numpy as np
 
 from popnet.population.members import DIVERGED, FINISHED, RUNNING, STOPPED
 from popnet.spec.recipe import Recipe
-from popnet.types import Array
 
 
 class Best(NamedTuple):
@@ -28,20 +27,21 @@ class Best(NamedTuple):
     epoch: np.int32
     reference: np.float64
     waited: np.int32
-    weights: Array
-    running: Array
+    weights: np.ndarray
+    running: np.ndarray
 
 
-def init(weights: Array, running: Array) -> Best:
+def init(weights: np.ndarray, running: np.ndarray) -> Best:
     """Return the state before the first epoch."""
     infinite = np.float64(np.inf)
     return Best(infinite, np.int32(0), infinite, np.int32(0), weights, running)
 
 
 def update(
-    best: Best, score: float, healthy: bool, epoch: int, weights: Callable[[], tuple[Array, Array]], recipe: Recipe
+    best: Best, score: float, healthy: bool, epoch: int,
+    weights: Callable[[], tuple[np.ndarray, np.ndarray]], recipe: Recipe,
 ) -> tuple[Best, int]:  # fmt: skip
-    """Judge an epoch.
+    """Return the best epoch so far and the member's status after one more epoch.
 
     Any better score has its weights kept; only one better by more than ``min_delta`` renews the patience.
 

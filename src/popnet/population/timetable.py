@@ -8,13 +8,14 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from jax import Array
 
 from popnet.population import optim
-from popnet.population.optim import Rule
+from popnet.population.optim import StepRule
 from popnet.runtime import keys
 from popnet.runtime.keys import StepKeys
+from popnet.runtime.typed_jax import on_host
 from popnet.spec.recipe import Recipe
-from popnet.types import Array
 
 MANY_ROWS = 4_000_000
 """Training rows above which their order is not made as a whole: see `epoch_order`."""
@@ -35,7 +36,7 @@ class Step(NamedTuple):
         unbias: ``n / (n - 1) - 1``, see `popnet.nn.norm.update_running`.
         part: the batch's share in the epoch's mean loss.
         mixing: what a row keeps of itself, by mixup; 1 is no mixing.
-        count: real rows of the batch.
+        rows: real rows of the batch.
     """
 
     rate: Array
@@ -47,14 +48,14 @@ class Step(NamedTuple):
     unbias: Array
     part: Array
     mixing: Array
-    count: Array
+    rows: Array
 
 
 class Timetable(NamedTuple):
     """An epoch's steps, with those as the first axis.
 
     Attributes:
-        numbers: ``(S, len(Step._fields) + len(Rule._fields))`` float32.
+        numbers: ``(S, len(Step._fields) + len(StepRule._fields))`` float32.
         keys: `StepKeys` of S steps.
     """
 
@@ -66,10 +67,12 @@ class Timetable(NamedTuple):
         return Timetable(self.numbers[which], StepKeys(*(k[which] for k in self.keys)))
 
 
-def columns(row: Array) -> tuple[Step, Rule]:
+def columns(row: Array) -> tuple[Step, StepRule]:
     """Return what a row of `Timetable.numbers` means."""
     k = len(Step._fields)
-    return Step(*(row[i] for i in range(k))), Rule(*(row[k + i] for i in range(len(Rule._fields))))
+    return Step(*(row[i] for i in range(k))), StepRule(
+        *(row[k + i] for i in range(len(StepRule._fields)))
+    )
 
 
 def batch_counts(n: int, steps: int) -> np.ndarray:
@@ -81,7 +84,7 @@ def batch_counts(n: int, steps: int) -> np.ndarray:
 
 
 def timetable(
-    recipe: Recipe, seed: int, key: Array, first: int, epochs: int, counts: np.ndarray, heads: int, dropouts: int
+    recipe: Recipe, seed: int, key: np.uint32, first: int, epochs: int, counts: np.ndarray, heads: int, dropouts: int
 ) -> Timetable:  # fmt: skip
     """Return the timetable of some of a member's epochs, one after another.
 
@@ -102,27 +105,29 @@ def timetable(
     # The average's memory is a twentieth of the steps so far at most, so that it forgets the initial weights.
     memory = np.minimum(recipe.ema, (done + 1) / (done + 21))
     drop = optim.course(recipe, recipe.dropout_schedule, progress)
-    step = Step(
-        rate=recipe.learning_rate * optim.course(recipe, recipe.schedule, progress),
-        decay=recipe.decay * optim.course(recipe, recipe.decay_schedule, progress),
-        dropout=recipe.dropout * drop,
-        input_dropout=recipe.input_dropout * drop,
-        memory=memory,
+    values: dict[str, np.ndarray] = {
+        "rate": recipe.learning_rate * optim.course(recipe, recipe.schedule, progress),
+        "decay": recipe.decay * optim.course(recipe, recipe.decay_schedule, progress),
+        "dropout": recipe.dropout * drop,
+        "input_dropout": recipe.input_dropout * drop,
+        "memory": memory,
         # Statistics of the same stretch of training as the weights that they are evaluated with.
-        momentum=np.minimum(recipe.norm_momentum, 1 - memory),
-        unbias=np.tile(1 / np.maximum(heads * counts - 1, 1), epochs),
-        part=np.tile(counts / counts.sum(), epochs),
-        mixing=np.concatenate([mixing_shares(recipe.mixup, seed, int(e), steps) for e in numbers])
+        "momentum": np.minimum(recipe.norm_momentum, 1 - memory),
+        "unbias": np.tile(1 / np.maximum(heads * counts - 1, 1), epochs),
+        "part": np.tile(counts / counts.sum(), epochs),
+        "mixing": np.concatenate(
+            [mixing_shares(recipe.mixup, seed, int(e), steps) for e in numbers]
+        )
         if recipe.mixup
         else np.ones(len(done)),
-        count=np.tile(counts, epochs),
-    )
-    every = (*step, *optim.rule(recipe, done + 1))
+        "rows": np.tile(counts, epochs),
+    }
+    every = (*(values[name] for name in Step._fields), *optim.rule(recipe, done + 1))
     table = np.empty((len(done), len(every)), np.float32)
     for i, column in enumerate(every):
         table[:, i] = column
     step_keys = StepKeys.of(np.repeat(keys.fold_in(key, numbers), steps), steps, dropouts)
-    return Timetable(table, step_keys)
+    return Timetable(on_host(table), step_keys)
 
 
 def mixing_shares(alpha: float, seed: int, epoch: int, steps: int) -> np.ndarray:
@@ -155,10 +160,9 @@ def epoch_order(seed: int, pass_: int, n: int, start: int, stop: int) -> np.ndar
     ends = np.cumsum(sizes)
     first, last = np.searchsorted(ends, [start, stop - 1], side="right")
     some = slice(first, last + 1)
-    rows = np.concatenate([
-        np.arange(s * STRETCH, s * STRETCH + size)
-        for s, size in zip(order[some], sizes[some], strict=True)
-    ])  # fmt: skip
+    stretches = zip(order[some].tolist(), sizes[some].tolist(), strict=True)
+    parts: list[np.ndarray] = [np.arange(s * STRETCH, s * STRETCH + size) for s, size in stretches]
+    rows = np.concatenate(parts)
     begun = ends[first] - sizes[first]
     rows = rows[start - begun : stop - begun]
     return keys.generator(seed, "order", pass_, start).permutation(rows)

@@ -1,4 +1,4 @@
-"""Train populations: members dealt to workers, bucket by bucket, results as they come.
+"""Train populations: workers take members, bucket by bucket, and results come as members end.
 
 The public entry is :func:`train_population`; `Trainer.run` is its streaming form, which `fit` feeds with members one
 after another.
@@ -22,7 +22,7 @@ from popnet.errors import InputError
 from popnet.nn import net
 from popnet.population import probes, program, stopping
 from popnet.population.feed import Arrays
-from popnet.population.lanes import Lane, Lanes, Progress, beginning
+from popnet.population.lanes import Lane, Lanes, TrainingState, beginning
 from popnet.population.members import (
     CURVES,
     FINISHED,
@@ -36,22 +36,21 @@ from popnet.population.members import (
     Pause,
     Result,
     TrainingSegment,
-    as_legs,
+    as_segments,
 )
 from popnet.runtime import keys
 from popnet.runtime.memory import Memory
 from popnet.spec.recipe import Recipe
 from popnet.spec.shape import Form, Shape
-from popnet.types import Array
 
 GRACE_SECONDS = 1.0
-"""So long after a deadline results of what was in training are waited for."""
+"""Seconds after a deadline for which results of what was in training are waited for."""
 
 SLOWEST_FLOPS = 1e10
 """Floating-point operations per second that any machine reaches; only guards the very first epoch."""
 
 REFUSALS = 16
-"""So many members in a row whose next epoch would outlast the deadline end a worker: others would as well."""
+"""A worker ends after so many members in a row whose next epoch would outlast the deadline: others would as well."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +82,7 @@ def train_population(
     valid: Dataset | None = None,
     recipes: Sequence[Recipe] = (Recipe(),),
     seeds: Sequence[int] = (0,),
-    folds: Sequence[tuple[Array, Array]] | None = None,
+    folds: Sequence[tuple[np.ndarray, np.ndarray]] | None = None,
     *,
     time_limit: float | None = None,
     workers: int | None = None,
@@ -140,7 +139,7 @@ def train_population(
 
 
 def arrange(
-    train: Dataset, valid: Dataset | None, folds: Sequence[tuple[Array, Array]] | None
+    train: Dataset, valid: Dataset | None, folds: Sequence[tuple[np.ndarray, np.ndarray]] | None
 ) -> Arrays:
     """Check data sets and folds and bring them into the form that programs take."""
     if (valid is None) == (folds is None):
@@ -162,26 +161,26 @@ class Job:
     """A member in training: its place in the caller's order, its lane, its best epoch and its curves so far."""
 
     index: int
-    leg: TrainingSegment
+    segment: TrainingSegment
     lane: Lane
     best: stopping.Best
     epoch: int
     status: int = RUNNING
-    curves: list[np.ndarray] = field(default_factory=list)
+    curves: list[np.ndarray] = field(default_factory=list[np.ndarray])
     seconds: float = 0.0
-    probed: dict[int, probes.Probed] = field(default_factory=dict)
+    probed: dict[int, probes.Probed] = field(default_factory=dict[int, probes.Probed])
 
     @property
     def member(self) -> Member:
-        return self.leg.member
+        return self.segment.member
 
     def left(self) -> int:
-        """Return the epochs until its leg ends."""
-        return (self.leg.until or self.member.recipe.epochs) - self.epoch
+        """Return the epochs until its segment ends."""
+        return (self.segment.until or self.member.recipe.epochs) - self.epoch
 
 
 class Trainer:
-    """Deals members to workers; see `train_population` for what it promises.
+    """Trains members on workers; see `train_population` for what it promises.
 
     Args:
         arrays: the data.
@@ -220,16 +219,16 @@ class Trainer:
         self.interrupted = False
         self._user_stop = stop or threading.Event()
         self._lock = threading.Lock()
-        self._compiling: dict[tuple, threading.Lock] = {}
-        self._made: dict[tuple, Lanes] = {}
+        self._compiling: dict[tuple[Form, int], threading.Lock] = {}
+        self._made: dict[tuple[int, Form, int], Lanes] = {}
 
     @property
     def workers(self) -> int:
-        """Members in training at once, for planning."""
+        """Return how many members are trained at once, for planning."""
         return len(self.places)
 
     def close(self) -> None:
-        """Let go of what the trainer holds beside memory: nothing here."""
+        """Release what the trainer holds beside memory; here that is nothing."""
 
     def stop(self) -> None:
         """Interrupt all members at the end of their present call."""
@@ -246,11 +245,11 @@ class Trainer:
     def run(
         self, members: Iterable[tuple[int, Member | TrainingSegment]]
     ) -> Iterator[tuple[int, Result]]:
-        """Train members, or legs of them, drawn from an iterable as workers become free, and yield them as they end.
+        """Train members, or segments of them, and yield each as it ends.
 
-        The iterable may be endless: it is drawn from until it ends, the deadline passes, or `stop` is called. Ctrl-C
-        while this waits is taken as a `stop`: members in training end as ``interrupted`` and are yielded; a second one
-        is raised. Closing the generator stops the training.
+        Workers draw from the iterable when they become free, until it ends, the deadline passes, or `stop` is called;
+        it may be endless. Ctrl-C while this waits is taken as a `stop`: members in training end as ``interrupted`` and
+        are yielded; a second one is raised. Closing the generator stops the training.
         """
         closed = threading.Event()  # one a run: workers of an earlier run stay closed
         source = _Source(members)
@@ -415,17 +414,17 @@ class Trainer:
             job.curves.append(np.array([row], np.float32))
 
     def _probe(self, prober: program.Prober, lanes: Lanes, job: Job, last: bool = False) -> None:
-        """Look into a member if it is time."""
+        """Probe a member if a probe is due."""
         every = probes.interval(job.lane.shape, len(job.lane.rows))
         now = job.epoch
         due = now == 0 or now == probes.next_after(now - 1, every)
         if now not in job.probed and (last or due):
             rows = lanes.probe_rows(job.lane, now)
             lane = job.lane
-            job.probed[now] = prober(lanes.on_device(0), lane.numbers, lane.facts, rows)
+            job.probed[now] = prober(lanes.on_device(0), lane.numbers, lane.sizes, rows)
 
-    def _job(self, index: int, leg: TrainingSegment, form: Form, lanes: Lanes, k: int) -> Job:
-        member, start = leg.member, leg.start
+    def _job(self, index: int, segment: TrainingSegment, form: Form, lanes: Lanes, k: int) -> Job:
+        member, start = segment.member, segment.start
         shape = Shape.of(member.recipe, self.arrays.train)
         key = keys.key(member.seed, "training")
         lane = Lane(self.arrays, member, shape, form, key, lanes.device)
@@ -434,11 +433,11 @@ class Trainer:
         if start is None:
             progress = beginning(member.recipe, shape, member.seed)
             lanes.put(k, progress.state)
-            return Job(index, leg, lane, progress.best, 0)
+            return Job(index, segment, lane, progress.best, 0)
         # A program overwrites its state, and a pause may be kept.
         progress = jax.tree.map(np.array, start.state)
         lanes.put(k, progress.state)
-        job = Job(index, leg, lane, progress.best, int(progress.epoch), curves=[start.curves])
+        job = Job(index, segment, lane, progress.best, int(progress.epoch), curves=[start.curves])
         job.seconds = start.seconds
         return job
 
@@ -481,7 +480,7 @@ class _Source:
     """Members that wait for a worker; an iterator that several threads draw from."""
 
     def __init__(self, members: Iterable[tuple[int, Member | TrainingSegment]]) -> None:
-        self._iterator = as_legs(members)
+        self._iterator = as_segments(members)
         self._held: list[Item] = []
         self._lock = threading.Lock()
 
@@ -506,7 +505,7 @@ def _flops(shape: Shape, steps: int) -> float:
 def _paused(job: Job, lanes: Lanes, k: int) -> Result:
     result = _result(job, lanes, k, PAUSED)
     curves = np.stack([result.curves[name] for name in CURVES], 1)
-    progress = Progress(lanes.state(k), job.best, np.int32(job.epoch))
+    progress = TrainingState(lanes.state(k), job.best, np.int32(job.epoch))
     return replace(result, pause=Pause(progress, curves, job.seconds))
 
 

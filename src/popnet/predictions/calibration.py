@@ -10,20 +10,18 @@ from typing import Any
 
 import numpy as np
 
-from popnet.types import Array
-
 RANGE = (0.25, 4.0)
-"""Of temperatures."""
+"""Smallest and largest temperature."""
 
 PROOF = 3.0
 """Standard errors that the gain of the log-loss must have: on few rows a temperature follows their luck (one from the
 held-out rows of credit_g, 600, costs 1 % of the log-loss of others)."""
 
 TINY = 1e-12
-"""The least probability that is told from 0."""
+"""Probabilities below this count as this: the logarithm of 0 is infinite."""
 
 
-def tempered(probabilities: Array, temperature: float) -> np.ndarray:
+def tempered(probabilities: np.ndarray, temperature: float) -> np.ndarray:
     """Return probabilities ``(N, O)`` to the power of ``1 / temperature``, with sum 1 again; below 1 they get surer."""
     p = np.asarray(probabilities, np.float64)
     if temperature == 1.0:
@@ -33,15 +31,17 @@ def tempered(probabilities: Array, temperature: float) -> np.ndarray:
     return raised / raised.sum(1, keepdims=True)
 
 
-def temperature(true: Array, predicted: Array, weights: Array | None = None) -> float:
-    """Return the temperature with the least log-loss on rows with labels; 1 where its gain may be luck.
+def temperature(
+    true: np.ndarray, predicted: np.ndarray, weights: np.ndarray | None = None
+) -> float:
+    """Return the temperature with the lowest log-loss on rows with labels; 1 where its gain may be luck.
 
     Args:
         true: ``(N,)`` class numbers, of rows that the nets were not trained on.
         predicted: ``(N, O)`` probabilities.
         weights: ``(N,)`` row weights.
     """
-    from scipy.optimize import minimize_scalar
+    import scipy.optimize
 
     w = np.ones(len(true)) if weights is None else np.asarray(weights, np.float64)
     if not w.sum() > 0:
@@ -56,8 +56,12 @@ def temperature(true: Array, predicted: Array, weights: Array | None = None) -> 
         return most + np.log(np.exp(scaled - most[:, None]).sum(1)) - scaled[rows, true]
 
     low, high = np.log(RANGE)
-    least: Any = minimize_scalar(lambda t: w @ losses(t), bounds=(low, high), method="bounded")
-    found = float(least.x)
+
+    def loss(log_temperature: float) -> float:
+        return float(w @ losses(log_temperature))
+
+    optimize: Any = scipy.optimize
+    found = float(optimize.minimize_scalar(loss, bounds=(low, high), method="bounded").x)
     gains = losses(0.0) - losses(found)
     gain = float(w @ gains)
     error = float(np.sqrt((w**2) @ (gains - gain) ** 2))

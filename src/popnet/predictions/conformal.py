@@ -23,7 +23,6 @@ import numpy as np
 
 from popnet.errors import InputError
 from popnet.predictions.metrics import pinball
-from popnet.types import Array
 
 REPORTED = 0.9
 """Coverage of the intervals that reports judge."""
@@ -44,7 +43,7 @@ RIDGE = 5.0
 """Rows that speak for the same usual size everywhere."""
 
 PARTS = 5
-"""Of the held-out rows; the usual size of each part's errors is learned from the others."""
+"""Parts of the held-out rows; the usual size of each part's errors is learned from the others."""
 
 FITTED_ROWS = 20_000
 """Held-out rows that the usual size is fitted to; of more, equally spaced ones."""
@@ -60,18 +59,18 @@ class Size(NamedTuple):
         knots: ``(K,)`` predicted values, ascending.
         logs: ``(K,)`` logarithm of the size there, at a disagreement of 1.
         power: of the disagreement, 0 or more.
-        least: what is added to the disagreement.
+        offset: what is added to the disagreement.
     """
 
     knots: Sequence[float]
     logs: Sequence[float]
     power: float
-    least: float
+    offset: float
 
-    def __call__(self, centre: Array, spread: Array) -> np.ndarray:
+    def __call__(self, centre: np.ndarray, spread: np.ndarray) -> np.ndarray:
         """Return the size for predictions and their disagreement, of any shape."""
         return np.exp(
-            np.interp(centre, self.knots, self.logs) + self.power * np.log(spread + self.least)
+            np.interp(centre, self.knots, self.logs) + self.power * np.log(spread + self.offset)
         )
 
 
@@ -89,7 +88,9 @@ class Conformal:
     sizes: tuple[Size, ...]
     errors: np.ndarray
 
-    def quantiles(self, outputs: Array, weights: Array, levels: Sequence[float]) -> np.ndarray:
+    def quantiles(
+        self, outputs: np.ndarray, weights: np.ndarray, levels: Sequence[float]
+    ) -> np.ndarray:
         """Return values that the true value of a new row is below with given probabilities, ``(len(levels), N, T)``.
 
         Args:
@@ -104,7 +105,7 @@ class Conformal:
         centre, size = self._usual(outputs, weights, geometric=True)
         return np.stack([centre + self.errors[place] * size for place in places])
 
-    def deviations(self, outputs: Array, weights: Array) -> np.ndarray:
+    def deviations(self, outputs: np.ndarray, weights: np.ndarray) -> np.ndarray:
         """Return how far true values of new rows are from predictions: the root of the mean square, ``(N, T)``.
 
         Few large errors make most of a mean square, and a plain mean of the folds' usual sizes foresees them better.
@@ -117,7 +118,7 @@ class Conformal:
         return size * np.sqrt(self._mean_square)
 
     def _usual(
-        self, outputs: Array, weights: Array, *, geometric: bool
+        self, outputs: np.ndarray, weights: np.ndarray, *, geometric: bool
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return predictions and the usual size of their errors, ``(N, T)`` each: a mean of the folds' sizes, and less
         where their predictions differ."""
@@ -138,7 +139,7 @@ class Conformal:
 
     @property
     def _mean_square(self) -> np.ndarray:
-        """Of the errors over their usual size, ``(T,)``."""
+        """Return the mean square of the errors over their usual size, ``(T,)``."""
         return (self.errors.astype(np.float64) ** 2).mean(0)
 
     def gives(self, coverage: float) -> bool:
@@ -178,16 +179,16 @@ class Conformal:
 
     def to_json(self) -> dict[str, Any]:
         """Return all but the errors as plain JSON."""
-        return {"folds": list(self.folds), "sizes": [s._asdict() for s in self.sizes]}
+        return {"folds": list(self.folds), "sizes": [_size_to_json(s) for s in self.sizes]}
 
     @classmethod
-    def from_json(cls, content: Mapping[str, Any], errors: Array) -> Conformal:
+    def from_json(cls, content: Mapping[str, Any], errors: np.ndarray) -> Conformal:
         """Return what `to_json` and the errors were of.
 
         Raises:
             ValueError: they do not fit together.
         """
-        sizes = tuple(Size(**s) for s in content["sizes"])
+        sizes = tuple(_size_from_json(s) for s in content["sizes"])
         folds = tuple(map(int, content["folds"]))
         errors = np.asarray(errors, np.float32)
         if errors.ndim != 2 or not len(errors) or errors.shape[1] != len(sizes):
@@ -195,6 +196,14 @@ class Conformal:
         if not np.isfinite(errors).all() or any(len(s.knots) != len(s.logs) for s in sizes):
             raise ValueError("held-out errors or their sizes are not whole")
         return cls(folds, sizes, errors)
+
+
+def _size_to_json(size: Size) -> dict[str, Any]:
+    return {"knots": size.knots, "logs": size.logs, "power": size.power, "least": size.offset}
+
+
+def _size_from_json(content: Mapping[str, Any]) -> Size:
+    return Size(content["knots"], content["logs"], content["power"], content["least"])
 
 
 def check_coverage(coverage: float) -> None:
@@ -219,10 +228,10 @@ def place_of(level: float, count: int) -> int:
     place = _upper_place(max(level, 1 - level), count)
     if place >= count:
         unit = 10.0 ** (math.floor(-math.log10(count + 1)) - 1)
-        least = math.ceil(1 / (count + 1) / unit) * unit
+        lowest = math.ceil(1 / (count + 1) / unit) * unit
         raise InputError(
-            f"{count:,} held-out rows are too few for a quantile of {level:g}; ask for one between {least:g} and "
-            f"{1 - least:.10g}, or fit more rows."
+            f"{count:,} held-out rows are too few for a quantile of {level:g}; ask for one between {lowest:g} and "
+            f"{1 - lowest:.10g}, or fit more rows."
         )
     return place if level >= 0.5 else count - 1 - place
 
@@ -247,12 +256,14 @@ def check_level(level: float) -> None:
 
 
 def by_fold(
-    outputs: Array, weights: Array, folds: Sequence[int]
+    outputs: np.ndarray, weights: np.ndarray, folds: Sequence[int]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return each fold's share of the weight ``(K,)``, its nets' mean and their weighted deviation ``(K, N, T)``."""
     outputs, weights = np.asarray(outputs, np.float64), np.asarray(weights, np.float64)
     number = np.asarray(folds)
-    shares, centres, spreads = [], [], []
+    shares: list[float] = []
+    centres: list[np.ndarray] = []
+    spreads: list[np.ndarray] = []
     for fold in np.unique(number):
         own = (number == fold) & (weights > 0)
         if not own.any():
@@ -267,11 +278,11 @@ def by_fold(
 
 
 def calibrate(
-    true: Array,
-    centre: Array,
-    spread: Array,
+    true: np.ndarray,
+    centre: np.ndarray,
+    spread: np.ndarray,
     folds: Sequence[int],
-    weights: Array | None = None,
+    weights: np.ndarray | None = None,
 ) -> Conformal | None:
     """Learn intervals from held-out rows; None if there are none.
 
@@ -282,7 +293,7 @@ def calibrate(
         folds: of each net of the ensemble.
         weights: ``(N,)`` row weights; rows of weight 0 say nothing.
     """
-    import scipy.optimize  # noqa: F401 (only a BLAS that is there already is limited)
+    import scipy.optimize  # noqa: F401 # pyright: ignore[reportUnusedImport] (only a BLAS that is loaded is limited)
     from threadpoolctl import threadpool_limits
 
     kept = np.isfinite(centre).all(1) & (True if weights is None else np.asarray(weights) > 0)
@@ -290,7 +301,8 @@ def calibrate(
         return None
     error = np.asarray(true, np.float64)[kept] - centre[kept]
     w = None if weights is None else np.asarray(weights, np.float64)[kept]
-    sizes, errors = [], []
+    sizes: list[Size] = []
+    errors: list[np.ndarray] = []
     with threadpool_limits(1, "blas"):  # so small that threads would only wait for each other
         for t in range(error.shape[1]):
             rows = np.stack([error[:, t], centre[kept, t], spread[kept, t]])
@@ -306,11 +318,13 @@ def _by_others(rows: np.ndarray, knots: int) -> np.ndarray:
     One that had the row's own error in sight follows it: learned from 200 rows with normal errors, intervals of 90 %
     then held 89.4 % of new ones.
     """
-    count = rows.shape[1]
+    count: int = rows.shape[1]
     if count < 2 * PARTS:
         return _size(rows, knots)(*rows[1:])
-    out, part = np.empty(count), np.arange(count) % PARTS
-    for own in (part == p for p in range(PARTS)):
+    out = np.empty(count)
+    part: np.ndarray = np.arange(count) % PARTS
+    for p in range(PARTS):
+        own = part == p
         out[own] = _size(rows[:, ~own], knots)(*rows[1:, own])
     return out
 
@@ -322,19 +336,19 @@ def _size(rows: np.ndarray, knots: int) -> Size:
     simpler, but where targets are whole numbers it follows how near to one of them a prediction is, which says nothing
     of large errors: on wine_quality intervals by it covered 76 % where narrow and 99 % where wide.
     """
-    from scipy.optimize import minimize
+    import scipy.optimize
 
     error, centre, spread = rows[:, :: -(-rows.shape[1] // FITTED_ROWS)]
     places = np.unique(np.quantile(centre, np.linspace(EDGE, 1 - EDGE, knots)))
-    least = FLOOR * float(np.median(spread)) + MIN_SIZE
+    offset = FLOOR * float(np.median(spread)) + MIN_SIZE
     error = np.abs(error) + MIN_SIZE
     mean = error.mean()
-    apart = np.log(spread + least)
-    hats = [np.interp(centre, places, one) for one in np.eye(len(places))]
-    design = np.column_stack([*hats, apart - apart.mean()])
+    apart = np.log(spread + offset)
+    hats: list[np.ndarray] = [np.interp(centre, places, one) for one in np.eye(len(places))]
+    design: np.ndarray = np.column_stack([*hats, apart - apart.mean()])
 
     def loss(b: np.ndarray) -> tuple[float, np.ndarray]:
-        logs = design @ b
+        logs: np.ndarray = design @ b
         ratio = error / mean * np.exp(-logs)
         return (
             float((logs + ratio).sum() + RIDGE / 2 * b @ b),
@@ -342,13 +356,14 @@ def _size(rows: np.ndarray, knots: int) -> Size:
         )
 
     start, limits = np.zeros(len(places) + 1), [(-5, 5)] * len(places) + [(0, 2)]
-    found = minimize(loss, start, jac=True, bounds=limits, method="L-BFGS-B").x
+    optimize: Any = scipy.optimize
+    found: np.ndarray = optimize.minimize(loss, start, jac=True, bounds=limits, method="L-BFGS-B").x
     power = float(found[-1])
     logs = found[:-1] + math.log(mean) - power * apart.mean()
-    return Size(places.tolist(), logs.tolist(), power, least)
+    return Size(places.tolist(), logs.tolist(), power, offset)
 
 
-def _ordered(errors: Array, weights: Array | None) -> np.ndarray:
+def _ordered(errors: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
     """Return errors in ascending order, or as many of their weighted quantiles as are kept."""
     order = np.argsort(errors)
     count = min(len(errors), MAX_ERRORS)
@@ -360,7 +375,7 @@ def _ordered(errors: Array, weights: Array | None) -> np.ndarray:
 
 
 def coverage_and_width(
-    true: Array, low: Array, high: Array, weights: Array | None = None
+    true: np.ndarray, low: np.ndarray, high: np.ndarray, weights: np.ndarray | None = None
 ) -> dict[str, float]:
     """Return the share of rows whose true value lies within intervals of `REPORTED` coverage, their mean width, and the
     pinball loss of their ends, which are quantiles.

@@ -1,4 +1,4 @@
-"""What is predicted, given probabilities or numbers: what suits the metric that was asked for.
+"""Decision rules: which class, or which number, to predict so that the metric that was asked for is best.
 
 Accuracy is best served by the most probable class; balanced accuracy and F1 are not, where classes are rare. For
 probabilities that are right, the best class of a row is the one with the largest ``gain * probability - cost``, and
@@ -22,10 +22,9 @@ from typing import Any, Self
 import numpy as np
 
 from popnet.predictions.metrics import Metric
-from popnet.types import Array
 
 MAX_ROUNDS = 50
-"""Of the search for the gains and costs of several classes."""
+"""Most rounds of the search for the gains and costs of several classes."""
 
 RAREST = 1e-6
 """Share below which a class counts as no rarer."""
@@ -43,13 +42,13 @@ class Decision:
     gains: tuple[float, ...]
     costs: tuple[float, ...]
 
-    def __call__(self, probabilities: Array) -> np.ndarray:
+    def __call__(self, probabilities: np.ndarray) -> np.ndarray:
         """Return ``(N, O)``: what makes each class the one to take where it is largest, of probabilities likewise."""
         return np.asarray(probabilities) * np.array(self.gains) - np.array(self.costs)
 
     @property
     def threshold(self) -> float | None:
-        """The probability of the second of two classes above which it is taken; None with several classes."""
+        """Return the probability of the second of two classes above which it is taken; None with several classes."""
         if len(self.gains) != 2:
             return None
         (gain, other), (cost, other_cost) = self.gains, self.costs
@@ -82,7 +81,7 @@ class Shift:
 
     amounts: tuple[float, ...]
 
-    def __call__(self, predicted: Array) -> np.ndarray:
+    def __call__(self, predicted: np.ndarray) -> np.ndarray:
         """Return predictions ``(N, T)`` moved."""
         return np.asarray(predicted) + np.array(self.amounts)
 
@@ -92,7 +91,9 @@ def by_rule(metric: Metric) -> bool:
     return metric.name in RULES or metric.level is not None
 
 
-def suited(metric: Metric, probabilities: Array, weights: Array | None = None) -> Decision | None:
+def suited(
+    metric: Metric, probabilities: np.ndarray, weights: np.ndarray | None = None
+) -> Decision | None:
     """Return the rule that suits a metric best, as far as probabilities tell; None for the most probable class.
 
     Args:
@@ -114,7 +115,7 @@ def suited(metric: Metric, probabilities: Array, weights: Array | None = None) -
 
 
 def proven(
-    metric: Metric, true: Array, predicted: Array, weights: Array | None = None
+    metric: Metric, true: np.ndarray, predicted: np.ndarray, weights: np.ndarray | None = None
 ) -> Decision | Shift | None:
     """Return the rule that suits a metric, if it does better than none on rows with labels.
 
@@ -135,13 +136,13 @@ def proven(
     return rule if metric.loss_of(better) < metric.loss_of(plain) else None
 
 
-def _shift(level: float, errors: np.ndarray, weights: Array | None) -> Shift | None:
+def _shift(level: float, errors: np.ndarray, weights: np.ndarray | None) -> Shift | None:
     """Return what quantiles of errors ``(N, T)`` move predictions by; None if no row counts."""
     w = np.ones(len(errors)) if weights is None else np.asarray(weights, np.float64)
     kept = np.isfinite(errors).all(1) & (w > 0)
     if not kept.any():
         return None
-    amounts = []
+    amounts: list[float] = []
     for e in errors[kept].T:
         order = np.argsort(e)
         share = np.cumsum(w[kept][order])
@@ -149,7 +150,9 @@ def _shift(level: float, errors: np.ndarray, weights: Array | None) -> Shift | N
     return Shift(tuple(amounts))
 
 
-def decided(metric: Metric, true: Array, predicted: Array, weights: Array | None = None) -> Array:
+def decided(
+    metric: Metric, true: np.ndarray, predicted: np.ndarray, weights: np.ndarray | None = None
+) -> np.ndarray:
     """Return predictions as a metric is to judge them: by the rule that suits it, if it is `proven`."""
     rule = proven(metric, true, predicted, weights)
     return predicted if rule is None else rule(predicted)
@@ -157,7 +160,8 @@ def decided(metric: Metric, true: Array, predicted: Array, weights: Array | None
 
 def _balanced_accuracy(p: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return gains and costs: a row of a class counts by how rare the class is."""
-    return 1 / np.maximum(w @ p, RAREST), np.zeros(p.shape[1])
+    gains: np.ndarray = 1 / np.maximum(w @ p, RAREST)
+    return gains, np.zeros(len(gains))
 
 
 def _f1(p: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -190,9 +194,9 @@ def _f1(p: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return found
 
 
-Rule = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+DecisionGains = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
-RULES: Mapping[str, Rule] = {"balanced_accuracy": _balanced_accuracy, "f1": _f1}
+RULES: Mapping[str, DecisionGains] = {"balanced_accuracy": _balanced_accuracy, "f1": _f1}
 """Gains and costs by the metric, of probabilities ``(N, O)`` and row weights that sum to 1."""
 
 

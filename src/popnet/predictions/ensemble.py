@@ -10,7 +10,6 @@ import numpy as np
 
 from popnet.predictions.decisions import decided
 from popnet.predictions.metrics import METRICS, Metric
-from popnet.types import Array
 
 Method = Literal["greedy", "average", "vote"]
 
@@ -27,14 +26,14 @@ class Selection(NamedTuple):
     path: list[float]
 
 
-def softmax(logits: Array) -> np.ndarray:
+def softmax(logits: np.ndarray) -> np.ndarray:
     """Return probabilities of logits ``(..., O)``, in float64 and safe for large values."""
     shifted = np.asarray(logits, np.float64)
     e = np.exp(shifted - shifted.max(-1, keepdims=True))
     return e / e.sum(-1, keepdims=True)
 
 
-def combine(predictions: Array, weights: Array, method: Method = "greedy") -> np.ndarray:
+def combine(predictions: np.ndarray, weights: np.ndarray, method: Method = "greedy") -> np.ndarray:
     """Combine predictions of members.
 
     Args:
@@ -59,10 +58,10 @@ def equal(count: int) -> Selection:
 
 
 def greedy(
-    predictions: Array,
-    true: Array,
+    predictions: np.ndarray,
+    true: np.ndarray,
     metric: Metric,
-    weights: Array | None = None,
+    weights: np.ndarray | None = None,
     *,
     steps: int = 50,
     patience: int = 10,
@@ -70,9 +69,10 @@ def greedy(
 ) -> Selection:
     """Select members with replacement, each step the one that helps the average most (Caruana et al. 2004).
 
-    What helps is judged by the metric that ``metric`` is chosen by (`Metric.surrogate`). Starts from the best member,
-    so by that metric the ensemble is never worse than it on these rows. Of equal scores the log-loss (or squared error)
-    decides; it alone decides where the metric is not defined (the area under the curve of one class).
+    What helps is measured by the metric's surrogate, if it has one (`Metric.surrogate`). The first is the best member,
+    so by that metric the ensemble is never worse than it on these rows. Of equal scores the one with the lowest
+    log-loss (or squared error) is taken; that alone counts where the metric is not defined (the area under the curve of
+    one class).
 
     Args:
         predictions: ``(M, N, O)``, probabilities or regression values on rows that the members did not train on.
@@ -84,8 +84,8 @@ def greedy(
         deadline: moment of ``time.monotonic()`` after which no step is begun, but the first.
     """
     predictions = np.asarray(predictions)
-    judge = METRICS[metric.surrogate] if metric.surrogate else metric
-    losses_with = _losses_with(predictions, true, judge, weights)
+    measure = METRICS[metric.surrogate] if metric.surrogate else metric
+    losses_with = _losses_with(predictions, true, measure, weights)
     count = len(predictions)
     chosen, best_chosen = np.zeros(count), np.zeros(count)
     total = np.zeros(predictions.shape[1:])
@@ -114,7 +114,7 @@ def greedy(
 
 
 def _losses_with(
-    predictions: np.ndarray, true: Array, judge: Metric, weights: Array | None
+    predictions: np.ndarray, true: np.ndarray, measure: Metric, weights: np.ndarray | None
 ) -> Callable[[np.ndarray], np.ndarray]:
     """Return a function from how often each member was chosen, ``(M,)``, to the losses with one more of each, ``(M,)``.
 
@@ -123,7 +123,7 @@ def _losses_with(
     """
     if weights is not None and not np.any(weights):
         weights = None
-    if judge.name == "log_loss":
+    if measure.name == "log_loss":
         of_true = predictions[:, np.arange(len(true)), true].astype(np.float64)
         of_true /= predictions.sum(2, dtype=np.float64)
 
@@ -132,7 +132,7 @@ def _losses_with(
             return np.average(-np.log(np.clip(p, 1e-12, None)), axis=1, weights=weights)
 
         return log_losses
-    if judge.name == "rmse":
+    if measure.name == "rmse":
         share = np.ones(len(true)) if weights is None else np.asarray(weights, np.float64)
         share = share / (share.sum() * true.shape[1])
         errors = (predictions - true) * np.sqrt(share)[:, None]
@@ -148,12 +148,12 @@ def _losses_with(
 
     def losses(chosen: np.ndarray) -> np.ndarray:
         total, step = np.tensordot(chosen, predictions, 1), chosen.sum() + 1
-        return np.array([judge.loss(true, (total + p) / step, weights) for p in predictions])
+        return np.array([measure.loss(true, (total + p) / step, weights) for p in predictions])
 
     return losses
 
 
-def smooth_loss(true: Array, predicted: Array, weights: Array | None) -> float:
+def smooth_loss(true: np.ndarray, predicted: np.ndarray, weights: np.ndarray | None) -> float:
     """Return the log-loss of probabilities ``(N, C)``, or the mean squared error of numbers ``(N, T)``."""
     if true.ndim == 1:
         p = predicted[np.arange(len(true)), true]
@@ -161,7 +161,7 @@ def smooth_loss(true: Array, predicted: Array, weights: Array | None) -> float:
     return _average(((true - predicted) ** 2).mean(1), weights)
 
 
-def _average(losses: np.ndarray, weights: Array | None) -> float:
+def _average(losses: np.ndarray, weights: np.ndarray | None) -> float:
     return float(
         np.average(losses, weights=weights if weights is not None and np.any(weights) else None)
     )

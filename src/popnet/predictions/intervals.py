@@ -8,17 +8,16 @@ from collections.abc import Sequence
 import numpy as np
 
 from popnet.predictions.metrics import Metric
-from popnet.types import Array
 
 MAX_DRAWS, MIN_DRAWS = 1000, 200
 
 
 def bootstrap(
     metric: Metric,
-    true: Array,
-    predictions: Sequence[Array],
-    weights: Array | None = None,
-    groups: Array | None = None,
+    true: np.ndarray,
+    predictions: Sequence[np.ndarray],
+    weights: np.ndarray | None = None,
+    groups: np.ndarray | None = None,
     *,
     rng: np.random.Generator,
     deadline: float | None = None,
@@ -38,23 +37,22 @@ def bootstrap(
         ``(draws, len(predictions))``: 1,000 draws; fewer, but at least 200, of very many rows.
     """
     rows = np.arange(len(true)) if weights is None else np.flatnonzero(weights)
-    members = [rows]
+    members: list[np.ndarray] = [rows]
     if groups is not None:
         number = np.unique(np.asarray(groups)[rows], return_inverse=True)[1]
         members = np.split(
             rows[np.argsort(number, kind="stable")], np.cumsum(np.bincount(number))[:-1]
         )
     draws = int(np.clip(2e7 / max(len(rows), 1), MIN_DRAWS, MAX_DRAWS))
-    values = []
+    values: list[list[float]] = []
     for i in range(draws):
         if i >= MIN_DRAWS // 10 and deadline is not None and time.monotonic() > deadline:
             break
         if groups is None:
             index = rows[rng.integers(0, len(rows), len(rows))]
         else:
-            index = np.concatenate(
-                [members[g] for g in rng.integers(0, len(members), len(members))]
-            )
+            drawn: list[int] = rng.integers(0, len(members), len(members)).tolist()
+            index = np.concatenate([members[g] for g in drawn])
         w = None if weights is None else weights[index]
         values.append([metric(true[index], p[index], w) for p in predictions])
     return np.array(values)
@@ -62,11 +60,11 @@ def bootstrap(
 
 def interval(
     metric: Metric,
-    true: Array,
-    predicted: Array,
-    draws: Array,
-    weights: Array | None = None,
-    groups: Array | None = None,
+    true: np.ndarray,
+    predicted: np.ndarray,
+    draws: np.ndarray,
+    weights: np.ndarray | None = None,
+    groups: np.ndarray | None = None,
     level: float = 0.95,
 ) -> tuple[float, float]:
     """Return a metric's interval: `share_interval` for the accuracy of independent rows, else `bounds` of its draws."""
@@ -75,7 +73,7 @@ def interval(
     return bounds(draws, level)
 
 
-def bounds(values: Array, level: float = 0.95) -> tuple[float, float]:
+def bounds(values: np.ndarray, level: float = 0.95) -> tuple[float, float]:
     """Return the percentile interval of draws ``(D,)``; NaN if none is a number."""
     values = values[np.isfinite(values)]
     if not len(values):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from queue import SimpleQueue
@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import jax
 import numpy as np
 
+from popnet.runtime import typed_jax
 from popnet.runtime.cpu import Device
 from popnet.runtime.parallel import parallel_for
 from popnet.types import Tree
@@ -44,12 +45,12 @@ class CompiledCache:
         self._forms: dict[Any, _Form] = {}
         self._lock = threading.Lock()
 
-    def on(self, device: Device, *arguments: Tree, **static: Any) -> Callable[..., Tree]:
+    def on(self, device: Device, *arguments: Tree, **static: Hashable) -> Callable[..., Tree]:
         """Return the compiled function on a device, for arguments of these shapes and types and static values.
 
         The function that is returned takes the arguments alone.
         """
-        leaves, structure = jax.tree.flatten(arguments)
+        leaves, structure = typed_jax.flatten(arguments)
         described = tuple((x.shape, x.dtype) for x in map(_description, leaves))
         key = structure, described, tuple(static.items())
         with self._lock:
@@ -79,7 +80,7 @@ class CompiledCache:
 class _Form:
     """Arguments of one structure, shapes and types, and static values."""
 
-    static: dict[str, Any]
+    static: Mapping[str, Hashable]
     traced: Any = None
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -115,7 +116,10 @@ def _description(x: Any) -> jax.ShapeDtypeStruct:
 def map_over_devices(
     work: Callable[[Device, T], None], items: Sequence[T], devices: Sequence[Device]
 ) -> None:
-    """Do some work for each item, a thread a device. The first item is done alone: it compiles for all."""
+    """Call ``work(device, item)`` for each item, with a thread for each device.
+
+    The first item is done alone: it compiles for all.
+    """
     if not items:
         return
     work(devices[0], items[0])

@@ -15,6 +15,8 @@ from typing import Any
 
 import jax
 
+from popnet.runtime import typed_jax
+
 Device = Any
 
 # One worker a core already: a product must not be spread over the cores again.
@@ -108,13 +110,14 @@ def _client(threads: int) -> Device:
     JAX has no public way to make one. Where a new version of it has changed the private one, all workers share JAX's
     client: slower, with the same results.
     """
-    own = jax.local_devices(backend="cpu")  # JAX sets itself up first
+    own = typed_jax.local_devices("cpu")  # JAX sets itself up first
     before = os.environ.get("NPROC")
     os.environ["NPROC"] = str(threads)  # read by XLA when it makes a client's pool of threads
     try:
         from jaxlib import xla_client
 
-        return xla_client.make_cpu_client(asynchronous=False).devices()[0]
+        private: Any = xla_client
+        return private.make_cpu_client(asynchronous=False).devices()[0]
     except (ImportError, AttributeError, TypeError):
         return own[len(_devices) % len(own)]
     finally:

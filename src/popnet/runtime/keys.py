@@ -13,13 +13,16 @@ All functions here take NumPy arrays as well as JAX arrays. The keys of a whole 
 from __future__ import annotations
 
 import hashlib
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar, overload
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
 
-from popnet.types import Array
+from popnet.runtime.typed_jax import on_host
+
+Bits = TypeVar("Bits", Array, np.ndarray)
 
 GOLDEN = 0x9E3779B9
 
@@ -39,7 +42,7 @@ def key(seed: int, *names: str | int) -> np.uint32:
     return np.uint32(generator(seed, *names).integers(0, 2**32, dtype=np.uint64))
 
 
-def mix(x: Array) -> Array:
+def mix(x: Bits) -> Bits:
     """Mix 32-bit integers so that every input bit changes every output bit with probability 1/2.
 
     The finaliser "lowbias32" found by Chris Wellons' hash prospector (bias 0.17, a bijection).
@@ -51,10 +54,14 @@ def mix(x: Array) -> Array:
     return x ^ (x >> np.uint32(16))
 
 
-def fold_in(key: Array, number: Array | int) -> Array:
+@overload
+def fold_in(key: Array, number: Array | np.ndarray | int) -> Array: ...
+@overload
+def fold_in(key: np.ndarray | np.uint32, number: np.ndarray | int) -> np.ndarray: ...
+def fold_in(key: Any, number: Any) -> Any:
     """Derive the key of a sub-stream; ``key`` uint32, ``number`` a non-negative integer. NumPy for NumPy."""
     on_device = isinstance(key, jax.Array) or isinstance(number, jax.Array)
-    xp = jnp if on_device else np
+    xp: Any = jnp if on_device else np
     with np.errstate(over="ignore"):  # products are meant modulo 2^32
         number = xp.asarray(number).astype(np.uint32) + np.uint32(1)
         return mix(xp.asarray(key, np.uint32) ^ mix(number * np.uint32(GOLDEN)))
@@ -85,7 +92,7 @@ class StepKeys(NamedTuple):
         places = np.arange(len(epoch)) % steps
         every = fold_in(epoch, 16 + places)
         dropout = fold_in(fold_in(every, DROPOUT)[:, None], np.arange(dropouts))
-        return cls(fold_in(every, NOISE), fold_in(every, AUGMENT), dropout)
+        return cls(*map(on_host, (fold_in(every, NOISE), fold_in(every, AUGMENT), dropout)))
 
 
 def bits(key: Array, shape: tuple[int, ...]) -> Array:

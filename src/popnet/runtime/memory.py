@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 
 SHARE = 0.8
-"""Of the memory that is free at the start, what a run may take by default."""
+"""Share of the memory free at the start that a run may take by default."""
 
 COMPILING = 400e6
 """Bytes that compiling a program takes while it lasts (measured with jax 0.10: 250 to 350 MB)."""
@@ -89,7 +89,7 @@ class Memory:
         return self.left() >= count
 
     @contextmanager
-    def compiling(self) -> Iterator[None]:
+    def compiling(self) -> Generator[None]:
         """Compile a program within this: as many at the same time as there is room for, one at least."""
         with self._change:
             self._change.wait_for(self._may_compile)

@@ -35,8 +35,11 @@ def parallel_for(
             work(i)
             done[worker] += 1
 
-    report = on_progress or (lambda *_: None)
-    report(0, n)
+    def report(done: int) -> None:
+        if on_progress is not None:
+            on_progress(done, n)
+
+    report(0)
     with ThreadPoolExecutor(workers) as pool:
         try:
             left = {pool.submit(run, worker) for worker in range(workers)}
@@ -44,7 +47,7 @@ def parallel_for(
                 finished, left = wait(left, REPORT_SECONDS)
                 for future in finished:
                     future.result()
-                report(sum(done), n)
+                report(sum(done))
         except BaseException:
             stop.set()  # each thread ends after the item at hand
             raise

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a fit is: for people to watch.
+    """How far a run is, for people to watch.
 
     Attributes:
         stage: ``reading``, ``reading images``, ``reading rows``, ``augmentation``, ``planning``, ``compiling``,
             ``training``, ``finishing``, ``study``, ``doctor``, ``claims``.
         done: members that ended.
-        total: members to train, or None if the time decides.
+        total: members to train, or None if the time limit says how many.
         left: seconds left, or None if unknown.
         best: best validation score of a recipe so far, in the metric, or None.
         metric: the metric's name.

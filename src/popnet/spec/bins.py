@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from popnet.types import Array
-
 Bounds = tuple[int, ...]
 """Numbers of the knots that bound a column's bins; none for a column without bins."""
 
 
-def bounds(knots: Array, size: int) -> tuple[Bounds, ...]:
+def bounds(knots: np.ndarray, size: int) -> tuple[Bounds, ...]:
     """Return which knots bound the bins of each column.
 
     Args:
@@ -20,7 +18,8 @@ def bounds(knots: Array, size: int) -> tuple[Bounds, ...]:
     last = knots.shape[1] - 1
     if last < 1:
         return ((),) * len(knots)
-    places = np.unique(np.round(np.linspace(0, last, min(size, last) + 1)).astype(int)).tolist()
+    even = np.linspace(0.0, float(last), min(size, last) + 1)
+    places = np.unique(np.round(even).astype(int)).tolist()
 
     def of(column: list[float]) -> Bounds:
         smallest = 1e-6 * max(column[-1] - column[0], 1e-30)

@@ -42,6 +42,12 @@ Initializer = Literal[
 
 Fill = Literal["constant", "edge", "reflect"]
 
+FieldValue = str | float | bool
+"""What a field of a recipe can be; whole numbers are floats to a type checker."""
+
+Fields = dict[str, FieldValue]
+"""Some fields of a recipe with their values."""
+
 MAX_EPOCHS = 1_000_000
 
 GEOMETRY = (
@@ -390,7 +396,7 @@ class Recipe(BaseModel):
 
     @property
     def decay(self) -> float:
-        """Decoupled decay that is applied: `weight_decay`, but 0 for ``adam``, which has none."""
+        """Return the decoupled decay that is applied: `weight_decay`, but 0 for ``adam``, which has none."""
         return 0.0 if self.optimizer == "adam" else self.weight_decay
 
     def replace(self, **changes: Any) -> Recipe:
@@ -475,7 +481,7 @@ def choices(field: str) -> tuple[str, ...]:
 
 def _sentences(error: ValidationError, cls: type[BaseModel]) -> str:
     """Put pydantic's findings into one line each: field, rule, value received, nearest name."""
-    parts = []
+    parts: list[str] = []
     for e in error.errors():
         name = ".".join(str(p) for p in e["loc"]) or ""
         if e["type"] == "extra_forbidden":

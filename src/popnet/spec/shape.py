@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields, replace
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
@@ -16,7 +16,9 @@ from popnet.errors import RecipeError
 from popnet.spec import bins
 from popnet.spec.bins import Bounds
 from popnet.spec.recipe import Recipe, choices
-from popnet.types import Array
+
+if TYPE_CHECKING:
+    from jax import Array
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ class Shape(Structure):
         n_flags: int = 0,
         levels: tuple[int, ...] = (),
         image: tuple[int, int, int] | None = None,
-        knots: Array | None = None,
+        knots: np.ndarray | None = None,
         n_outputs: int,
         task: Literal["classification", "regression"],
     ) -> Shape:
@@ -241,30 +243,26 @@ class Form(Structure):
     @classmethod
     def of(cls, shape: Shape) -> Form:
         """Return the form of the program that trains and evaluates nets of a shape."""
-        own: dict[str, Any] = {
-            f.name: getattr(shape, f.name) for f in fields(cls) if hasattr(shape, f.name)
-        }
-        n_outputs = output_class(shape.n_outputs, shape.task)
+        same = {f.name: getattr(shape, f.name) for f in fields(Structure)}
+        same["n_outputs"] = output_class(shape.n_outputs, shape.task)
         if shape.image is not None:
             plain = math.prod(shape.image) if shape.kind == "mlp" else 0
-            none = dict.fromkeys(("columns", "waves", "vectors", "entries"), 0)
-            return cls(**{**own, **none, "plain": plain, "n_outputs": n_outputs})
+            return cls(**same, columns=0, plain=plain, waves=0, vectors=0, entries=0)
         one_hot, learned = ([shape.levels[c] for c in some] for some in split_levels(shape.levels))
         sizes = [embedding_size(n) for n in learned]
         entries = sum(n * e for n, e in zip(learned, sizes, strict=True))
         plain = shape.n_numeric + bins.count(shape.bounds) + shape.n_flags + sum(one_hot)
         raw = shape.n_numeric * (2 if shape.frequencies else 1) + shape.n_flags + len(shape.levels)
-        padded: dict[str, Any] = {
-            # These are copied and not multiplied: padding hardly counts.
-            "columns": size_class(raw, parts=1),
-            "plain": size_class(plain),
-            "waves": size_class(shape.n_numeric * shape.frequencies),
-            "vectors": size_class(sum(sizes), parts=1),
+        return cls(
+            **same,
+            # Raw columns and elements of vectors are copied and not multiplied: padding hardly counts.
+            columns=size_class(raw, parts=1),
+            plain=size_class(plain),
+            waves=size_class(shape.n_numeric * shape.frequencies),
+            vectors=size_class(sum(sizes), parts=1),
             # One more, which is 0: what inputs are made of that there are not.
-            "entries": size_class(entries + 1, 4096, parts=1) if entries else 0,
-            "n_outputs": n_outputs,
-        }
-        return cls(**{**own, **padded})
+            entries=size_class(entries + 1, 4096, parts=1) if entries else 0,
+        )
 
 
 CHOICES = {
@@ -341,8 +339,9 @@ class Numbers(NamedTuple):
             "monitor_error": recipe.monitor == "error",
             **{f: choices(of).index(getattr(recipe, f)) for f, of in CHOICES.items()},
         }
-        values = {f: special[f] if f in special else getattr(recipe, f) for f in cls._fields}
-        return cls(**{f: _scalar(v) for f, v in values.items()})
+        return cls._make(
+            _scalar(special[f] if f in special else getattr(recipe, f)) for f in cls._fields
+        )
 
 
 def _place(recipe: Recipe) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 MIN_RECIPES = 12
-"""Of fewer recipes nothing is said."""
+"""With fewer recipes no importance is computed."""
 
 DECADE = 10.0
 """A field whose values span as much is taken by its logarithm."""

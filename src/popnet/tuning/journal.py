@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 from filelock import FileLock, Timeout
@@ -24,13 +24,28 @@ from popnet.errors import InputError
 from popnet.population import checkpoint
 from popnet.population.members import Member, Result
 from popnet.runtime.atomic_file import write_atomic
-from popnet.spec.recipe import Recipe
+from popnet.spec.recipe import Fields, Recipe
 from popnet.tuning.strategies.base import Run
 
 RUN, PLAN, LOCK, MEMBERS = "run.json", "plan.json", "lock", "members"
 
 Key = tuple[int, int]
 """A recipe's number and a fold."""
+
+
+class Entry(TypedDict):
+    """What is noted of a member beside its arrays.
+
+    Attributes:
+        numbers: of its result.
+        recipe, seed: of the member.
+        seconds: that the run had taken by then.
+    """
+
+    numbers: checkpoint.ResultNumbers
+    recipe: Fields
+    seed: int
+    seconds: float
 
 
 class Journal:
@@ -81,14 +96,14 @@ class Journal:
         self._began = time.monotonic()
         self._writes = True
         self.before = 0.0
-        self._known: dict[Key, dict[str, Any]] = {}
+        self._known: dict[Key, Entry] = {}
         if resume:
             self._read()
 
     # --- what is run -----------------------------------------------------------------------------
 
     def same(self, header: Mapping[str, Any]) -> None:
-        """Note what is run, or check that it is the run that was begun.
+        """Write down what is run, or check that it is the run that was begun.
 
         Args:
             header: plain JSON, by what people call it, as ``{"the target": "price"}``.
@@ -166,7 +181,7 @@ class Journal:
             return
         numbers, arrays = checkpoint.pack(result)
         recipe = result.member.recipe.model_dump()
-        entry = {
+        entry: Entry = {
             "numbers": numbers, "recipe": recipe, "seed": result.member.seed, "seconds": self.elapsed(),
         }  # fmt: skip
         content = io.BytesIO()
@@ -185,7 +200,7 @@ class Journal:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def close(self) -> None:
-        """Let go of the folder, for a later run to continue; one in which nothing was trained is removed."""
+        """Release the folder for a later run to continue, or remove it if nothing was trained."""
         self._lock.release()
         if not any((self.folder / MEMBERS).glob("*.npz")):
             shutil.rmtree(self.folder, ignore_errors=True)
@@ -200,7 +215,7 @@ class Journal:
             try:
                 recipe_id, fold = map(int, path.stem.split("-"))
                 with np.load(path, allow_pickle=False) as arrays:
-                    entry = json.loads(str(arrays["entry"]))
+                    entry: Entry = json.loads(str(arrays["entry"]))
                 self.before = max(self.before, float(entry["seconds"]))
             except Exception as error:  # whatever a damaged archive raises
                 self._damaged(path, error)

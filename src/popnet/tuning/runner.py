@@ -32,10 +32,12 @@ class SearchRunner:
     trainer: Trainer
     member: Callable[[Run], Member | None]
     journal: Journal | None = None
-    runs: dict[int, Run] = field(default_factory=dict)
-    results: dict[int, Result] = field(default_factory=dict)
-    _members: dict[tuple[int, int], tuple[int, Member]] = field(default_factory=dict)
-    _recalled: deque[tuple[int, Result]] = field(default_factory=deque)
+    runs: dict[int, Run] = field(default_factory=dict[int, Run])
+    results: dict[int, Result] = field(default_factory=dict[int, Result])
+    _members: dict[tuple[int, int], tuple[int, Member]] = field(
+        default_factory=dict[tuple[int, int], tuple[int, Member]]
+    )
+    _recalled: deque[tuple[int, Result]] = field(default_factory=deque[tuple[int, Result]])
 
     def __post_init__(self) -> None:
         self._before = {} if self.journal is None else self.journal.members()
@@ -47,12 +49,12 @@ class SearchRunner:
         """
         for batch in self.strategy.batches():
             told = False
-            legs = self._legs(batch)
+            segments = self._segments(batch)
             # What was trained before is recalled first, also if there is no time left to train more.
-            first = next(legs, None)
+            first = next(segments, None)
             while first is not None and self.trainer.over() and self._missing():
-                first = next(legs, None)
-            waiting = () if first is None else itertools.chain([first], legs)
+                first = next(segments, None)
+            waiting = () if first is None else itertools.chain([first], segments)
             for i, result in self.trainer.run(waiting):
                 told = True
                 self.strategy.tell(self.runs[i], result)
@@ -73,7 +75,7 @@ class SearchRunner:
         return any(key not in self._members for key in self._before)
 
     def finish(self) -> None:
-        """Give members that paused and were not trained on their end, and bring all into the order of their numbers."""
+        """Mark members that paused and were not resumed as dropped or interrupted, and sort all by their numbers."""
         dropped = self.strategy.dropped()
         for i, result in self.results.items():
             if result.status == "paused":
@@ -82,8 +84,8 @@ class SearchRunner:
         self.results = {i: self.results[i] for i in sorted(self.results)}
         self.runs = {i: self.runs[i] for i in self.results}
 
-    def _legs(self, batch: Iterable[Run]) -> Iterator[tuple[int, TrainingSegment]]:
-        """Yield runs as legs of numbered members; drawn from as workers become free."""
+    def _segments(self, batch: Iterable[Run]) -> Iterator[tuple[int, TrainingSegment]]:
+        """Yield runs as segments of numbered members; drawn from as workers become free."""
         for run in batch:
             key = run.recipe_id, run.fold
             if key not in self._members:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from popnet.population.feed import Arrays
 from popnet.population.members import Member, Result
 from popnet.population.train import Trainer
 from popnet.runtime import durations, keys
-from popnet.spec.recipe import Recipe
+from popnet.spec.recipe import Fields, Recipe
 from popnet.spec.shape import Shape
 from popnet.tuning.runner import SearchRunner
 from popnet.tuning.selection_bias import selection_bias
@@ -26,13 +26,15 @@ from popnet.tuning.space.image_space import image_space
 from popnet.tuning.space.space import Space, refuse_fixed
 from popnet.tuning.space.table_space import default_space
 from popnet.tuning.strategies import base, factory
-from popnet.types import Array
 
 REMEASURED_SEEDS = 3
 """Seeds by which the winner is trained again, each on folds of its own."""
 
+CvResults = dict[str, np.ndarray | list[Fields]]
+"""A search's table as columns: ``params``, a list of fields, and arrays."""
+
 SEARCH_SHARE = 0.85
-"""Of a time budget, if the winner is to be trained again."""
+"""Share of a time budget that the search takes, if the winner is to be trained again."""
 
 
 @dataclass(frozen=True)
@@ -61,25 +63,25 @@ class Search:
     best_score_: float
     corrected_score_: float
     remeasured_score_: float | None
-    cv_results_: dict[str, Any]
+    cv_results_: CvResults
     n_splits_: int
     scorer_: str
     results_: list[Result]
     seconds_: float
 
     @property
-    def best_params_(self) -> dict[str, Any]:
-        """The best recipe's hyper-parameters."""
+    def best_params_(self) -> Fields:
+        """Return the best recipe's hyper-parameters."""
         return self.best_recipe_.model_dump()
 
 
 def search(
-    train: Dataset | tuple[Array, Array],
+    train: Dataset | tuple[np.ndarray, np.ndarray],
     space: Space | Mapping[str, Any] | None = None,
     strategy: str = "random",
     budget: int | float | str = 20,
     *,
-    folds: int | Sequence[tuple[Array, Array]] = 5,
+    folds: int | Sequence[tuple[np.ndarray, np.ndarray]] = 5,
     recipe: Recipe | None = None,
     seed: int = 0,
     workers: int | None = None,
@@ -170,30 +172,31 @@ def search(
 
 
 def _pair(train: Any) -> tuple[Any, Any]:
-    if not isinstance(train, tuple) or len(train) != 2:
-        raise InputError("train must be a Dataset or a pair (X, y).")
-    return train
+    if isinstance(train, tuple):
+        pair = cast("tuple[Any, ...]", train)
+        if len(pair) == 2:
+            return pair[0], pair[1]
+    raise InputError("train must be a Dataset or a pair (X, y).")
 
 
 def _dataset(X: Any, y: Any) -> tuple[Dataset, float]:
     """Return arrays as a scaled data set, and the unit of its losses."""
-    X = np.asarray(X, np.float64)
-    y = np.asarray(y)
-    if X.ndim != 2 or len(X) != len(y):
+    x, y = np.asarray(X, np.float64), np.asarray(y)
+    if x.ndim != 2 or len(x) != len(y):
         raise InputError(
-            f"X must be (N, F) numbers and y have N values; got {X.shape} and {y.shape}."
+            f"X must be (N, F) numbers and y have N values; got {x.shape} and {y.shape}."
         )
-    if not np.isfinite(X).all():
+    if not np.isfinite(x).all():
         raise InputError("X has values that are not finite; fill them, or use popnet.Classifier.")
-    scale = X.std(0)
-    X = (X - X.mean(0)) / np.where(scale > 0, scale, 1.0)
+    scale = x.std(0)
+    x = (x - x.mean(0)) / np.where(scale > 0, scale, 1.0)
     if np.issubdtype(y.dtype, np.floating):
         spread = float(y.std()) or 1.0
-        return Dataset.from_arrays(X, (y - y.mean(0)) / spread, "regression"), spread**2
+        return Dataset.from_arrays(x, (y - y.mean(0)) / spread, "regression"), spread**2
     classes, codes = np.unique(y, return_inverse=True)
     if len(classes) < 2:
         raise InputError("y has one class only.")
-    return Dataset.from_arrays(X, codes, "classification"), 1.0
+    return Dataset.from_arrays(x, codes, "classification"), 1.0
 
 
 def _budget(budget: int | float | str) -> tuple[int | None, float | None]:
@@ -206,8 +209,8 @@ def _budget(budget: int | float | str) -> tuple[int | None, float | None]:
 
 
 def _folds(
-    data: Dataset, folds: int | Sequence[tuple[Array, Array]], seed: int
-) -> list[tuple[Array, Array]]:
+    data: Dataset, folds: int | Sequence[tuple[np.ndarray, np.ndarray]], seed: int
+) -> list[tuple[np.ndarray, np.ndarray]]:
     if not isinstance(folds, int):
         if not len(folds):
             raise InputError("folds is empty; give a number, or pairs of row numbers.")
@@ -271,7 +274,7 @@ def _remeasured(
 
 def _table(
     running: SearchRunner, losses: Mapping[int, np.ndarray], recipes: Mapping[int, Recipe]
-) -> tuple[dict[str, Any], list[int]]:
+) -> tuple[CvResults, list[int]]:
     """Return `Search.cv_results_`, and the recipes' numbers in the order of its rows."""
     order = sorted(losses)
     scores = -np.stack([losses[i] for i in order])
@@ -284,7 +287,7 @@ def _table(
     last = len(order)
     dumps = [recipes[i].model_dump() for i in order]
     varied = [f for f in dumps[0] if len({repr(d[f]) for d in dumps}) > 1]
-    table: dict[str, Any] = {
+    table: CvResults = {
         "params": [{f: d[f] for f in varied} for d in dumps],
         **{f"param_{f}": np.array([d[f] for d in dumps], dtype=object) for f in varied},
         **{f"split{k}_test_score": scores[:, k] for k in range(scores.shape[1])},

@@ -22,4 +22,4 @@ def selection_bias(losses: np.ndarray) -> float:
     if losses.ndim != 2 or losses.shape[0] < 2 or losses.shape[1] < 2:
         return 0.0
     best = int(losses.mean(1).argmin())
-    return float(np.mean(losses[best] - losses.min(0)))
+    return float((losses[best] - losses.min(0)).mean())

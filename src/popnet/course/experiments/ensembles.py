@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 
 from popnet.course.base import ClaimOutcome, Criterion
@@ -30,7 +32,7 @@ ACTIVATIONS: tuple[Activation, ...] = ("relu", "elu", "tanh")
 
 def recipe(units: Array, epochs: int) -> Recipe:
     """Return the recipe at a place of the unit cube: activation, normalization, learning rate, dropout, L2."""
-    activation = Choice(ACTIVATIONS).at(units[0])
+    activation = cast("Activation", Choice(ACTIVATIONS).at(units[0]))
     return with_activation(ADAM, activation).replace(
         norm=Choice(("none", "batch")).at(units[1]),
         learning_rate=Log(5e-4, 1e-2).at(units[2]),

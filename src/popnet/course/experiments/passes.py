@@ -9,13 +9,14 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
 
 from popnet.augment.rows import Pairs
 from popnet.course.lab import Bench
 from popnet.nn import net
 from popnet.nn.block import LayerActivations
 from popnet.nn.inputs import Columns
-from popnet.nn.net import Facts
+from popnet.nn.net import NetSizes
 from popnet.population import feed, program
 from popnet.population.epoch import Rows, batch_loss
 from popnet.population.members import Member, Result
@@ -25,7 +26,7 @@ from popnet.runtime.compiled import CompiledCache, map_over_devices
 from popnet.runtime.cpu import CPU_OPTIONS, Device
 from popnet.runtime.keys import StepKeys
 from popnet.spec.shape import Form, Numbers, Shape
-from popnet.types import Array, Tree
+from popnet.types import Tree
 
 ROWS = 256
 """Rows that a gradient is taken of: one large batch."""
@@ -53,20 +54,20 @@ def trained(results: Sequence[Result]) -> list[NetSnapshot]:
     return [NetSnapshot(r.member, r.shape, r.parameters) for r in results]
 
 
-def _gradients(parameters: Array, n: Numbers, facts: Facts, rows: Rows, *, form: Form) -> Array:
+def _gradients(parameters: Array, n: Numbers, sizes: NetSizes, rows: Rows, *, form: Form) -> Array:
     layout = net.form_layouts(form)[0]
 
     def loss(vector: Array) -> Array:
         tree = layout.split(vector)
-        return batch_loss(tree, form, n, facts, rows, _plain_step(rows), _no_keys(form))[0]
+        return batch_loss(tree, form, n, sizes, rows, _plain_step(rows), _no_keys(form))[0]
 
     gradient = layout.split(jax.grad(loss)(parameters))
     found: list[Array] = []
     every = net.weights(gradient)
     for i, w in enumerate(every):
         # Padding is no weight: rows of the first layer, columns of the last.
-        size = (facts.fan_in if i == 0 else w.shape[0]) * (
-            facts.classes if i == len(every) - 1 else w.shape[1]
+        size = (sizes.fan_in if i == 0 else w.shape[0]) * (
+            sizes.classes if i == len(every) - 1 else w.shape[1]
         )
         # Divided by the largest first: squares of very small numbers would be 0.
         top = jnp.maximum(jnp.abs(w).max(), 1e-36)
@@ -98,7 +99,7 @@ def _plain_step(rows: Rows) -> Step:
     """Return the numbers of a step that changes nothing: only mixing and the number of rows are looked at."""
     none = jnp.float32(0)
     step = Step(*(none for _ in Step._fields))
-    return step._replace(mixing=jnp.float32(1), count=jnp.float32(len(rows.share)))
+    return step._replace(mixing=jnp.float32(1), rows=jnp.float32(len(rows.share)))
 
 
 def _no_keys(form: Form) -> StepKeys:
@@ -121,8 +122,8 @@ def gradients(bench: Bench, states: Sequence[NetSnapshot]) -> list[np.ndarray]:
     def one(state: NetSnapshot, device: Device) -> np.ndarray:
         rng = keys.generator(state.member.seed, "claims", "gradient")
         ready = _Ready(bench, state, rng.permutation(bench.table.pool)[:size])
-        facts = Facts.of(state.shape)
-        arguments = ready.weights, _without_noise(state), facts, ready.rows
+        sizes = NetSizes.of(state.shape)
+        arguments = ready.weights, _without_noise(state), sizes, ready.rows
         form = replace(ready.form, batch_size=size)
         return np.asarray(_gradient_program.on(device, *arguments, form=form)(*arguments))
 

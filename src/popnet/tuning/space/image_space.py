@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
-from popnet.spec.recipe import Recipe
+from popnet.spec.recipe import Fields, Recipe
 from popnet.tuning.space.ranges import Choice, Linear, Log
 from popnet.tuning.space.space import Dimension, Space
 
@@ -44,13 +43,13 @@ def base_recipe(
     given = {} if recipe is None else {f: getattr(recipe, f) for f in recipe.model_fields_set}
     patch = int(np.clip(round(min(image[:2]) / SIDE), 1, MAX_PATCH))
     side = min(image[:2]) // patch
-    values: dict[str, Any] = {
+    values: Fields = {
         "kind": "residual",
         "depth": 2,
         "width": width,
         "stages": int(np.clip(np.log2(max(side, 4) / 1.75), 1, 4)),
         "patch": patch,
-        "batch_size": int(np.clip(2 ** np.round(np.log2(rows / 60)), 16, 64)),
+        "batch_size": int(np.clip(float(np.exp2(np.rint(np.log2(rows / 60)))), 16, 64)),
         "activation": "relu",
         "norm": "batch",
         "dropout": 0.0 if rows >= MANY else 0.1,

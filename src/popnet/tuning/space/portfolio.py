@@ -6,11 +6,9 @@ ensembles of those before most (an idea of auto-sklearn 2.0, Feurer et al. 2022)
 
 from __future__ import annotations
 
-from typing import Any
+from popnet.spec.recipe import Fields
 
-Changes = dict[str, Any]
-
-BASE: Changes = {
+BASE: Fields = {
     "depth": 3, "activation": "mish", "norm": "batch", "dropout": 0.0, "learning_rate": 7e-3, "weight_decay": 0.5,
     "beta2": 0.99, "ema": 0.998, "schedule": "cosine", "numeric_embedding": "piecewise", "embedding_scale": 0.05,
     "input_scale": 6.0,
@@ -19,22 +17,22 @@ BASE: Changes = {
 take 1 to 3 % off an ensemble's log-loss or RMSE on california, cpu_act, phoneme, bank, churn and credit_g, and change
 that of adult, default_credit, letter, wine_quality by less; of ames_housing by -2 to +2 %, with the rows."""
 
-MUON: Changes = {"optimizer": "muon", "epochs": 32, "weight_decay": 0.1}
+MUON: Fields = {"optimizer": "muon", "epochs": 32, "weight_decay": 0.1}
 """Changes of it for all but few rows: with half the batches and a third of the epochs nets are better where there is
 much to learn (log-loss or RMSE of letter -7 %, phoneme -5 %, cpu_act -5 %, wine_quality -2 %, california and otto
 -1 %), and as good elsewhere (adult, bank, churn, default_credit within 0.7 %). Few rows gain nothing: their steps are
 no cheaper. Less decay is worth 3 to 9 % more on letter, wine_quality and cpu_act, and costs california 1 %."""
 
-FEW_ROWS: Changes = {"ema": 0.99, "dropout": 0.2}
+FEW_ROWS: Fields = {"ema": 0.99, "dropout": 0.2}
 """Changes of it for few rows: an average over hundreds of steps would lag behind, and nets over-fit."""
 
-_PERIODIC: Changes = {"numeric_embedding": "periodic"}
-_QUANTILES: Changes = {**_PERIODIC, "embedding_quantiles": True}
-_PLAIN: Changes = {"numeric_embedding": "none"}
-_SILU: Changes = {
+_PERIODIC: Fields = {"numeric_embedding": "periodic"}
+_QUANTILES: Fields = {**_PERIODIC, "embedding_quantiles": True}
+_PLAIN: Fields = {"numeric_embedding": "none"}
+_SILU: Fields = {
     **_PERIODIC, "activation": "silu", "learning_rate": 5e-3, "dropout": 0.2, "ema": 0.99, "embedding_scale": 1.0,
 }  # fmt: skip
-_RELU: Changes = {
+_RELU: Fields = {
     **_PLAIN,
     "activation": "relu",
     "learning_rate": 9e-3,
@@ -42,7 +40,7 @@ _RELU: Changes = {
     "ema": 0.99,
 }
 
-WITH_ADAMW: tuple[Changes, ...] = (
+WITH_ADAMW: tuple[Fields, ...] = (
     _PERIODIC,
     {"learning_rate": 2e-3},
     {"dropout": 0.2},
@@ -55,7 +53,7 @@ WITH_ADAMW: tuple[Changes, ...] = (
 """Changes of the default recipe, in the order in which they are tried: the first is the best complement. Tables are of
 two camps: bins follow sharp edges (california, adult, phoneme), slow periods smooth functions (letter, bank, churn)."""
 
-WITH_MUON: tuple[Changes, ...] = (
+WITH_MUON: tuple[Fields, ...] = (
     _QUANTILES,
     _RELU,
     {**_QUANTILES, "weight_decay": 0.5},
@@ -73,7 +71,7 @@ WITH_MUON: tuple[Changes, ...] = (
 letter, and both lose as much elsewhere."""
 
 
-def first(optimizer: str, few: bool = False) -> Changes:
+def first(optimizer: str, few: bool = False) -> Fields:
     """Return the recipe that is tried first with an optimizer, learning rate and decay as for AdamW.
 
     Args:
@@ -83,12 +81,12 @@ def first(optimizer: str, few: bool = False) -> Changes:
     return {**BASE, **(FEW_ROWS if few else {}), **(MUON if optimizer == "muon" else {})}
 
 
-def of(optimizer: str) -> tuple[Changes, ...]:
+def of(optimizer: str) -> tuple[Fields, ...]:
     """Return the recipes for an optimizer, learning rates and decays as for AdamW."""
     return WITH_MUON if optimizer == "muon" else WITH_ADAMW
 
 
-def structures(optimizer: str) -> tuple[Changes, ...]:
+def structures(optimizer: str) -> tuple[Fields, ...]:
     """Return the changes of structure that random recipes turn through; one may be the default recipe's own.
 
     Muon's steps take five times as long with twice the width, which gains little (log-loss of letter 8 %, others 1 %).

@@ -16,11 +16,12 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from popnet.errors import InputError
+from popnet.spec.recipe import FieldValue
 
 FORMS = "low:high, log:low:high, int:low:high, logint:low:high, a choice a,b,c, or 0|range"
 
@@ -39,7 +40,7 @@ class Linear:
         """Return the value at a place from 0 to 1."""
         return float(self.low + unit * (self.high - self.low))
 
-    def points(self, count: int) -> list[Any]:
+    def points(self, count: int) -> list[FieldValue]:
         """Return evenly spaced values, the ends among them."""
         return _unique(self.at(u) for u in _evenly(count))
 
@@ -84,7 +85,7 @@ class Integer:
         value = Log(low, high).at(unit) if self.log else low + unit * (high - low)
         return int(min(max(round(value), self.low), self.high))
 
-    def points(self, count: int) -> list[Any]:
+    def points(self, count: int) -> list[FieldValue]:
         """Return evenly spaced values, the ends among them; all if there are no more than ``count``."""
         if self.high - self.low < count:
             return list(range(self.low, self.high + 1))
@@ -99,17 +100,17 @@ class Integer:
 class Choice:
     """One of some values; one that is named twice is drawn twice as often."""
 
-    values: tuple[Any, ...]
+    values: tuple[FieldValue, ...]
 
     def __post_init__(self) -> None:
         if not self.values:
             raise InputError("a range must have at least one value; got none.")
 
-    def at(self, unit: float) -> Any:
+    def at(self, unit: float) -> FieldValue:
         """Return the value at a place from 0 to 1."""
         return self.values[min(int(unit * len(self.values)), len(self.values) - 1)]
 
-    def points(self, count: int) -> list[Any]:
+    def points(self, count: int) -> list[FieldValue]:
         """Return all values, each once, however many."""
         return _unique(self.values)
 
@@ -130,7 +131,7 @@ class OrZero:
             return 0.0
         return self.inside.at((unit - self.zero) / (1 - self.zero))
 
-    def points(self, count: int) -> list[Any]:
+    def points(self, count: int) -> list[FieldValue]:
         """Return 0 and evenly spaced values."""
         return _unique([0.0, *self.inside.points(max(count - 1, 1))])
 
@@ -194,7 +195,7 @@ def from_json(content: Mapping[str, Any]) -> Range:
     return {"Linear": Linear, "Log": Log, "Integer": Integer}[content["kind"]](**fields)
 
 
-def value(text: str) -> Any:
+def value(text: str) -> FieldValue:
     """Return a text as a boolean or a number where it is one."""
     text = text.strip()
     if text in ("true", "false"):
@@ -207,7 +208,7 @@ def value(text: str) -> Any:
     return text
 
 
-def _text(value: Any) -> str:
+def _text(value: FieldValue) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return f"{value:g}" if isinstance(value, float) else str(value)
@@ -233,5 +234,5 @@ def _evenly(count: int) -> Sequence[float]:
     return [0.5] if count == 1 else [i / (count - 1) for i in range(count)]
 
 
-def _unique(values: Any) -> list[Any]:
+def _unique(values: Iterable[FieldValue]) -> list[FieldValue]:
     return list(dict.fromkeys(values))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from popnet.errors import InputError
-from popnet.spec.recipe import NEEDS, Recipe
+from popnet.spec.recipe import NEEDS, Fields, FieldValue, Recipe
 from popnet.tuning.space import ranges
 from popnet.tuning.space.ranges import Range
 
@@ -35,15 +35,17 @@ class Dimension:
 
     field: str
     range: Range
-    when: Mapping[str, tuple[Any, ...]] = dataclasses.field(default_factory=dict)
+    when: Mapping[str, tuple[FieldValue, ...]] = dataclasses.field(
+        default_factory=dict[str, tuple[FieldValue, ...]]
+    )
     source: str = ""
 
     @property
-    def needs(self) -> dict[str, tuple[Any, ...]]:
-        """All its conditions."""
+    def needs(self) -> dict[str, tuple[FieldValue, ...]]:
+        """Return all its conditions, with those without which the field has no effect."""
         return {**NEEDS.get(self.field, {}), **self.when}
 
-    def holds(self, recipe: Mapping[str, Any]) -> bool:
+    def holds(self, recipe: Mapping[str, FieldValue]) -> bool:
         """Say whether it is searched in a recipe with these fields."""
         return all(recipe[f] in values for f, values in self.needs.items())
 
@@ -62,9 +64,9 @@ class Space:
 
     base: Recipe
     dimensions: tuple[Dimension, ...]
-    shapes: tuple[dict[str, Any], ...] = ({},)
-    axes: Mapping[str, Sequence[Any]] | None = None
-    portfolio: tuple[dict[str, Any], ...] = ()
+    shapes: tuple[Fields, ...] = ({},)
+    axes: Mapping[str, Sequence[FieldValue]] | None = None
+    portfolio: tuple[Fields, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "dimensions", _ordered(self.dimensions))
@@ -76,12 +78,12 @@ class Space:
             units: a number from 0 to 1 for each dimension.
             shape: place in `shapes`.
         """
-        changes: dict[str, Any] = dict(self.shapes[shape])
+        changes: Fields = dict(self.shapes[shape])
         for dimension, unit in zip(self.dimensions, units, strict=True):
             changes[dimension.field] = dimension.range.at(float(unit))
         return self.recipe(changes)
 
-    def recipe(self, changes: Mapping[str, Any]) -> Recipe:
+    def recipe(self, changes: Mapping[str, FieldValue]) -> Recipe:
         """Return the default recipe with changes, less those whose condition does not hold."""
         changes, base = dict(changes), self.base.model_dump()
         for dimension in self.dimensions:
@@ -109,7 +111,7 @@ class Space:
                 return place
         return None
 
-    def grid_axes(self) -> Mapping[str, Sequence[Any]]:
+    def grid_axes(self) -> Mapping[str, Sequence[FieldValue]]:
         """Return the values that a grid has of each field."""
         return _axes(self.dimensions) if self.axes is None else self.axes
 
@@ -131,7 +133,7 @@ class Space:
                 f"The grid has {size:,} recipes ({sizes}); at most {MAX_GRID:,} can be trained. Set fewer ranges, "
                 "or search at random."
             )
-        seen = set()
+        seen: set[str] = set()
         for shape in self.shapes:
             for values in itertools.product(*axes.values()):
                 recipe = self.recipe({**shape, **dict(zip(axes, values, strict=True))})
@@ -211,19 +213,20 @@ class Space:
 
 def refuse_fixed(recipe: Recipe | None, own: Iterable[Dimension]) -> None:
     """Raise `InputError` if a field is set in a recipe, so kept, and has a range of the user's, too."""
-    kept = set() if recipe is None else recipe.model_fields_set
+    kept: set[str] = set() if recipe is None else recipe.model_fields_set
     for dimension in own:
         if dimension.field in kept:
             raise InputError(f"'{dimension.field}' is fixed and has a range, too; leave one out.")
 
 
-def _axes(dimensions: Iterable[Dimension]) -> dict[str, list[Any]]:
+def _axes(dimensions: Iterable[Dimension]) -> dict[str, list[FieldValue]]:
     return {d.field: d.range.points(GRID_POINTS) for d in dimensions}
 
 
 def _ordered(dimensions: Sequence[Dimension]) -> tuple[Dimension, ...]:
     """Return dimensions so that each stands after those it depends on, else in their order."""
-    waiting, found = list(dimensions), []
+    waiting = list(dimensions)
+    found: list[Dimension] = []
     while waiting:
         names = {d.field for d in waiting}
         free = [d for d in waiting if not names & d.needs.keys() - {d.field}]

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
 from popnet.data.dataset import Dataset, Features
-from popnet.spec.recipe import Recipe
+from popnet.spec.recipe import Fields, Recipe
 from popnet.tuning.space import portfolio
-from popnet.tuning.space.portfolio import Changes
 from popnet.tuning.space.ranges import Choice, Linear, Log, OrZero
 from popnet.tuning.space.space import Dimension, Space
 
@@ -19,7 +17,7 @@ BINS, ROWS_A_BIN, MAX_BINS = (12, 48), 400, 768
 of 3,000 rows had the best log-loss with 12 bins, of 13,000 and 26,000 with 48)."""
 
 MIN_FEATURES = {"piecewise": 4, "periodic": 2}
-"""Of a column; with fewer an embedding is left out."""
+"""Smallest size of a column's embedding; with fewer it is left out."""
 
 SMALL_TABLE_ROWS, TINY_TABLE_ROWS = 1500, 600
 """Training rows of a fold below which the default recipe is a more careful one, and a narrower one."""
@@ -65,7 +63,7 @@ def table_space(
     first = portfolio.first(optimizer, few=rows < SMALL_TABLE_ROWS)
     sizes = _embedding_sizes(numeric, numeric if embedded is None else embedded, rows)
 
-    def sized(changes: Changes) -> Changes | None:
+    def sized(changes: Fields) -> Fields | None:
         """Return changes with their embedding's size; None if it is impossible, or not the one that was asked for."""
         kind = changes.get("numeric_embedding", "none")
         if "numeric_embedding" in changes and kind != given.get("numeric_embedding", kind):
@@ -74,14 +72,14 @@ def table_space(
             return changes
         return {**changes, "embedding_size": sizes[kind]} if kind in sizes else None
 
-    def scaled(changes: Changes) -> Changes:
+    def scaled(changes: Fields) -> Fields:
         """Return changes with the optimizer's rate and decay, which the portfolio gives for AdamW."""
-        own = {f: changes.get(f, first[f]) * factor for f, factor in factors.items()}
+        own = {f: float(changes.get(f, first[f])) * factor for f, factor in factors.items()}
         return {**changes, **own}
 
     wanted = given.get("numeric_embedding", first["numeric_embedding"])
     kind = next((k for k in (wanted, *sizes) if k in sizes), "none")
-    values: dict[str, Any] = {
+    values: Fields = {
         **scaled(first),
         "width": 64 if rows < TINY_TABLE_ROWS else 128,
         "batch_size": _batch_size(rows, BATCHES.get(optimizer, 60)),
@@ -98,7 +96,7 @@ def table_space(
         **({"embedding_scale": (0.05, 1.0)} if "periodic" in sizes else {}),
     }  # fmt: skip
     base = Recipe(**values)
-    structures: dict[Recipe, Changes] = {}
+    structures: dict[Recipe, Fields] = {}
     for changes in map(sized, portfolio.structures(optimizer)):
         if changes is not None:
             structures.setdefault(base.replace(**changes), changes)
@@ -109,7 +107,7 @@ def table_space(
         if space.shape_of(space.recipe(changes)) is not None
     )  # fmt: skip
     # Where no column has bins, there is nothing that quantiles could be taken of.
-    idle = {"embedding_quantiles"} if embedded == 0 else set()
+    idle: set[str] = {"embedding_quantiles"} if embedded == 0 else set()
     return replace(space, portfolio=tried).without(frozenset(given) | idle)
 
 
@@ -118,7 +116,7 @@ def scales(optimizer: str) -> tuple[float, float]:
     return RATES.get(optimizer, 1.0), DECAYS.get(optimizer, 1.0)
 
 
-def with_optimizer(recipe: Recipe, optimizer: str) -> Changes:
+def with_optimizer(recipe: Recipe, optimizer: str) -> Fields:
     """Return the changes that give a recipe another optimizer, with the learning rate and the decay that suit it.
 
     Both are to the other optimizer's default as they were to the own one's.
@@ -134,7 +132,7 @@ def with_optimizer(recipe: Recipe, optimizer: str) -> Changes:
 def _usual(optimizer: str) -> tuple[float, float]:
     """Return the learning rate and the weight decay of the recipe that is tried first with an optimizer."""
     first, (rate, decay) = portfolio.first(optimizer), scales(optimizer)
-    return first["learning_rate"] * rate, first["weight_decay"] * decay
+    return float(first["learning_rate"]) * rate, float(first["weight_decay"]) * decay
 
 
 def _embedding_sizes(numeric: int, embedded: int, rows: int) -> dict[str, int]:
@@ -176,4 +174,5 @@ def _dimensions(rate: float, decay: float) -> tuple[Dimension, ...]:
 
 def _batch_size(rows: int, batches: int) -> int:
     """Return a power of two, about so many batches an epoch, from 32 to 1024."""
-    return int(2 ** np.clip(np.round(np.log2(max(rows, 1) / batches)), 5, 10))
+    doublings = float(np.rint(np.log2(max(rows, 1) / batches)))
+    return 2 ** int(min(max(doublings, 5), 10))

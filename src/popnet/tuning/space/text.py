@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from popnet.errors import InputError
-from popnet.spec.recipe import Recipe
+from popnet.spec.recipe import Fields, Recipe
 from popnet.tuning.space import image_space, table_space
 from popnet.tuning.space.space import Dimension, Space, refuse_fixed
 
@@ -64,7 +64,7 @@ def table(space: Space) -> str:
 
 def toml(space: Space) -> str:
     """Return a space as TOML that `popnet.tuning.space.user_space.load` reads."""
-    lines = []
+    lines: list[str] = []
     for d in space.dimensions:
         spec = json.dumps(str(d.range))
         if d.when:
@@ -81,5 +81,5 @@ def _cells(space: Space, d: Dimension) -> tuple[str, ...]:
     return d.field, shown, str(d.range), when, d.source
 
 
-def _pairs(changes: dict[str, Any]) -> str:
+def _pairs(changes: Fields) -> str:
     return ", ".join(f"{k} {v}" for k, v in changes.items())

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from popnet.errors import InputError, RecipeError, closest
 from popnet.spec.recipe import Recipe
@@ -27,12 +27,13 @@ def dimension(field: str, spec: Any) -> Dimension:
     _known(field)
     when: Mapping[str, Any] = {}
     if isinstance(spec, Mapping):
-        unknown = spec.keys() - {"range", "when"}
-        if unknown or "range" not in spec:
+        table = cast("Mapping[str, Any]", spec)
+        unknown = table.keys() - {"range", "when"}
+        if unknown or "range" not in table:
             raise InputError(
-                f"'{field}': a table has 'range' and, if you like, 'when'; got {', '.join(spec)}."
+                f"'{field}': a table has 'range' and, if you like, 'when'; got {', '.join(table)}."
             )
-        spec, when = spec["range"], spec.get("when", {})
+        spec, when = table["range"], table.get("when", {})
     try:
         found = _range(spec)
     except InputError as error:
@@ -40,7 +41,9 @@ def dimension(field: str, spec: Any) -> Dimension:
     found = _whole(found) if Recipe.model_fields[field].annotation is int else found
     for value in found.points(2):
         _possible(field, value)
-    return Dimension(field, found, {f: _condition(field, f, v) for f, v in when.items()}, "yours")
+    return Dimension(
+        field, found, {f: _condition(field, f, v) for f, v in when.items()}, "user-defined"
+    )
 
 
 def dimensions(specs: Mapping[str, Any]) -> tuple[Dimension, ...]:
@@ -133,7 +136,7 @@ def _range(spec: Any) -> ranges.Range:
     if isinstance(spec, str):
         return ranges.parse(spec)
     if isinstance(spec, list | tuple):
-        return ranges.Choice(tuple(spec))
+        return ranges.Choice(tuple(cast("Sequence[Any]", spec)))
     raise InputError(f"a range is {ranges.FORMS}, or a list; got {spec!r}.")
 
 
@@ -158,7 +161,8 @@ def _condition(field: str, on: str, values: Any) -> tuple[Any, ...]:
         raise InputError(
             f"'{field}' is to depend on '{on}', which is not a field of a recipe.{closest(on, Recipe.model_fields)}"
         )
-    found = tuple(values) if isinstance(values, list | tuple) else (values,)
+    several = isinstance(values, list | tuple)
+    found: tuple[Any, ...] = tuple(cast("Sequence[Any]", values)) if several else (values,)
     for value in found:
         _possible(on, value)
     return found

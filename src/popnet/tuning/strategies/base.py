@@ -51,8 +51,8 @@ class SequentialStrategy:
         yield (Run(i, r, fold) for i, r in enumerate(self._recipes) for fold in range(self._folds))
 
     def tell(self, run: Run, result: Result) -> None:
-        """Do nothing."""
+        """Ignore a result: the order is fixed."""
 
     def dropped(self) -> set[int]:
-        """Return none."""
+        """Return no recipe: all are trained to their end."""
         return set()

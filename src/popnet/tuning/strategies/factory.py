@@ -17,7 +17,7 @@ from popnet.tuning.strategies.base import SequentialStrategy, Strategy
 from popnet.tuning.strategies.samplers import DRAWS
 
 OPTUNA = "optuna:"
-"""Before the name of any sampler of Optuna."""
+"""Prefix of the names of Optuna's samplers."""
 
 NAMES = (*DRAWS, "portfolio", "halving", "tpe")
 """Strategies, beside Optuna's other samplers."""
@@ -64,7 +64,7 @@ def make(
             Halving,
             bracket,
             has_room,
-            heat,
+            n_portfolio_first,
             starts,
         )
         from popnet.tuning.strategies.screening import FirstFoldScreening, n_screened
@@ -72,7 +72,7 @@ def make(
         time, first = trainings if most is None else most * folds, 0
         if name == "portfolio":
             tried_first = len(space.known())
-            first = heat(time, folds, tried_first)
+            first = n_portfolio_first(time, folds, tried_first)
             if not (first and has_room(time, folds, first)):
                 recipes = map(last, itertools.islice(DRAWS["random"](space, seed), most))
                 limit = trainings if most is None else None

@@ -28,10 +28,10 @@ BRACKET = 16
 """Recipes that start side by side, at most."""
 
 ETA = 2
-"""Of so many recipes one gets through a rung."""
+"""One recipe in so many gets through a rung."""
 
 RUNGS = (1 / 4, 1 / 2)
-"""Shares of a recipe's epochs after which the first fold is judged; then at its end."""
+"""Shares of a recipe's epochs after which recipes are compared on the first fold; then at their end."""
 
 SPARE = 0.1
 """Share of the time for a bracket that is left free: what an epoch takes is measured on one or two."""
@@ -43,7 +43,7 @@ MIN_KNOWN = 2
 """Known recipes that there must be time for, or all start in the race."""
 
 LEVEL = 0.05
-"""Of the test that takes a recipe out after a fold."""
+"""Significance level of the test that takes a recipe out after a fold."""
 
 
 def starts(trainings: float, folds: int) -> int:
@@ -68,7 +68,7 @@ def bracket(trainings: float | None, folds: int, epochs: int) -> tuple[int, int]
     return size, finalists
 
 
-def heat(trainings: float | None, folds: int, known: int) -> int:
+def n_portfolio_first(trainings: float | None, folds: int, known: int) -> int:
     """Return how many of the known recipes are trained first, each on all folds, in time for trainings.
 
     Args:

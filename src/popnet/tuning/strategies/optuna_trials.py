@@ -17,13 +17,14 @@ import numpy as np
 from popnet.errors import InputError, closest
 from popnet.population.members import Result
 from popnet.runtime import keys
-from popnet.spec.recipe import Recipe
+from popnet.spec.recipe import Fields, FieldValue, Recipe
 from popnet.tuning.space.ranges import Choice, Integer, Linear, Log, OrZero, Range
 from popnet.tuning.space.space import Space
 from popnet.tuning.strategies.base import Run
 
 STRUCTURE, USED = "structure", " is used"
-"""Names of a study's parameters: which of the space's shapes; behind a field's name, whether it is more than 0."""
+"""Names in a study: of the parameter that is the place in the space's shapes; and the suffix, behind a field's name, of
+the parameter that says whether the field is above 0."""
 
 
 class OptunaStrategy:
@@ -123,14 +124,14 @@ def _sampler(name: str, seed: int) -> Any:
     known = [s for s in optuna.samplers.__all__ if s.endswith("Sampler") and s != "BaseSampler"]
     if name not in known:
         raise InputError(f"Optuna has no sampler '{name}'.{closest(name, known)}")
-    own: dict[str, Any] = {"seed": seed}
-    if name == "TPESampler":
-        # Several are asked for before the first is told; conditions make groups.
-        own |= {"constant_liar": True, "multivariate": True, "group": True}
+    # TPE: several are asked for before the first is told; conditions make groups.
+    own = (
+        {"constant_liar": True, "multivariate": True, "group": True} if name == "TPESampler" else {}
+    )
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return getattr(optuna.samplers, name)(**own)
+            return getattr(optuna.samplers, name)(seed=seed, **own)
     except (TypeError, ImportError) as error:
         why = str(error).splitlines()[0].rstrip(".")
         raise InputError(f"Optuna's {name} cannot be used here: {why}.") from None
@@ -138,7 +139,7 @@ def _sampler(name: str, seed: int) -> Any:
 
 def suggest(space: Space, trial: Any) -> Recipe:
     """Return the recipe that a trial suggests; a dimension is asked for only where its condition holds."""
-    changes: dict[str, Any] = {}
+    changes: Fields = {}
     if len(space.shapes) > 1:
         names = _structures(space)
         changes |= space.shapes[names.index(trial.suggest_categorical(STRUCTURE, names))]
@@ -149,9 +150,9 @@ def suggest(space: Space, trial: Any) -> Recipe:
     return space.recipe(changes)
 
 
-def parameters(space: Space, recipe: Recipe) -> dict[str, Any] | None:
+def parameters(space: Space, recipe: Recipe) -> Fields | None:
     """Return a recipe as the parameters of a trial; None if a value lies outside of its range."""
-    found: dict[str, Any] = {}
+    found: Fields = {}
     values = recipe.model_dump()
     if len(space.shapes) > 1:
         place = space.shape_of(recipe)
@@ -178,7 +179,7 @@ def _structures(space: Space) -> list[str]:
     return [name or "default" for name in names]
 
 
-def _value(trial: Any, name: str, inside: Range) -> Any:
+def _value(trial: Any, name: str, inside: Range) -> FieldValue:
     if isinstance(inside, Choice):
         return trial.suggest_categorical(name, inside.points(0))
     if isinstance(inside, Integer):

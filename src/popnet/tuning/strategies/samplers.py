@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from popnet.runtime import keys
 from popnet.spec.recipe import Recipe
@@ -32,19 +33,20 @@ def sobol(space: Space, seed: int) -> Iterator[Recipe]:
     if not space.dimensions:
         yield from (space.at((), shape) for shape in range(1, len(space.shapes)))
         return
-    samplers = [
+    samplers: list[Any] = [
         qmc.Sobol(len(space.dimensions), rng=int(keys.key(seed, "sobol", shape)))
         for shape in range(len(space.shapes))
     ]
     while True:
-        for points in zip(*(s.random(SOBOL_BLOCK) for s in samplers), strict=True):
+        blocks: list[list[list[float]]] = [s.random(SOBOL_BLOCK).tolist() for s in samplers]
+        for points in zip(*blocks, strict=True):
             yield from (space.at(units, shape) for shape, units in enumerate(points))
 
 
 def grid(space: Space, seed: int) -> Iterator[Recipe]:
     """Return the default recipe, then every point of the grid, in an order shuffled by the seed."""
     points = [r for r in space.grid() if r != space.base]  # refuses too large a grid at once
-    order = keys.generator(seed, "grid").permutation(len(points))
+    order: list[int] = keys.generator(seed, "grid").permutation(len(points)).tolist()
     return itertools.chain([space.base], (points[i] for i in order))
 
 

@@ -16,7 +16,7 @@ from popnet.spec.recipe import Recipe
 from popnet.tuning.strategies.base import Run
 
 SHARE = 1 / 2
-"""Of the time that goes into nets of the first fold, at most."""
+"""Largest share of the time that goes into nets of the first fold."""
 
 MIN_RECIPES = 3
 """Recipes that there must be time to compare."""
