@@ -1,6 +1,7 @@
 """What popnet raises.
 
     PopnetError                       everything below
+    ├── ForkError (RuntimeError)      the process was forked when threads ran that it would need
     └── InputError (ValueError)       the user's data or options; one sentence that says what, where, what to do
         ├── RecipeError               a recipe's field: unknown, or an impossible value
         └── ModelError                a model folder that is missing, altered or cut short
@@ -16,6 +17,10 @@ from collections.abc import Iterable
 
 class PopnetError(Exception):
     """Base of all errors that popnet raises on purpose."""
+
+
+class ForkError(PopnetError, RuntimeError):
+    """The process was forked from one in which JAX or polars had run; see `popnet.runtime.fork`."""
 
 
 class InputError(PopnetError, ValueError):

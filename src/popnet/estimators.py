@@ -24,6 +24,7 @@ from sklearn.utils.validation import (
 from popnet.data.images.pictures import Pictures
 from popnet.data.tables.read import read_table
 from popnet.errors import InputError
+from popnet.runtime.fork import begin_threads
 from popnet.runtime.sizes import bytes_of
 
 # What `_fit` imports loads JAX; an estimator can be made, cloned and put into a pipeline without it.
@@ -88,6 +89,7 @@ class _Estimator(BaseEstimator):
 
     def _frame(self, X: Any, *, reset: bool) -> pl.DataFrame:
         """Return X as a frame whose columns are named as in `fit`."""
+        begin_threads()
         if hasattr(X, "columns"):
             validate_data(self, X, reset=reset, skip_check_array=True)
             frame = read_table(X)

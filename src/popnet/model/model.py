@@ -17,6 +17,7 @@ import polars as pl
 from popnet.data.dataset import Features, Images
 from popnet.data.images.pictures import TEST, Pictures
 from popnet.data.tables.encode import Encoder
+from popnet.data.tables.read import read_table
 from popnet.data.tables.schema import Schema
 from popnet.errors import InputError
 from popnet.model import saving
@@ -199,7 +200,7 @@ class Model:
 
     def predict_frame(
         self,
-        frame: pl.DataFrame,
+        frame: Any,
         *,
         proba: bool = False,
         interval: float | None = None,
@@ -210,7 +211,8 @@ class Model:
         """Predict the rows of a frame.
 
         Args:
-            frame: has the columns that the model was trained on; others are ignored.
+            frame: has the columns that the model was trained on; others are ignored. A polars or pandas frame, or what
+                else `popnet.data.tables.read.read_table` takes.
             proba: also give a column ``probability_<class>`` for each class.
             interval: coverage of intervals, as 0.9: also give columns ``<target>_low`` and ``<target>_high``, between
                 which the true values of that share of new rows lie (see `popnet.predictions.conformal`).
@@ -224,6 +226,7 @@ class Model:
         Raises:
             InputError: a column is missing, a value cannot be taken as its column's kind, or the model has no such
                 probabilities, intervals or quantiles.
+            ForkError: this process was forked from one that had predicted or fitted.
         """
         if self.encoder.image is not None:
             raise InputError(
@@ -231,6 +234,8 @@ class Model:
             )
         if interval is not None or len(quantiles):
             self.intervals(interval, quantiles)  # before the rows are read
+        if not isinstance(frame, pl.DataFrame):
+            frame = read_table(frame)
         features = self.encoder.transform(frame, report=report, first_row=first_row)
         return pl.DataFrame(self._columns(features, proba, interval, quantiles))
 

@@ -32,6 +32,7 @@ from popnet.data.tables.roles import mean_one, raw_weights
 from popnet.data.tables.schema import Schema
 from popnet.data.tables.target import Target, check_magnitude
 from popnet.errors import InputError, closest
+from popnet.runtime.fork import begin_threads
 
 
 class FeatureNames(NamedTuple):
@@ -144,7 +145,9 @@ class Encoder(BaseModel):
         Raises:
             InputError: a needed column is not there, or a value does not fit its column (names
                 column, row and value).
+            ForkError: this process was forked from one that had used polars.
         """
+        begin_threads()
         self._check_columns(frame, report)
         n = frame.height
         names = self.names
@@ -203,6 +206,7 @@ class Encoder(BaseModel):
             InputError: a target column is not there, a class that training did not have, a
                 regression target that is no number, infinite or huge.
         """
+        begin_threads()
         lacking = [n for n in self.target.names if n not in frame.columns]
         if lacking:
             raise InputError(
