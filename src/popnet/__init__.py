@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from popnet._version import __version__
-from popnet.runtime import fork as _fork  # noqa: F401 - it has to know of every fork from now on
+from popnet.runtime import fork as _fork  # it has to know of every fork from now on
 
 if TYPE_CHECKING:  # the names below are for type checkers; `__getattr__` loads them
     from popnet.ablation.run import Study, study

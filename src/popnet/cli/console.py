@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import signal
 import sys
@@ -12,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from popnet.cli.streams import made, tell
 from popnet.runtime import strict_json
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from popnet.course.run import Claims
     from popnet.diagnosis.run import Diagnosis
     from popnet.fitting.run import Fitted
+    from popnet.report.document import Document
 
 BEGAN = time.monotonic()
 """When the command began: time limits count from here."""
@@ -43,10 +44,10 @@ class graceful_interrupt:  # noqa: N801 - used like contextlib.suppress
 
         def handle_sigint(number: int, frame: Any) -> None:
             if self._flag.is_set():
-                print(f"popnet: {self._second}", file=sys.stderr)
+                tell(f"popnet: {self._second}")
                 raise KeyboardInterrupt
             self._flag.set()
-            print(f"popnet: {self._first}", file=sys.stderr)
+            tell(f"popnet: {self._first}")
 
         self._before = signal.signal(signal.SIGINT, handle_sigint)
         return self._flag
@@ -55,7 +56,18 @@ class graceful_interrupt:  # noqa: N801 - used like contextlib.suppress
         signal.signal(signal.SIGINT, self._before)
 
 
+def unwind_on_interrupt() -> None:
+    """Let Ctrl-C take back what is half-written from here on; before, it ends the process at once."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def print_fit(fitted: Fitted, folder: Path, as_json: bool, quiet: bool) -> None:
+    """Print what a fit has found, in short or as its record."""
+    with made(f"the model is in {folder}"):
+        _print_fit(fitted, folder, as_json, quiet)
+
+
+def _print_fit(fitted: Fitted, folder: Path, as_json: bool, quiet: bool) -> None:
     facts = fitted.facts
     metric = facts["metric"]["name"]
     if as_json:
@@ -132,6 +144,13 @@ def show_found(
     for path, text in (others or {}).items():
         write_text(text, path)
     write_document(document, out)
+    with made(f"the page is in {out}"):
+        _print_found(found, document, out, as_json, quiet)
+
+
+def _print_found(
+    found: Study | Diagnosis | Claims, document: Document, out: Path, as_json: bool, quiet: bool
+) -> None:
     if as_json:
         print(strict_json.dumps({"page": str(out), **found.record()}))
         return
@@ -154,17 +173,12 @@ def usage_error(error: Any) -> int:
     text = error.format_message().strip().replace("Value error, ", "")
     context = getattr(error, "ctx", None)
     if context is not None and type(error).__name__ == "NoArgsIsHelpError":
-        print(text, file=sys.stderr)
+        tell(text)
         return 2
     where = context.command_path if context is not None else "popnet"
     return fail(f"{text.rstrip('.')}. See {where} --help.", 2)
 
 
-def drop_stdout() -> None:
-    """Let what is still to be written go nowhere, so that leaving cannot fail on it."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
 def fail(text: str, status: int) -> int:
-    print(f"popnet: {' '.join(text.split())}", file=sys.stderr)
+    tell(f"popnet: {' '.join(text.split())}")
     return status

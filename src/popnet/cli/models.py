@@ -39,7 +39,9 @@ from popnet.cli.console import (
     BEGAN,
     graceful_interrupt,
     print_fit,
+    unwind_on_interrupt,
 )
+from popnet.cli.streams import tell
 from popnet.errors import InputError
 from popnet.runtime import strict_json
 from popnet.runtime.atomic_file import check_output_file
@@ -173,12 +175,13 @@ def predict(
         batches = loaded.predict_batches(
             read_batches(table), proba=proba, interval=coverage, quantiles=levels, report=notes
         )
+    unwind_on_interrupt()
     rows = write_batches(batches, out)
     if not quiet:
         for text in dict.fromkeys(notes):
-            print(f"popnet: {text}", file=sys.stderr)
+            tell(f"popnet: {text}")
         if out is not None:
-            print(f"popnet: {rows:,} predictions in {out}", file=sys.stderr)
+            tell(f"popnet: {rows:,} predictions in {out}")
 
 
 def evaluate(

@@ -1,4 +1,4 @@
-"""Processes that were forked: the threads of JAX and polars do not come along, and whoever waits for them waits for ever.
+"""Forked processes: the threads of JAX and polars do not come along, and whoever waits for them waits for ever.
 
 So a process that was forked after they had begun refuses to compute, in a sentence. One that was forked before is like
 any other: a model may be loaded, and then the process be forked.
