@@ -12,7 +12,10 @@ The command line prints the sentence and ends with exit status 2 for every ``Inp
 from __future__ import annotations
 
 import difflib
+import math
+import operator
 from collections.abc import Iterable
+from typing import Any
 
 
 class PopnetError(Exception):
@@ -41,3 +44,25 @@ def closest(name: str, known: Iterable[str]) -> str:
     by_lower = {k.lower(): k for k in known}
     match = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.5)
     return f" Did you mean '{by_lower[match[0]]}'?" if match else ""
+
+
+def check_whole(name: str, value: Any, least: int | None = None) -> None:
+    """Raise `InputError` if a value is not a whole number (of Python or NumPy), or below the least that it may be."""
+    try:
+        number = None if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        number = None
+    if number is None:
+        raise InputError(f"{name} must be a whole number; got {value!r}.")
+    if least is not None and number < least:
+        raise InputError(f"{name} must be at least {least}; got {value}.")
+
+
+def check_number(name: str, value: Any) -> None:
+    """Raise `InputError` if a value is not a number."""
+    try:
+        number = math.nan if isinstance(value, str | bytes | bool) else float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if math.isnan(number):
+        raise InputError(f"{name} must be a number; got {value!r}.")

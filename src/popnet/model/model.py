@@ -158,6 +158,8 @@ class Model:
         """
         if coverage is not None:
             check_coverage(coverage)
+        if not hasattr(levels, "__len__") or isinstance(levels, str):
+            raise InputError(f"quantiles must be a list of levels, as [0.1, 0.9]; got {levels!r}.")
         for level in levels:
             check_level(level)
         if self.is_classifier:
@@ -232,7 +234,7 @@ class Model:
             raise InputError(
                 "the model takes images, not a table; give a folder or files of images."
             )
-        if interval is not None or len(quantiles):
+        if interval is not None or not hasattr(quantiles, "__len__") or len(quantiles):
             self.intervals(interval, quantiles)  # before the rows are read
         if not isinstance(frame, pl.DataFrame):
             frame = read_table(frame)

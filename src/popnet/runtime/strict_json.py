@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import json
 import math
+import numbers
 from typing import Any
 
 
 def finite(value: Any) -> Any:
-    """Return a tree of mappings, sequences and plain values with None for each number that is not finite."""
+    """Return a tree of mappings, sequences and plain values with None for each number that is not finite.
+
+    NumPy's whole numbers become Python's.
+    """
     if isinstance(value, dict):
         return {k: finite(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
         return [finite(v) for v in value]
+    if isinstance(value, numbers.Integral) and not isinstance(value, int):
+        return int(value)  # NumPy's
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
