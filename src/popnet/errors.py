@@ -12,7 +12,6 @@ The command line prints the sentence and ends with exit status 2 for every ``Inp
 from __future__ import annotations
 
 import difflib
-import math
 import operator
 from collections.abc import Iterable
 from typing import Any
@@ -59,10 +58,10 @@ def check_whole(name: str, value: Any, least: int | None = None) -> None:
 
 
 def check_number(name: str, value: Any) -> None:
-    """Raise `InputError` if a value is not a number."""
+    """Raise `InputError` if a value is not a number; NaN is one."""
     try:
-        number = math.nan if isinstance(value, str | bytes | bool) else float(value)
+        number = None if isinstance(value, str | bytes | bool) else float(value)
     except (TypeError, ValueError):
-        number = math.nan
-    if math.isnan(number):
+        number = None
+    if number is None:
         raise InputError(f"{name} must be a number; got {value!r}.")

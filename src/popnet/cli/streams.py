@@ -6,6 +6,7 @@ A stream may be closed from the start (``>&-``), take no other characters than A
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Iterator
@@ -26,7 +27,7 @@ def open_streams() -> None:
 def _open(stream: TextIO | None, number: int) -> TextIO:
     if stream is None:
         return open(number, "w", encoding="utf-8", errors="replace", closefd=False)
-    if hasattr(stream, "reconfigure"):
+    if isinstance(stream, io.TextIOWrapper):
         stream.reconfigure(errors="replace")
     return stream
 

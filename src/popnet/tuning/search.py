@@ -215,7 +215,7 @@ def _budget(budget: int | float | str) -> tuple[int | None, float | None]:
 def _folds(
     data: Dataset, folds: int | Sequence[tuple[Array, Array]], seed: int
 ) -> list[tuple[Array, Array]]:
-    if isinstance(folds, str) or not isinstance(folds, int | Collection):
+    if isinstance(folds, str) or not isinstance(folds, int | Collection):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise InputError(f"folds must be a number, or pairs of row numbers; got {folds!r}.")
     if not isinstance(folds, int):
         if not len(folds):
