@@ -11,13 +11,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from popnet._version import __version__
+from popnet.runtime import fork as _fork  # it has to know of every fork from now on
 
 if TYPE_CHECKING:  # the names below are for type checkers; `__getattr__` loads them
     from popnet.ablation.run import Study, study
     from popnet.course.run import Claims, claims
     from popnet.data.dataset import Dataset, Features
     from popnet.diagnosis.run import Diagnosis, doctor
-    from popnet.errors import InputError, ModelError, PopnetError, RecipeError
+    from popnet.errors import ForkError, InputError, ModelError, PopnetError, RecipeError
     from popnet.estimators import Classifier, Regressor
     from popnet.model.model import Model
     from popnet.population.members import Member, Result
@@ -34,6 +35,7 @@ _HOME = {
     "Model": "model.model",
     "Dataset": "data.dataset",
     "Features": "data.dataset",
+    "ForkError": "errors",
     "InputError": "errors",
     "Member": "population.members",
     "ModelError": "errors",

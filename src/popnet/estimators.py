@@ -26,6 +26,7 @@ from popnet.data.tables.frames import is_missing
 from popnet.data.tables.read import declared_categories, read_table
 from popnet.data.tables.reading import ReadingChoices
 from popnet.errors import InputError
+from popnet.runtime.fork import begin_threads
 from popnet.runtime.sizes import bytes_of
 
 # What `_fit` imports loads JAX; an estimator can be made, cloned and put into a pipeline without it.
@@ -93,6 +94,7 @@ class _Estimator(BaseEstimator):
 
     def _frame(self, X: Any, *, reset: bool) -> pl.DataFrame:
         """Return X as a frame whose columns are named as in `fit`."""
+        begin_threads()
         if hasattr(X, "columns"):
             validate_data(self, X, reset=reset, skip_check_array=True)
             frame = read_table(X)

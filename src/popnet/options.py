@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from popnet.data.tables.reading import GUESSED, ReadingChoices
-from popnet.errors import InputError
+from popnet.errors import InputError, check_number, check_whole
 from popnet.population.engines import check as check_engine
 from popnet.spec.recipe import Recipe
 from popnet.tuning.space.space import Dimension, refuse_fixed
@@ -89,14 +89,23 @@ class Options:
 
     def check(self) -> None:
         """Raise `InputError` for the first impossible value, named."""
+        for name in ("time_limit", "memory_limit", "test_size"):
+            if getattr(self, name) is not None:
+                check_number(name, getattr(self, name))
         if self.time_limit is not None and not self.time_limit > 0:
             raise InputError(f"The time limit must be above 0 seconds; got {self.time_limit:g}.")
         if self.memory_limit is not None and not self.memory_limit > 0:
             raise InputError("The memory limit must be above 0.")
         for name in ("members", "folds", "workers", "tta", "search_patience"):
+            if getattr(self, name) is not None:
+                check_whole(name, getattr(self, name), 1)
+        check_whole("seed", self.seed)
+        for name in ("search", "metric", "storage"):
             value = getattr(self, name)
-            if value is not None and value < 1:
-                raise InputError(f"{name} must be at least 1; got {value}.")
+            if value is not None and not isinstance(value, str):
+                raise InputError(f"{name} must be a text; got {value!r}.")
+        if self.recipe is not None and not isinstance(self.recipe, Recipe):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise InputError(f"recipe must be a popnet.Recipe; got {self.recipe!r}.")
         self.reading.check()
         if self.search is not None:
             check_search(self.search)

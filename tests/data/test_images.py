@@ -133,20 +133,24 @@ def test_one_bit(tmp_path):
 def test_deep_grey(tmp_path):
     deep = RNG.integers(0, 65536, (9, 7)).astype(np.uint16)
     for suffix in ("png", "tif"):
-        got = one(save(tmp_path / f"a.{suffix}", deep))[..., 0]
+        got = one(save(tmp_path / f"a.{suffix}", deep), file_range=None)[..., 0]
         assert np.array_equal(got, np.rint(deep / 257).astype(np.uint8))
     big_endian = Image.frombytes("I;16B", (7, 9), deep.astype(">u2").tobytes())
-    got = one(save(tmp_path / "b.tif", big_endian))[..., 0]
+    got = one(save(tmp_path / "b.tif", big_endian), file_range=None)[..., 0]
     assert np.array_equal(got, np.rint(deep / 257).astype(np.uint8))
     huge = np.array([[0, 100_000, 200_000]], np.int32)
-    assert one(save(tmp_path / "i.tif", huge))[..., 0].tolist() == [[0, 128, 255]]
+    assert one(save(tmp_path / "i.tif", huge), file_range=None)[..., 0].tolist() == [[0, 128, 255]]
 
 
 def test_float_tiff(tmp_path):
     unit = np.array([[0, 0.2, 1]], np.float32)
-    assert one(save(tmp_path / "a.tif", unit))[..., 0].tolist() == [[0, 51, 255]]
-    assert one(save(tmp_path / "b.tif", unit * 100))[..., 0].tolist() == [[0, 20, 100]]
-    assert one(save(tmp_path / "c.tif", unit * 1000 - 500))[..., 0].tolist() == [[0, 51, 255]]
+    assert one(save(tmp_path / "a.tif", unit), file_range=None)[..., 0].tolist() == [[0, 51, 255]]
+    assert one(save(tmp_path / "b.tif", unit * 100), file_range=None)[..., 0].tolist() == [
+        [0, 20, 100]
+    ]
+    assert one(save(tmp_path / "c.tif", unit * 1000 - 500), file_range=None)[..., 0].tolist() == [
+        [0, 51, 255]
+    ]
     bad = save(tmp_path / "d.tif", unit * np.float32(np.nan))
     sentence(lambda: one(bad), "not numbers")
 
@@ -491,6 +495,7 @@ RANGES = {
     "zeros": (np.array([0, 0]), (0, 1), [0, 0]),
     "whole floats": (np.array([0.0, 17.0, 250.0]), (0, 255), [0, 17, 250]),
     "deep": (np.array([0, 257, 65535], np.uint16), (0, 65535), [0, 1, 255]),
+    "12 bits": (np.array([899, 1021, 1210], np.uint16), (899, 1210), [0, 100, 255]),
     "shallow uint16": (np.array([0, 99], np.uint16), (0, 255), [0, 99]),
     "others": (np.array([-100, 0, 155]), (-100, 155), [0, 100, 255]),
     "other floats": (np.array([1.5, 2.5, 6.6]), (1.5, 6.6), [0, 50, 255]),

@@ -10,8 +10,9 @@ import typer
 
 from popnet._version import __version__
 from popnet.cli import evidence, models, settings
-from popnet.cli.console import drop_stdout, fail, usage_error
+from popnet.cli.console import fail, usage_error
 from popnet.cli.interrupts import end_at_once, on_interrupt
+from popnet.cli.streams import drop, open_streams
 from popnet.errors import PopnetError
 
 app = typer.Typer(
@@ -55,22 +56,27 @@ def root(
 def main() -> None:
     """Run the command line; users' mistakes end in one sentence and exit status 2."""
     status: Any = 0
+    open_streams()
     try:
         with on_interrupt(end_at_once):
             status = app(standalone_mode=False)
+        sys.stdout.flush()
     except PopnetError as error:
         status = fail(str(error), 2)
     except (KeyboardInterrupt, typer.Abort):  # some versions of typer make the latter of the former
         status = 130
     except SystemExit as error:  # what typer makes of a reader that went away, as with `| head`
-        status = 0 if isinstance(error.__context__, BrokenPipeError) else error.code
+        status = error.code
+        if isinstance(error.__context__, BrokenPipeError):
+            drop(sys.stdout)
+            status = 0
     except BrokenPipeError:
-        drop_stdout()
+        drop(sys.stdout)
         status = 0
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
-        drop_stdout()
+        drop(sys.stdout)
         status = fail("no space is left where the output goes; free some, or give another --out", 1)
     except MemoryError:
         status = fail("out of memory; use fewer rows, or fewer workers (--workers 1)", 1)
@@ -80,6 +86,9 @@ def main() -> None:
         if not hasattr(error, "format_message"):
             raise
         status = usage_error(error)
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            drop(stream)
     sys.exit(status or 0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import sys
 import threading
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import typer
 
 from popnet.cli.interrupts import NOTHING_WRITTEN, graceful_interrupt
+from popnet.cli.streams import made, tell
 from popnet.errors import InputError
 from popnet.runtime import strict_json
 from popnet.runtime.atomic_file import check_output_file
@@ -35,6 +35,11 @@ BEGAN = time.monotonic()
 
 def print_fit(fitted: Fitted, folder: Path, as_json: bool, quiet: bool) -> None:
     """Print what a fit has found, in short or as JSON."""
+    with made(f"the model is in {folder}"):
+        _print_fit(fitted, folder, as_json, quiet)
+
+
+def _print_fit(fitted: Fitted, folder: Path, as_json: bool, quiet: bool) -> None:
     from popnet.report.describe import number
     from popnet.report.fit_page.facts import to_json
 
@@ -134,15 +139,16 @@ def write_page(
         except InputError:
             if not stop.is_set():
                 raise
-            print(NOTHING_WRITTEN, file=sys.stderr)  # too little was found for a page
+            tell(NOTHING_WRITTEN)  # too little was found for a page
             raise typer.Exit(130) from None
         writing.set()
         document = found.document("popnet " + shlex.join(sys.argv[1:]))
         write_found(document, out, others(found))
-    if as_json:
-        print(strict_json.dumps({"page": str(out), **found.record()}))
-    elif not quiet:
-        print_found(document, out)
+    with made(f"the page is in {out}"):
+        if as_json:
+            print(strict_json.dumps({"page": str(out), **found.record()}))
+        elif not quiet:
+            print_found(document, out)
     if stop.is_set():
         raise typer.Exit(fail(f"interrupted; {out} shows what was found until then", 130))
 
@@ -178,17 +184,12 @@ def usage_error(error: Any) -> int:
     text = error.format_message().strip().replace("Value error, ", "")
     context = getattr(error, "ctx", None)
     if context is not None and type(error).__name__ == "NoArgsIsHelpError":
-        print(text, file=sys.stderr)
+        tell(text)
         return 2
     where = context.command_path if context is not None else "popnet"
     return fail(f"{text.rstrip('.')}. See {where} --help.", 2)
 
 
-def drop_stdout() -> None:
-    """Let what is still to be written go nowhere, so that leaving cannot fail on it."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
 def fail(text: str, status: int) -> int:
-    print(f"popnet: {' '.join(text.split())}", file=sys.stderr)
+    tell(f"popnet: {' '.join(text.split())}")
     return status

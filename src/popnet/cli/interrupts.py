@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import threading
 from collections.abc import Callable
 from typing import Any, NoReturn
+
+from popnet.cli.streams import tell
 
 NOTHING_WRITTEN = "popnet: interrupted; nothing was written"
 
@@ -20,13 +21,13 @@ def end_at_once(*_: Any) -> NoReturn:
 
     A KeyboardInterrupt could be lost: JAX has Python called by the garbage collector, where exceptions are ignored.
     """
-    print(NOTHING_WRITTEN, file=sys.stderr, flush=True)
+    tell(NOTHING_WRITTEN)
     os._exit(130)
 
 
 def unwind(*_: Any) -> NoReturn:
     """End the process at Ctrl-C, and remove files that are half written."""
-    print(NOTHING_WRITTEN, file=sys.stderr, flush=True)
+    tell(NOTHING_WRITTEN)
     raise KeyboardInterrupt
 
 
@@ -78,4 +79,4 @@ class graceful_interrupt:  # noqa: N801
             unwind()
         self._flag.set()
         if self._message:
-            print(f"popnet: {self._message}", file=sys.stderr)
+            tell(f"popnet: {self._message}")

@@ -45,6 +45,7 @@ from popnet.cli.arguments import (
 )
 from popnet.cli.console import BEGAN, print_fit
 from popnet.cli.interrupts import graceful_interrupt, on_interrupt, unwind
+from popnet.cli.streams import tell
 from popnet.errors import InputError
 from popnet.runtime import strict_json
 from popnet.runtime.atomic_file import check_output_file
@@ -189,9 +190,9 @@ def predict(
         rows = write_batches(batches, out)
     if not quiet:
         for text in dict.fromkeys(notes):
-            print(f"popnet: {text}", file=sys.stderr)
+            tell(f"popnet: {text}")
         if out is not None:
-            print(f"popnet: {rows:,} predictions in {out}", file=sys.stderr)
+            tell(f"popnet: {rows:,} predictions in {out}")
 
 
 def evaluate(

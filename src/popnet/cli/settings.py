@@ -15,6 +15,7 @@ from popnet.cli.arguments import (
     Set,
 )
 from popnet.cli.interrupts import graceful_interrupt
+from popnet.cli.streams import tell
 from popnet.runtime import strict_json
 from popnet.runtime.durations import seconds
 
@@ -66,15 +67,15 @@ def warm(
 
     shows = not quiet and not as_json and sys.stderr.isatty()
 
-    def tell(done: int, total: int) -> None:
+    def count(done: int, total: int) -> None:
         if shows:
-            print(f"\r{done} of {total} structures compiled", end="", file=sys.stderr, flush=True)
+            tell(f"\r{done} of {total} structures compiled", end="")
 
     limit = None if time_limit is None else seconds(time_limit)
     with graceful_interrupt("stopping; what is compiled is kept") as stop:
-        done = compile_all(limit, tell, stop)
+        done = compile_all(limit, count, stop)
     if shows:
-        print(file=sys.stderr)
+        tell("")
     if as_json:
         print(strict_json.dumps({**done._asdict(), "folder": str(cpu.cache_folder())}))
     elif not quiet:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from popnet.runtime.progress import Progress, clock
 
@@ -51,7 +52,7 @@ class Watcher:
 
             self._console = Console(stderr=True)
             self._status = self._console.status("starting", spinner_style="cyan")
-            self._status.start()
+            self._show(self._status.start)
         return self
 
     def __call__(self, p: Progress) -> None:
@@ -63,12 +64,19 @@ class Watcher:
         if p.note:
             self.note(p.note)
         elif self._status is not None:
-            self._status.update(line(p))
+            self._show(self._status.update, line(p))
 
     def note(self, text: str) -> None:
         """Print a line that stays, on a terminal only."""
         if self._live:
-            self._console.print(f"  {text}", style="dim", highlight=False, markup=False)
+            self._show(self._console.print, f"  {text}", style="dim", highlight=False, markup=False)
+
+    def _show(self, call: Callable[..., object], *arguments: Any, **options: Any) -> None:
+        """Write to the terminal, and no more from the moment on that it cannot be written to."""
+        try:
+            call(*arguments, **options)
+        except (OSError, ValueError):
+            self._live, self._status = False, None
 
     def __exit__(
         self,
@@ -77,4 +85,4 @@ class Watcher:
         trace: TracebackType | None,
     ) -> None:
         if self._status is not None:
-            self._status.stop()
+            self._show(self._status.stop)

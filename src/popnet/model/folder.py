@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import stat
+import warnings
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,7 +32,7 @@ def check_output(folder: Path, overwrite: bool = False) -> None:
 
     Raises:
         InputError: it holds a model (unless ``overwrite``) or anything else (always: only models are replaced), is the
-            folder that one is in, or cannot be written to.
+            folder that one is in, cannot be written to, or holds a model that this user may not remove.
     """
     place = folder.resolve()
     try:
@@ -46,6 +50,10 @@ def check_output(folder: Path, overwrite: bool = False) -> None:
         if held and not overwrite:
             raise InputError(
                 f"{folder} holds a model already; choose another --out, or give --overwrite."
+            )
+        if held and not _may_be_removed(place):
+            raise InputError(
+                f"{folder} holds a model that you may not remove; choose another --out, or change its permissions."
             )
         place.parent.mkdir(parents=True, exist_ok=True)
         probe = place.with_name(f".{place.name}.probe")
@@ -71,18 +79,43 @@ def write_folder(folder: Path, model: Model, files: Mapping[str, bytes] | None =
     place = folder.resolve()
     new, old = (place.with_name(f".{place.name}.{what}") for what in ("new", "old"))
     try:
-        shutil.rmtree(new, ignore_errors=True)
+        _remove(new)
         new.mkdir()
         model.save(new)
         for name, data in (files or {}).items():
             (new / name).write_bytes(data)
         if place.exists():
-            shutil.rmtree(old, ignore_errors=True)
+            _remove(old)
             place.rename(old)
         new.rename(place)
-        shutil.rmtree(old, ignore_errors=True)
     except OSError as error:
-        shutil.rmtree(new, ignore_errors=True)
+        _remove(new)
         if old.exists() and not place.exists():
             old.rename(place)
         raise InputError(f"{folder} cannot be written: {error.strerror or error}.") from None
+    _remove(old)
+    if old.exists():
+        warnings.warn(
+            f"{folder} is replaced, but the earlier model cannot be removed; it lies in {old}",
+            stacklevel=2,
+        )
+
+
+def _may_be_removed(place: Path) -> bool:
+    """Whether this user may move a folder away and remove it."""
+    if not hasattr(os, "geteuid") or os.geteuid() == 0:
+        return True
+    known, around = place.stat(), place.parent.stat()
+    if known.st_uid == os.geteuid():  # its permissions can be changed
+        return True
+    sticky = around.st_mode & stat.S_ISVTX and around.st_uid != os.geteuid()
+    return os.access(place, os.W_OK | os.X_OK) and not sticky
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder and what is in it, if it is there, also where it is protected from writing."""
+    with suppress(OSError):
+        folder.chmod(0o700)
+        for file in folder.iterdir():
+            file.chmod(0o600)
+    shutil.rmtree(folder, ignore_errors=True)

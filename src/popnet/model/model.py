@@ -17,6 +17,7 @@ import polars as pl
 from popnet.data.dataset import Features, Images
 from popnet.data.images.pictures import TEST, Pictures
 from popnet.data.tables.encode import Encoder
+from popnet.data.tables.read import read_table
 from popnet.data.tables.schema import Schema
 from popnet.errors import InputError
 from popnet.model import saving
@@ -158,6 +159,8 @@ class Model:
         """
         if coverage is not None:
             check_coverage(coverage)
+        if not hasattr(levels, "__len__") or isinstance(levels, str):
+            raise InputError(f"quantiles must be a list of levels, as [0.1, 0.9]; got {levels!r}.")
         for level in levels:
             check_level(level)
         if self.is_classifier:
@@ -200,7 +203,7 @@ class Model:
 
     def predict_frame(
         self,
-        frame: pl.DataFrame,
+        frame: Any,
         *,
         proba: bool = False,
         interval: float | None = None,
@@ -211,7 +214,8 @@ class Model:
         """Predict the rows of a frame.
 
         Args:
-            frame: has the columns that the model was trained on; others are ignored.
+            frame: has the columns that the model was trained on; others are ignored. A polars or pandas frame, or what
+                else `popnet.data.tables.read.read_table` takes.
             proba: also give a column ``probability_<class>`` for each class.
             interval: coverage of intervals, as 0.9: also give columns ``<target>_low`` and ``<target>_high``, between
                 which the true values of that share of new rows lie (see `popnet.predictions.conformal`).
@@ -225,13 +229,16 @@ class Model:
         Raises:
             InputError: a column is missing, a value cannot be taken as its column's kind, or the model has no such
                 probabilities, intervals or quantiles.
+            ForkError: this process was forked from one that had predicted or fitted.
         """
         if self.encoder.image is not None:
             raise InputError(
                 "the model takes images, not a table; give a folder or files of images."
             )
-        if interval is not None or len(quantiles):
+        if interval is not None or not hasattr(quantiles, "__len__") or len(quantiles):
             self.intervals(interval, quantiles)  # before the rows are read
+        if not isinstance(frame, pl.DataFrame):
+            frame = read_table(frame)
         features = self.encoder.transform(frame, report=report, first_row=first_row)
         return pl.DataFrame(self._columns(features, proba, interval, quantiles))
 
@@ -401,7 +408,7 @@ class Model:
         return values
 
     def decision_outputs(self, outputs: Array) -> np.ndarray:
-        """Return what metrics that look at decisions (`Metric.uses_decision_rule`) take, ``(N, O)`` in the target's units.
+        """Return what metrics that look at decisions take (`Metric.uses_decision_rule`), ``(N, O)``, in target units.
 
         Args:
             outputs: see `score_outputs`.

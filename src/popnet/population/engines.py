@@ -14,9 +14,9 @@ LOCAL, RAY = "local", "ray"
 
 def check(engine: str) -> None:
     """Raise `InputError` if there is no such engine."""
-    if engine not in (LOCAL, RAY) and not engine.startswith(f"{RAY}:"):
+    if engine not in (LOCAL, RAY) and not str(engine).startswith(f"{RAY}:"):
         raise InputError(
-            f"engine must be local, ray or ray:ADDRESS; got {engine!r}.{closest(engine, (LOCAL, RAY))}"
+            f"engine must be local, ray or ray:ADDRESS; got {engine!r}.{closest(str(engine), (LOCAL, RAY))}"
         )
 
 

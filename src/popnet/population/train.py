@@ -10,7 +10,7 @@ import itertools
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,7 +18,7 @@ import jax
 import numpy as np
 
 from popnet.data.dataset import Dataset
-from popnet.errors import InputError
+from popnet.errors import InputError, check_number, check_whole
 from popnet.nn import net
 from popnet.population import probes, program, stopping
 from popnet.population.feed import Arrays
@@ -123,8 +123,7 @@ def train_population(
         >>> [r.status for r in population]
         ['finished', 'finished', 'finished', 'finished']
     """
-    if not recipes or not seeds:
-        raise InputError("A population needs at least one recipe and one seed.")
+    _check(recipes, seeds, time_limit, workers)
     arrays = arrange(train, valid, folds)
     members = [Member(r, s, f) for r in recipes for s in seeds for f in range(len(arrays.folds))]
     deadline = time.monotonic() + time_limit if time_limit is not None else None
@@ -138,6 +137,25 @@ def train_population(
     return Population(done, trainer.elapsed(), trainer.compile_seconds)
 
 
+def _check(
+    recipes: Sequence[Recipe], seeds: Sequence[int], time_limit: float | None, workers: int | None
+) -> None:
+    for name, values in (("recipes", recipes), ("seeds", seeds)):
+        if isinstance(values, str) or not isinstance(values, Collection):
+            raise InputError(f"{name} must be a list; got {values!r}.")
+        if not len(values):
+            raise InputError("A population needs at least one recipe and one seed.")
+    for recipe in recipes:
+        if not isinstance(recipe, Recipe):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise InputError(f"recipes must be of popnet.Recipe; got {recipe!r}.")
+    for seed in seeds:
+        check_whole("seeds", seed)
+    if time_limit is not None:
+        check_number("time_limit", time_limit)
+    if workers is not None:
+        check_whole("workers", workers, 1)
+
+
 def arrange(
     train: Dataset, valid: Dataset | None, folds: Sequence[tuple[np.ndarray, np.ndarray]] | None
 ) -> Arrays:
@@ -145,6 +163,8 @@ def arrange(
     if (valid is None) == (folds is None):
         raise InputError("Give either a validation set or folds, for early stopping.")
     if folds is not None:
+        if not isinstance(folds, Collection):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise InputError(f"folds must be a list of pairs of row numbers; got {folds!r}.")
         if not len(folds):
             raise InputError("folds is empty; give at least one pair of row numbers.")
         return Arrays(train, train, folds)

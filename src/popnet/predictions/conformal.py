@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from popnet.errors import InputError
+from popnet.errors import InputError, check_number
 from popnet.predictions.metrics import pinball
 
 REPORTED = 0.9
@@ -212,6 +212,7 @@ def check_coverage(coverage: float) -> None:
     Raises:
         InputError: it is not between 0 and 1.
     """
+    check_number("coverage", coverage)
     if not 0 < coverage < 1:
         raise InputError(
             f"an interval's coverage must be between 0 and 1, as 0.9; got {coverage:g}."
@@ -251,6 +252,7 @@ def check_level(level: float) -> None:
     Raises:
         InputError: it is not between 0 and 1.
     """
+    check_number("a quantile", level)
     if not 0 < level < 1:
         raise InputError(f"a quantile must be between 0 and 1, as 0.9; got {level:g}.")
 

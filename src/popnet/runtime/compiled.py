@@ -16,6 +16,7 @@ import numpy as np
 
 from popnet.runtime import typed_jax
 from popnet.runtime.cpu import Device
+from popnet.runtime.fork import begin_threads
 from popnet.runtime.parallel import parallel_for
 from popnet.types import Tree
 
@@ -49,7 +50,11 @@ class CompiledCache:
         """Return the compiled function on a device, for arguments of these shapes and types and static values.
 
         The function that is returned takes the arguments alone.
+
+        Raises:
+            ForkError: this process was forked from one that had used JAX.
         """
+        begin_threads()
         leaves, structure = typed_jax.flatten(arguments)
         described = tuple((x.shape, x.dtype) for x in map(_description, leaves))
         key = structure, described, tuple(static.items())

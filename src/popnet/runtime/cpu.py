@@ -16,6 +16,7 @@ from typing import Any
 import jax
 
 from popnet.runtime import typed_jax
+from popnet.runtime.fork import begin_threads
 
 Device = Any
 
@@ -39,13 +40,21 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-@cache
 def prepare() -> None:
     """Set JAX up for populations; does nothing to settings that the host program has made already.
 
     Programs run on the thread that calls them, and compiled programs are kept on disk (in ``POPNET_CACHE``, else
     the user's cache folder), so that a second run of the same shapes starts at once.
+
+    Raises:
+        ForkError: this process was forked from one that had used JAX.
     """
+    begin_threads()
+    _set_up()
+
+
+@cache
+def _set_up() -> None:
     if "JAX_CPU_ENABLE_ASYNC_DISPATCH" not in os.environ:
         jax.config.update("jax_cpu_enable_async_dispatch", False)
     if not getattr(jax.config, "jax_compilation_cache_dir", None):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import numbers
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -11,7 +12,7 @@ import numpy as np
 
 from popnet.data import splits
 from popnet.data.dataset import Dataset, Images
-from popnet.errors import InputError
+from popnet.errors import InputError, check_whole
 from popnet.population import engines
 from popnet.population.feed import Arrays
 from popnet.population.members import Member, Result
@@ -121,6 +122,12 @@ def search(
     """
     began = time.monotonic()
     factory.check(strategy)
+    engines.check(engine)
+    check_whole("seed", seed)
+    if workers is not None:
+        check_whole("workers", workers, 1)
+    if recipe is not None and not isinstance(recipe, Recipe):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InputError(f"recipe must be a popnet.Recipe; got {recipe!r}.")
     data, unit = (train, 1.0) if isinstance(train, Dataset) else _dataset(*_pair(train))
     count, seconds = _budget(budget)
     pairs = _folds(data, folds, seed)
@@ -203,7 +210,7 @@ def _budget(budget: int | float | str) -> tuple[int | None, float | None]:
     """Return a number of recipes and a time limit, one of them None."""
     if isinstance(budget, str):
         return None, durations.seconds(budget)
-    if isinstance(budget, bool) or not budget > 0:
+    if isinstance(budget, bool) or not isinstance(budget, numbers.Real) or not budget > 0:
         raise InputError(f"budget is a number of recipes above 0 or a time; got {budget!r}.")
     return (None, budget) if isinstance(budget, float) else (int(budget), None)
 
@@ -211,6 +218,8 @@ def _budget(budget: int | float | str) -> tuple[int | None, float | None]:
 def _folds(
     data: Dataset, folds: int | Sequence[tuple[np.ndarray, np.ndarray]], seed: int
 ) -> list[tuple[np.ndarray, np.ndarray]]:
+    if isinstance(folds, str) or not isinstance(folds, int | Collection):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InputError(f"folds must be a number, or pairs of row numbers; got {folds!r}.")
     if not isinstance(folds, int):
         if not len(folds):
             raise InputError("folds is empty; give a number, or pairs of row numbers.")

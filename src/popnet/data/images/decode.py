@@ -22,6 +22,7 @@ from PIL import (  # the plugins register themselves in Image.OPEN
 
 from popnet.data.images.pictures import Fit, Size
 from popnet.data.images.resize import fit_image
+from popnet.data.images.values import Extent, to_bytes
 
 _PLUGINS = (
     PngImagePlugin,
@@ -61,10 +62,12 @@ class Header(NamedTuple):
     Attributes:
         size: height and width as it is to be seen.
         grey: it has one channel; otherwise the pixels must tell.
+        deep: its values are of more than 8 bits.
     """
 
     size: Size
     grey: bool
+    deep: bool
 
 
 @contextmanager
@@ -82,10 +85,23 @@ def read_header(path: Path) -> Header:
         UnreadableImage: no such file, empty, not an image, damaged, or of more than `MAX_PIXELS`.
     """
     with _opened(path) as image:
-        return Header(_size(image), image.mode in _GREY_MODES)
+        return Header(_size(image), image.mode in _GREY_MODES, _is_deep(image))
 
 
-def decode(path: Path, size: Size, fit: Fit, channels: int) -> tuple[np.ndarray, Size]:
+def read_extent(path: Path) -> Extent:
+    """Return the extent of the values of an image file.
+
+    Raises:
+        UnreadableImage: as `decode`, or a value is not a finite number.
+    """
+    with _opened(path) as image:
+        image.load()
+        return Extent.of(_finite(np.asarray(image)))
+
+
+def decode(
+    path: Path, size: Size, fit: Fit, channels: int, file_range: tuple[float, float] | None = None
+) -> tuple[np.ndarray, Size]:
     """Read an image file.
 
     Args:
@@ -93,6 +109,7 @@ def decode(path: Path, size: Size, fit: Fit, channels: int) -> tuple[np.ndarray,
         size: height and width to give.
         fit: how another shape becomes this size.
         channels: 1 (grey) or 3 (red, green, blue).
+        file_range: what is black and white in a file of more than 8 bits; None: by its type.
 
     Returns:
         Pixels ``(H, W, C)`` uint8, upright (EXIF) and over white where transparent; height and
@@ -105,7 +122,7 @@ def decode(path: Path, size: Size, fit: Fit, channels: int) -> tuple[np.ndarray,
         whole = _size(image)
         # A JPEG can be decoded at 1/2, 1/4 or 1/8; twice the size is left for the averaging.
         image.draft(None, (2 * max(size), 2 * max(size)))
-        plain = _upright(image).convert("L" if channels == 1 else "RGB")
+        plain = _upright(image, file_range).convert("L" if channels == 1 else "RGB")
         fitted = fit_image(plain, size, fit)
         return np.asarray(fitted, np.uint8).reshape(*size, channels), whole
 
@@ -195,19 +212,32 @@ def _size(image: Image.Image) -> Size:
     return (width, height) if due and _orientation(image) >= 5 else (height, width)
 
 
-def _upright(image: Image.Image) -> Image.Image:
+def _upright(image: Image.Image, file_range: tuple[float, float] | None = None) -> Image.Image:
     """Decode; return it upright and in mode L or RGB."""
     image.load()
-    plain = _plain(image)
+    plain = _plain(image, file_range)
     orientation = _orientation(image)
     return plain.transpose(_TURNS[orientation]) if orientation > 1 else plain
 
 
-def _plain(image: Image.Image) -> Image.Image:
+def _is_deep(image: Image.Image) -> bool:
+    """Whether the values are of more than 8 bits: such images are grey, as Pillow reads them."""
+    return image.mode.startswith("I") or image.mode == "F"
+
+
+def _finite(values: np.ndarray) -> np.ndarray:
+    if not np.isfinite(values).all():
+        raise UnreadableImage("values that are not numbers")
+    return values
+
+
+def _plain(image: Image.Image, file_range: tuple[float, float] | None) -> Image.Image:
     """Give the mode L or RGB to an image of any mode; transparent pixels over white."""
     mode = image.mode
-    if mode.startswith("I") or mode == "F":
-        return Image.fromarray(_to_bytes(np.asarray(image)))
+    if _is_deep(image):
+        values = _finite(np.asarray(image))
+        as_bytes = _to_bytes(values) if file_range is None else to_bytes(values, file_range)
+        return Image.fromarray(as_bytes)
     if mode in ("1", "L") and "transparency" not in image.info:
         return image.convert("L")
     if mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
@@ -218,7 +248,7 @@ def _plain(image: Image.Image) -> Image.Image:
 
 
 def _to_bytes(values: np.ndarray) -> np.ndarray:
-    """Map the values of a 16-bit, 32-bit or float image to 0..255.
+    """Map the values of a 16-bit, 32-bit or float image to 0..255 by its type.
 
     Whole numbers are 16-bit unless they are larger (then the largest is white); floats are 0..1 or
     0..255 if they lie within, and otherwise run from their smallest to their largest.
@@ -227,8 +257,6 @@ def _to_bytes(values: np.ndarray) -> np.ndarray:
         scaled = values.astype(np.float64) * (255 / max(65535, int(values.max())))
     else:
         low, high = float(values.min()), float(values.max())
-        if not np.isfinite(low + high):
-            raise UnreadableImage("values that are not numbers")
         if low < 0 or high > 255:
             scaled = (values.astype(np.float64) - low) * (255 / ((high - low) or 1))
         else:

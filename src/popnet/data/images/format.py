@@ -5,7 +5,13 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
 
 from popnet.data.dataset import Images
 from popnet.data.images.pictures import Pictures, Progress
@@ -20,6 +26,8 @@ class ImageFormat(BaseModel):
         channels: 1 (grey) or 3 (red, green, blue).
         fit: how images of another shape are brought to this one, see `read_images`.
         value_range: what the pixels' 0 and 255 stand for in arrays.
+        file_range: what they stand for in image files of more than 8 bits; None if it was fitted to none, or by a
+            popnet that took each by its type.
         mean, std, background: of each channel, see `popnet.data.dataset.Images`.
     """
 
@@ -30,9 +38,18 @@ class ImageFormat(BaseModel):
     channels: Literal[1, 3]
     fit: Literal["pad", "crop", "stretch"] = "pad"
     value_range: tuple[float, float] = (0.0, 255.0)
+    file_range: tuple[float, float] | None = None
     mean: tuple[float, ...]
     std: tuple[float, ...]
     background: tuple[float, ...]
+
+    @model_serializer(mode="wrap")
+    def _saved(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what most models do not have: earlier popnets read those still."""
+        fields = write(self)
+        if self.file_range is None:
+            del fields["file_range"]
+        return fields
 
     @classmethod
     def of(cls, pictures: Pictures, rows: Array, fit: str = "pad") -> ImageFormat:
@@ -43,6 +60,7 @@ class ImageFormat(BaseModel):
             {
                 "height": height, "width": width, "channels": channels, "fit": fit,
                 "value_range": tuple(map(float, pictures.value_range)),
+                "file_range": pictures.file_range,
                 "mean": tuple(map(float, measured.mean)),
                 "std": tuple(map(float, measured.std)),
                 "background": tuple(map(float, measured.background)),
@@ -73,9 +91,10 @@ class ImageFormat(BaseModel):
         """Read images of any size and mode in this format; see `read_images`."""
         from popnet.data.images.read import read_images  # loads Pillow, which tables do not need
 
-        is_array = isinstance(source, np.ndarray) or str(source).lower().endswith(".npz")
+        # Fitted to arrays of more than 8 bits, it takes files of more than 8 bits for the same.
+        deep = self.value_range if self.value_range[1] > 255 else None
         return read_images(
             source, size=(self.height, self.width), fit=self.fit, channels=self.channels,
-            value_range=self.value_range if is_array else None, target=target, need_labels=labels,
-            strict=strict, on_progress=on_progress,
+            value_range=self.value_range, target=target, need_labels=labels,
+            strict=strict, on_progress=on_progress, file_range=self.file_range or deep,
         )  # fmt: skip

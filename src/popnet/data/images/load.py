@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,10 +15,12 @@ from popnet.data.images.decode import (
     decode,
     is_coloured,
     quiet,
+    read_extent,
     read_header,
 )
 from popnet.data.images.pictures import Pictures, ReadOptions, Size, counted, some
 from popnet.data.images.resize import choose_size, size_note
+from popnet.data.images.values import Extent, range_of
 from popnet.errors import InputError
 from popnet.runtime.parallel import parallel_for
 
@@ -52,14 +55,18 @@ def load_files(paths: list[Path], names: list[str], wish: ReadOptions, where: ob
     """
     reasons: dict[int, str] = {}
     with quiet():
-        size, channels = wish.size, wish.channels
-        if size is None or channels is None:
+        size, channels, file_range = wish.size, wish.channels, wish.file_range
+        if size is None or channels is None or file_range == "found":
             headers = _headers(paths, reasons, wish)
             if not headers:
                 raise InputError(_all_broken(names, reasons, where))
             size = size or choose_size([h.size for h in headers.values()])
             unsure = [paths[i] for i in sorted(headers) if not headers[i].grey]
             channels = channels or _channels(unsure, wish)
+            if file_range == "found":
+                file_range = _file_range(
+                    [paths[i] for i in sorted(headers) if headers[i].deep], wish
+                )
         todo = np.asarray([i for i in range(len(paths)) if i not in reasons], np.int64)
         pixels = _allocate(len(todo), size, channels)
         sizes: list[Size | None] = [None] * len(todo)
@@ -67,7 +74,9 @@ def load_files(paths: list[Path], names: list[str], wish: ReadOptions, where: ob
         def work(position: int) -> None:
             i = int(todo[position])
             try:
-                pixels[position], sizes[position] = decode(paths[i], size, wish.fit, channels)
+                pixels[position], sizes[position] = decode(
+                    paths[i], size, wish.fit, channels, file_range
+                )
             except UnreadableImage as broken:
                 reasons[i] = str(broken)
 
@@ -91,7 +100,12 @@ def load_files(paths: list[Path], names: list[str], wish: ReadOptions, where: ob
         notes.append(
             f"{counted(len(broken), 'file')} cannot be read and {those} left out: {_listed(broken)}"
         )
-    pictures = Pictures(pixels, names=[names[i] for i in todo[kept]], broken=broken, notes=notes)
+    if file_range is not None and wish.file_range == "found":
+        notes.append(f"of more than 8 bits: {file_range[0]:g} is black, {file_range[1]:g} white")
+    pictures = Pictures(
+        pixels, names=[names[i] for i in todo[kept]], broken=broken, notes=notes,
+        value_range=file_range or (0.0, 255.0), file_range=file_range,
+    )  # fmt: skip
     return Loaded(pictures, todo[kept])
 
 
@@ -110,6 +124,19 @@ def _headers(paths: list[Path], reasons: dict[int, str], wish: ReadOptions) -> d
     still = None if report is None else (lambda _, n: report(0, n))
     parallel_for(len(paths), work, wish.workers, still)
     return headers
+
+
+def _file_range(deep: list[Path], wish: ReadOptions) -> tuple[float, float] | None:
+    """Return what is black and white in all files of more than 8 bits; None without any that can be read."""
+    extents: list[Extent | None] = [None] * len(deep)
+
+    def work(i: int) -> None:
+        with suppress(UnreadableImage):  # it is told when the pixels are read
+            extents[i] = read_extent(deep[i])
+
+    parallel_for(len(deep), work, wish.workers)
+    found = [e for e in extents if e is not None]
+    return range_of(found) if found else None
 
 
 def _channels(unsure: list[Path], wish: ReadOptions) -> int:

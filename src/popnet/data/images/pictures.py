@@ -49,6 +49,7 @@ class Pictures:
         broken: name and reason of the files left out.
         notes: short lines for people: what was done and what was left out.
         value_range: what 0 and 255 stand for in the source.
+        file_range: the same of image files of more than 8 bits; None if there are none.
         label_name: "class" for folders, the column's name for a table, otherwise "label".
     """
 
@@ -59,6 +60,7 @@ class Pictures:
     broken: list[tuple[str, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     value_range: tuple[float, float] = (0.0, 255.0)
+    file_range: tuple[float, float] | None = None
     label_name: str = "label"
 
 
@@ -75,6 +77,7 @@ class ReadOptions:
     strict: bool = False
     on_progress: Progress | None = None
     workers: int | None = None
+    file_range: tuple[float, float] | Literal["found"] | None = "found"
 
 
 def own_parts(parts: np.ndarray) -> np.ndarray | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -57,6 +57,7 @@ def read_images(
     strict: bool = False,
     on_progress: Progress | None = None,
     workers: int | None = None,
+    file_range: tuple[float, float] | Literal["found"] | None = "found",
 ) -> Pictures:
     """Read images into one array.
 
@@ -74,13 +75,24 @@ def read_images(
         strict: a file that cannot be read is an error, not left out.
         on_progress: called on this thread now and then with the images done and their number.
         workers: threads that decode, by default one per core.
+        file_range: what is black and white in image files of more than 8 bits; found from all of them, or None: by the
+            type of each.
 
     Raises:
         InputError: the source or an option cannot be used.
     """
     _check_options(size, fit, channels, value_range, workers)
     wish = ReadOptions(
-        size, fit, channels, value_range, target, need_labels, strict, on_progress, workers
+        size,
+        fit,
+        channels,
+        value_range,
+        target,
+        need_labels,
+        strict,
+        on_progress,
+        workers,
+        file_range,
     )
     if isinstance(source, np.ndarray):
         return read_arrays([source], ["the array"], wish)

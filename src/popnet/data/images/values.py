@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -29,33 +30,57 @@ def check_values(array: np.ndarray, where: str) -> None:
             )
 
 
+class Extent(NamedTuple):
+    """What there is to know of some values to find the range that they are of.
+
+    Attributes:
+        low, high: the smallest and the largest.
+        is_float: their type has fractions.
+        is_whole: none of them is a fraction.
+    """
+
+    low: float
+    high: float
+    is_float: bool
+    is_whole: bool
+
+    @classmethod
+    def of(cls, array: np.ndarray) -> Extent:
+        """Return the extent of an array with at least one value, all finite."""
+        return cls(
+            float(array.min()), float(array.max()), array.dtype.kind == "f", _whole(array)
+        )  # fmt: skip
+
+
 def find_range(arrays: Sequence[np.ndarray]) -> tuple[float, float]:
+    """Find which values stand for black and white in arrays, parts of one source; see `range_of`."""
+    # Bytes are final.
+    return range_of([Extent.of(a) for a in arrays if a.dtype != np.uint8])
+
+
+def range_of(extents: Sequence[Extent]) -> tuple[float, float]:
     """Find which values stand for black and white.
 
     Args:
-        arrays: parts of one source, each with at least one finite value.
+        extents: of the parts of one source that are not bytes.
 
     Returns:
-        (0, 255) for uint8 and for whole numbers within that are more than 16; (0, 1) or (-1, 1)
-        for fractions within, and for truth values; (0, 65535) for uint16 with values above 255;
-        (0, largest) for other whole numbers up to 16; otherwise smallest and largest value.
+        (0, 255) without any, and for whole numbers within that are more than 16; (0, 1) or (-1, 1) for fractions
+        within, and for truth values; (0, largest) for other whole numbers up to 16; otherwise smallest and largest
+        value: cameras and scanners of 10, 12 or 14 bits use little of what 16 bits can hold.
     """
-    arrays = [a for a in arrays if a.dtype != np.uint8]  # whose bytes are final
-    if not arrays:
+    if not extents:
         return 0.0, 255.0
-    low = min(float(a.min()) for a in arrays)
-    high = max(float(a.max()) for a in arrays)
-    if any(a.dtype.kind == "f" for a in arrays):
+    low, high = min(e.low for e in extents), max(e.high for e in extents)
+    if any(e.is_float for e in extents):
         if low >= 0 and high <= 1:
             return 0.0, 1.0
         if low >= -1 and high <= 1:
             return -1.0, 1.0
-    if low >= 0 and high <= 255 and all(_whole(a) for a in arrays):
+    if low >= 0 and high <= 255 and all(e.is_whole for e in extents):
         if high > FEW_LEVELS:
             return 0.0, 255.0
         return 0.0, high or 1.0
-    if low >= 0 and all(a.dtype == np.uint16 for a in arrays):
-        return 0.0, 65535.0
     return (low, high) if low < high else (low, low + 1)
 
 

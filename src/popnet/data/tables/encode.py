@@ -35,6 +35,7 @@ from popnet.data.tables.scale import KNOTS
 from popnet.data.tables.schema import Schema
 from popnet.data.tables.target import Target, check_magnitude, read_target
 from popnet.errors import InputError, closest
+from popnet.runtime.fork import begin_threads
 
 CAST_VALUES = 1 << 22
 """Values of columns of numbers that are cast at once, about (32 MB): a call a column is slow where columns are many."""
@@ -150,7 +151,9 @@ class Encoder(BaseModel):
         Raises:
             InputError: a needed column is not there, or a value does not fit its column (names
                 column, row and value).
+            ForkError: this process was forked from one that had used polars.
         """
+        begin_threads()
         self._check_columns(frame, report)
         n = frame.height
         names = self.names
@@ -228,6 +231,7 @@ class Encoder(BaseModel):
             InputError: a target column is not there, a class that training did not have, a
                 regression target that is no number, infinite or huge.
         """
+        begin_threads()
         lacking = [n for n in self.target.names if n not in frame.columns]
         if lacking:
             raise InputError(

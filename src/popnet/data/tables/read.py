@@ -16,6 +16,7 @@ import polars as pl
 from popnet.data.tables.delimited import chunks, read_delimited, string_batches
 from popnet.data.tables.frames import frame_categories, from_frame, not_empty, plain
 from popnet.errors import InputError
+from popnet.runtime.fork import begin_threads
 
 FORMATS = {
     ".csv": "delimited",
@@ -58,7 +59,9 @@ def read_table(source: Any, as_written: Sequence[str] | None = ()) -> pl.DataFra
         InputError: there is no such file, it is a folder, empty, without rows or columns, of an
             unknown kind, damaged, binary where text is due, not UTF-8, has a column name twice or
             rows of different lengths.
+        ForkError: this process was forked from one that had used polars.
     """
+    begin_threads()
     if not isinstance(source, str | PathLike):
         return _frame(source)
     path, form = _locate(source)
@@ -98,7 +101,9 @@ def read_batches(path: Any, rows: int = 50_000) -> Iterator[pl.DataFrame]:
 
     Raises:
         InputError: as `read_table`; of a bad row, when the stream reaches it.
+        ForkError: see `read_table`.
     """
+    begin_threads()
     if rows < 1:
         raise InputError(f"rows must be at least 1, got {rows}.")
     if not isinstance(path, str | PathLike):

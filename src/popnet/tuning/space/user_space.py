@@ -48,6 +48,10 @@ def dimension(field: str, spec: Any) -> Dimension:
 
 def dimensions(specs: Mapping[str, Any]) -> tuple[Dimension, ...]:
     """Return what a user wrote of several fields; see `dimension`."""
+    if not isinstance(specs, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InputError(
+            f"space must be ranges by field, as {{'dropout': '0:0.5'}}; got {specs!r}."
+        )
     return tuple(dimension(field, spec) for field, spec in specs.items())
 
 

@@ -25,9 +25,9 @@ NAMES = (*DRAWS, "portfolio", "halving", "tpe")
 
 def check(name: str) -> None:
     """Raise `InputError` if there is no such strategy."""
-    if name not in NAMES and not name.startswith(OPTUNA):
+    if name not in NAMES and not str(name).startswith(OPTUNA):
         raise InputError(
-            f"search must be one of {', '.join(NAMES)}, or {OPTUNA}SAMPLER; got {name!r}.{closest(name, NAMES)}"
+            f"search must be one of {', '.join(NAMES)}, or {OPTUNA}SAMPLER; got {name!r}.{closest(str(name), NAMES)}"
         )
 
 
