@@ -19,7 +19,7 @@ from popnet.data.dataset import Dataset
 from popnet.data.images.read import is_image_source
 from popnet.data.splits import SplitKeys
 from popnet.data.tables.read import read_table
-from popnet.data.tables.schema import Schema
+from popnet.data.tables.schema import Schema, conform
 from popnet.diagnosis import page
 from popnet.diagnosis.findings import DoctorFinding, Proof, sorted_by_severity
 from popnet.diagnosis.limits import Limits
@@ -34,7 +34,7 @@ from popnet.model.model import Model
 from popnet.options import DEFAULTS, Options
 from popnet.prepare.as_fitted import as_fitted
 from popnet.prepare.source import prepare_source
-from popnet.prepare.table import usable_rows
+from popnet.prepare.table import read_as_written, usable_rows
 from popnet.report import format
 from popnet.report.document import Document
 from popnet.runtime import keys
@@ -192,12 +192,16 @@ def _examine(
     source: Any, target: Any, options: Options, rows: int | None, prove: bool, limits: Limits, report: _Report
 ) -> tuple[list[DoctorFinding], Recipe | None, list[ProbedTraining]]:  # fmt: skip
     """Apply all rules to data and to nets that are trained on it; return also the nets' recipe and trainings."""
-    frame = None if is_image_source(source) else read_table(source)
-    prepared = prepare_source(source if frame is None else frame, target, options)
+    frame = None
+    if not is_image_source(source) and target is not None:
+        frame, reading = read_as_written(source, target, options)
+        source, options = frame, replace(options, reading=reading)
+    prepared = prepare_source(source, target, options)
     for note in prepared.notes:
         report.note(note)
     findings: list[DoctorFinding] = []
     if frame is not None:
+        frame = conform(frame, prepared.schema)
         usable = frame.filter(usable_rows(frame, prepared.schema, []))
         findings += columns.find(
             usable, prepared.schema, prepared.train, prepared.test, seed=options.seed, limits=limits
@@ -280,8 +284,9 @@ def _against(
     """Compare new data with the training data."""
     if is_image_source(source) or is_image_source(against):
         raise InputError("--against compares tables; it cannot compare images.")
-    old, new = read_table(source), read_table(against)
-    schema = prepare_source(old, target, options).schema if model is None else model.schema
+    schema = prepare_source(source, target, options).schema if model is None else model.schema
+    as_written = None if schema.reading.na_values is not None else schema.target.names
+    old, new = (read_table(table, as_written) for table in (source, against))
     targets = schema.target.names
     if model is not None and all(t in new.columns for t in targets):
         _, metrics = model.evaluate(iter([new]))
@@ -291,6 +296,7 @@ def _against(
                 f"the model's {model.metric} was {before:.4g} on its test part, and is "
                 f"{metrics[model.metric]:.4g} on the new data"
             )
+    old, new = conform(old, schema), conform(new, schema)
     found = shifts.shift(old, new, schema, seed=options.seed, limits=limits)
     tell(found.verdict)
     return found

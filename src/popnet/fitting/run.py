@@ -13,6 +13,7 @@ import numpy as np
 
 from popnet._version import __version__
 from popnet.data.dataset import StoredFeatures
+from popnet.diagnosis.tables import leakage
 from popnet.errors import InputError
 from popnet.fitting import selection
 from popnet.fitting.candidates import Candidates
@@ -121,6 +122,10 @@ def _tell_nobody(progress: Progress) -> None:
     """Take note of how far a fit is, and do nothing about it."""
 
 
+MAX_CHECKED = 200
+"""Columns that are looked at for what gives the target away; more take seconds."""
+
+
 def _identity(table: Prepared, options: Options) -> dict[str, Any]:
     """Return what makes a run the same run, by what people call it."""
     digest = hashlib.sha256()
@@ -187,7 +192,20 @@ def prepare(
         left = None if clock is None else finite(clock.left())
         tell(Progress(f"reading {what}", done, total, left))
 
-    return prepare_source(source, target, options, reading, memory)
+    table = prepare_source(source, target, options, reading, memory)
+    return replace(table, notes=[*table.notes, *_leaks(table, options.seed)])
+
+
+def _leaks(table: Prepared, seed: int) -> list[str]:
+    """Return a sentence on each column that gives the target away, as `popnet doctor` finds them, if that is cheap."""
+    rows = table.some_rows
+    if rows is None or len(table.schema.features) > MAX_CHECKED:
+        return []
+    return [
+        f"{finding.title}: {finding.measured} If it is not known when the model is used, leave it out: --drop "
+        f"{finding.columns[0]}"
+        for finding in leakage.find(rows, table.schema, np.arange(rows.height), seed)
+    ]
 
 
 def relabelled(fitted: Fitted, labels: Sequence[Any]) -> Fitted:

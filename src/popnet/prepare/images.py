@@ -16,7 +16,7 @@ from popnet.data.images.pictures import TEST, TRAIN, VALIDATION, Pictures
 from popnet.data.splits import SplitKeys
 from popnet.data.tables.encode import Encoder, fit_scales
 from popnet.data.tables.schema import Column, Schema
-from popnet.data.tables.target import infer_target
+from popnet.data.tables.target import conform_target, infer_target
 from popnet.errors import InputError
 from popnet.options import Options
 from popnet.prepare.prepared import Prepared
@@ -58,7 +58,12 @@ def prepare_images(
     if labels is None:
         raise InputError("the images have no labels, so there is nothing to learn.")
     frame = _targets(labels, label)
-    found = infer_target(frame, frame.columns, options.task, single_rows=options.tiny)
+    # A folder's or a label's name is one, also if it is "None" or "NA".
+    reading = options.reading.model_copy(update={"na_values": options.reading.na_values or ()})
+    found = infer_target(
+        frame, frame.columns, options.task, single_rows=options.tiny, reading=reading
+    )
+    frame = conform_target(frame, found)
     rows = len(pictures.pixels)
     classes = frame[frame.columns[0]].rank("dense").to_numpy() if found.classes else None
     notes = list(pictures.notes)

@@ -25,6 +25,7 @@ from popnet.errors import InputError
 from popnet.options import Options
 from popnet.prepare.prepared import Prepared
 from popnet.prepare.table import (
+    SOME_ROWS,
     reading_choices,
     resampled_together,
     split_name,
@@ -86,6 +87,7 @@ def prepare_large(
     sample = sample._replace(frame=conform(sample.frame, schema))
     split_keys = _split_keys(path, schema, options)
     test, valid = _held_out(sample.rows, split_keys, options)
+    held_out = test
     notes: list[str] = []
     encoder = _encoder(sample, schema, test, notes)
     encoded = _encode(path, encoder, schema, sample.rows, on_rows)
@@ -102,8 +104,13 @@ def prepare_large(
     kept = split_keys.take(encoded.kept)
     return Prepared(
         schema, encoder, encoded.data, train, test, [fold], split_name(options, stratified=False), notes,
-        resampled_together(kept.take(test)), kept,
+        resampled_together(kept.take(test)), kept, sample.frame.filter(_rest(sample, schema, held_out)).head(SOME_ROWS),
     )  # fmt: skip
+
+
+def _rest(sample: Sample, schema: Schema, test: np.ndarray) -> np.ndarray:
+    """Return which of the drawn rows may be trained on, ``(S,)`` booleans."""
+    return usable_rows(sample.frame, schema, []) & ~np.isin(sample.numbers, test)
 
 
 def _sample_rows(path: Any, memory: Memory) -> int:

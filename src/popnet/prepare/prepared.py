@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import polars as pl
 
 from popnet.data import splits
 from popnet.data.dataset import Dataset
@@ -28,6 +29,7 @@ class Prepared:
         notes: lines for people.
         test_groups: ``(len(test),)``, what the score's interval resamples together, or None.
         split_keys: by which all rows are split.
+        some_rows: some training rows of a table, as `popnet.data.tables.schema.conform` gives them; None of images.
     """
 
     schema: Schema
@@ -40,6 +42,7 @@ class Prepared:
     notes: list[str]
     test_groups: np.ndarray | None
     split_keys: SplitKeys
+    some_rows: pl.DataFrame | None = None
 
     @property
     def fold_rows(self) -> int:

@@ -15,11 +15,15 @@ from popnet.data.tables.encode import Encoder, fit_encoder
 from popnet.data.tables.read import declared_categories, read_table
 from popnet.data.tables.reading import ReadingChoices
 from popnet.data.tables.roles import group_numbers, time_numbers
-from popnet.data.tables.schema import Schema, conform, infer_schema
+from popnet.data.tables.schema import MIN_ROWS, Schema, conform, infer_schema
 from popnet.errors import InputError
 from popnet.options import Options
 from popnet.prepare.prepared import Prepared
+from popnet.runtime import keys
 from popnet.types import Array
+
+SOME_ROWS = 5_000
+"""Rows that a table is checked by before a fit."""
 
 TIME_BLOCKS = 25
 """Blocks of consecutive rows that the test part of a time-ordered split is resampled by."""
@@ -57,23 +61,38 @@ def prepare_table(source: Any, target: str | Sequence[str], options: Options) ->
     split = split_name(options, stratified=classification)
     test_groups = resampled_together(split_keys.take(part.valid))
     return Prepared(
-        schema, encoder, data, part.train, part.valid, folds, split, notes, test_groups, split_keys
-    )
+        schema, encoder, data, part.train, part.valid, folds, split, notes, test_groups, split_keys,
+        some_rows(frame, part.train, options.seed),
+    )  # fmt: skip
+
+
+def some_rows(frame: pl.DataFrame, train: np.ndarray, seed: int) -> pl.DataFrame:
+    """Return at most `SOME_ROWS` training rows of a table, drawn at random, in its order."""
+    if len(train) > SOME_ROWS:
+        train = keys.generator(seed, "some rows").choice(train, SOME_ROWS, replace=False)
+    return frame[np.sort(train)]
 
 
 def read_with_schema(
     source: Any, target: str | Sequence[str], options: Options
 ) -> tuple[pl.DataFrame, Schema]:
     """Read a table, find what its columns hold, and return it with numbers and dates where text is read as such."""
-    names = (target,) if isinstance(target, str) else tuple(target)
-    reading = reading_choices(source, options)
-    frame = read_table(source, as_written=names if reading.na_values is None else None)
+    frame, reading = read_as_written(source, target, options)
     schema = infer_schema(
         frame, target, task=options.task, weight=options.weight, group=options.group, time=options.time,
-        drop=options.drop, keep=options.keep, reading=reading,
-        **({"fewest_rows": 2, "single_rows": True} if options.tiny else {}),
+        drop=options.drop, keep=options.keep, reading=reading, single_rows=options.tiny,
+        fewest_rows=2 if options.tiny else MIN_ROWS,
     )  # fmt: skip
     return conform(frame, schema), schema
+
+
+def read_as_written(
+    source: Any, target: str | Sequence[str], options: Options
+) -> tuple[pl.DataFrame, ReadingChoices]:
+    """Read a table of which nothing is known yet, and return how its values are to be read."""
+    names = (target,) if isinstance(target, str) else tuple(target)
+    reading = reading_choices(source, options)
+    return read_table(source, as_written=names if reading.na_values is None else None), reading
 
 
 def reading_choices(source: Any, options: Options) -> ReadingChoices:
