@@ -77,6 +77,15 @@ CSV = {
         [("1,5", "0,125"), ("x", "1,500"), ("1,5,2", "-2,5e3"), (",5", None)],
     ),
     "commas in quotes": ('a,b\n"1,5",x\n"2,5",y\n', [("1,5", "x"), ("2,5", "y")]),
+    "sep= in front": ("sep=;\na;b\n1,5;x\n2;y\n", [("1,5", "x"), ("2", "y")]),
+    "sep= with an odd sign": ("SEP=:\r\na:b\r\n1:x\r\n", [(1, "x")]),
+    "comments in front": ("# made by hand\n# x, y\n\na,b\n1,x\n2,y\n", [(1, "x"), (2, "y")]),
+    "NumPy's header": ("# made by\n# a,b\n1,2\n3,4\n", [(1, 2), (3, 4)]),
+    "a title in front": ("Sales of 2024\n\na,b\n1,x\n2,y\n", [(1, "x"), (2, "y")]),
+    "titles in front": ('Sales, "all"\nof 2024\na;b\n1;x\n2;y\n', [(1, "x"), (2, "y")]),
+    "R's row names": ("a b,b\nr1,1,x\nr2,2,y\n", [("r1", 1, "x"), ("r2", 2, "y")]),
+    "a header with a hash": ("#a\tb\n1\tx\n", [(1, "x")]),
+    "one column": ("a\n1\n2\n", [(1,), (2,)]),
     "tabs": ("a\tb\n1\tx\n", [(1, "x")]),
     "bars": ("a|b\n1|x,y\n", [(1, "x,y")]),
     "byte-order mark": ("\ufeffa,b\n1,x\n", [(1, "x")]),
@@ -90,7 +99,10 @@ CSV = {
         'a,b\n1,x\n,NA\n?,N/A\nnan,null\nNaN,?\nNone,""\n',
         [(1, "x"), (None, "NA"), (None, "N/A"), (None, "null"), (None, None), (None, None)],
     ),
-    "integers beyond 64 bits": ("a,b\n1,x\n99999999999999999999,y\n", [(1.0, "x"), (1e20, "y")]),
+    "integers beyond 64 bits": (
+        "a,b\n1,x\n99999999999999999999,y\n",
+        [("1", "x"), ("99999999999999999999", "y")],
+    ),
     "unicode": ("a,größe\n1,naïve 東京\n", [(1, "naïve 東京")]),
 }
 

@@ -19,6 +19,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 import polars as pl
 
+from popnet.data.tables import preamble
 from popnet.data.tables.cast import clean_frame, plain_text, type_text
 from popnet.data.tables.markers import protect_quoted, rare_as_null, unprotect
 from popnet.errors import InputError
@@ -27,6 +28,7 @@ FIRST_BYTES, BLOCK_BYTES = 1 << 20, 16 << 20
 """Of the first block, so that who looks at the first rows alone does not wait for many, and of later ones."""
 LONGEST_RECORD = 64 << 20
 DELIMITERS = ",;\t|"
+SNIFFED_RECORDS = 200
 _NEWLINE, _QUOTE = 10, 34
 _MAGIC = {
     b"PAR1": "a Parquet file",
@@ -272,17 +274,25 @@ def _check_encoding(block: Block, path: Path) -> None:
 
 
 def _read_header(block: Block, path: Path) -> tuple[Layout, Block]:
-    """Sniff the delimiter, read the names, and return the block without its first record."""
-    skipped = len(block.data) - len(block.data.lstrip(b"\r\n"))
-    line = block.line + block.data.count(b"\n", 0, skipped)
+    """Sniff the delimiter, read the names, and return the block without all up to its header."""
+    before = preamble.find(block.data)
+    skipped = before.length
+    skipped += len(block.data) - skipped - len(block.data[skipped:].lstrip(b"\r\n"))
     data = block.data[skipped:]
+    delimiter, fields = _sniff(data, path)
+    if before.delimiter and before.delimiter != delimiter:
+        delimiter, fields = before.delimiter, _fields(data, before.delimiter)
+    for _ in range(preamble.title_lines(fields)):
+        data, fields = data[data.find(b"\n") + 1 :], fields[1:]
+    line = block.line + block.data.count(b"\n", 0, len(block.data) - len(data))
     end = int(_outside(np.frombuffer(data, np.uint8), (_NEWLINE,))[0][0]) + 1
-    delimiter = _sniff(data, path)
     try:
         header = pl.read_csv(data[:end], has_header=False, separator=delimiter, infer_schema=False)
     except pl.exceptions.PolarsError:
         raise _not_fields(path, line) from None
-    names = [(name or "").strip() for name in header.row(0)]
+    names = [(name or "").strip().removeprefix("# ") for name in header.row(0)]
+    if preamble.lacks_first_name(len(names), fields[1:]):
+        names = ["", *names]
     # pandas writes its index under an empty name; a position makes a stable one.
     names = [name or f"column_{i + 1}" for i, name in enumerate(names)]
     check_names(names, str(path))
@@ -304,27 +314,34 @@ def check_names(names: Sequence[str], where: str) -> None:
     )
 
 
-def _sniff(data: bytes, path: Path) -> str:
-    """Choose the delimiter that cuts the first records into most alike, then most, fields."""
-    sample = data[: 1 << 18]
-    array = np.frombuffer(sample, np.uint8)
-    ends, *places = _outside(array, (_NEWLINE, *map(ord, DELIMITERS)))
-    ends = ends[:200]
-    best, choice = (0.0, 0), ","
+def _sniff(data: bytes, path: Path) -> tuple[str, list[int]]:
+    """Choose the delimiter that cuts the first records into most alike, then most fields; also return their numbers."""
+    best, choice = (0.0, 0, 0), ","
+    counts: dict[str, list[int]] = {d: _fields(data, d) for d in DELIMITERS}
     suffixes = [s.lower() for s in path.suffixes]
-    for delimiter, place in zip(DELIMITERS, places, strict=True):
-        if len(ends):
-            counts = np.diff(np.searchsorted(place, ends), prepend=0)
-        else:  # the first record is longer than the sample
-            counts = np.array([len(place)])
-        if counts[0] == 0:
+    for delimiter, fields in counts.items():
+        titles = preamble.title_lines(fields)
+        fields = fields[titles:]
+        if not fields or fields[0] == 1:
             continue
         if delimiter == "\t" and (".tsv" in suffixes or ".tab" in suffixes):
-            return delimiter
-        score = (float(np.mean(counts == counts[0])), int(counts[0]))
+            return delimiter, counts[delimiter]
+        short = preamble.lacks_first_name(fields[0], fields[1:])
+        alike = 1.0 if short else float(np.mean(np.asarray(fields) == fields[0]))
+        score = (alike, -bool(titles or short), fields[0])
         if score > best:
             best, choice = score, delimiter
-    return choice
+    return choice, counts[choice]
+
+
+def _fields(data: bytes, delimiter: str) -> list[int]:
+    """Return the number of fields of each of the first records."""
+    array = np.frombuffer(data[: 1 << 18], np.uint8)
+    ends, places = _outside(array, (_NEWLINE, ord(delimiter)))
+    ends = ends[:SNIFFED_RECORDS]
+    if not len(ends):  # the first record is longer than the sample
+        return [len(places) + 1]
+    return (np.diff(np.searchsorted(places, ends), prepend=0) + 1).tolist()
 
 
 def _evenly_cut(block: Block, layout: Layout) -> pl.DataFrame | None:

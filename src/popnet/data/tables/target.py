@@ -325,9 +325,12 @@ def _check_names(frame: pl.DataFrame, names: Sequence[str]) -> None:
         raise InputError("no target is given; name the column to predict.")
     for i, name in enumerate(names):
         if name not in frame.columns:
+            numbers = pl.Series(frame.columns, dtype=pl.String).cast(pl.Float64, strict=False)
+            missing = numbers.is_not_null().sum() > frame.width // 2
+            hint = " (is the header line missing?)" if missing else ""
             raise InputError(
                 f"there is no target column '{name}'; the table has {frame.width} columns: "
-                f"{_some(frame.columns)}.{closest(name, frame.columns)}"
+                f"{_some(frame.columns)}{hint}.{closest(name, frame.columns)}"
             )
         if name in names[:i]:
             raise InputError(f"the target '{name}' is given twice; name each target once.")
