@@ -66,7 +66,8 @@ def test_numbers_of_numpy_are_numbers(tmp_path):
     Options(**numbers, test_size=np.float32(0.2), time_limit=np.int64(5)).check()
     fitted = Classifier(**numbers, recipe=RECIPE).fit(X, Y)
     model = Model.load(fitted.save(tmp_path / "m"))
-    assert model.facts["seed"] == 3
+    assert model.facts is not None
+    assert model.facts.fit.seed == 3
     same = Classifier(members=2, folds=2, seed=3, workers=1, recipe=RECIPE).fit(X, Y)
     assert np.array_equal(fitted.predict_proba(X), same.predict_proba(X))
 

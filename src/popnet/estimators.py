@@ -395,7 +395,7 @@ class Regressor(RegressorMixin, _Estimator):
         features = self._features(X)
         centre, apart = self.model_.deviations(features)
         values = self.model_.encoder.decode_target(centre)
-        apart = apart * np.array([s.std for s in self.model_.encoder.scales])
+        apart = self.model_.encoder.deviations_in_units(centre, apart)
         return (values[:, 0], apart[:, 0]) if self._single else (values, apart)
 
     def predict_quantiles(self, X: Any, levels: Sequence[float] = (0.1, 0.5, 0.9)) -> np.ndarray:

@@ -121,6 +121,11 @@ class Options:
                     f"{name} must be one of {', '.join(known)}; got {getattr(self, name)!r}."
                 )
 
+    @property
+    def log_target(self) -> bool:
+        """Whether nets predict log(1 + value) of a regression target: the metric's errors are relative ones."""
+        return self.metric == "rmsle"
+
     def strategy(self, images: bool) -> str:
         """Return the name of the search, given whether it is of images."""
         if self.search is not None:

@@ -199,7 +199,7 @@ def test_identifiers_left_out_are_noted_and_used_ones_warned_of():
         ("identifiers", "note", ("customer_id",)),
         ("identifiers", "warning", ("counter", "drawn")),
     ]
-    kept = look(frame, keep=["customer_id"])
+    kept = look(frame, keep=["customer_id", "counter"])
     assert [f.severity for f in kept] == ["warning"]
     assert set(kept[0].columns) == set(kept[0].remedy.drop) == {"counter", "drawn", "customer_id"}
 

@@ -170,7 +170,9 @@ def test_a_model_of_an_older_popnet_predicts_but_has_no_intervals(model, folder)
 def test_a_target_called_as_anothers_interval_is_refused():
     table = make_table().rename({"other": "score_low"}).drop("bought")
     found = fit(table, ["score", "score_low"], OPTIONS).model
-    with pytest.raises(InputError, match="a target has the name of another's interval"):
+    with pytest.raises(
+        InputError, match="a target is named like a column of another target's interval"
+    ):
         found.predict_frame(table, interval=0.5)
 
 
@@ -382,7 +384,7 @@ def test_the_folder_that_one_is_in_is_refused(tmp_path, monkeypatch):
     (tmp_path / "inner").mkdir()
     monkeypatch.chdir(tmp_path / "inner")
     for place in (Path(), Path("..")):
-        with pytest.raises(InputError, match="the folder you are in"):
+        with pytest.raises(InputError, match="the current folder"):
             check_output(place)
 
 

@@ -166,11 +166,12 @@ class Candidates:
         """Return the pool's true values, and predictions ``(P, O)`` of it, as metrics take them."""
         return self.table.encoder.in_units(self.table.data.target[self.rows], predictions)
 
-    def unit(self) -> np.ndarray:
-        """Return what a target's standard deviation is in its own unit, ``(O,)``; ones for classes."""
-        if self.table.data.task == "classification":
-            return np.ones(self.table.data.n_outputs)
-        return np.array([s.std for s in self.table.encoder.scales])
+    def comparable(self, values: Array) -> np.ndarray:
+        """Return values ``(N, O)`` as squared errors of several targets can be compared; classes' as they are."""
+        scales = self.table.encoder.scales
+        if not scales:
+            return np.asarray(values)
+        return np.stack([s.standardise(values[:, i]) for i, s in enumerate(scales)], 1)
 
     def pool_weights(self) -> np.ndarray | None:
         """Return the pool's row weights, None if there are none."""

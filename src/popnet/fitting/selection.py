@@ -9,7 +9,7 @@ epochs alone has a share, the less the more it is worse on them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple, get_args
 
@@ -204,7 +204,7 @@ def _selected(
     some_weights = None if row_weights is None else row_weights[rows]
     if method == "greedy":
         selection = _greedy(
-            units[:, rows], best, true[rows], metric, some_weights, finish, candidates.unit()
+            units[:, rows], best, true[rows], metric, some_weights, finish, candidates.comparable
         )
     else:
         selection = ensemble.equal(len(every))
@@ -266,7 +266,7 @@ def _held_out_by(
 
 def _greedy(
     units: np.ndarray, best: int, true: Array, metric: Metric, weights: Array | None, finish: Finish,
-    unit: Array,
+    comparable: Callable[[Array], np.ndarray],
 ) -> ensemble.Selection:  # fmt: skip
     """Return the weights of a mixture: of what greedy selection takes of all, and of the last epochs alone.
 
@@ -277,7 +277,7 @@ def _greedy(
         metric: to choose for.
         weights: ``(N,)`` of the rows, or None.
         finish: the time for it.
-        unit: ``(O,)`` by which predictions are divided to compare errors of several targets.
+        comparable: see `Candidates.comparable`.
     """
     chosen = ensemble.greedy(units, true, metric, weights, deadline=finish.moment(0.6))
     if best == len(units) or not finish.has_left(0.5):
@@ -285,9 +285,9 @@ def _greedy(
     late = ensemble.greedy(units[best:], true, metric, weights, deadline=finish.moment(0.5))
     own = np.concatenate([np.zeros(best), late.weights])
     if true.ndim > 1:
-        true = true / unit
+        true = comparable(true)
     loss, of_late = (
-        ensemble.smooth_loss(true, ensemble.combine(units, w) / unit, weights)
+        ensemble.smooth_loss(true, comparable(ensemble.combine(units, w)), weights)
         for w in (chosen.weights, own)
     )
     worse = (of_late - loss) / max(loss, 1e-12)

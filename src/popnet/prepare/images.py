@@ -79,7 +79,7 @@ def prepare_images(
     encoder = Encoder(
         columns=(),
         target=found,
-        scales=fit_scales(frame, found, part.train),
+        scales=fit_scales(frame, found, part.train, log=options.log_target),
         image=ImageFormat.of(pictures, part.train),
     )
     assert encoder.image is not None

@@ -89,7 +89,7 @@ def prepare_large(
     test, valid = _held_out(sample.rows, split_keys, options)
     held_out = test
     notes: list[str] = []
-    encoder = _encoder(sample, schema, test, notes)
+    encoder = _encoder(sample, schema, test, notes, options.log_target)
     encoded = _encode(path, encoder, schema, sample.rows, on_rows)
     notes.append(
         f"the table does not fit into {words(memory.limit)} of memory: its {sample.rows:,} rows are kept, encoded, in "
@@ -163,12 +163,14 @@ def _held_out(n: int, split_keys: SplitKeys, options: Options) -> tuple[np.ndarr
     return np.sort(picked[:tested]), np.sort(picked[tested:])
 
 
-def _encoder(sample: Sample, schema: Schema, test: np.ndarray, notes: list[str]) -> Encoder:
+def _encoder(
+    sample: Sample, schema: Schema, test: np.ndarray, notes: list[str], log_target: bool
+) -> Encoder:
     """Return an encoder of the drawn rows that may be trained on."""
     usable = usable_rows(sample.frame, schema, [])
     frame, numbers = sample.frame.filter(usable), sample.numbers[usable]
     train = np.flatnonzero(~np.isin(numbers, test))
-    encoder = fit_encoder(frame, schema, train, row_numbers=numbers + 1)
+    encoder = fit_encoder(frame, schema, train, row_numbers=numbers + 1, log_target=log_target)
     encoder.transform(frame, report=notes, training=True, row_numbers=numbers + 1)
     return encoder
 

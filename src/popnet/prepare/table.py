@@ -50,7 +50,9 @@ def prepare_table(source: Any, target: str | Sequence[str], options: Options) ->
         part = split_keys.holdout(rows, fraction, options.seed)
     else:
         part = splits.Fold(np.arange(rows, dtype=np.int32), np.zeros(0, np.int32))
-    encoder = fit_encoder(frame, schema, part.train, row_numbers=numbers)
+    encoder = fit_encoder(
+        frame, schema, part.train, row_numbers=numbers, log_target=options.log_target
+    )
     features = encoder.transform(frame, report=notes, training=True, row_numbers=numbers)
     y = whole_target(encoder, frame, numbers)
     data = Dataset(

@@ -63,8 +63,9 @@ class TargetScale(BaseModel):
     """Mean, standard deviation and range of one regression target over the training rows.
 
     Attributes:
-        mean, std: in the target's units.
-        low, high: least and greatest value; None where predictions may lie beyond what was seen.
+        mean, std: in the target's units, or of log(1 + value).
+        low, high: least and greatest value, likewise; None where predictions may lie beyond what was seen.
+        log: whether all of these are of log(1 + value), which is what nets predict then.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -73,6 +74,16 @@ class TargetScale(BaseModel):
     std: float
     low: float | None = None
     high: float | None = None
+    log: bool = False
+
+    def standardise(self, values: np.ndarray) -> np.ndarray:
+        """Return values in the target's units as nets predict them."""
+        return ((np.log1p(values) if self.log else values) - self.mean) / self.std
+
+    def in_units(self, standardised: np.ndarray) -> np.ndarray:
+        """Undo `standardise`."""
+        values = standardised * self.std + self.mean
+        return np.expm1(values) if self.log else values
 
 
 class Encoder(BaseModel):
@@ -248,7 +259,7 @@ class Encoder(BaseModel):
         for i, (name, scale) in enumerate(zip(self.target.names, self.scales, strict=True)):
             values = _target_numbers(read_target(frame[name], self.target, i), rows)
             keep &= ~np.isnan(values)
-            result[:, i] = np.nan_to_num((values - scale.mean) / scale.std)
+            result[:, i] = np.nan_to_num(scale.standardise(values))
         result[~keep] = 0
         return result, keep
 
@@ -264,9 +275,18 @@ class Encoder(BaseModel):
         """
         if self.target.task != "regression":
             return np.asarray(self.target.classes)[np.asarray(outputs)]
-        mean = np.array([s.mean for s in self.scales])
-        std = np.array([s.std for s in self.scales])
-        return np.asarray(outputs, np.float64) * std + mean
+        values = np.asarray(outputs, np.float64)
+        if not any(s.log for s in self.scales):
+            mean = np.array([s.mean for s in self.scales])
+            std = np.array([s.std for s in self.scales])
+            return values * std + mean
+        if values.ndim < 2:
+            return self.scales[0].in_units(values)
+        return np.stack([s.in_units(values[..., i]) for i, s in enumerate(self.scales)], -1)
+
+    def deviations_in_units(self, centre: np.ndarray, apart: np.ndarray) -> np.ndarray:
+        """Return standard deviations ``(N, T)`` around standardised predictions in the targets' units."""
+        return (self.decode_target(centre + apart) - self.decode_target(centre - apart)) / 2
 
     def in_units(self, true: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return what metrics take: class numbers and probabilities, or targets and predictions in their own units."""
@@ -313,6 +333,7 @@ def fit_encoder(
     rows: np.ndarray | None = None,
     *,
     row_numbers: np.ndarray | None = None,
+    log_target: bool = False,
 ) -> Encoder:
     """Fit an encoder.
 
@@ -322,6 +343,7 @@ def fit_encoder(
         rows: ``(n,)`` numbers of the training rows, the only ones that statistics are taken from; default all that have
             a target.
         row_numbers: ``(N,)``, what the frame's rows are called in messages; default 1, 2, ...
+        log_target: whether nets predict log(1 + value) of regression targets, none of which may be below 0 then.
 
     Raises:
         InputError: there are no training rows, or no feature that varies in them.
@@ -351,7 +373,9 @@ def fit_encoder(
         columns=tuple(records),
         target=target,
         # What is ordered by time may grow beyond all that was seen.
-        scales=fit_scales(frame, target, rows, numbers, bounded=schema.time is None),
+        scales=fit_scales(
+            frame, target, rows, numbers, bounded=schema.time is None, log=log_target
+        ),
         weight=schema.weight,
         other=tuple(c.name for c in schema.columns if c.name not in fitted),
     )
@@ -363,13 +387,14 @@ def _as_floats(values: pl.Series) -> pl.Series:
 
 
 def fit_scales(
-    frame: pl.DataFrame, target: Target, rows: np.ndarray, numbers: RowNumbers = 1, *, bounded: bool = True
+    frame: pl.DataFrame, target: Target, rows: np.ndarray, numbers: RowNumbers = 1, *, bounded: bool = True,
+    log: bool = False,
 ) -> tuple[TargetScale, ...]:  # fmt: skip
     """Return mean, deviation and, if bounded, range of each regression target over some rows; nothing for classes."""
     if target.task != "regression":
         return ()
     columns = (frame[name].gather(rows) for name in target.names)
-    return tuple(_fit_target(column, numbers, bounded) for column in columns)
+    return tuple(_fit_target(column, numbers, bounded, log) for column in columns)
 
 
 def _says_something(record: Record, values: pl.Series) -> bool:
@@ -385,18 +410,22 @@ def _says_something(record: Record, values: pl.Series) -> bool:
     return bool(slots.numeric or slots.flags) and values.null_count() < len(values)
 
 
-def _fit_target(column: pl.Series, rows: RowNumbers, bounded: bool) -> TargetScale:
+def _fit_target(column: pl.Series, rows: RowNumbers, bounded: bool, log: bool) -> TargetScale:
     values = _target_numbers(column, rows)
     values = values[~np.isnan(values)]
     if len(values) == 0:
         return TargetScale(mean=0.0, std=1.0)
+    log = log and values.min() >= 0
+    if log:
+        values = np.log1p(values)
     mean = float(values.mean())
     # Relative to the furthest value: squares of 1e-200 would vanish.
     far = float(np.abs(values - mean).max())
     std = far * float(np.sqrt(np.mean(np.square((values - mean) / far)))) if far > 0 else 1.0
     if not bounded:
-        return TargetScale(mean=mean, std=std)
-    return TargetScale(mean=mean, std=std, low=float(values.min()), high=float(values.max()))
+        return TargetScale(mean=mean, std=std, log=log)
+    low, high = float(values.min()), float(values.max())
+    return TargetScale(mean=mean, std=std, low=low, high=high, log=log)
 
 
 def _target_numbers(column: pl.Series, rows: RowNumbers) -> np.ndarray:

@@ -83,7 +83,7 @@ def declared_categories(source: Any) -> tuple[str, ...]:
         path, form = _locate(source)
         if form in PACKED:
             return ()
-        types = _guarded(_scan(path, form).collect_schema, path, form)
+        types = _guarded(lambda: _scan(path, form).collect_schema(), path, form)
         return tuple(n for n, t in types.items() if t in (pl.Categorical, pl.Enum))
     return frame_categories(source)
 

@@ -270,13 +270,17 @@ def conform(frame: pl.DataFrame, schema: Schema) -> pl.DataFrame:
             continue
         values = frame[column.name]
         if column.kind == "datetime":
-            values = to_times(values, column.format, column.nulls)[0]
+            read, bad = to_times(values, column.format, column.nulls)
         elif column.kind in ("numeric", "discrete", "boolean"):
             words = column.kind == "boolean"
-            values = to_numbers(values, column.nulls, words, column.format)[0]
+            read, bad = to_numbers(values, column.nulls, words, column.format)
         elif column.nulls:
-            values = values.set(values.is_in(column.nulls), None)
-        columns.append(values.alias(column.name))
+            read, bad = values.set(values.is_in(column.nulls), None), None
+        else:
+            continue
+        # What does not fit stays text, for whoever reads it to count it or to refuse it by its row.
+        if bad is None or not bad.any():
+            columns.append(read.alias(column.name))
     return conform_target(frame.with_columns(columns), schema.target)
 
 
