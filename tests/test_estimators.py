@@ -16,7 +16,7 @@ from sklearn.base import clone
 from sklearn.datasets import load_digits, make_classification, make_regression
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from popnet import Classifier, InputError, Model, Recipe, Regressor
@@ -237,3 +237,65 @@ def test_an_estimator_is_made_and_cloned_without_jax():
         "assert not {'jax', 'optuna'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_every_column_of_a_frame_is_used_or_warned_of():
+    n = 200
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {
+            "a": rng.permutation(n),
+            "customer_id": rng.permutation(n) * 7,
+            "comment": [f"a remark of its own, number {i}" for i in range(n)],
+            "city": pd.Categorical(rng.integers(0, 12, n)),
+            "code": rng.integers(0, 12, n),
+        }
+    )
+    y = frame["a"] / n
+    with pytest.warns(UserWarning, match="'comment'"):
+        fitted = Regressor(members=2, recipe=TINY, categorical=["code"]).fit(frame, y)
+    assert fitted.score(frame, y) > 0.9
+    kinds = {c.name: c.kind for c in fitted.model_.schema.features}
+    assert kinds.pop("comment") == "categorical"
+    assert kinds == {
+        "a": "numeric", "customer_id": "numeric", "city": "categorical", "code": "categorical",
+    }  # fmt: skip
+    by_position = Regressor(members=2, recipe=TINY, categorical=[1]).fit(
+        frame[["a", "code"]].to_numpy(), y
+    )
+    assert [c.kind for c in by_position.model_.schema.columns] == ["numeric", "categorical"]
+    for bad in (["none"], [9]):
+        with pytest.raises(InputError, match="categorical names"):
+            Regressor(categorical=bad).fit(frame, y)
+
+
+@pytest.mark.parametrize("missing", [None, np.nan, float("nan")])
+def test_object_arrays_of_text_with_missing_values(missing):
+    X = np.array([["a", 1.0], ["b", missing], [missing, 2.0], ["a", 3.0]] * 20, dtype=object)
+    y = [0, 1, 1, 0] * 20
+    fitted = Classifier(members=2, recipe=TINY).fit(X, y)
+    assert fitted.predict_proba(X).shape == (80, 2)
+    pipeline = make_pipeline(FunctionTransformer(), Classifier(members=2, recipe=TINY))
+    frame = pd.DataFrame(X, columns=["u", "v"])
+    assert pipeline.fit(frame.values, y).predict(frame.values).shape == (80,)
+    with pytest.raises(ValueError, match="without a label"):
+        Classifier().fit(X, np.array([missing, "u", "v", "u"] * 20, dtype=object))
+
+
+def test_relative_errors_are_learned_on_a_log_scale():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(600, 3))
+    y = np.exp(2 * X[:, 0] + X[:, 1])
+
+    def error(metric):
+        fitted = Regressor(members=2, recipe=TINY, metric=metric).fit(X[:400], y[:400])
+        low, high = fitted.predict_interval(X[400:])
+        values, apart = fitted.predict(X[400:], return_std=True)
+        assert (low < high).all()
+        assert (apart > 0).all()
+        if metric == "rmsle":
+            assert (values > -1).all()
+        difference = np.log1p(np.maximum(fitted.predict(X[400:]), 0)) - np.log1p(y[400:])
+        return np.sqrt(np.mean(difference**2))
+
+    assert error("rmsle") < 0.7 * error("rmse")
