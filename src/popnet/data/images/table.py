@@ -20,7 +20,7 @@ from popnet.data.images.pictures import (
     counted,
     own_parts,
 )
-from popnet.data.tables.read import FORMATS, read_batches, read_table
+from popnet.data.tables.read import FORMATS, first_rows, read_table
 from popnet.errors import InputError, closest
 
 _LOOKED_AT = 20
@@ -33,7 +33,7 @@ def is_image_table(path: str | PathLike[str]) -> bool:
     if not any(suffix.lower() in FORMATS for suffix in Path(path).suffixes[-2:]):
         return False
     try:
-        frame = next(read_batches(path, 1000), None)
+        frame = first_rows(path)
     except InputError:
         return False
     return frame is not None and _path_column(frame) is not None

@@ -20,7 +20,7 @@ import numpy as np
 import polars as pl
 
 from popnet.data.tables import preamble
-from popnet.data.tables.cast import clean_frame, plain_text, type_text
+from popnet.data.tables.cast import clean_frame, plain_text, type_frame
 from popnet.data.tables.markers import protect_quoted, rare_as_null, unprotect
 from popnet.errors import InputError
 
@@ -79,15 +79,16 @@ def read_delimited(path: Path, as_written: Sequence[str] | None = ()) -> pl.Data
     """
     parts: dict[str, list[pl.Series]] = {}
     text: set[str] = set()
+    names: list[str] = []
     for layout, frame in ahead(string_blocks(path)):
-        for column in frame:
-            if column.name in text:
-                part = plain_text(column)
-            else:
-                part = type_text(column, layout.undecided_points)
-                if part.dtype == pl.String:
-                    text.add(column.name)
-            parts.setdefault(column.name, []).append(part)
+        names = frame.columns
+        known = [c for c in frame.columns if c in text]
+        for name in known:
+            parts[name].append(plain_text(frame[name]))
+        for part in type_frame(frame.drop(known), layout.undecided_points):
+            if part.dtype == pl.String:
+                text.add(part.name)
+            parts.setdefault(part.name, []).append(part)
     torn = [
         name
         for name in parts
@@ -100,7 +101,7 @@ def read_delimited(path: Path, as_written: Sequence[str] | None = ()) -> pl.Data
             for name in torn:
                 again[name].append(plain_text(frame[name]))
         parts.update(again)
-    return pl.DataFrame([settled(_join(pieces), as_written) for pieces in parts.values()])
+    return pl.DataFrame([settled(_join(parts[name]), as_written) for name in names])
 
 
 def settled(column: pl.Series, as_written: Sequence[str] | None) -> pl.Series:

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, TypeVar, cast
 
 import polars as pl
 
-from popnet.data.tables.delimited import chunks, read_delimited, string_batches
+from popnet.data.tables.delimited import chunks, read_delimited, string_batches, string_blocks
 from popnet.data.tables.frames import frame_categories, from_frame, not_empty, plain
 from popnet.errors import InputError
 from popnet.runtime.fork import begin_threads
@@ -117,6 +117,19 @@ def read_batches(path: Any, rows: int = 50_000) -> Iterator[pl.DataFrame]:
         else:
             frames = _columnar_frames(place, form)
     yield from _rebatch(frames, rows)
+
+
+def first_rows(path: str | PathLike[str], rows: int = 1000) -> pl.DataFrame | None:
+    """Return some of a file's first rows as they stand there, text unstripped; None if there are none.
+
+    Raises:
+        InputError: as `read_table`.
+    """
+    place, form = _locate(path)
+    if form != "delimited":
+        return next(read_batches(path, rows), None)
+    block = next(string_blocks(place), None)
+    return None if block is None else block[1].head(rows)
 
 
 def table_format(source: str | PathLike[str]) -> tuple[Path, str]:
