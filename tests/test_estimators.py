@@ -299,3 +299,14 @@ def test_relative_errors_are_learned_on_a_log_scale():
         return np.sqrt(np.mean(difference**2))
 
     assert error("rmsle") < 0.7 * error("rmse")
+
+
+def test_arrays_after_frames_and_nullable_labels():
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(80, 2)), columns=["u", "v"])
+    truth = pd.Series(frame["u"] > 0, dtype="boolean")
+    fitted = Classifier(members=2, recipe=TINY).fit(frame, truth)
+    assert fitted.classes_.tolist() == [False, True]
+    with pytest.warns(UserWarning, match="valid feature names"):
+        found = fitted.predict(frame.to_numpy())
+    np.testing.assert_array_equal(found, fitted.predict(frame))

@@ -110,8 +110,10 @@ class _Estimator(BaseEstimator):
             array = validate_data(
                 self, X, reset=reset, dtype="numeric", ensure_all_finite="allow-nan"
             )
-        array = np.asarray(array)
-        return read_table(array)
+        frame = read_table(np.asarray(array))
+        if not reset and (names := getattr(self, "feature_names_in_", None)) is not None:
+            frame.columns = list(names)  # by position; scikit-learn has warned of it
+        return frame
 
     def _pictures(self, X: Any) -> Pictures:
         """Return images (n, height, width[, channels]) in bytes."""
@@ -323,6 +325,8 @@ class Classifier(ClassifierMixin, _Estimator):
         if y is None:
             raise ValueError("requires y to be passed, but the target y is None.")
         names = _target_names(y, 1)
+        if getattr(getattr(y, "dtype", None), "name", "") == "boolean" and not y.isna().any():
+            y = y.to_numpy(bool)  # of pandas' nullable type, which would become 0.0 and 1.0
         y = column_or_1d(y, warn=True)
         if y.dtype == object and any(map(is_missing, y)):
             raise ValueError("Input y contains NaN or None; leave out the rows without a label.")
