@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar, cast
 
 import numpy as np
 import polars as pl
@@ -321,7 +321,7 @@ def _sniff(data: bytes, path: Path) -> str:
             continue
         if delimiter == "\t" and (".tsv" in suffixes or ".tab" in suffixes):
             return delimiter
-        score = (float(np.mean(counts == counts[0])), int(counts[0]))
+        score = (float(np.mean(cast("np.ndarray", counts == counts[0]))), int(counts[0]))
         if score > best:
             best, choice = score, delimiter
     return choice
