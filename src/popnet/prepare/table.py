@@ -15,7 +15,7 @@ from popnet.data.tables.encode import Encoder, fit_encoder
 from popnet.data.tables.read import declared_categories, read_table
 from popnet.data.tables.reading import ReadingChoices
 from popnet.data.tables.roles import group_numbers, time_numbers
-from popnet.data.tables.schema import Schema, conform, infer_schema
+from popnet.data.tables.schema import MIN_ROWS, Schema, conform, infer_schema
 from popnet.errors import InputError
 from popnet.options import Options
 from popnet.prepare.prepared import Prepared
@@ -71,7 +71,7 @@ def read_with_schema(
     schema = infer_schema(
         frame, target, task=options.task, weight=options.weight, group=options.group, time=options.time,
         drop=options.drop, keep=options.keep, reading=reading,
-        **({"fewest_rows": 2, "single_rows": True} if options.tiny else {}),
+        fewest_rows=2 if options.tiny else MIN_ROWS, single_rows=options.tiny,
     )  # fmt: skip
     return conform(frame, schema), schema
 
