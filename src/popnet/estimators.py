@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, cast, overload
 
 import numpy as np
 import polars as pl
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import (
-    _check_sample_weight,
-    check_array,
-    check_is_fitted,
-    column_or_1d,
-    validate_data,
-)
+from sklearn.utils import multiclass, validation
 
 from popnet.data.images.pictures import Pictures
 from popnet.data.tables.frames import is_missing
@@ -96,7 +90,7 @@ class _Estimator(BaseEstimator):
         """Return X as a frame whose columns are named as in `fit`."""
         begin_threads()
         if hasattr(X, "columns"):
-            validate_data(self, X, reset=reset, skip_check_array=True)
+            validation.validate_data(self, X, reset=reset, skip_check_array=True)
             frame = read_table(X)
             if not hasattr(self, "feature_names_in_"):
                 frame.columns = _names(frame.width)
@@ -105,10 +99,13 @@ class _Estimator(BaseEstimator):
         if getattr(array, "dtype", None) is not None and array.dtype.kind in "US":
             array = np.asarray(X, dtype=object)  # a list of text and numbers: NumPy made all text
         if getattr(array, "dtype", None) == np.dtype(object) and _holds_text(array):
-            validate_data(self, array, reset=reset, dtype=None, ensure_all_finite=False)
+            validation.validate_data(self, array, reset=reset, dtype=None, ensure_all_finite=False)
         else:
-            array = validate_data(
-                self, X, reset=reset, dtype="numeric", ensure_all_finite="allow-nan"
+            array = cast(
+                "np.ndarray",
+                validation.validate_data(
+                    self, X, reset=reset, dtype="numeric", ensure_all_finite="allow-nan"
+                ),
             )
         frame = read_table(np.asarray(array))
         if not reset and (names := getattr(self, "feature_names_in_", None)) is not None:
@@ -120,7 +117,7 @@ class _Estimator(BaseEstimator):
         from popnet.data.images.read import read_images
 
         X = np.asarray(X)
-        self.n_features_in_ = int(np.prod(X.shape[1:]))
+        self.n_features_in_ = math.prod(X.shape[1:])
         return read_images(X, need_labels=False, workers=self.workers)
 
     def _fit(
@@ -154,9 +151,10 @@ class _Estimator(BaseEstimator):
             for n, c in zip(targets, columns, strict=True)
         )
         if sample_weight is not None:
-            frame = frame.with_columns(
-                pl.Series(WEIGHT, _check_sample_weight(sample_weight, X, dtype=np.float64))
-            )
+            # scikit-learn has no public name for it.
+            check = cast("Callable[..., Any]", validation._check_sample_weight)  # pyright: ignore[reportPrivateUsage]
+            weights = check(sample_weight, X, dtype=np.float64)
+            frame = frame.with_columns(pl.Series(WEIGHT, weights))
         limit = self.time_limit
         if isinstance(limit, str):
             from popnet.runtime.durations import seconds
@@ -213,7 +211,7 @@ class _Estimator(BaseEstimator):
         return tuple(dict.fromkeys(found))
 
     def _features(self, X: Any) -> Features | Images:
-        check_is_fitted(self, "model_")
+        validation.check_is_fitted(self, "model_")
         image = self.model_.encoder.image
         if image is not None:
             if not _holds_images(X):
@@ -234,7 +232,7 @@ class _Estimator(BaseEstimator):
         from popnet.report.fit_page import facts
         from popnet.report.folder import write_all
 
-        check_is_fitted(self, "model_")
+        validation.check_is_fitted(self, "model_")
         folder = Path(folder)
         check_output(folder, overwrite)
         write_all(folder, self.model_, facts.from_json(self.facts_))
@@ -327,16 +325,16 @@ class Classifier(ClassifierMixin, _Estimator):
         names = _target_names(y, 1)
         if getattr(getattr(y, "dtype", None), "name", "") == "boolean" and not y.isna().any():
             y = y.to_numpy(bool)  # of pandas' nullable type, which would become 0.0 and 1.0
-        y = column_or_1d(y, warn=True)
+        y = cast("np.ndarray", validation.column_or_1d(y, warn=True))
         if y.dtype == object and any(map(is_missing, y)):
             raise ValueError("Input y contains NaN or None; leave out the rows without a label.")
-        check_classification_targets(y)
+        multiclass.check_classification_targets(y)
         self.classes_ = np.unique(y)
         if len(self.classes_) < 2:
             raise InputError(
                 f"y has one class, {self.classes_[0]!r}; a classifier needs at least two classes."
             )
-        codes = np.searchsorted(self.classes_, y)
+        codes = cast("np.ndarray", np.searchsorted(self.classes_, y))
         task = "binary" if len(self.classes_) == 2 else "multiclass"
         self._fit(X, frame, codes, sample_weight, task, began, names, _labels(self.classes_))
         return self
@@ -360,7 +358,7 @@ class Regressor(RegressorMixin, _Estimator):
     """
 
     def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
+        tags = cast("Any", super().__sklearn_tags__())
         tags.target_tags.multi_output = True
         return tags
 
@@ -371,10 +369,13 @@ class Regressor(RegressorMixin, _Estimator):
         if y is None:
             raise ValueError("requires y to be passed, but the target y is None.")
         given = y
-        y = check_array(y, ensure_2d=False, dtype="numeric", input_name="y").astype(np.float64)
+        y = cast(
+            "np.ndarray",
+            validation.check_array(y, ensure_2d=False, dtype="numeric", input_name="y"),
+        ).astype(np.float64)
         names = _target_names(given, y.shape[1] if y.ndim == 2 else 1)
         if y.ndim == 2 and y.shape[1] == 1:
-            y = column_or_1d(y, warn=True)
+            y = cast("np.ndarray", validation.column_or_1d(y, warn=True))
         self._fit(X, frame, y, sample_weight, "regression", began, names)
         self._single = y.ndim == 1
         return self
@@ -408,7 +409,7 @@ class Regressor(RegressorMixin, _Estimator):
         Their shape is ``(n_samples, n_levels)``, or ``(n_samples, n_targets, n_levels)``; see
         `popnet.predictions.conformal`.
         """
-        check_is_fitted(self, "model_")
+        validation.check_is_fitted(self, "model_")
         levels = tuple(levels)
         if not levels:
             raise InputError("levels must name at least one quantile, as 0.5.")
@@ -423,7 +424,7 @@ class Regressor(RegressorMixin, _Estimator):
         Of several targets, of each by itself. Wider where predictions are less sure; see
         `popnet.predictions.conformal`.
         """
-        check_is_fitted(self, "model_")
+        validation.check_is_fitted(self, "model_")
         self.model_.intervals(coverage)
         _, *ends = self.model_.bounds(self._features(X), coverage)
         low, high = (self.model_.encoder.decode_target(end) for end in ends)

@@ -104,7 +104,7 @@ class Options:
             value = getattr(self, name)
             if value is not None and not isinstance(value, str):
                 raise InputError(f"{name} must be a text; got {value!r}.")
-        if self.recipe is not None and not isinstance(self.recipe, Recipe):  # pyright: ignore[reportUnnecessaryIsInstance]
+        if self.recipe is not None and not isinstance(self.recipe, Recipe):
             raise InputError(f"recipe must be a popnet.Recipe; got {self.recipe!r}.")
         self.reading.check()
         if self.search is not None:

@@ -12,6 +12,7 @@ about the square root of k times as many (Dunnett 1955, J. Am. Stat. Assoc. 50).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -66,7 +67,7 @@ def controlled(found: Difference, control: Difference) -> Difference:
     return Difference(y - slope * x, rows, 1, float(x.mean()) ** 2 / spread)
 
 
-def spread_of(values: Array, fitted: int) -> float:
+def spread_of(values: Array | Sequence[float], fitted: int) -> float:
     """Return the variance of values, of which so many coefficients were estimated beside the mean."""
     values = np.asarray(values, float)
     return float(values.var(ddof=1) * (len(values) - 1) / (len(values) - 1 - fitted))

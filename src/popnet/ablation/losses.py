@@ -46,8 +46,8 @@ def row_losses(
         metric: one of `METRICS`.
     """
     target = data.target[rows]
-    own: Array = data.weights
-    weights: Array = 1.0 if own is None else own[rows] / own[rows].mean()
+    given = data.weights
+    weights: Array | float = 1.0 if given is None else given[rows] / given[rows].mean()
 
     def each(said: Array) -> np.ndarray:
         return losses_of(said, target, data.task, metric) * weights

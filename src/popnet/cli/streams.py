@@ -9,9 +9,9 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
-from typing import TextIO
+from typing import TextIO, cast
 
 
 def open_streams() -> None:
@@ -29,7 +29,7 @@ def _open(stream: TextIO | None, number: int) -> TextIO:
         return open(number, "w", encoding="utf-8", errors="replace", closefd=False)
     if isinstance(stream, io.TextIOWrapper):
         stream.reconfigure(errors="replace")
-    return stream
+    return cast("TextIO", stream)
 
 
 def tell(text: str, end: str = "\n") -> None:
@@ -41,7 +41,7 @@ def tell(text: str, end: str = "\n") -> None:
 
 
 @contextmanager
-def made(what: str) -> Iterator[None]:
+def made(what: str) -> Generator[None]:
     """Print what was found, on stdout, in this block: that it cannot be printed does not make a command fail.
 
     Args:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any, cast
 
 import numpy as np
 
@@ -138,7 +139,7 @@ def digits(repeats: int, seed: int) -> tuple[Material, Material]:
     """Return scikit-learn's 1,797 handwritten digits, as a table of 64 pixels and as images of 8 x 8 pixels."""
     from sklearn.datasets import load_digits
 
-    pixels, target = (np.asarray(x) for x in load_digits(return_X_y=True))
+    pixels, target = (np.asarray(x) for x in cast("tuple[Any, Any]", load_digits(return_X_y=True)))
     part = splits.holdout(len(target), TEST_SHARE, seed, stratify=target)
     # Round numbers, near mean and deviation of all pixels: nothing is taken from the rows themselves.
     table = Dataset.from_arrays((pixels - 5) / 6, target, "classification")

@@ -362,7 +362,7 @@ def _expanding(rows: np.ndarray, times: np.ndarray, k: int) -> list[Fold]:
     place = np.maximum.accumulate(place - step) + step
     cuts = changes[np.minimum(place, len(changes) - k + step)]
     ends = [*cuts[1:], n]
-    result = []
+    result: list[Fold] = []
     for cut, end in zip(cuts, ends, strict=True):
         train, valid = np.sort(rows[order[:cut]]), np.sort(rows[order[cut:end]])
         result.append(Fold(train.astype(np.int32), valid.astype(np.int32)))

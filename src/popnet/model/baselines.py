@@ -4,6 +4,7 @@ hidden layers, so that they are predicted, saved and compared like any other."""
 from __future__ import annotations
 
 import warnings
+from typing import Any, cast
 
 import numpy as np
 
@@ -69,13 +70,14 @@ def linear(data: Dataset, rows: Array, seed: int, most: int = MAX_ROWS) -> Net:
         rows = keys.generator(seed, "linear").choice(rows, most, replace=False)
     X, y, weights = dense(data.features, rows), data.target[rows], _weights(data, rows)
     if data.task == "regression":
-        model = Ridge(alpha=1.0).fit(X, y, sample_weight=weights)
+        model = cast("Any", Ridge(alpha=1.0).fit(X, y, sample_weight=weights))
         return _net(data, np.atleast_2d(model.coef_).T, np.atleast_1d(model.intercept_))
     if len(np.unique(y)) < 2:
         return constant(data, rows)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # a baseline may stop early
-        model = LogisticRegression(C=1.0, max_iter=ITERATIONS).fit(X, y, sample_weight=weights)
+        classifier = LogisticRegression(C=1.0, max_iter=ITERATIONS)
+        model = cast("Any", classifier.fit(X, y, sample_weight=weights))
     w = np.zeros((X.shape[1], data.n_outputs))
     bias = np.full(data.n_outputs, -20.0)  # a class without rows gets no share
     if len(model.classes_) == 2:

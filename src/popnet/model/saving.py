@@ -26,7 +26,7 @@ from popnet.population.predict import Net
 from popnet.predictions import ensemble, metrics
 from popnet.predictions.conformal import Conformal
 from popnet.predictions.decisions import Decision
-from popnet.runtime import strict_json
+from popnet.runtime import strict_json, typed_jax
 from popnet.spec.recipe import Recipe
 from popnet.spec.shape import Shape
 from popnet.types import Tree
@@ -47,7 +47,7 @@ def save(model: Model, folder: Path) -> None:
     nets: list[dict[str, object]] = []
     for i, (net, weight) in enumerate(zip(model.nets, model.weights, strict=True)):
         for part, tree in (("parameters", net.parameters), ("running", net.running)):
-            for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
+            for path, leaf in typed_jax.flatten_with_path(tree)[0]:
                 tensors[f"{i}/{part}{jax.tree_util.keystr(path)}"] = np.ascontiguousarray(leaf)
         nets.append({"recipe": net.recipe.model_dump(), "weight": float(weight)})
     if model.conformal is not None:

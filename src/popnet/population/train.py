@@ -146,7 +146,7 @@ def _check(
         if not len(values):
             raise InputError("A population needs at least one recipe and one seed.")
     for recipe in recipes:
-        if not isinstance(recipe, Recipe):  # pyright: ignore[reportUnnecessaryIsInstance]
+        if not isinstance(recipe, Recipe):
             raise InputError(f"recipes must be of popnet.Recipe; got {recipe!r}.")
     for seed in seeds:
         check_whole("seeds", seed)
@@ -163,7 +163,7 @@ def arrange(
     if (valid is None) == (folds is None):
         raise InputError("Give either a validation set or folds, for early stopping.")
     if folds is not None:
-        if not isinstance(folds, Collection):  # pyright: ignore[reportUnnecessaryIsInstance]
+        if not isinstance(folds, Collection):
             raise InputError(f"folds must be a list of pairs of row numbers; got {folds!r}.")
         if not len(folds):
             raise InputError("folds is empty; give at least one pair of row numbers.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -84,7 +85,7 @@ def bounds(values: np.ndarray, level: float = 0.95) -> tuple[float, float]:
 
 def share_interval(count: int, rows: int, level: float = 0.95) -> tuple[float, float]:
     """Return the interval of the share that a count of independent rows is (Wilson 1927), sound also at 0 and 1."""
-    from scipy.stats import binomtest  # it takes half a second to import
+    from scipy import stats  # it takes half a second to import
 
-    found = binomtest(count, rows).proportion_ci(level, method="wilson")
+    found: Any = stats.binomtest(count, rows).proportion_ci(level, method="wilson")
     return float(found.low), float(found.high)

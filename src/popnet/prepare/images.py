@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -101,8 +101,9 @@ def prepare_images(
 
 def _targets(labels: list[Any], name: str) -> pl.DataFrame:
     if isinstance(labels[0], list | tuple):
+        rows: list[Sequence[Any]] = labels
         return pl.DataFrame(
-            {f"{name}{k + 1}": [row[k] for row in labels] for k in range(len(labels[0]))}
+            {f"{name}{k + 1}": [row[k] for row in rows] for k in range(len(rows[0]))}
         )
     return pl.DataFrame({name: labels})
 

@@ -125,13 +125,15 @@ def _split_keys(path: Any, schema: Schema, options: Options) -> SplitKeys:
     if not options.group and not options.time:
         return SplitKeys()
     splits.check_one_order(options.group, options.time)
-    found = []
+    found: list[np.ndarray] = []
     for first, frame in _batches(path):
         numbers = np.arange(first + 1, first + frame.height + 1)
         if options.group:
             found.append(group_shares(frame, options.group, options.seed, row_numbers=numbers))
         else:
-            found.append(time_numbers(frame, schema, row_numbers=numbers))
+            times = time_numbers(frame, schema, row_numbers=numbers)
+            assert times is not None
+            found.append(times)
     values = np.concatenate(found)
     return SplitKeys(groups=values) if options.group else SplitKeys(time=values)
 

@@ -126,7 +126,7 @@ def search(
     check_whole("seed", seed)
     if workers is not None:
         check_whole("workers", workers, 1)
-    if recipe is not None and not isinstance(recipe, Recipe):  # pyright: ignore[reportUnnecessaryIsInstance]
+    if recipe is not None and not isinstance(recipe, Recipe):
         raise InputError(f"recipe must be a popnet.Recipe; got {recipe!r}.")
     data, unit = (train, 1.0) if isinstance(train, Dataset) else _dataset(*_pair(train))
     count, seconds = _budget(budget)
@@ -218,7 +218,7 @@ def _budget(budget: int | float | str) -> tuple[int | None, float | None]:
 def _folds(
     data: Dataset, folds: int | Sequence[tuple[np.ndarray, np.ndarray]], seed: int
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    if isinstance(folds, str) or not isinstance(folds, int | Collection):  # pyright: ignore[reportUnnecessaryIsInstance]
+    if isinstance(folds, str) or not isinstance(folds, int | Collection):
         raise InputError(f"folds must be a number, or pairs of row numbers; got {folds!r}.")
     if not isinstance(folds, int):
         if not len(folds):

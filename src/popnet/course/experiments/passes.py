@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -61,7 +61,7 @@ def _gradients(parameters: Array, n: Numbers, sizes: NetSizes, rows: Rows, *, fo
         tree = layout.split(vector)
         return batch_loss(tree, form, n, sizes, rows, _plain_step(rows), _no_keys(form))[0]
 
-    gradient = layout.split(jax.grad(loss)(parameters))
+    gradient = layout.split(cast("Array", jax.grad(loss)(parameters)))
     found: list[Array] = []
     every = net.weights(gradient)
     for i, w in enumerate(every):

@@ -82,7 +82,7 @@ def random_search(bench: Bench) -> ClaimOutcome:
     by_grid, by_chance = np.zeros(shape), np.zeros(shape)
     each = sum(counts) + counts[-1]
     for k, group in enumerate(g[s * each : (s + 1) * each] for g in results for s in range(SEEDS)):
-        parts = np.split(np.arange(each), np.cumsum(counts))
+        parts: list[list[int]] = [p.tolist() for p in np.split(np.arange(each), np.cumsum(counts))]
         scores = np.array([r.score for r in group])
         for c, trials in enumerate(counts):
             found = search_winners(scores[parts[c]], trials)

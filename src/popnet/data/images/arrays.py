@@ -43,7 +43,7 @@ def read_arrays(arrays: Sequence[np.ndarray], where: Sequence[str], wish: ReadOp
         InputError: no such layout, no images, or values that are not finite numbers.
     """
     notes: list[str] = []
-    images = []
+    images: list[np.ndarray] = []
     for array, name in zip(arrays, where, strict=True):
         check_values(array, name)
         images.append(_lay_out(array, name, notes))

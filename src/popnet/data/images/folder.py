@@ -31,11 +31,12 @@ _Path = tuple[str, ...]
 class _Plan:
     """Which files are read, with the class and part of each."""
 
-    files: list[_Path] = field(default_factory=list)
-    labels: list[str] = field(default_factory=list)
-    parts: list[int] = field(default_factory=list)
-    classes: dict[str, list[int]] = field(default_factory=dict)  # the parts that have its folder
-    beside: list[_Path] = field(default_factory=list)
+    files: list[_Path] = field(default_factory=list[_Path])
+    labels: list[str] = field(default_factory=list[str])
+    parts: list[int] = field(default_factory=list[int])
+    # of each class, the parts that have its folder
+    classes: dict[str, list[int]] = field(default_factory=dict[str, list[int]])
+    beside: list[_Path] = field(default_factory=list[_Path])
 
 
 def read_unlabelled(source: Path, wish: ReadOptions) -> Pictures:
@@ -68,7 +69,7 @@ def read_class_folders(root: Path, wish: ReadOptions) -> Pictures:
     plan = _plan(root, below)
     _check_plan(root, plan)
     pictures, kept = _load(root, plan.files, wish)
-    labels = [plan.labels[i] for i in kept]
+    labels: list[str] = [plan.labels[i] for i in kept]
     parts = np.asarray(plan.parts, np.int8)[kept]
     _check_classes(root, plan, labels, parts)
     check_number(len(labels), root)

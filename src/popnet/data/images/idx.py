@@ -8,7 +8,7 @@ import re
 import zlib
 from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 
@@ -70,7 +70,7 @@ def read_idx_images(source: Path, wish: ReadOptions) -> Pictures:
     pictures = replace(pictures, parts=own_parts(division))
     if not wish.need_labels:
         return pictures
-    labels = []
+    labels: list[Any] = []
     for path, array in zip(files, arrays, strict=True):
         beside = _labels_of(path)
         labels += read_labels(read_idx(beside), len(array), str(beside))

@@ -18,7 +18,7 @@ from popnet.data.images.decode import (
     read_extent,
     read_header,
 )
-from popnet.data.images.pictures import Pictures, ReadOptions, Size, counted, some
+from popnet.data.images.pictures import Pictures, Progress, ReadOptions, Size, counted, some
 from popnet.data.images.resize import choose_size, size_note
 from popnet.data.images.values import Extent, range_of
 from popnet.errors import InputError
@@ -121,7 +121,7 @@ def _headers(paths: list[Path], reasons: dict[int, str], wish: ReadOptions) -> d
 
     # No image is done yet, but the caller hears that something goes on.
     report = wish.on_progress
-    still = None if report is None else (lambda _, n: report(0, n))
+    still: Progress | None = None if report is None else (lambda _, n: report(0, n))
     parallel_for(len(paths), work, wish.workers, still)
     return headers
 
@@ -142,7 +142,7 @@ def _file_range(deep: list[Path], wish: ReadOptions) -> tuple[float, float] | No
 def _channels(unsure: list[Path], wish: ReadOptions) -> int:
     """Return 3 if an image of a sample has colour, otherwise 1."""
     n = min(COLOUR_SAMPLE, len(unsure))
-    picked = [unsure[i] for i in np.linspace(0, len(unsure) - 1, n).astype(int)]
+    picked: list[Path] = [unsure[i] for i in np.linspace(0, len(unsure) - 1, n).astype(int)]
     coloured: list[bool] = [False] * n
 
     def work(i: int) -> None:

@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -65,7 +66,7 @@ def read_npz(path: Path, wish: ReadOptions) -> Pictures:
     pictures = replace(pictures, parts=own_parts(division))
     if not wish.need_labels:
         return pictures
-    labels = []
+    labels: list[Any] = []
     for (image, label, _), array in zip(found, images, strict=True):
         if label not in arrays:
             raise InputError(

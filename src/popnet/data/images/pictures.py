@@ -57,8 +57,8 @@ class Pictures:
     labels: list[Any] | None = None
     parts: np.ndarray | None = None
     names: list[str] | None = None
-    broken: list[tuple[str, str]] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    broken: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    notes: list[str] = field(default_factory=list[str])
     value_range: tuple[float, float] = (0.0, 255.0)
     file_range: tuple[float, float] | None = None
     label_name: str = "label"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 
@@ -31,7 +31,7 @@ def is_image_source(source: Any) -> bool:
         return source.ndim in (3, 4)
     if not isinstance(source, str | PathLike):
         return False
-    path = Path(source)
+    path = Path(cast("str | PathLike[str]", source))
     try:
         if path.is_dir():
             return not (path / "model.json").exists()
@@ -95,12 +95,12 @@ def read_images(
         file_range,
     )
     if isinstance(source, np.ndarray):
-        return read_arrays([source], ["the array"], wish)
+        return read_arrays([cast("np.ndarray", source)], ["the array"], wish)
     if not isinstance(source, str | PathLike):
         raise InputError(
             f"cannot read images from a {type(source).__name__}; give a folder, a file or an array."
         )
-    path = Path(source)
+    path = Path(cast("str | PathLike[str]", source))
     kind = _kind(path)
     if kind == "folder":
         if find_idx(path):

@@ -298,7 +298,7 @@ class Datetime(_Record):
         absent = times.is_null().to_numpy()
         _note_missing(self.name, absent, self.missing, notes)
         at = 0
-        for scale, values in ((self.seconds, epoch_seconds), (self.year, _years)):
+        for scale, values in ((self.seconds, epoch_seconds), (self.year, calendar_years)):
             if scale:
                 out.numeric[:, at] = scale.apply(values(times))
                 at += 1
@@ -330,7 +330,8 @@ def epoch_seconds(times: pl.Series) -> np.ndarray:
     return times.dt.epoch("us").cast(pl.Float64).to_numpy() / 1e6
 
 
-def _years(times: pl.Series) -> np.ndarray:
+def calendar_years(times: pl.Series) -> np.ndarray:
+    """Return ``(N,)`` float64 years of the calendar; NaN where missing."""
     return times.dt.year().cast(pl.Float64).to_numpy()
 
 
@@ -351,7 +352,7 @@ def _flag(name: str, missing: bool) -> tuple[str, ...]:
 
 
 def _code(
-    name: str, levels: tuple | None, missing: bool
+    name: str, levels: tuple[str, ...] | tuple[float, ...] | None, missing: bool
 ) -> tuple[tuple[str, ...], tuple[int, ...]]:
     if levels is None:
         return (), ()
@@ -379,7 +380,7 @@ def _fill_numbers(record: Numeric | Discrete, values: np.ndarray, out: Views, no
         out.flags[:, 0] = absent
 
 
-def _codes(values: pl.Series, levels: Sequence, missing: bool) -> np.ndarray:
+def _codes(values: pl.Series, levels: Sequence[str] | Sequence[float], missing: bool) -> np.ndarray:
     """Return ``(N,)`` int32 codes: 1 + position in ``levels``, 0 if it is not there."""
     if levels:
         numbers = list(range(1, len(levels) + 1))

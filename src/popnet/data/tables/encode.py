@@ -354,7 +354,7 @@ def fit_encoder(
     if len(rows) == 0:
         raise InputError("there are no training rows to fit the encoder on; give more rows.")
     numbers = rows + 1 if row_numbers is None else np.asarray(row_numbers)[rows]
-    records = []
+    records: list[Record] = []
     types = frame.schema
     for column in schema.features:
         values = frame[column.name].gather(rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -22,7 +23,7 @@ from popnet.data.tables.columns import (
     Discrete,
     Numeric,
     Record,
-    _years,
+    calendar_years,
     cycle_phase,
     epoch_seconds,
     level_text,
@@ -118,7 +119,7 @@ def _mostly_one(numbers: np.ndarray) -> bool:
     return any(2 * (known == values[place]).sum() >= len(known) for place in middle)
 
 
-def spiked(numbers: pl.Series, levels: list) -> bool:
+def spiked(numbers: pl.Series, levels: list[Any]) -> bool:
     """Return whether most rows have one value, and nearly all others one of few values, far apart, that come again.
 
     Such values mean something each, as the sums that a form or a tax law names; bins between quantiles see none of them
@@ -150,14 +151,14 @@ def _fit_datetime(
         name=column.name,
         format=form,
         seconds=fit_scale(epoch_seconds(known)),
-        year=fit_scale(_years(known)),
+        year=fit_scale(calendar_years(known)),
         cycles=tuple(cycles),
         missing=len(known) < len(times),
         nulls=nulls,
     )
 
 
-def fit_levels(values: pl.Series) -> tuple[list, bool]:
+def fit_levels(values: pl.Series) -> tuple[list[Any], bool]:
     """Return the levels that get a code of their own, and whether values are missing.
 
     Kept are levels with at least 0.1 % of the rows (but 2 rows at least, and 10 are enough), the

@@ -10,7 +10,7 @@ import datetime as dt
 import decimal
 import numbers
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import polars as pl
@@ -40,9 +40,9 @@ def from_frame(source: Any) -> pl.DataFrame | None:
     elif _is_pandas(source):
         frame = _from_pandas(source)
     elif isinstance(source, np.ndarray):
-        frame = _from_array(source)
+        frame = _from_array(cast("np.ndarray", source))
     elif isinstance(source, list | tuple):
-        frame = _from_rows(source)
+        frame = _from_rows(cast("Sequence[Sequence[Any]]", source))
     elif hasattr(source, "toarray") and hasattr(source, "nnz"):
         raise InputError("sparse matrices are not supported; pass a dense array (.toarray()).")
     else:
@@ -112,7 +112,7 @@ def frame_categories(source: Any) -> tuple[str, ...]:
 
 
 def _is_pandas(source: Any) -> bool:
-    kind = type(source)
+    kind = cast("type[Any]", type(source))
     return kind.__module__.split(".")[0] == "pandas" and kind.__name__ == "DataFrame"
 
 
@@ -177,7 +177,7 @@ def _from_array(array: np.ndarray) -> pl.DataFrame:
     raise InputError(f"arrays of type {array.dtype} are not supported; give numbers or text.")
 
 
-def _from_rows(rows: Sequence[Any]) -> pl.DataFrame:
+def _from_rows(rows: Sequence[Sequence[Any]]) -> pl.DataFrame:
     if not rows:
         raise InputError("the data has no rows; give a list of rows.")
     for i, row in enumerate(rows):
@@ -205,7 +205,7 @@ def from_objects(name: str, values: Sequence[Any]) -> pl.Series:
         InputError: a value is none of these (a list, a dict, an object, a complex number).
     """
     values = [None if is_missing(v) else v for v in values]
-    kinds = {type(v) for v in values if v is not None}
+    kinds: set[type[Any]] = {type(v) for v in values if v is not None}
     if not kinds or all(issubclass(k, str) for k in kinds):
         return pl.Series(name, [None if v is None else str(v) for v in values], dtype=pl.String)
     if all(issubclass(k, bool | np.bool_) for k in kinds):
@@ -228,7 +228,7 @@ def is_missing(value: Any) -> bool:
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return True
     if isinstance(value, np.datetime64):
-        return bool(np.isnat(value))
+        return bool(np.isnat(cast("np.datetime64", value)))
     return isinstance(value, float | np.floating | decimal.Decimal) and value != value
 
 
@@ -253,7 +253,7 @@ def _to_time(value: Any) -> dt.datetime:
 def _to_word(value: Any, name: str) -> str:
     """Write a value as Python does, and so pandas into a CSV file: a frame and its file agree."""
     if isinstance(value, str | np.bool_ | numbers.Real | decimal.Decimal | dt.date | np.datetime64):
-        return str(value)
+        return str(cast("object", value))
     raise InputError(
         f"column '{name}' holds a value of type {type(value).__name__}; give numbers, text, truth "
         "values or dates."

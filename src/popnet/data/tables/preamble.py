@@ -6,8 +6,6 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np
-
 MAX_LINES = 50
 """Lines before the header, at most."""
 
@@ -55,14 +53,12 @@ def title_lines(fields: Sequence[int]) -> int:
     Args:
         fields: number of fields of each of the first records, empty lines as 1.
     """
-    counts = np.asarray(fields)
-    several = counts > 1
-    if len(counts) < 3 or counts[0] > 1 or not several.any():
+    first = next((i for i, n in enumerate(fields) if n > 1), 0)
+    rest = fields[first:]
+    if len(fields) < 3 or not 0 < first <= MAX_LINES or len(rest) < 2:
         return 0
-    first = int(np.argmax(several))
-    rest = counts[first:]
-    alike = float(np.mean((rest == rest[0]) | (rest == 1)))
-    return first if first <= MAX_LINES and len(rest) > 1 and alike >= 0.9 else 0
+    alike = sum(n in (rest[0], 1) for n in rest) / len(rest)
+    return first if alike >= 0.9 else 0
 
 
 def lacks_first_name(header: int, fields: Sequence[int]) -> bool:

@@ -64,7 +64,7 @@ def read_table(source: Any, as_written: Sequence[str] | None = ()) -> pl.DataFra
     begin_threads()
     if not isinstance(source, str | PathLike):
         return _frame(source)
-    path, form = _locate(source)
+    path, form = _locate(cast("str | PathLike[str]", source))
     if form == "delimited":
         return read_delimited(path, as_written)
     if form == "jsonl":
@@ -80,7 +80,7 @@ def declared_categories(source: Any) -> tuple[str, ...]:
         source: as `read_table` takes it.
     """
     if isinstance(source, str | PathLike):
-        path, form = _locate(source)
+        path, form = _locate(cast("str | PathLike[str]", source))
         if form in PACKED:
             return ()
         types = _guarded(lambda: _scan(path, form).collect_schema(), path, form)
@@ -109,7 +109,7 @@ def read_batches(path: Any, rows: int = 50_000) -> Iterator[pl.DataFrame]:
     if not isinstance(path, str | PathLike):
         frames: Iterator[pl.DataFrame] = iter((_frame(path),))
     else:
-        place, form = _locate(path)
+        place, form = _locate(cast("str | PathLike[str]", path))
         if form == "delimited":
             frames = string_batches(place)
         elif form == "jsonl":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from os import PathLike
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import polars as pl
@@ -52,7 +52,7 @@ def frame_bytes(source: Any) -> float | None:
     """
     if not isinstance(source, str | PathLike):
         return None
-    path, form = table_format(source)
+    path, form = table_format(cast("str | PathLike[str]", source))
     if form in ("delimited", "jsonl"):
         return path.stat().st_size * (PACKED_FACTOR if path.suffix.lower() == ".gz" else 1)
     rows = count_rows(path, form)
@@ -150,7 +150,7 @@ class _Firsts:
             self._counts = None
             return nothing
         wanted = {v for v in values[self._name] if self._counts.get(v, 0) < ROWS_OF_EACH_VALUE}
-        found = []
+        found: list[np.ndarray] = []
         for value in wanted - {None}:
             places = (column == value).arg_true().to_numpy()
             found.append(places[: ROWS_OF_EACH_VALUE - self._counts.get(value, 0)])

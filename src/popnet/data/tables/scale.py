@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
@@ -86,5 +88,6 @@ def fit_knots(values: np.ndarray) -> np.ndarray:
     if len(distinct) <= KNOTS:
         return distinct[np.round(np.linspace(0, len(distinct) - 1, KNOTS)).astype(int)]
     reached = np.cumsum(np.sqrt(counts))
-    place = np.interp(np.linspace(reached[0], reached[-1], KNOTS), reached, np.arange(len(reached)))
+    wanted = cast("np.ndarray", np.linspace(reached[0], reached[-1], KNOTS))
+    place = np.interp(wanted, reached, np.arange(len(reached)))
     return distinct[np.round(place).astype(int)]

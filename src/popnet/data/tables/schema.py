@@ -263,7 +263,7 @@ def conform(frame: pl.DataFrame, schema: Schema) -> pl.DataFrame:
         frame: the table that the schema was inferred from, or more rows of it.
         schema: of the table.
     """
-    columns = []
+    columns: list[pl.Series] = []
     types = frame.schema
     for column in schema.columns:
         if types.get(column.name) != pl.String:

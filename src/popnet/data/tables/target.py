@@ -136,11 +136,8 @@ def infer_target(
     _check_names(frame, names)
     written = [_as_written(frame[name], task, reading, likely_decimal) for name in names]
     formats = tuple(w.format or "" for w in written) if any(w.format is not None for w in written) else ()  # fmt: skip
-    read = {
-        "formats": formats,
-        "nulls": tuple(dict.fromkeys(n for w in written for n in w.nulls)),
-        "guesses": tuple(g for w in written for g in w.guesses),
-    }
+    nulls = tuple(dict.fromkeys(n for w in written for n in w.nulls))
+    guesses = tuple(g for w in written for g in w.guesses)
     frame = frame.with_columns(w.values for w in written)
     present = frame.select(names).drop_nulls()
     if present.height == 0:
@@ -158,7 +155,9 @@ def infer_target(
             detected=detected,
             numbering=numbering,
             whole_numbers=_few_whole_numbers(present, names) if detected else 0,
-            **read,
+            formats=formats,
+            nulls=nulls,
+            guesses=guesses,
         )
     if len(names) > 1:
         raise InputError(
@@ -187,7 +186,9 @@ def infer_target(
         classes=classes,
         detected=detected,
         positive_guessed=guessed,
-        **read,
+        formats=formats,
+        nulls=nulls,
+        guesses=guesses,
     )
 
 
@@ -405,7 +406,7 @@ def _find_classes(values: pl.Series, single_rows: bool, detected: bool) -> tuple
 
 def _check_regression(frame: pl.DataFrame, names: Sequence[str]) -> tuple[str, ...]:
     """Refuse what is no regression target; return the names of those that number the rows."""
-    numbering = []
+    numbering: list[str] = []
     for name in names:
         column = frame[name]
         numbers, bad = to_numbers(column)

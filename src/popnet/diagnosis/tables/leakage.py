@@ -207,7 +207,7 @@ def _forest_values(X: Array, y: Array, new: Array, _: int) -> np.ndarray:
     forest = RandomForestRegressor(
         TREES, min_samples_leaf=2, max_features=1 / 3, n_jobs=1, random_state=0
     )
-    return np.asarray(forest.fit(X, y).predict(new))
+    return np.asarray(cast("np.ndarray", forest.fit(X, y).predict(new)))
 
 
 def _numbers(series: pl.Series, column: Column) -> np.ndarray:
@@ -395,7 +395,8 @@ def exact_sum(
 
     def left(places: list[int]) -> tuple[float, np.ndarray]:
         w = cast("np.ndarray", np.linalg.lstsq(Z[:, places], z, rcond=None)[0])
-        return float(np.mean((z - Z[:, places] @ w) ** 2)), w
+        rest: np.ndarray = z - Z[:, places] @ w
+        return float(np.mean(rest**2)), w
 
     if left(list(range(len(kept))))[0] > exact:
         return None

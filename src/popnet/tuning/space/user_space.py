@@ -48,7 +48,7 @@ def dimension(field: str, spec: Any) -> Dimension:
 
 def dimensions(specs: Mapping[str, Any]) -> tuple[Dimension, ...]:
     """Return what a user wrote of several fields; see `dimension`."""
-    if not isinstance(specs, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+    if not isinstance(specs, Mapping):
         raise InputError(
             f"space must be ranges by field, as {{'dropout': '0:0.5'}}; got {specs!r}."
         )
