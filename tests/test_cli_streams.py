@@ -126,6 +126,7 @@ def test_a_terminal_that_goes_away_does_not_end_the_work(monkeypatch):
 
 INTERRUPTED = """
 import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background shell has had it ignored
 name, sys.argv = sys.argv[1], ["popnet", *sys.argv[2:]]
 class Interrupt:
     def find_spec(self, wanted, *_):

@@ -347,6 +347,25 @@ def test_a_third_number_in_a_boolean_is_said_as_it_is_taken(third, taken):
     assert report == [f"column 'x': 1 value is neither 0 nor 1, e.g. 2; taken as {taken}"]
 
 
+def test_a_third_word_in_a_boolean_is_counted():
+    frame = pl.DataFrame({"x": cycle(["yes", "no", None]), "y": cycle(["a", "b"])})
+    report: list[str] = []
+    words = pl.DataFrame({"x": ["maybe", "yes", "later", "NA"]})
+    features = fitted(frame).transform(words, report=report)
+    assert features.flags.tolist() == [[0, 1], [1, 0], [0, 1], [0, 1]]
+    assert report == ["column 'x': 2 values are neither 0 nor 1, e.g. 'maybe'; taken as missing"]
+
+
+def test_numbers_without_their_unit_are_noted():
+    frame = pl.DataFrame({"x": [f"{i / 7:.2f} %" for i in range(N)], "y": cycle(["a", "b"])})
+    encoder = fitted(frame)
+    report: list[str] = []
+    encoder.transform(pl.DataFrame({"x": [0.14, 0.2]}), report=report)
+    assert report == [
+        "column 'x': numbers without the unit '%' that training had; taken as they are"
+    ]
+
+
 GERMAN = ["1,5", "2,5", "10,0", "1,50", "x"]
 
 
@@ -460,10 +479,6 @@ BAD = {
         ["'full'", "row 2", "'abc'", "1 more"],
     ),
     "a date for a number": (lambda f: f.with_columns(full=pl.col("when")), ["'full'", "number"]),
-    "text for a truth value": (
-        lambda f: f.with_columns(words=pl.lit("maybe")),
-        ["'words'", "row 1", "'maybe'"],
-    ),
     "text for a date": (lambda f: f.with_columns(when=pl.lit("soon")), ["'when'", "'soon'"]),
 }
 

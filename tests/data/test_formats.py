@@ -260,6 +260,34 @@ def test_month_first_is_a_guess_that_is_said():
     assert read["x"][11] == dt.datetime(2024, 1, 12)
 
 
+@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize("writer", ["dollars", "German", "per cent", "kilograms", "brackets"])
+def test_targets_are_read_as_features_are(tmp_path, source, writer):
+    values = np.round(RNG.normal(0, 3000, N), 2)
+    frame = pd.DataFrame({"x": RNG.normal(size=N), "y": [WRITERS[writer](v) for v in values]})
+    read = SOURCES[source](frame, tmp_path)
+    for task in (None, "regression"):
+        schema = infer_schema(read, "y", task=task)
+        assert schema.target.task == "regression"
+        np.testing.assert_allclose(conform(read, schema)["y"].to_numpy(), values, rtol=1e-12)
+        encoder = fit_encoder(conform(read, schema), schema)
+        found, there = encoder.encode_target(read)
+        assert there.all()
+        np.testing.assert_allclose(encoder.decode_target(found)[:, 0], values, atol=2e-3)
+
+
+def test_an_example_says_how_a_column_is_read():
+    frame = table(
+        price=[f"${9 * v * v:,}.50" for v in range(N)],
+        when=[f"{1 + i % 28}/{1 + i % 12}/2024" for i in range(N)],
+        iso=[f"2024-{1 + i % 12:02d}-{1 + i % 28:02d}" for i in range(N)],
+    )
+    schema = infer_schema(read_table(frame), "y")
+    assert schema.column("price").reason == "'$101,124.50' is read as 101124.5"
+    assert schema.column("when").reason == "'10/10/2024' is read as 10 October 2024"
+    assert schema.column("iso").reason == ""
+
+
 # --- text ---------------------------------------------------------------------------------------
 
 

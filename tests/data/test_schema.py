@@ -168,8 +168,8 @@ def test_describe_says_what_counts():
     assert "200 rows" in lines
     assert "binary" in lines
     assert "1 row without a target is left out" in lines
-    assert "left out: e (empty: all values are missing)" in lines
-    assert "left out: z (duplicate: the same as 'x')" in lines
+    assert "left out: e (all values are missing)" in lines
+    assert "left out: z (the same as 'x')" in lines
 
 
 TASKS = {

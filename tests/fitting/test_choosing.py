@@ -214,11 +214,11 @@ def test_ensemble_of_last_epochs_far_worse_has_no_share_of_its_own() -> None:
     true = rng.standard_normal((500, 1))
     good, bad = (true + s * rng.standard_normal((3, 500, 1)) for s in (0.3, 3.0))
     units, finish = np.concatenate([good, bad]), Finish(Clock(0.0, None), 0.0)
-    found = selection._greedy(units, 3, true, METRICS["rmse"], None, finish, np.ones(1))
+    found = selection._greedy(units, 3, true, METRICS["rmse"], None, finish, np.asarray)
     alone = ensemble.greedy(units, true, METRICS["rmse"])
     np.testing.assert_allclose(found.weights, alone.weights)
     near = np.concatenate([good, good + 0.01 * rng.standard_normal((3, 500, 1))])
-    mixed = selection._greedy(near, 3, true, METRICS["rmse"], None, finish, np.ones(1))
+    mixed = selection._greedy(near, 3, true, METRICS["rmse"], None, finish, np.asarray)
     assert mixed.weights.sum() == pytest.approx(1)
     by_rows = ensemble.greedy(near, true, METRICS["rmse"]).weights[3:].sum()
     expected = selection.MAX_LATE + (1 - selection.MAX_LATE) * by_rows

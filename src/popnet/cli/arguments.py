@@ -198,13 +198,13 @@ Thousands = Annotated[
 
 DayFirst = Annotated[
     bool | None,
-    typer.Option("--day-first/--month-first", help="Whether 03/04/2025 is 3 April. [default: where values leave it open, it is 4 March]"),
+    typer.Option("--day-first/--month-first", help="Whether 03/04/2025 is 3 April. [default: as the column's other dates show; if all fit both, month first, which is said]"),
 ]  # fmt: skip
 
 
 NaValues = Annotated[
     list[str] | None,
-    typer.Option(help='Text that means "missing" in columns of text and in the target, where nothing else does then (repeatable; "" for none). [default: NA, None, null, ? and the like, where they are rare]'),
+    typer.Option(help='Text that means "missing" in columns of text and in the target; only these do then (repeatable; "" for none). [default: NA, None, null and the like where they are rare, and ?]'),
 ]  # fmt: skip
 
 
@@ -216,7 +216,7 @@ Categorical = Annotated[
 
 Positive = Annotated[
     str | None,
-    typer.Option(help="Class that precision, recall, F1 and the areas under curves are about. [default: the greater number, yes, true, or the rarer of two words]"),
+    typer.Option(help="The class of interest of two, for precision, recall, F1 and the like. [default: the greater number, yes, true, or the rarer of two words]"),
 ]  # fmt: skip
 
 

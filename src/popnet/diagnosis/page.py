@@ -93,7 +93,9 @@ def headline(findings: Sequence[DoctorFinding], rules: int) -> str:
     """Return how much was found, in a sentence."""
     counts = {s: sum(f.severity == s for f in findings) for s in ORDER}
     found = format.enumeration([format.count(n, s) for s, n in counts.items() if n])
-    return f"Found {found or 'nothing wrong'}; {format.count(rules, 'rule')} were applied."
+    if not any(counts[s] for s in ("error", "warning")):
+        found = f"nothing wrong, and {found}" if found else "nothing wrong"
+    return f"Found {found}; {format.count(rules, 'rule')} were applied."
 
 
 def _sentence(text: str) -> str:
@@ -141,10 +143,11 @@ def _section(i: int, f: DoctorFinding, trainings: Sequence[ProbedTraining]) -> S
     to_do = f"What to do: {_sentence(f.remedy.words)}"
     measured = f"{format.capital(f.measured.rstrip('.'))}. Where: {f.where}."
     answer = [_sentence(f.meaning), to_do]
-    method = [
-        measured,
-        f"The value is {format.number(f.value)}, the threshold {format.number(f.threshold)} ({f.source}).",
-    ]
+    method = [measured]
+    if f.threshold:  # else it is a count of which any is one too many
+        method.append(
+            f"The value is {format.number(f.value)}, the threshold {format.number(f.threshold)} ({f.source})."
+        )
     told = [*answer]
     if f.remedy.fields:
         changes = ", ".join(f"{k} = {v}" for k, v in f.remedy.fields.items())

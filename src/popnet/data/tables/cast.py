@@ -64,7 +64,7 @@ def to_numbers(
                 .otherwise(pl.col("n"))
             ).to_series()
             open_ = text.is_not_null() & numbers.is_null()
-        return numbers.fill_nan(None), _not_missing(text, open_, nulls)
+        return numbers.fill_nan(None).alias(values.name), _not_missing(text, open_, nulls)
     if values.dtype.is_numeric() or values.dtype in (pl.Boolean, pl.Null):
         nothing = pl.repeat(False, len(values), dtype=pl.Boolean, eager=True)
         return values.cast(pl.Float64).fill_nan(None), nothing

@@ -25,7 +25,7 @@ from popnet.data.tables.cast import (
     to_times,
 )
 from popnet.data.tables.markers import MARKERS, NULL_TOKENS
-from popnet.data.tables.number_format import EITHER_DECIMAL
+from popnet.data.tables.number_format import EITHER_DECIMAL, unit_of
 from popnet.data.tables.scale import FAR, LIMIT, Scale
 
 MONTHS, WEEKDAYS, HOURS = 12, 7, 24
@@ -187,18 +187,13 @@ class Boolean(_Record):
         return Slots((), own + _flag(self.name, self.missing))
 
     def fill(self, column: pl.Series, out: Views, notes: Notes, rows: RowNumbers) -> None:
-        """Write a column; InputError for a third word.
-
-        A third number counts as missing if training had missing values, else as ``false``.
-        """
+        """Write a column; a third number or word counts as missing if training had missing values, else as false."""
         words = {self.false, self.true} == {0.0, 1.0}
         numbers, bad = to_numbers(column, self.nulls, words, self.format)
-        wanted = "a truth value" if words else f"{self.false:g} or {self.true:g}"
-        _settle(self, column, bad, wanted, notes, rows)
         values = numbers.to_numpy()
         yes = values == self.true
-        absent = np.isnan(values)
-        other = ~(yes | absent | (values == self.false))
+        other = bad.to_numpy() | ~(yes | np.isnan(values) | (values == self.false))
+        absent = np.isnan(values) & ~other
         if other.any():
             example = show(column[int(np.argmax(other))])
             taken = "missing" if self.missing else f"{self.false:g}"
@@ -365,7 +360,16 @@ def number_values(
     """Return a column as ``(N,)`` float64, NaN where missing; InputError for a value that is not a number."""
     numbers, bad = to_numbers(column, record.nulls, words=False, form=record.format)
     _settle(record, column, bad, "a number", notes, rows)
+    note_unit(record, column.dtype, notes)
     return numbers.to_numpy()
+
+
+def note_unit(record: Numeric | Discrete, dtype: pl.DataType, notes: Notes) -> None:
+    """Say that a column comes as numbers where training had text with a unit: 0.14 may be meant for 14 %."""
+    if dtype.is_numeric() and not notes.training and (unit := unit_of(record.format)):
+        notes.add(
+            f"column '{record.name}': numbers without the unit {unit!r} that training had; taken as they are"
+        )
 
 
 def _fill_numbers(record: Numeric | Discrete, values: np.ndarray, out: Views, notes: Notes) -> None:
@@ -395,7 +399,7 @@ def _codes(values: pl.Series, levels: Sequence[str] | Sequence[float], missing: 
 
 
 def _settle(
-    record: Numeric | Discrete | Boolean | Datetime,
+    record: Numeric | Discrete | Datetime,
     column: pl.Series,
     bad: pl.Series,
     wanted: str,

@@ -27,6 +27,7 @@ from popnet.data.tables.columns import (
     Record,
     Slots,
     Views,
+    note_unit,
 )
 from popnet.data.tables.fit_columns import fit_numbers, fit_record
 from popnet.data.tables.markers import is_marker
@@ -173,12 +174,14 @@ class Encoder(BaseModel):
         codes = np.zeros((n, len(names.codes)), np.int32)
         notes = Notes(report, training)
         rows = first_row if row_numbers is None else row_numbers
+        types = frame.schema
         f = g = c = 0
         for record, values in self._columns_of(frame):
             slots = record.slots
             df, dg, dc = len(slots.numeric), len(slots.flags), len(slots.codes)
             views = Views(numeric[:, f : f + df], flags[:, g : g + dg], codes[:, c : c + dc])
             if isinstance(record, Numeric | Discrete) and isinstance(values, np.ndarray):
+                note_unit(record, types[record.name], notes)
                 record.fill_values(values, views, notes)
             else:
                 record.fill(frame[record.name], views, notes, rows)

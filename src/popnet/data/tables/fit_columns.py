@@ -81,7 +81,7 @@ def fit_record(
         return Boolean(
             name=name, false=false, true=true, varies=len(two) > 1, missing=missing, nulls=nulls, format=form
         )  # fmt: skip
-    return fit_numbers(numbers.alias(name), kind, nulls, form)
+    return fit_numbers(numbers, kind, nulls, form)
 
 
 def fit_numbers(

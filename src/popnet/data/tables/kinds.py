@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
@@ -68,6 +69,7 @@ _INDEX_NAME = re.compile(
     r"(index|idx|level_\d+|unnamed: ?\d+|__index_level_\d+__|column_[01]|row|rows?[._ ]?(names?|id|no|num|number)|)$"
 )
 """A first column without a name, which is how pandas writes an index, is called `column_1` in a file."""
+UNNAMED = ("", "column_0", "column_1")
 _PERSONAL = {"surname", "lastname", "firstname", "fullname", "email", "phone", "name"}
 
 
@@ -175,7 +177,9 @@ def _find_number(column: pl.Series, name: str, keep: bool) -> Finding:
                 "identifier", f"a number of its own for {_most(distinct, n)}", missing, distinct
             )
         if distinct == n and looks_like_index(name):
-            return Finding("identifier", "it is the index of a data frame", missing, distinct)
+            unnamed = "it has no name, and is " if name in UNNAMED else ""
+            reason = f"{unnamed}the index of a data frame"
+            return Finding("identifier", reason, missing, distinct)
         if distinct == n and not missing and numbers_rows(values):
             return Finding("identifier", "it numbers the rows", missing, distinct)
         if distinct == n and not missing and _follows_rows(values):
@@ -253,16 +257,30 @@ def _find_in_text(
     shown = head.filter(~is_marker(head))
     number = number_format.find(shown, reading.decimal, reading.thousands, likely_decimal)
     if number is not None and (read := _as_numbers(column, values, number)) is not None:
-        found = _find_number(read.numbers, column.name, keep)
-        return _with_words(found._replace(format=number.name), read.words, read.guess)
+        found = _find_number(read.numbers, column.name, keep)._replace(format=number.name)
+        if number.name and found.kind in USED_KINDS and not read.guess:
+            found = found._replace(reason=_as_read(shown, number_format.parse(shown, number.name)))
+        return _with_words(found, read.words, read.guess)
     if (dates := _as_dates(values, shown, reading)) is not None:
         missing = column.null_count() + dates.rows
-        found = _or_constant("datetime", missing, dates.distinct, dates.form)
+        plain = dates.guess or dates.form in date_format.ISO_FORMATS
+        reason = "" if plain else _as_read(shown, date_format.parse(shown, dates.form))
+        found = _or_constant("datetime", missing, dates.distinct, dates.form, reason)
         return _with_words(found, dates.words, dates.guess)
     if reading.na_values is not None:
         column = column.set(column.is_in(reading.na_values), None)
     found = _find_text(column, column.null_count(), keep)
     return found._replace(nulls=reading.na_values or ())
+
+
+def _as_read(shown: pl.Series, read: pl.Series) -> str:
+    """Return an example of how text is read, the longest one: "'$1,234.50' is read as 1234.5"."""
+    known = pl.DataFrame({"text": shown, "value": read}).drop_nulls()
+    text, value = known.sort(pl.col("text").str.len_chars(), descending=True, maintain_order=True).row(0)  # fmt: skip
+    if isinstance(value, dt.datetime):
+        midnight = value.time() == dt.time()
+        return f"{text!r} is read as {value:%d %B %Y}" + ("" if midnight else f"{value:, %H:%M:%S}")
+    return f"{text!r} is read as {value:.15g}"
 
 
 class _Numbers(NamedTuple):
@@ -377,7 +395,8 @@ def _with_words(found: Finding, words: tuple[str, ...], guess: str) -> Finding:
         return found._replace(guess=guess)
     listed = ", ".join(map(repr, words[:SHOWN_WORDS])) + (", …" if len(words) > SHOWN_WORDS else "")
     verb = "counts" if len(words) == 1 else "count"
-    return found._replace(nulls=words, reason=f"{listed} {verb} as missing", guess=guess)
+    reason = "; ".join(filter(None, [found.reason, f"{listed} {verb} as missing"]))
+    return found._replace(nulls=words, reason=reason, guess=guess)
 
 
 def _find_text(column: pl.Series, missing: int, keep: bool) -> Finding:

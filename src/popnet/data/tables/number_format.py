@@ -167,6 +167,11 @@ def signs(form: str) -> Signs:
     return Signs(".", "") if form in ("", CLOCK) else _split(form)[0]
 
 
+def unit_of(form: str) -> str:
+    """Return a format's unit or currency, "" if it has none."""
+    return "" if form in ("", CLOCK, EITHER_DECIMAL) else _split(form)[1]
+
+
 def _split(form: str) -> tuple[Signs, str]:
     """Return a format's signs and its unit."""
     name = max((n for n in FORMATS if form == n or form.startswith(n + " ")), key=len)

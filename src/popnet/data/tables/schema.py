@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import get_args
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict
@@ -28,7 +29,7 @@ MIN_ROWS = 10
 
 GUESSED_HEADING = "Guessed, and how to say otherwise:"
 
-KEEPABLE = ("identifier", "text", "duplicate")
+KEEPABLE = ("identifier", "text")
 """Kinds that are left out although they may say something."""
 
 ASKED = "left out as asked"
@@ -105,11 +106,18 @@ class Schema(BaseModel):
     def guesses(self) -> tuple[str, ...]:
         """What was taken in one of several ways that fit, a sentence each with the option that takes it otherwise."""
         said = [*self.target.rivals, *(c.guess for c in self.columns if c.guess)]
-        unused = (c for c in self.columns if not c.used and c.reason != ASKED)
-        if left_out := [c.name for c in unused if c.kind in KEEPABLE]:
-            keep = f"--keep {left_out[0]} uses it" if len(left_out) == 1 else "--keep uses one"
-            said.append(f"left out as telling nothing of new rows: {_listed(left_out)}; {keep}")
+        for reason, names in self._left_out(KEEPABLE).items():
+            verb, keep = ("is", names[0]) if len(names) == 1 else ("are", "NAME")
+            said.append(f"{_listed(names)} {verb} left out ({reason}); --keep {keep} takes it in")
         return tuple(said)
+
+    def _left_out(self, kinds: Sequence[str]) -> dict[str, list[str]]:
+        """Return columns of some kinds that are left out, but not for being asked to, by reason."""
+        found: dict[str, list[str]] = {}
+        for c in self.columns:
+            if not c.used and c.kind in kinds and c.reason != ASKED:
+                found.setdefault(c.reason, []).append(c.name)
+        return found
 
     def describe(self) -> list[str]:
         """Return short lines for people: rows, target, features by kind, what was left out."""
@@ -146,12 +154,12 @@ class Schema(BaseModel):
                 f"features with missing values: {len(holes)}, most in {worst.name} ({share:.0f} %)"
             )
         lines += [f"{c.name}: {c.reason}" for c in self.features if c.reason]
-        by_reason: dict[tuple[str, str], list[str]] = {}
-        for c in self.columns:
-            if not c.used:
-                by_reason.setdefault((c.kind, c.reason), []).append(c.name)
-        for (kind, reason), out in by_reason.items():
-            lines.append(f"left out: {_listed(out)} ({kind}: {reason})")
+        others = [k for k in get_args(Kind) if k not in KEEPABLE]
+        lines += [
+            f"left out: {_listed(n)} ({reason})" for reason, n in self._left_out(others).items()
+        ]
+        asked = [c.name for c in self.columns if not c.used and c.reason == ASKED]
+        lines += [f"left out: {_listed(asked)} (as asked)"] if asked else []
         if guesses := self.guesses:
             lines += [GUESSED_HEADING, *(f"  {guess}" for guess in guesses)]
         return lines

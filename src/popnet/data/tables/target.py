@@ -94,7 +94,7 @@ class Target(BaseModel):
             )
         if self.positive_guessed:
             said.append(
-                f"the positive class of '{name}' is {show(self.classes[-1])}, the rarer one; "
+                f"the positive class of '{name}' is {show(self.classes[-1])}, not the more frequent one; "
                 f"--positive {show(self.classes[0])} takes the other"
             )
         return (*said, *self.guesses)

@@ -253,8 +253,8 @@ def over_fitting(t: ProbedTraining, threshold: float) -> Measurement | None:
         return None
     train = float(t.net("loss")[-1])
     best, last = float(valid.min()), float(valid[-1])
-    ratio = best / max(train, 1e-9)
-    rise = last / best
+    ratio = max(best, SMALLEST_LOSS) / max(train, SMALLEST_LOSS)
+    rise = last / max(best, SMALLEST_LOSS)
     if not (ratio > threshold and rise > OVER_FITTING_RISE):
         return None
     return Measurement(
@@ -263,6 +263,9 @@ def over_fitting(t: ProbedTraining, threshold: float) -> Measurement | None:
         f"after epoch {t.result.best_epoch}",
     )  # fmt: skip
 
+
+SMALLEST_LOSS = 1e-9
+"""Losses below count as this one where something is divided by them: those of nets that were given the target."""
 
 OVER_FITTING_RISE = 1.15
 """By so much the validation loss must have risen after its best epoch."""
@@ -275,7 +278,7 @@ def under_fitting(t: ProbedTraining, threshold: float) -> Measurement | None:
         return None
     train = float(t.net("loss")[t.at_best()])
     best = float(t.result.best_score) if t.recipe.monitor == "loss" else float(valid.min())
-    ratio = train / max(best, 1e-9)
+    ratio = train / max(best, SMALLEST_LOSS)
     return Measurement(
         ratio, f"epoch {t.result.best_epoch}",
         f"the training loss, {train:.3g}, is {100 * ratio:.0f} % of the validation loss",
@@ -327,7 +330,7 @@ def penalty_swamps(t: ProbedTraining, threshold: float) -> Measurement | None:
     if not len(loss) or not np.isfinite(loss).all():
         return None
     half = len(loss) // 2
-    ratio = float(np.median(penalty[half:] / np.maximum(loss[half:], 1e-9)))
+    ratio = float(np.median(penalty[half:] / np.maximum(loss[half:], SMALLEST_LOSS)))
     if ratio > threshold:
         return Measurement(
             ratio, f"epochs {half + 1} to {len(loss)}", f"the penalty is {ratio:.2g} times the loss"
@@ -363,7 +366,7 @@ def too_few_epochs(t: ProbedTraining, threshold: float) -> Measurement | None:
     if t.result.status != "finished" or len(valid) < 2 or t.result.best_epoch < len(valid):
         return None
     before = valid[: -max(1, len(valid) // 5)].min()
-    gain = float((before - valid.min()) / max(before, 1e-9))
+    gain = float((before - valid.min()) / max(before, SMALLEST_LOSS))
     return Measurement(
         gain, f"epoch {len(valid)}, the last",
         f"the validation loss still fell by {100 * gain:.1f} % in the last fifth of the epochs",
