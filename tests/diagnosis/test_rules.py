@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from typing import Any
 
@@ -96,6 +97,15 @@ def test_chance_is_the_entropy_of_the_classes_or_the_variance():
     values = np.array([[1.0], [3.0], [5.0], [7.0]], np.float32)
     regression = Dataset(features, values, "regression", 1)
     assert chance(regression, np.arange(4)) == pytest.approx(5.0)
+
+
+@pytest.mark.parametrize("curve", [0.0, np.nan, 1e-30])
+def test_rules_bear_losses_of_any_size(curve):
+    """Nets that were given the target, or nothing to learn, have losses of 0 or none at all."""
+    (one, *_) = trained(dataset(200), HEALTHY.replace(epochs=6))
+    curves = {k: np.full_like(np.asarray(v), curve) for k, v in one.result.curves.items()}
+    result = dataclasses.replace(one.result, curves=curves, best_score=curve)
+    rules.examine([dataclasses.replace(one, result=result)] * 2)
 
 
 def test_what_another_rule_explains_is_left_out():
