@@ -78,7 +78,9 @@ def _print_fit(fitted: Fitted, folder: Path, as_json: bool, quiet: bool) -> None
     for b in facts.baselines:
         print(f"  {b.name:<9} {number(b.metrics.get(metric))}")
     if facts.augmentation:
-        print_check(facts.augmentation, facts.target.task != "regression")
+        from popnet.ablation.transformations.summary import short
+
+        print(f"  {short(facts.augmentation)}")
     for text in facts.warnings:
         print(f"  note: {text}")
     print(f"{len(facts.members)} nets trained in {time.monotonic() - BEGAN:.0f} s")

@@ -7,7 +7,7 @@ import math
 from popnet.ablation.verdicts import EFFECT_VERDICTS
 from popnet.model.facts import Score
 from popnet.report.fit_page.facts import AugmentationFacts
-from popnet.report.format import fixed, signed
+from popnet.report.format import enumeration, fixed, signed
 
 
 def lines(check: AugmentationFacts, classes: bool) -> list[str]:
@@ -45,6 +45,14 @@ def lines(check: AugmentationFacts, classes: bool) -> list[str]:
         "decided\" means that more pairs (--pairs) could show a difference."
     )  # fmt: skip
     return told
+
+
+def short(check: AugmentationFacts) -> str:
+    """Return which transformations nets were trained with, and which harm, in a sentence."""
+    used = [t.words for t in check.transformations if any(f in check.policy for f in t.fields)]
+    harmful = [t.words for t in check.transformations if t.verdict == "harms"]
+    told = f"nets were trained with {enumeration(used)}" if used else "nets were trained without transformations of images"  # fmt: skip
+    return f"{told}; harmful: {enumeration(harmful)}" if harmful else told
 
 
 def _line(words: str, verdict: str, *found: Score) -> str:
