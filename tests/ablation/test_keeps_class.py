@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from popnet import Dataset, Recipe
 from popnet.ablation.intervals import Interval
@@ -93,11 +94,11 @@ def test_a_deadline_in_the_past_leaves_no_check():
     assert keeping.check(bars(60), np.arange(60), pairs=2, deadline=0.0) is None
 
 
-def effect(name: str, verdict: EffectVerdict, mean: float, half: float = 1.0) -> TransformationEffect:  # fmt: skip
+def effect(name: str, verdict: EffectVerdict, mean: float, half: float = 0.03) -> TransformationEffect:  # fmt: skip
+    """Return an effect of three pairs, of which all together have an interval of ``half`` to either side."""
     fields = next(t for t in keeping.transformations((28, 28, 3)) if t.name == name)
-    return TransformationEffect(
-        fields, Interval(mean, mean - half, mean + half, half, 0.5), verdict
-    )
+    error = half / stats.t.ppf(0.975, keeping.PRIOR_PAIRS + 2)
+    return TransformationEffect(fields, Interval(mean, mean - 1, mean + 1, error, 0.5), verdict)
 
 
 def test_the_policy_leaves_out_what_harms_and_what_only_bold_ones_may_do():
@@ -123,8 +124,8 @@ def test_the_policy_leaves_out_what_harms_and_what_only_bold_ones_may_do():
 def test_with_many_images_only_what_helps_is_used_and_mirroring_that_costs_little():
     def policy(images: int, half: float) -> set[str]:
         effects = (
-            effect("translation", "not decided", 0.01),
-            effect("shear", "helps", 0.1),
+            effect("translation", "not decided", 0.01, half),
+            effect("shear", "helps", 0.1, half),
             effect("reflection", "not decided", -0.002, half),
         )
         return set(Check(effects, 0.2, 3, 600, 50, Recipe(), images).policy())
@@ -132,6 +133,17 @@ def test_with_many_images_only_what_helps_is_used_and_mirroring_that_costs_littl
     assert policy(1000, 0.01) == {"translation", "shear", "reflection"}
     assert policy(60_000, 0.01) == {"shear", "reflection"}
     assert policy(60_000, 0.03) == {"shear"}
+
+
+@pytest.mark.parametrize("pairs", [2, 3, 5])
+def test_the_spread_of_all_transformations_decides_with_few_pairs(pairs):
+    """Student's interval of two pairs alone is 12.7 standard errors wide to either side and would decide nothing."""
+    names = ["translation", "shear", "rotation", "scaling", "brightness", "half_turn"]
+    effects = [effect(name, "not decided", 0.0, 0.02) for name in names]
+    effects[0] = effect("translation", "not decided", 0.08, 0.02)
+    effects[5] = effect("half_turn", "not decided", 0.08, 0.3)  # its own spread is wide
+    policy = Check(tuple(effects), 0.2, pairs, 600, 50, Recipe(), 60_000).policy()
+    assert set(policy) == {"translation"}
 
 
 def test_large_images_are_shrunk_by_means_of_squares():

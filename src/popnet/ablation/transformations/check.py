@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy import stats
 
 from popnet.ablation.control_variate import Difference
 from popnet.ablation.intervals import Interval, twins_interval
@@ -49,6 +50,9 @@ MAX_TRAIN, MAX_VALID = 600, 1500
 
 STEPS = 800
 """Few images for many steps: what a transformation is worth shows where a net would learn its images by heart."""
+
+PRIOR_PAIRS = 4
+"""Pairs whose weight the spread of the other transformations has where it is decided which are used."""
 
 CONFUSIONS = 3
 MIN_PAIRS = 2
@@ -134,12 +138,28 @@ class Check:
         return fields
 
     def _used(self, effect: TransformationEffect) -> bool:
-        name, gain = effect.transformation.name, effect.gain
-        if effect.verdict in ("helps", "harms"):
-            return effect.verdict == "helps"
+        name = effect.transformation.name
+        low, high = self._decided_by(effect.gain)
+        if low > 0 or high < 0:
+            return low > 0
         if name in FREE:
-            return gain.low > -MAX_LOSS * self.error
-        return name in GENTLE and gain.mean >= 0 and self.images < MANY
+            return low > -MAX_LOSS * self.error
+        return name in GENTLE and effect.gain.mean >= 0 and self.images < MANY
+
+    def _decided_by(self, gain: Interval) -> tuple[float, float]:
+        """Return the interval that a transformation is used by: the spread of its pairs moderated by the others'.
+
+        With two pairs its own interval is 9 times as wide as its standard error, and hardly anything would be decided,
+        while the usual spread of all transformations is well known. The variance is the mean of both, with
+        `PRIOR_PAIRS` pairs' weight on the others' (Smyth 2004, Statistical Applications in Genetics 3: moderated t).
+        """
+        own = max(self.pairs - 1, 1)
+        every = np.array([e.gain.error for e in self.effects])
+        # The median, for some transformations vary far more than most; so many times that of a chi-square's mean.
+        usual = float(np.median(every**2)) * own / float(stats.chi2.ppf(0.5, own))
+        variance = (PRIOR_PAIRS * usual + own * gain.error**2) / (PRIOR_PAIRS + own)
+        half = float(stats.t.ppf(0.975, PRIOR_PAIRS + own)) * float(np.sqrt(variance))
+        return gain.mean - half, gain.mean + half
 
 
 def check(

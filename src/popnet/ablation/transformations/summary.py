@@ -51,7 +51,7 @@ def short(check: AugmentationFacts) -> str:
     """Return which transformations nets were trained with, and which harm, in a sentence."""
     used = [t.words for t in check.transformations if any(f in check.policy for f in t.fields)]
     harmful = [t.words for t in check.transformations if t.verdict == "harms"]
-    told = f"nets were trained with {enumeration(used)}" if used else "nets were trained without transformations of images"  # fmt: skip
+    told = f"nets were trained with {enumeration(used) if used else 'unchanged images'}"
     return f"{told}; harmful: {enumeration(harmful)}" if harmful else told
 
 
