@@ -19,8 +19,13 @@ def as_fitted(
         schema: the model's.
         image_size: height and width of the images that it was fitted to; None for a table.
     """
-    dropped = [c.name for c in schema.columns if c.reason == ASKED]
-    kept = [c.name for c in schema.features if c.name not in options.drop]
+    roles = {options.weight, options.group, options.time}
+    dropped = [
+        c.name
+        for c in schema.columns
+        if c.reason == ASKED and c.name not in {*roles, *options.keep}
+    ]
+    kept = [c.name for c in schema.features if c.name not in {*roles, *options.drop}]
     return replace(
         options,
         task=options.task or schema.target.task,

@@ -94,7 +94,8 @@ def read_as_written(
     """Read a table of which nothing is known yet, and return how its values are to be read."""
     names = (target,) if isinstance(target, str) else tuple(target)
     reading = reading_choices(source, options)
-    return read_table(source, as_written=names if reading.na_values is None else None), reading
+    written = (*names, *([options.group] if options.group else []))
+    return read_table(source, as_written=written if reading.na_values is None else None), reading
 
 
 def reading_choices(source: Any, options: Options) -> ReadingChoices:

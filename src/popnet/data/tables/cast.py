@@ -112,7 +112,10 @@ def spell(levels: Sequence[str], dtype: pl.DataType) -> list[str]:
         As many texts, all different: a level whose spelling is another's already stays as it is.
     """
     if dtype.is_numeric():
-        numbers = to_text(to_numbers(pl.Series(levels, dtype=pl.String))[0])
+        text = pl.Series(levels, dtype=pl.String)
+        # Whole numbers by themselves: as floats, long ones would run together.
+        whole = text.cast(pl.Int64, strict=False).cast(pl.String)
+        numbers = whole.zip_with(whole.is_not_null(), to_text(to_numbers(text)[0]))
         spelled = [own if own is not None else v for own, v in zip(numbers, levels, strict=True)]
     elif dtype == pl.Boolean:
         spelled = [v.lower() if v.lower() in ("true", "false") else v for v in levels]
@@ -169,7 +172,7 @@ def type_text(values: pl.Series, undecided_points: bool = False) -> pl.Series:
         return text
     if typed.dtype == pl.Int64 and has_leading_zeros(text):
         return plain_text(text)
-    if typed.dtype == pl.Float64 and undecided_points and _like_thousands(text):
+    if typed.dtype == pl.Float64 and undecided_points and like_thousands(text):
         return plain_text(text)
     return typed
 
@@ -217,7 +220,8 @@ def has_leading_zeros(text: pl.Series) -> bool:
     return bool(zero.any() and text.filter(zero).str.contains(r"^0\d+$").any())
 
 
-def _like_thousands(text: pl.Series) -> bool:
+def like_thousands(text: pl.Series) -> bool:
+    """Return whether every number with a point is like 1.342, so that points may stand between thousands."""
     shape = r"^[+-]?(\d{1,3}|[1-9]\d{0,2}(\.\d{3})+)$"
     return all(part.str.contains(shape).all() for part in (text.head(200), text))
 

@@ -90,6 +90,9 @@ COMPACT_DATE = "%Y%m%d"
 MONTH_FIRST, DAY_FIRST = ("%m/%d", "%m-%d-%Y"), ("%d/%m", "%d-%m-%Y")
 """How the formats begin that take the one number first, or the other."""
 
+FIRST_YEAR, LAST_YEAR = 1600, 2200
+"""Years of dates that name a month only."""
+
 SAMPLE = 200
 MAX_FORMATS = 4
 """Formats that are told apart in one column."""
@@ -124,8 +127,13 @@ def _parse_one(text: pl.Series, form: str) -> pl.Series:
     if isinstance(times.dtype, pl.Datetime) and times.dtype.time_zone is not None:
         times = times.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
     # "%Y" takes "24" for the year 24; such text is meant for "%y".
-    early = times.dt.year() < 1000
-    return times.set(early, None) if early.any() else times
+    wrong = times.dt.year() < 1000
+    if "%y" in form:  # a version such as 1.2.3 is no date
+        wrong |= ~text.str.contains(r"[-/. ]\d\d( |$)")
+    if "%d" in form.removesuffix(" %d"):
+        return times.set(wrong, None) if wrong.any() else times
+    wrong |= ~times.dt.year().is_between(FIRST_YEAR, LAST_YEAR)  # 1009-10 is a range
+    return times.set(wrong, None) if wrong.any() else times
 
 
 def find(distinct: pl.Series, min_share: float, day_first: bool = False) -> str:

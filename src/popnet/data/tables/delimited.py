@@ -79,6 +79,7 @@ def read_delimited(path: Path, as_written: Sequence[str] | None = ()) -> pl.Data
     """
     parts: dict[str, list[pl.Series]] = {}
     text: set[str] = set()
+    had_tokens: set[str] = set()
     names: list[str] = []
     for layout, frame in ahead(string_blocks(path)):
         names = frame.columns
@@ -88,12 +89,19 @@ def read_delimited(path: Path, as_written: Sequence[str] | None = ()) -> pl.Data
         for part in type_frame(frame.drop(known), layout.undecided_points):
             if part.dtype == pl.String:
                 text.add(part.name)
+            elif part.null_count() > frame[part.name].null_count():
+                had_tokens.add(
+                    part.name
+                )  # they are null now, and would be levels in a column of text
             parts.setdefault(part.name, []).append(part)
     torn = [
         name
         for name in parts
         if name in text
-        and any(p.dtype != pl.String and p.null_count() < len(p) for p in parts[name])
+        and (
+            name in had_tokens
+            or any(p.dtype != pl.String and p.null_count() < len(p) for p in parts[name])
+        )
     ]
     if torn:
         again: dict[str, list[pl.Series]] = {name: [] for name in torn}
@@ -283,8 +291,8 @@ def _read_header(block: Block, path: Path) -> tuple[Layout, Block]:
     delimiter, fields = _sniff(data, path)
     if before.delimiter and before.delimiter != delimiter:
         delimiter, fields = before.delimiter, _fields(data, before.delimiter)
-    for _ in range(preamble.title_lines(fields)):
-        data, fields = data[data.find(b"\n") + 1 :], fields[1:]
+    titles = _titles(data, delimiter, fields)
+    data, fields = data[_record_start(data, titles) :], fields[titles:]
     line = block.line + block.data.count(b"\n", 0, len(block.data) - len(data))
     end = int(_outside(np.frombuffer(data, np.uint8), (_NEWLINE,))[0][0]) + 1
     try:
@@ -292,7 +300,7 @@ def _read_header(block: Block, path: Path) -> tuple[Layout, Block]:
     except pl.exceptions.PolarsError:
         raise _not_fields(path, line) from None
     names = [(name or "").strip().removeprefix("# ") for name in header.row(0)]
-    if preamble.lacks_first_name(len(names), fields[1:]):
+    if _lacks_first_name(data, delimiter, fields):
         names = ["", *names]
     # pandas writes its index under an empty name; a position makes a stable one.
     names = [name or f"column_{i + 1}" for i, name in enumerate(names)]
@@ -321,18 +329,45 @@ def _sniff(data: bytes, path: Path) -> tuple[str, list[int]]:
     counts: dict[str, list[int]] = {d: _fields(data, d) for d in DELIMITERS}
     suffixes = [s.lower() for s in path.suffixes]
     for delimiter, fields in counts.items():
-        titles = preamble.title_lines(fields)
+        titles = _titles(data, delimiter, fields)
         fields = fields[titles:]
         if not fields or fields[0] == 1:
             continue
         if delimiter == "\t" and (".tsv" in suffixes or ".tab" in suffixes):
             return delimiter, counts[delimiter]
-        short = preamble.lacks_first_name(fields[0], fields[1:])
+        short = _lacks_first_name(data[_record_start(data, titles) :], delimiter, fields)
         alike = 1.0 if short else sum(n == fields[0] for n in fields) / len(fields)
         score = (alike, -bool(titles or short), fields[0])
         if score > best:
             best, choice = score, delimiter
     return choice, counts[choice]
+
+
+def _record_start(data: bytes, record: int) -> int:
+    """Return where a record begins, by its number from 0."""
+    if record == 0:
+        return 0
+    ends = _outside(np.frombuffer(data[: 1 << 18], np.uint8), (_NEWLINE,))[0]
+    return int(ends[record - 1]) + 1
+
+
+def _record(data: bytes, record: int) -> str:
+    """Return the text of one of the first records."""
+    return data[_record_start(data, record) : _record_start(data, record + 1)].decode("utf-8")
+
+
+def _titles(data: bytes, delimiter: str, fields: list[int]) -> int:
+    """Return how many of the first records are titles before a record of names."""
+    titles = preamble.title_lines(fields)
+    return titles if preamble.are_names(_record(data, titles).split(delimiter)) else 0
+
+
+def _lacks_first_name(data: bytes, delimiter: str, fields: list[int]) -> bool:
+    """Tell whether a header lacks the first name; records that all end with a delimiter have an empty field more."""
+    if not preamble.lacks_first_name(fields[0], fields[1:]):
+        return False
+    empty = all(_record(data, i).rstrip("\r\n").endswith(delimiter) for i in range(1, len(fields)))
+    return not empty and preamble.are_names(_record(data, 0).split(delimiter))
 
 
 def _fields(data: bytes, delimiter: str) -> list[int]:

@@ -146,7 +146,7 @@ class Encoder(BaseModel):
         """Encode the features of N rows.
 
         Args:
-            frame: a table, or a batch of one, from ``data/read.py``. Columns may be of another
+            frame: a table, or a batch of one, from `popnet.data.tables.read`. Columns may be of another
                 type than in training where the values can be cast without loss.
             report: gets a line for what is worth knowing: new columns (ignored), levels that
                 training did not have, values that are infinite or far outside the training's
@@ -260,7 +260,8 @@ class Encoder(BaseModel):
         result = np.zeros((frame.height, len(self.scales)), np.float32)
         keep = np.ones(frame.height, bool)
         for i, (name, scale) in enumerate(zip(self.target.names, self.scales, strict=True)):
-            values = _target_numbers(read_target(frame[name], self.target, i), rows)
+            form = self.target.formats[i] if self.target.formats else ""
+            values = _target_numbers(read_target(frame[name], self.target, i), rows, form)
             keep &= ~np.isnan(values)
             result[:, i] = np.nan_to_num(scale.standardise(values))
         result[~keep] = 0
@@ -431,9 +432,9 @@ def _fit_target(column: pl.Series, rows: RowNumbers, bounded: bool, log: bool) -
     return TargetScale(mean=mean, std=std, low=low, high=high, log=log)
 
 
-def _target_numbers(column: pl.Series, rows: RowNumbers) -> np.ndarray:
+def _target_numbers(column: pl.Series, rows: RowNumbers, form: str = "") -> np.ndarray:
     """Return ``(N,)`` float64, NaN where missing."""
-    numbers, bad = to_numbers(column)
+    numbers, bad = to_numbers(column, form=form)
     refuse(column.name, column, bad, "a number", rows)
     check_magnitude(column.name, column, numbers, rows)
     return numbers.to_numpy()

@@ -257,7 +257,8 @@ def _find_in_text(
     shown = head.filter(~is_marker(head))
     number = number_format.find(shown, reading.decimal, reading.thousands, likely_decimal)
     if number is not None and (read := _as_numbers(column, values, number)) is not None:
-        found = _find_number(read.numbers, column.name, keep)._replace(format=number.name)
+        found = _find_number(read.numbers, column.name, keep)
+        found = found._replace(format=found.format or number.name)
         if number.name and found.kind in USED_KINDS and not read.guess:
             found = found._replace(reason=_as_read(shown, number_format.parse(shown, number.name)))
         return _with_words(found, read.words, read.guess)
@@ -326,9 +327,12 @@ def _few_words(words: pl.DataFrame, numbers: int, rows: int) -> bool:
     # 12 distinct numbers and "other" are levels; a number with a word for "missing" has more.
     if numbers <= DISCRETE_LEVELS:
         return False
+    rare = words["rows"].sum() <= (1 - NUMBER_SHARE) * rows
+    # "3 May" or "1.100,50" among others is a value in another format, and no word.
+    values = words[:, 0].str.contains(r"\d").any()
     if words.height <= max(1, numbers // NUMBERS_PER_WORD):
-        return True
-    return words.height <= STRAY_WORDS and words["rows"].sum() <= (1 - NUMBER_SHARE) * rows
+        return rare or not values
+    return words.height <= STRAY_WORDS and rare
 
 
 def other_number(name: str, distinct: pl.Series, found: NumberFormat) -> str:

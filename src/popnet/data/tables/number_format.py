@@ -44,6 +44,7 @@ _UNIT = r"[^\d\s.,;:()+'_\-][^\d()+'_;:]{0,14}?"
 _MULTIPLES = {"K": 1e3, "k": 1e3, "M": 1e6, "B": 1e9, "bn": 1e9, "Mio": 1e6, "Mrd": 1e9}
 _EXPONENT = r"(?:[eE][+-]?\d+)?"
 _BLANKS = "[\u00a0\u2007\u2009\u202f]"
+_APOSTROPHES = "[\u2019\u02bc]"
 _MINUS = "[\u2212\u2013\u2012\ufe63\uff0d]"
 _CLOCK = r"^([+-]?)(\d{1,4}):([0-5]\d)(?::([0-5]\d(?:\.\d+)?))?\s*([AaPp]\.?[Mm]\.?)?$"
 _ANY_UNIT = (
@@ -83,6 +84,8 @@ def parse(text: pl.Series, form: str) -> pl.Series:
         point = text.str.replace(r"^([+-]?\d+),(\d+(?:[eE][+-]?\d+)?)$", "${1}.${2}")
         return point.cast(pl.Float64, strict=False)
     tidy = text.str.replace_all(_BLANKS, " ").str.replace_all(_MINUS, "-").str.strip_chars()
+    if "'" in form:
+        tidy = tidy.str.replace_all(_APOSTROPHES, "'")
     if form == CLOCK:
         return _seconds(tidy)
     signs, unit = _split(form)
@@ -122,7 +125,7 @@ def find(
     sample = distinct.gather_every(max(len(distinct) // SAMPLE, 1))
     if len(sample) == 0:
         return None
-    if _fits(sample, CLOCK) == len(sample):
+    if _fits(sample, CLOCK) >= 0.9 * len(sample):
         return NumberFormat(CLOCK)
     unit = _unit(sample)
     fits: list[tuple[int, str]] = []
@@ -180,9 +183,14 @@ def _split(form: str) -> tuple[Signs, str]:
 
 def _pattern(signs: Signs, unit: str) -> str:
     decimal, group = re.escape(signs.decimal), re.escape(signs.thousands)
-    whole = rf"(?:\d{{1,3}}(?:{group}\d{{2,3}})*{group}\d{{3}}|\d+)" if group else r"\d+"
-    number = rf"(?<number>(?:{whole}(?:{decimal}\d*)?|{decimal}\d+){_EXPONENT})"
-    multiple = rf"(?<multiple>{'|'.join(sorted(_MULTIPLES, key=len, reverse=True))})?"
+    # Indian numbers have groups of two, 12,34,567; an address such as 192.168.10.100 is none.
+    middle = r"\d{2,3}" if signs.thousands == "," else r"\d{3}"
+    grouped = (
+        rf"[1-9]\d{{0,2}}(?:{group}{middle})*{group}\d{{3}}(?:{decimal}\d*)?|" if group else ""
+    )
+    number = rf"(?<number>{grouped}(?:\d+(?:{decimal}\d*)?|{decimal}\d+){_EXPONENT})"
+    known = [m for m in sorted(_MULTIPLES, key=len, reverse=True) if unit != "B" or m != "B"]
+    multiple = rf"(?<multiple>{'|'.join(known)})?"
     own = rf"(?:{re.escape(unit.removesuffix('s'))}s?)?" if unit else ""
     return (
         rf"^(?<open>\()?\s*(?<sign>[+-])?\s*{own}\s*(?<second>[+-])?\s*{number}\s*{multiple}\s*{own}\s*"
@@ -217,8 +225,10 @@ def _unit(sample: pl.Series) -> str:
     found = Counter(
         unit for part in ("before", "after") for unit in parts[part].drop_nulls().to_list()
     )
+    bytes_ = any(f"{multiple}B" in found for multiple in _MULTIPLES)
     for multiple in _MULTIPLES:
-        found.pop(multiple, None)
+        if not (bytes_ and multiple == "B"):
+            found.pop(multiple, None)
     stems = Counter[str]()
     for unit, count in found.items():
         for multiple in sorted(_MULTIPLES, key=len, reverse=True):

@@ -9,6 +9,7 @@ from typing import NamedTuple
 MAX_LINES = 50
 """Lines before the header, at most."""
 
+_NUMBER = re.compile(r"[-+]?[.,]?\d+(?:[.,]\d+)*(?:[eE][-+]?\d+)?\Z")
 _SEPARATOR = re.compile(rb'\A"?sep=(.)"?[ \t]*\r?\n', re.IGNORECASE)
 
 
@@ -61,6 +62,11 @@ def title_lines(fields: Sequence[int]) -> int:
     return first if alike >= 0.9 else 0
 
 
+def are_names(fields: Sequence[str]) -> bool:
+    """Tell whether the fields of a record can be names of columns: none of them is a number."""
+    return not any(_NUMBER.match(field.strip(' "\r\n\t')) for field in fields)
+
+
 def lacks_first_name(header: int, fields: Sequence[int]) -> bool:
     """Tell whether a header names all columns but the first, as R's ``write.table`` leaves out that of row names.
 
@@ -68,4 +74,5 @@ def lacks_first_name(header: int, fields: Sequence[int]) -> bool:
         header: its number of fields.
         fields: of the records after it.
     """
-    return header > 0 and len(fields) > 1 and all(n == header + 1 for n in fields)
+    # One name over two fields is more likely a column of numbers with decimal commas.
+    return header > 1 and len(fields) > 1 and all(n == header + 1 for n in fields)

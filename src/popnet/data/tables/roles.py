@@ -16,6 +16,7 @@ from popnet.data.tables.cast import (
 from popnet.data.tables.columns import (
     epoch_seconds,
 )
+from popnet.data.tables.number_format import EITHER_DECIMAL
 from popnet.data.tables.schema import Schema
 from popnet.errors import InputError, closest
 
@@ -36,7 +37,7 @@ def raw_weights(frame: pl.DataFrame, name: str, rows: RowNumbers = 1) -> np.ndar
             f"the table lacks the weight column '{name}'; add it.{closest(name, frame.columns)}"
         )
     column = frame[name]
-    numbers, bad = to_numbers(column)
+    numbers, bad = to_numbers(column, form=EITHER_DECIMAL)
     wrong = (bad | numbers.is_null() | (numbers < 0) | numbers.is_infinite()).fill_null(True)
     refuse_weight(name, column, wrong, rows)
     return numbers.to_numpy()
@@ -72,7 +73,7 @@ def refuse_weight(name: str, column: pl.Series, wrong: pl.Series, rows: RowNumbe
 def group_numbers(
     frame: pl.DataFrame, name: str, *, row_numbers: np.ndarray | None = None
 ) -> np.ndarray:
-    """Return ``(N,)`` int64 numbers of the groups in a column, for ``data/rows.py``.
+    """Return ``(N,)`` int64 numbers of the groups in a column, for `popnet.data.splits`.
 
     Args:
         frame: the table.
@@ -109,7 +110,7 @@ def group_shares(
 def time_numbers(
     frame: pl.DataFrame, schema: Schema, *, row_numbers: np.ndarray | None = None
 ) -> np.ndarray | None:
-    """Return ``(N,)`` float64 that orders the rows in time, for ``data/rows.py``; None if no order.
+    """Return ``(N,)`` float64 that orders the rows in time, for `popnet.data.splits`; None if no order.
 
     Args:
         frame: the table.

@@ -94,7 +94,7 @@ def sample_table(
         rows += frame.height
     frame, numbers = kept.rows()
     if table_format(path)[1] == "delimited":
-        typed = (type_text(column) for column in frame)
+        typed = (type_text(column, undecided_points=True) for column in frame)
         frame = pl.DataFrame([settled(column, as_written) for column in typed])
     return Sample(frame, numbers, rows)
 

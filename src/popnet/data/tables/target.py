@@ -10,7 +10,14 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict
 
 from popnet.data.tables import number_format
-from popnet.data.tables.cast import RowNumbers, has_leading_zeros, refuse, show, to_numbers
+from popnet.data.tables.cast import (
+    RowNumbers,
+    has_leading_zeros,
+    like_thousands,
+    refuse,
+    show,
+    to_numbers,
+)
 from popnet.data.tables.kinds import MAX_SPELLINGS, numbers_rows, other_number
 from popnet.data.tables.markers import (
     FALSE_WORDS,
@@ -225,7 +232,10 @@ def _as_written(
         numbers = None
     if numbers is not None and (task == "regression" or not has_leading_zeros(words)):
         values = number_format.parse(real, numbers.name)
-        many = values.n_unique() > FEW_CLASSES or task == "regression" or numbers.name != ""
+        # 2WD and 4WD, 5K and 10K, 09:00 and 17:00 are labels; 1,5 and 2,25 are numbers, as 1.5 and 2.25 are.
+        signs = not real.str.contains(r"[^\d.,' +-]").any()
+        written = signs and (numbers.name != "" or like_thousands(real))
+        many = values.n_unique() > FEW_CLASSES or task == "regression" or written
         if many and not values.null_count():
             markers = tuple(words.filter(marked).sort().to_list())
             read, _ = to_numbers(text, markers, form=numbers.name)
@@ -267,11 +277,12 @@ def _positive_last(
     """
     first, second = classes
     if positive is not None:
-        if positive not in (str(first), str(second)):
+        names = [_named(c) for c in classes]
+        if positive.lower() not in names:
             raise InputError(
                 f"there is no class {positive!r} to be the positive one; there are {show(first)} and {show(second)}."
             )
-        return (classes, False) if positive == str(second) else ((second, first), False)
+        return (classes, False) if positive.lower() == names[1] else ((second, first), False)
     words = [c.lower() for c in classes if isinstance(c, str)]
     if len(words) < 2 or number_format.parse(pl.Series(words), "").null_count() == 0:
         return classes, False
@@ -279,6 +290,12 @@ def _positive_last(
         if set(words) == {true, false}:
             return (classes, False) if words[1] == true else ((second, first), False)
     return ((second, first) if rows[first] < rows[second] else classes), True
+
+
+def _named(label: Label) -> str:
+    """Return a class as a user names it, in lower case: 1 and 1.0 are "1"."""
+    whole = isinstance(label, float) and label.is_integer()
+    return str(int(label) if whole else label).lower()
 
 
 def conform_target(frame: pl.DataFrame, target: Target) -> pl.DataFrame:
@@ -301,6 +318,8 @@ def read_target(column: pl.Series, target: Target, i: int = 0) -> pl.Series:
     if column.dtype != pl.String:
         return column
     text = column.str.strip_chars()
+    if target.task == "regression" or any(not isinstance(c, str) for c in target.classes):
+        text = text.set(is_marker(text).fill_null(False), None)
     if target.formats:
         numbers, bad = to_numbers(text, target.nulls, form=target.formats[i])
         # What is no number stays as it is, for whoever reads it to refuse it by name.
