@@ -1,4 +1,4 @@
-"""Which few recipes together do best over many real tables: the portfolio of ``popnet/tuning/portfolio.py``.
+"""Which few recipes together do best over many real tables: the portfolio of ``popnet/tuning/space/portfolio.py``.
 
     python -m benchmarks.portfolio measure [--tables a,b,c] [--rows 5000] [--folder .portfolio]
     python -m benchmarks.portfolio choose [--confirm d,e,f] [--count 8] [--folder .portfolio]

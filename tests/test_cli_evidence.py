@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from popnet.cli.status_line import Watcher
+from popnet.errors import InputError
 from popnet.runtime.atomic_file import atomic_path
 from popnet.runtime.progress import Progress
 
@@ -255,3 +256,19 @@ def test_what_cannot_be_done_is_one_sentence(run, here, words, said):
     assert said in err
     assert err.count("\n") == 1
     assert sorted(here.iterdir()) == before
+
+
+def test_a_study_does_not_replace_the_data_by_its_table(tmp_path):
+    from popnet.cli.console import check_page
+
+    data = tmp_path / "data.csv"
+    data.write_text("x,y\n1,2\n")
+    page = tmp_path / "data.html"
+    for overwrite in (False, True):
+        with pytest.raises(InputError, match="is the data itself"):
+            check_page(page, overwrite, [page.with_suffix(".csv")], [str(data)])
+    other = tmp_path / "study.html"
+    other.with_suffix(".csv").write_text("old")
+    with pytest.raises(InputError, match=r"study\.csv exists already"):
+        check_page(other, False, [other.with_suffix(".csv")], [str(data)])
+    check_page(other, True, [other.with_suffix(".csv")], [str(data)])

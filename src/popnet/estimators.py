@@ -199,7 +199,12 @@ class _Estimator(BaseEstimator):
             return ()
         declared = dict(zip(map(str, getattr(X, "columns", ())), data.columns, strict=False))
         found = [declared[name] for name in declared_categories(X)]
-        for column in () if self.categorical is None else self.categorical:
+        given: Any = () if self.categorical is None else self.categorical
+        if isinstance(given, str) or not hasattr(given, "__iter__"):
+            raise InputError(f"categorical must be a list of columns; got {given!r}.")
+        for column in given:
+            if isinstance(column, bool) or not isinstance(column, str | int | np.integer):
+                raise InputError(f"categorical must hold names or positions; got {column!r}.")
             if isinstance(column, str):
                 if declared.get(column, column) not in data.columns:
                     raise InputError(f"categorical names '{column}', which is no column of X.")
@@ -440,7 +445,7 @@ def _warn_unused(model: Model) -> None:
     if unused:
         listed = ", ".join(map(repr, unused[:5])) + (", ..." if len(unused) > 5 else "")
         warnings.warn(
-            f"Not used, for hardly a text comes again: {listed}. Make numbers or categories of such columns.",
+            f"Columns not used, as nearly every text in them is unique: {listed}. Make numbers or categories of them.",
             stacklevel=4,
         )
 

@@ -503,3 +503,112 @@ def test_long_whole_numbers_do_not_run_together(tmp_path, digits):
         codes, there = encoder.encode_target(batch)
         assert there.all()
         assert set(codes.tolist()) == {0, 1, 2}
+
+
+# --- what only looks like a number, a date, a title ---------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["1.2.3", "2.0.1", "4.5.6"],
+        ["192.168.10.100", "10.0.0.1", "192.168.1.12"],
+        ["055 100 700", "040 331 220", "089 100 200"],
+        ["1009-10", "1010-11", "1011-12"],
+    ],
+)
+def test_what_only_looks_like_a_number_or_a_date_stays_text(texts):
+    schema, _ = found(read_table(table(x=np.resize(texts, N))))
+    assert (schema.column("x").kind, schema.column("x").format) == ("categorical", "")
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes"),
+    [
+        (["2WD", "4WD"], 2),
+        (["1A", "2A", "3A"], 3),
+        (["5K", "10K"], 2),
+        (["10%", "20%", "30%"], 3),
+        (["09:00", "12:00", "17:30"], 3),
+    ],
+)
+def test_labels_that_begin_with_numbers_keep_their_names(labels, classes):
+    frame = pl.DataFrame({"x": np.arange(N) ** 1.5, "y": np.resize(labels, N)})
+    target = infer_schema(frame, "y").target
+    assert set(target.classes) == set(labels)
+    assert len(target.classes) == classes
+
+
+def test_many_values_in_another_format_are_no_missing_words():
+    mixed = [f"2024-01-{1 + i % 28:02d} {i % 24:02d}:{i % 60:02d}" for i in range(400)]
+    mixed += [f"{1 + i % 28:02d}.01.2024" for i in range(100)]
+    schema, read = found(read_table(table(x=mixed)))
+    assert (schema.column("x").kind, schema.column("x").missing) == ("datetime", 0)
+    assert read["x"][400] == dt.datetime(2024, 1, 1)
+    numbers = [f"{i / 7:.2f}" for i in range(400)] + [f"{i}.100,50" for i in range(1, 101)]
+    schema, _ = found(read_table(table(x=numbers)))
+    assert schema.column("x").missing == 0
+
+
+def test_null_tokens_that_fill_a_block_stay_levels(tmp_path, monkeypatch):
+    from popnet.data.tables import delimited
+
+    path = tmp_path / "t.csv"
+    path.write_text("a,b\n" + "NA,1\n" * 1000 + "Grvl,2\n" * 500)
+    whole = read_table(path)
+    for name in ("FIRST_BYTES", "BLOCK_BYTES"):
+        monkeypatch.setattr(delimited, name, 4000)
+    assert read_table(path).equals(whole)
+    assert whole["a"].value_counts(sort=True).rows() == [("NA", 1000), ("Grvl", 500)]
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("a,b\n1,2,\n3,4,\n5,6,\n", "at the end of rows"),
+        ("x\n1,5\n2,5\n3,5\n", "2 fields"),
+        ("Report, 2024\na,b,c\n1,2,3\n4,5,6\n", "3 fields"),
+    ],
+)
+def test_rows_are_never_moved_to_other_columns(tmp_path, text, word):
+    path = tmp_path / "t.csv"
+    path.write_text(text)
+    with pytest.raises(InputError, match=word):
+        read_table(path)
+
+
+def test_roles_may_be_written_in_a_format(tmp_path):
+    from popnet.options import Options
+    from popnet.prepare.table import prepare_table
+
+    frame = table(x=RNG.normal(size=N), w=[f"{1 + i % 3},5" for i in range(N)])
+    frame["g"] = [f"{i % 30:03d}" for i in range(N)]
+    path = tmp_path / "t.csv"
+    frame.to_csv(path, index=False, sep=";")
+    prepared = prepare_table(path, "y", Options(weight="w", group="g"))
+    expected = np.array([1.5 + i % 3 for i in range(N)])
+    np.testing.assert_allclose(prepared.data.weights, expected / expected.mean(), rtol=1e-6)
+    raw = next(read_batches(path))
+    np.testing.assert_allclose(prepared.encoder.weights(raw), prepared.data.weights, rtol=1e-6)
+
+
+def test_a_large_table_is_read_as_a_small_one(tmp_path):
+    from popnet.options import Options
+    from popnet.prepare.large import prepare_large
+    from popnet.prepare.table import prepare_table
+    from popnet.runtime.memory import Memory
+
+    frame = pd.DataFrame(
+        {
+            "x": [f"{1 + i % 9}.{100 + i % 700}" for i in range(N * 4)],
+            "z": [f"{i % 50},5" for i in range(N * 4)],
+            "y": np.resize(["0", "1", "1", "0", "NA"], N * 4),
+        }
+    )
+    path = tmp_path / "t.csv"
+    frame.to_csv(path, index=False, sep=";")
+    small = prepare_table(path, "y", Options())
+    large = prepare_large(path, "y", Options(), Memory(1e12), lambda done, total: None)
+    assert small.schema.column("x").format == large.schema.column("x").format == "1.234,5"
+    assert small.schema.rows_without_target == large.schema.rows_without_target
+    assert len(small.data) == len(large.data)

@@ -17,7 +17,7 @@ from popnet.errors import PopnetError
 
 app = typer.Typer(
     name="popnet",
-    help="Train a population of neural nets on your table or images: search, ensemble and honest score in one run.",
+    help="Train a population of neural nets on your table or images: search, ensemble and score on held-out rows in one run.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

@@ -6,7 +6,7 @@ import shlex
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -79,8 +79,9 @@ def _print_fit(fitted: Fitted, folder: Path, as_json: bool, quiet: bool) -> None
         print(f"  {b.name:<9} {number(b.metrics.get(metric))}")
     if facts.augmentation:
         from popnet.ablation.transformations.summary import short
+        from popnet.report.fit_page.augmentation import used_names
 
-        print(f"  {short(facts.augmentation)}")
+        print(f"  {short(facts.augmentation, used_names(facts, facts.augmentation))}")
     for text in facts.warnings:
         print(f"  note: {text}")
     print(f"{len(facts.members)} nets trained in {time.monotonic() - BEGAN:.0f} s")
@@ -98,15 +99,28 @@ def print_check(check: AugmentationFacts, classes: bool) -> None:
 PAGE_ENDINGS = (".html", ".htm")
 
 
-def check_page(out: Path, overwrite: bool) -> None:
+def check_page(
+    out: Path, overwrite: bool, beside: Sequence[Path] = (), read: Sequence[str | None] = ()
+) -> None:
     """Refuse a page that could not be written, or that is there already, before the work.
 
+    Args:
+        out: the page.
+        overwrite: whether files that are there may be replaced.
+        beside: other files that will be written.
+        read: the files that the command reads, none of which may be replaced.
+
     Raises:
-        InputError: see `popnet.runtime.atomic_file.check_output_file`; or it is there and ``overwrite`` is not given.
+        InputError: see `popnet.runtime.atomic_file.check_output_file`; or a file is there and ``overwrite`` is not given,
+            or is one that the command reads.
     """
     check_output_file("--out", out, PAGE_ENDINGS)
-    if out.exists() and not overwrite:
-        raise InputError(f"{out} exists already; choose another --out, or give --overwrite.")
+    sources = {Path(source).resolve() for source in read if source is not None}
+    for path in (out, *beside):
+        if path.resolve() in sources:
+            raise InputError(f"{path} is the data itself; choose another --out.")
+        if path.exists() and not overwrite:
+            raise InputError(f"{path} exists already; choose another --out, or give --overwrite.")
 
 
 def write_page(
@@ -134,7 +148,10 @@ def write_page(
     writing = threading.Event()
     with (
         Watcher(quiet) as watch,
-        graceful_interrupt("", ready=lambda: watch.done > 0 or writing.is_set()) as stop,
+        graceful_interrupt(
+            "interrupted; writing what was found so far (press Ctrl-C again to stop at once)",
+            ready=lambda: watch.trained > 0 or writing.is_set(),
+        ) as stop,
     ):
         try:
             found = work(watch, stop)

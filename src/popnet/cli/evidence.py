@@ -39,7 +39,8 @@ from popnet.cli.arguments import (
     target_of,
 )
 from popnet.cli.console import BEGAN, check_page, print_check, write_page
-from popnet.cli.interrupts import graceful_interrupt
+from popnet.cli.interrupts import NOTHING_WRITTEN, graceful_interrupt
+from popnet.cli.streams import tell
 from popnet.errors import InputError
 from popnet.runtime import strict_json
 from popnet.runtime.atomic_file import check_output_file, write_atomic
@@ -54,7 +55,7 @@ def augment(
     only: Annotated[list[str] | None, typer.Option(help="Transformation to check, for example reflection, or several at once, reflection+zoomed_crop (repeatable). [default: all]")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Training steps of each net; a transformation that prevents over-fitting needs many. [default: 800]")] = None,
     train: Annotated[int | None, typer.Option(min=2, help="Training images of each net. [default: 600]")] = None,
-    time_limit: Annotated[str | None, typer.Option(help="Time limit of the check, for example 5m.")] = None,
+    time_limit: Annotated[str | None, typer.Option(help="Time limit of the check, for example 5m, counted from the start of the command.")] = None,
     image_size: ImageSize = None,
     strict: Strict = False,
     seed: Seed = 0,
@@ -78,7 +79,13 @@ def augment(
     )
     message = "interrupted; showing what was found so far (press Ctrl-C again to stop at once)"
     with Watcher(quiet) as watch, graceful_interrupt(message) as stop:
-        found = examine(folder, target, options, check=check, sheet=out is not None, pairs=pairs, only=only or (), steps=steps, train=train, on_progress=watch, began=BEGAN, stop=stop)  # fmt: skip
+        try:
+            found = examine(folder, target, options, check=check, sheet=out is not None, pairs=pairs, only=only or (), steps=steps, train=train, on_progress=watch, began=BEGAN, stop=stop)  # fmt: skip
+        except InputError:
+            if not stop.is_set():
+                raise
+            tell(NOTHING_WRITTEN)
+            raise typer.Exit(130) from None
     if out is not None and found.sheet is not None:
         write_atomic(out, found.sheet)
     if as_json:
@@ -111,7 +118,7 @@ def study(
     sizes: Annotated[str | None, typer.Option(help="Also compare with fewer training rows: shares, for example 0.1,0.3.")] = None,
     rows: Annotated[int | None, typer.Option(help="Most rows to use. [default: 10,000, or 2,000 images]")] = None,
     metric: Annotated[str, typer.Option(help="Metric to compare by: log_loss, which detects smaller changes, or error (share of wrong classes). Regressions always use the unexplained share of the variance.")] = "log_loss",
-    time_limit: Annotated[str | None, typer.Option(help="For example 90s, 5m; what was trained by then is compared.")] = None,
+    time_limit: Annotated[str | None, typer.Option(help="For example 90s or 5m, counted from the start of the command; what was trained by then is compared.")] = None,
     memory_limit: MemoryLimit = None,
     recipe: RecipeFile = None,
     fix: Fix = None,
@@ -135,7 +142,7 @@ def study(
     quiet: Quiet = False,
 ) -> None:  # fmt: skip
     """Measure which techniques help, harm or make no difference on your data, one change at a time; writes a page."""
-    check_page(out, overwrite)
+    check_page(out, overwrite, [out.with_suffix(".csv")], [table])
     from popnet.ablation.run import study as run
     from popnet.tuning.space import user_space
 
@@ -186,7 +193,7 @@ def doctor(
     quiet: Quiet = False,
 ) -> None:  # fmt: skip
     """Find what is wrong with data, with training, or with new data of a model; test remedies; write a page."""
-    check_page(out, overwrite)
+    check_page(out, overwrite, read=[table, data, against])
     from popnet.diagnosis.run import doctor as run
     from popnet.tuning.space import user_space
 
@@ -231,7 +238,7 @@ def claims(
     quiet: Quiet = False,
 ) -> None:  # fmt: skip
     """Test 17 claims that courses make about neural nets, each with a verdict and an interval; write a page."""
-    check_page(out, overwrite)
+    check_page(out, overwrite, read=[table])
     from popnet.course.run import claims as run
 
     options = options_of(

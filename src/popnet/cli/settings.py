@@ -83,3 +83,5 @@ def warm(
         print(
             f"structures compiled: {done.programs}, in {done.seconds:.0f} s{rest}\nprograms  {cpu.cache_folder()}"
         )
+    if stop.is_set():
+        raise typer.Exit(130)

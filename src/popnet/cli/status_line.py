@@ -38,6 +38,7 @@ class Watcher:
 
     Attributes:
         done: how much of what is counted has ended, by the latest progress.
+        trained: the same, of the stages after reading.
     """
 
     def __init__(self, quiet: bool) -> None:
@@ -45,6 +46,7 @@ class Watcher:
         self._live = not quiet and sys.stderr.isatty()
         self._status = None
         self.done = 0
+        self.trained = 0
 
     def __enter__(self) -> Self:
         if self._live:
@@ -59,6 +61,8 @@ class Watcher:
         """Show a progress record."""
         if not p.note:
             self.done = p.done
+            if not p.stage.startswith("reading"):
+                self.trained = p.done
         if self._quiet:
             return
         if p.note:

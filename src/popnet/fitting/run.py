@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -122,8 +123,9 @@ def _tell_nobody(progress: Progress) -> None:
     """Take note of how far a fit is, and do nothing about it."""
 
 
-MAX_CHECKED = 200
-"""Columns that are looked at for what gives the target away; more take seconds."""
+MAX_CHECKED, LEAKS_SECONDS = 100, 30.0
+"""Columns that are looked at for what gives the target away, and the shortest time limit with which they are: where one
+is suspected, forests are fitted, which takes seconds."""
 
 
 def _identity(table: Prepared, options: Options) -> dict[str, Any]:
@@ -193,6 +195,8 @@ def prepare(
         tell(Progress(f"reading {what}", done, total, left))
 
     table = prepare_source(source, target, options, reading, memory)
+    if options.time_limit is not None and options.time_limit < LEAKS_SECONDS:
+        return table
     return replace(table, notes=[*table.notes, *_leaks(table, options.seed)])
 
 
@@ -202,8 +206,8 @@ def _leaks(table: Prepared, seed: int) -> list[str]:
     if rows is None or len(table.schema.features) > MAX_CHECKED:
         return []
     return [
-        f"{finding.title}: {finding.measured} If it is not known when the model is used, leave it out: --drop "
-        f"{finding.columns[0]}"
+        f"{finding.title}: {finding.measured} If it is not known when the model is used, leave it out: "
+        + " ".join(f"--drop {shlex.quote(column)}" for column in finding.columns)
         for finding in leakage.find(rows, table.schema, np.arange(rows.height), seed)
     ]
 

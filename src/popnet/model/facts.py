@@ -81,7 +81,7 @@ class FitRecord:
     members: int
     seconds: Seconds
     seed: int
-    source: str
+    source: str = ""
 
 
 @dataclass(frozen=True)

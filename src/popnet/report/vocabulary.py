@@ -91,7 +91,7 @@ METRICS = {
     ),
     "coverage_90": MetricWords(
         "coverage of 90 % intervals",
-        "share of true values within their intervals (predict --interval 0.9): near 0.9 they are honest",
+        "share of true values within their intervals (predict --interval 0.9): near 0.9 they keep their promise",
         None,
         SHARE,
     ),

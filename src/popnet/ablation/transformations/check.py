@@ -139,6 +139,8 @@ class Check:
 
     def _used(self, effect: TransformationEffect) -> bool:
         name = effect.transformation.name
+        if effect.verdict in ("helps", "harms"):
+            return effect.verdict == "helps"
         low, high = self._decided_by(effect.gain)
         if low > 0 or high < 0:
             return low > 0

@@ -47,9 +47,14 @@ def lines(check: AugmentationFacts, classes: bool) -> list[str]:
     return told
 
 
-def short(check: AugmentationFacts) -> str:
-    """Return which transformations nets were trained with, and which harm, in a sentence."""
-    used = [t.words for t in check.transformations if any(f in check.policy for f in t.fields)]
+def short(check: AugmentationFacts, names: set[str]) -> str:
+    """Return which transformations nets were trained with, and which harm, in a sentence.
+
+    Args:
+        check: what was found.
+        names: of the transformations that the nets use.
+    """
+    used = [t.words for t in check.transformations if t.name in names]
     harmful = [t.words for t in check.transformations if t.verdict == "harms"]
     told = f"nets were trained with {enumeration(used) if used else 'unchanged images'}"
     return f"{told}; harmful: {enumeration(harmful)}" if harmful else told

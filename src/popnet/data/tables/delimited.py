@@ -423,7 +423,14 @@ def _check_fields(block: Block, layout: Layout, path: Path) -> bytes:
         if b'"' in block.data[starts[first] : ends[first]]:
             cure = "check its quotation marks"
         elif fields > wanted + 1:
+            last = (
+                block.data[starts[first] : ends[first]]
+                .rstrip(b"\r")
+                .endswith(layout.delimiter.encode())
+            )
             cure = f"put quotes around text that holds the delimiter {layout.delimiter!r}"
+            if last and fields == wanted + 2:
+                cure = f"take off the delimiter {layout.delimiter!r} at the end of rows"
         else:
             cure = "add what is missing"
         raise InputError(

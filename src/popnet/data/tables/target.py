@@ -234,7 +234,8 @@ def _as_written(
         values = number_format.parse(real, numbers.name)
         # 2WD and 4WD, 5K and 10K, 09:00 and 17:00 are labels; 1,5 and 2,25 are numbers, as 1.5 and 2.25 are.
         signs = not real.str.contains(r"[^\d.,' +-]").any()
-        written = signs and (numbers.name != "" or like_thousands(real))
+        fractions = real.str.contains(".", literal=True).any() and like_thousands(real)
+        written = signs and (numbers.name != "" or fractions)
         many = values.n_unique() > FEW_CLASSES or task == "regression" or written
         if many and not values.null_count():
             markers = tuple(words.filter(marked).sort().to_list())
