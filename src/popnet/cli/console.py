@@ -148,10 +148,7 @@ def write_page(
     writing = threading.Event()
     with (
         Watcher(quiet) as watch,
-        graceful_interrupt(
-            "interrupted; writing what was found so far (press Ctrl-C again to stop at once)",
-            ready=lambda: watch.trained > 0 or writing.is_set(),
-        ) as stop,
+        graceful_interrupt("", ready=lambda: watch.trained > 0 or writing.is_set()) as stop,
     ):
         try:
             found = work(watch, stop)
