@@ -234,6 +234,9 @@ def _numbers_or_none(values: pl.Series) -> pl.Series | None:
     floats = _floats_or_none(values)
     if floats is None:
         return None
+    head = floats.head(HEAD_ROWS)
+    if (head != head.floor()).any() and not _huge(floats):
+        return floats.fill_nan(None)  # no whole numbers, which spares a cast
     whole = values.cast(pl.Int64, strict=False)
     if whole.null_count() == floats.null_count():
         return whole
@@ -243,6 +246,12 @@ def _numbers_or_none(values: pl.Series) -> pl.Series | None:
     # As floats, numbers such as those of bank accounts would run together.
     long = values.filter(known.abs() >= 2**63)
     return None if long.str.contains(r"^\s*[+-]?\d+\s*$").any() else known
+
+
+def _huge(numbers: pl.Series) -> bool:
+    """Return whether some numbers are beyond those that Int64 holds."""
+    low, high = numbers.min(), numbers.max()
+    return any(isinstance(end, float) and abs(end) >= 2**63 for end in (low, high))
 
 
 def _floats_or_none(values: pl.Series) -> pl.Series | None:

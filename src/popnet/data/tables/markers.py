@@ -35,9 +35,11 @@ def protect_quoted(data: bytes, delimiter: str) -> bytes:
         data: whole records of delimited text.
         delimiter: of its fields.
     """
-    if b'"' not in data:
+    # A search for each takes a hundredth of the time of the pattern's.
+    there = [t.encode() for t in NULL_TOKENS if t and b'"%b"' % t.encode() in data]
+    if not there:
         return data
-    words = b"|".join(re.escape(t.encode()) for t in NULL_TOKENS if t)
+    words = b"|".join(map(re.escape, there))
     end = re.escape(delimiter.encode()) + rb"\r\n"
     pattern = rb"(?:(?<=[" + end + rb'])|\A)"(' + words + rb')"(?=[' + end + rb"]|\Z)"
     return re.sub(pattern, b'"' + PROTECTED.encode() + rb'\1"', data)
