@@ -285,7 +285,7 @@ def _against(
     if is_image_source(source) or is_image_source(against):
         raise InputError("--against compares tables; it cannot compare images.")
     schema = prepare_source(source, target, options).schema if model is None else model.schema
-    as_written = None if schema.reading.na_values is not None else schema.target.names
+    as_written = schema.reading.as_written(schema.target.names)
     old, new = (read_table(table, as_written) for table in (source, against))
     targets = schema.target.names
     if model is not None and all(t in new.columns for t in targets):

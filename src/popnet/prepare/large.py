@@ -78,8 +78,9 @@ def prepare_large(
         )
     names = (target,) if isinstance(target, str) else tuple(target)
     reading = reading_choices(path, options)
-    as_written = names if reading.na_values is None else None
-    sample = sample_table(path, _sample_rows(path, memory), names, options.seed, as_written)
+    sample = sample_table(
+        path, _sample_rows(path, memory), names, options.seed, reading.as_written(names)
+    )
     schema = infer_schema(
         sample.frame, target, task=options.task, weight=options.weight, group=options.group, time=options.time,
         drop=options.drop, keep=options.keep, reading=reading,
@@ -87,7 +88,7 @@ def prepare_large(
     sample = sample._replace(frame=conform(sample.frame, schema))
     split_keys = _split_keys(path, schema, options)
     test, valid = _held_out(sample.rows, split_keys, options)
-    held_out = test
+    some_rows = sample.frame.filter(_rest(sample, schema, test)).head(SOME_ROWS)
     notes: list[str] = []
     encoder = _encoder(sample, schema, test, notes, options.log_target)
     encoded = _encode(path, encoder, schema, sample.rows, on_rows)
@@ -104,7 +105,7 @@ def prepare_large(
     kept = split_keys.take(encoded.kept)
     return Prepared(
         schema, encoder, encoded.data, train, test, [fold], split_name(options, stratified=False), notes,
-        resampled_together(kept.take(test)), kept, sample.frame.filter(_rest(sample, schema, held_out)).head(SOME_ROWS),
+        resampled_together(kept.take(test)), kept, some_rows,
     )  # fmt: skip
 
 

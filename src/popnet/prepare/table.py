@@ -95,7 +95,7 @@ def read_as_written(
     names = (target,) if isinstance(target, str) else tuple(target)
     reading = reading_choices(source, options)
     written = (*names, *([options.group] if options.group else []))
-    return read_table(source, as_written=written if reading.na_values is None else None), reading
+    return read_table(source, as_written=reading.as_written(written)), reading
 
 
 def reading_choices(source: Any, options: Options) -> ReadingChoices:

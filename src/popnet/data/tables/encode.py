@@ -29,7 +29,7 @@ from popnet.data.tables.columns import (
     Views,
     note_unit,
 )
-from popnet.data.tables.fit_columns import fit_numbers, fit_record
+from popnet.data.tables.fit_columns import fit_record
 from popnet.data.tables.markers import is_marker
 from popnet.data.tables.roles import mean_one, raw_weights
 from popnet.data.tables.scale import KNOTS
@@ -359,13 +359,9 @@ def fit_encoder(
         raise InputError("there are no training rows to fit the encoder on; give more rows.")
     numbers = rows + 1 if row_numbers is None else np.asarray(row_numbers)[rows]
     records: list[Record] = []
-    types = frame.schema
     for column in schema.features:
         values = frame[column.name].gather(rows)
-        if column.kind in ("numeric", "discrete") and types[column.name].is_numeric():
-            record = fit_numbers(_as_floats(values), column.kind, column.nulls, column.format)
-        else:
-            record = fit_record(values, column.kind, column.format, column.nulls, numbers)
+        record = fit_record(values, column.kind, column.format, column.nulls, numbers)
         if _says_something(record, values):
             records.append(record)
     if not records:
@@ -383,11 +379,6 @@ def fit_encoder(
         weight=schema.weight,
         other=tuple(c.name for c in schema.columns if c.name not in fitted),
     )
-
-
-def _as_floats(values: pl.Series) -> pl.Series:
-    values = values if values.dtype == pl.Float64 else values.cast(pl.Float64)
-    return values.fill_nan(None) if np.isnan(values.drop_nulls().to_numpy()).any() else values
 
 
 def fit_scales(

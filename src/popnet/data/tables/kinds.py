@@ -13,7 +13,7 @@ import polars as pl
 from popnet.data.tables import date_format, number_format
 from popnet.data.tables.cast import has_leading_zeros, to_numbers, to_text
 from popnet.data.tables.date_format import COMPACT_DATE
-from popnet.data.tables.markers import FALSE_WORDS, NULL_TOKENS, TRUE_WORDS, is_marker
+from popnet.data.tables.markers import NULL_TOKENS, is_marker, truth_pair
 from popnet.data.tables.number_format import NumberFormat
 from popnet.data.tables.reading import GUESSED, ReadingChoices
 
@@ -409,11 +409,8 @@ def _find_text(column: pl.Series, missing: int, keep: bool) -> Finding:
     if n == 0:
         return Finding("empty", "all values are missing", missing, 0)
     levels = values.unique()
-    pair: set[str] = set()
-    if distinct <= MAX_SPELLINGS:
-        words = levels.filter(~levels.is_in(NULL_TOKENS))
-        pair = {str(word).strip().lower() for word in words}
-    if pair in [{f, t} for f, t in zip(FALSE_WORDS, TRUE_WORDS, strict=True)]:
+    words = levels.filter(~levels.is_in(NULL_TOKENS))
+    if distinct <= MAX_SPELLINGS and truth_pair(words):
         marked = int(values.is_in(NULL_TOKENS).sum())
         return Finding("boolean", "", missing + marked, 2)
     if not keep and n >= IDENTIFIER_ROWS:

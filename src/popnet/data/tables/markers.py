@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 import polars as pl
 
@@ -26,6 +27,13 @@ RARE_SHARE = 0.01
 
 PROTECTED = "\x1a"
 """Put in front of a null token in quotes while text is cut into fields, after which quotes are gone."""
+
+
+def truth_pair(words: Iterable[str]) -> tuple[str, str] | None:
+    """Return the words for false and true, in lower case, if these are all the words; else None."""
+    known = {word.strip().lower() for word in words}
+    pairs = zip(FALSE_WORDS, TRUE_WORDS, strict=True)
+    return next((pair for pair in pairs if set(pair) == known), None)
 
 
 def protect_quoted(data: bytes, delimiter: str) -> bytes:

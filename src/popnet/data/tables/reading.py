@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pydantic import BaseModel, ConfigDict
 
 from popnet.data.tables.number_format import FORMATS
@@ -29,6 +31,10 @@ class ReadingChoices(BaseModel):
     na_values: tuple[str, ...] | None = None
     categorical: tuple[str, ...] = ()
     positive: str | None = None
+
+    def as_written(self, names: Sequence[str]) -> Sequence[str] | None:
+        """Return the columns in which null tokens stay text while a file is read: ``names``; None: all columns."""
+        return names if self.na_values is None else None
 
     def check(self) -> None:
         """Raise `InputError` for the first impossible value, named."""

@@ -20,11 +20,10 @@ from popnet.data.tables.cast import (
 )
 from popnet.data.tables.kinds import MAX_SPELLINGS, numbers_rows, other_number
 from popnet.data.tables.markers import (
-    FALSE_WORDS,
     NULL_TOKENS,
     RARE_SHARE,
-    TRUE_WORDS,
     is_marker,
+    truth_pair,
 )
 from popnet.data.tables.reading import GUESSED, ReadingChoices
 from popnet.errors import InputError, closest
@@ -245,9 +244,9 @@ def _as_written(
     tokens = counts.filter(words.is_in(NULL_TOKENS))
     if reading.na_values is not None or not tokens.height:
         return _Written(text, None, nulls)
-    pair = {w.lower() for w in words.filter(~words.is_in(NULL_TOKENS)).head(MAX_SPELLINGS + 1)}
+    others = words.filter(~words.is_in(NULL_TOKENS)).head(MAX_SPELLINGS + 1)
     plain = number_format.find(real) is not None and not number_format.parse(real, "").null_count()
-    if plain or any(pair == {f, t} for f, t in zip(FALSE_WORDS, TRUE_WORDS, strict=True)):
+    if plain or truth_pair(others):
         listed = tuple(tokens[column.name].to_list())
         return _Written(text.set(text.is_in(listed), None), None, listed)
     return _class_or_missing(text, tokens)
@@ -287,9 +286,8 @@ def _positive_last(
     words = [c.lower() for c in classes if isinstance(c, str)]
     if len(words) < 2 or number_format.parse(pl.Series(words), "").null_count() == 0:
         return classes, False
-    for true, false in zip(TRUE_WORDS, FALSE_WORDS, strict=True):
-        if set(words) == {true, false}:
-            return (classes, False) if words[1] == true else ((second, first), False)
+    if pair := truth_pair(words):
+        return (classes, False) if words[1] == pair[1] else ((second, first), False)
     return ((second, first) if rows[first] < rows[second] else classes), True
 
 

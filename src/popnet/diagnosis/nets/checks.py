@@ -10,6 +10,9 @@ import numpy as np
 from popnet.population.members import Result
 from popnet.spec.recipe import Recipe
 
+SMALLEST_LOSS = 1e-9
+"""Losses below count as this one where something is divided by them: those of nets that were given the target."""
+
 
 @dataclass(frozen=True)
 class ProbedTraining:
@@ -263,9 +266,6 @@ def over_fitting(t: ProbedTraining, threshold: float) -> Measurement | None:
         f"after epoch {t.result.best_epoch}",
     )  # fmt: skip
 
-
-SMALLEST_LOSS = 1e-9
-"""Losses below count as this one where something is divided by them: those of nets that were given the target."""
 
 OVER_FITTING_RISE = 1.15
 """By so much the validation loss must have risen after its best epoch."""
