@@ -50,6 +50,7 @@ class _Estimator(BaseEstimator):
         search_patience: int | None = None,
         ensemble: str = "greedy",
         metric: str | None = None,
+        trees: str = "auto",
         recipe: Recipe | None = None,
         space: Mapping[str, Any] | None = None,
         test_size: float = 0.0,
@@ -67,6 +68,7 @@ class _Estimator(BaseEstimator):
         self.search_patience = search_patience
         self.ensemble = ensemble
         self.metric = metric
+        self.trees = trees
         self.recipe = recipe
         self.space = space
         self.test_size = test_size
@@ -166,7 +168,7 @@ class _Estimator(BaseEstimator):
         options = Options(
             task=task, time_limit=limit, memory_limit=memory, members=self.members, folds=self.folds,
             search=self.search, search_patience=self.search_patience,
-            ensemble=self.ensemble, metric=self.metric, recipe=self.recipe, test_size=self.test_size,
+            ensemble=self.ensemble, metric=self.metric, trees=self.trees, recipe=self.recipe, test_size=self.test_size,
             ranges=user_space.dimensions(self.space or {}),
             weight=WEIGHT if sample_weight is not None else None, seed=self.seed, workers=self.workers,
             keep=() if isinstance(data, Pictures) else tuple(data.columns),
@@ -245,7 +247,7 @@ class _Estimator(BaseEstimator):
 
 
 class Classifier(ClassifierMixin, _Estimator):
-    """An ensemble of neural nets that classifies the rows of a table, or images.
+    """An ensemble of neural nets, and boosted trees beside them, that classifies the rows of a table, or images.
 
     Takes NumPy arrays, and pandas or polars frames with numbers, strings, dates and missing values as they are; arrays
     ``(n_samples, height, width)`` or ``(n_samples, height, width, channels)`` are images.
@@ -276,6 +278,9 @@ class Classifier(ClassifierMixin, _Estimator):
         ``"pinball_90"``, with which `Regressor.predict` gives the quantile that 90 % of true values are below (and
         ``score``, which is R², says
         little: give ``cross_val_score`` a ``scoring``).
+    trees : {"auto", "none", "hist"}, default="auto"
+        Boosted trees beside the nets of a table, which are baseline and may join the ensemble: scikit-learn's
+        histogram-based ones, none, or those unless there is a ``recipe``.
     recipe : popnet.Recipe, default=None
         Fields that were set are kept in every net; the others are chosen by the data or searched.
     space : dict, default=None

@@ -13,6 +13,7 @@ from popnet.tuning.space.space import Dimension, refuse_fixed
 from popnet.tuning.strategies.factory import check as check_search
 
 AUGMENT = ("auto", "none", "standard")
+TREES = ("auto", "none", "hist")
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,8 @@ class Options:
         ensemble: ``greedy`` (weights chosen by held-out rows), ``average``, or ``vote`` (of classes).
         metric: what to optimise: the ensemble is chosen by it, see `popnet.predictions.metrics`; None for
             ``accuracy``, ``rmse``, or ``r2`` of several targets.
+        trees: boosted trees of a table, beside the nets: ``hist`` (scikit-learn's), ``none``, or ``auto``, which is
+            ``hist`` unless a recipe is given.
         recipe: every net keeps the fields that are set in it; the others are chosen by the data or searched.
         test_size: share of rows held out for the test score; None chooses by the number of rows, 0 holds out none.
         weight: column of row weights.
@@ -70,6 +73,7 @@ class Options:
     ranges: Sequence[Dimension] = ()
     ensemble: str = "greedy"
     metric: str | None = None
+    trees: str = "auto"
     recipe: Recipe | None = None
     test_size: float | None = None
     weight: str | None = None
@@ -114,7 +118,7 @@ class Options:
         if self.test_size is not None and not 0 <= self.test_size < 1:
             raise InputError(f"test_size must be from 0 to below 1; got {self.test_size:g}.")
         for name, known in (
-            ("ensemble", ("greedy", "average", "vote")), ("augment", AUGMENT),
+            ("ensemble", ("greedy", "average", "vote")), ("augment", AUGMENT), ("trees", TREES),
         ):  # fmt: skip
             if getattr(self, name) not in known:
                 raise InputError(

@@ -33,6 +33,20 @@ class Augment(StrEnum):
     standard = "standard"
 
 
+class Trees(StrEnum):
+    """Which boosted trees join the nets of a table."""
+
+    auto = "auto"
+    none = "none"
+    hist = "hist"
+
+
+class Part(StrEnum):
+    """What a fit can do without."""
+
+    trees = "trees"
+
+
 class Ensemble(StrEnum):
     """How members are combined."""
 

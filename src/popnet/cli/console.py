@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from popnet.diagnosis.run import Diagnosis
     from popnet.fitting.run import Fitted
     from popnet.report.document import Document
-    from popnet.report.fit_page.facts import AugmentationFacts
+    from popnet.report.fit_page.facts import AugmentationFacts, FitFacts
 
 Found = TypeVar("Found", bound="Study | Diagnosis | Claims")
 
@@ -56,6 +56,7 @@ def _print_fit(fitted: Fitted, folder: Path, as_json: bool, quiet: bool) -> None
                     "metrics": facts.metrics,
                     "baselines": {b.name: b.metrics for b in facts.baselines},
                     "members": len(facts.members),
+                    **_of_trees(facts),
                     "seconds": round(time.monotonic() - BEGAN, 3),
                     "interrupted": fitted.interrupted,
                     "warnings": facts.warnings,
@@ -77,6 +78,8 @@ def _print_fit(fitted: Fitted, folder: Path, as_json: bool, quiet: bool) -> None
     )
     for b in facts.baselines:
         print(f"  {b.name:<9} {number(b.metrics.get(metric))}")
+    if facts.trees:
+        print(f"  {_trees_line(facts)}")
     if facts.augmentation:
         from popnet.ablation.transformations.summary import short
         from popnet.report.fit_page.augmentation import used_names
@@ -87,6 +90,29 @@ def _print_fit(fitted: Fitted, folder: Path, as_json: bool, quiet: bool) -> None
     print(f"{len(facts.members)} nets trained in {time.monotonic() - BEGAN:.0f} s")
     print(f"model   {folder}")
     print(f"report  {folder / 'report.html'}")
+
+
+def _of_trees(facts: FitFacts) -> dict[str, float | None]:
+    """Return the boosted trees' share of the weight, and the score of nets alone on held-out rows, for --json."""
+    if facts.trees is None:
+        return {}
+    alone = None if facts.ensemble is None else facts.ensemble.nets_alone
+    return {"trees_share": facts.trees.weight, "nets_alone": alone}
+
+
+def _trees_line(facts: FitFacts) -> str:
+    """Return what trees contribute, in a line."""
+    from popnet.report.describe import number
+    from popnet.report.format import percent
+
+    assert facts.trees is not None
+    if not facts.trees.weight:
+        return "boosted trees were fitted as well; the ensemble has none of them"
+    text = f"boosted trees have {percent(facts.trees.weight)} of the ensemble's weight"
+    e = facts.ensemble
+    if e is None or e.nets_alone is None:
+        return text
+    return f"{text}; nets alone reach {number(e.nets_alone)}, both {number(e.score)} on {e.on}"
 
 
 def print_check(check: AugmentationFacts, classes: bool) -> None:

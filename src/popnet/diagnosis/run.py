@@ -260,7 +260,9 @@ def _model(source: Any) -> Model | None:
 
 def _as_in_model(options: Options, model: Model) -> Options:
     """Return options with the recipe of a model's best net, and with its reading of the data."""
-    best = model.nets[int(np.argmax(model.weights))]
+    if not model.nets:
+        raise InputError("The model has no net to diagnose: it is made of boosted trees alone.")
+    best = model.nets[int(np.argmax(model.weights[: len(model.nets)]))]
     image = model.encoder.image
     size = None if image is None else (image.height, image.width)
     return as_fitted(replace(options, recipe=options.recipe or best.recipe), model.schema, size)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from popnet.population.predict import Net, predict
+from popnet.model.members import Predictor, outputs
 from popnet.predictions import ensemble
 from popnet.predictions.decisions import by_rule, decided
 from popnet.predictions.metrics import Metric
@@ -17,6 +17,19 @@ from popnet.types import Array
 
 PILOT_ID = -2
 """Number of the recipe of the first net that timed an epoch; that of the next is one less, and so on."""
+
+TREES_ID = -100
+"""Number of the first setting of boosted trees among the recipes; that of the next is one less, and so on."""
+
+
+def is_net(recipe_id: int) -> bool:
+    """Return whether a candidate is a recipe of the search: neither trees, nor the linear model, nor of a pilot."""
+    return recipe_id >= 0
+
+
+def is_trees(recipe_id: int) -> bool:
+    """Return whether a candidate is boosted trees."""
+    return recipe_id <= TREES_ID
 
 
 def some_rows(n: int, most: int, seed: int, purpose: str) -> np.ndarray:
@@ -32,20 +45,21 @@ class Candidate:
 
     Attributes:
         recipe_id: number of the recipe; 0 is the default one, -1 the linear model
-            (`popnet.model.baselines.LINEAR_ID`), from `PILOT_ID` down nets that timed an epoch.
+            (`popnet.model.baselines.LINEAR_ID`), from `PILOT_ID` down nets that timed an epoch, from `TREES_ID` down
+            boosted trees.
         predictions: ``(P, O)`` of the pool's rows (see `Candidates`), NaN where no fold has been predicted yet.
-        nets: by fold.
+        members: nets or trees, by fold.
         ids: numbers of the members in the population, by fold; -1 for what is none of them.
     """
 
     recipe_id: int
     predictions: np.ndarray
-    nets: dict[int, Net] = field(default_factory=dict[int, Net])
+    members: dict[int, Predictor] = field(default_factory=dict[int, Predictor])
     ids: dict[int, int] = field(default_factory=dict[int, int])
 
-    def take(self, fold: int, member: int, net: Net, places: Array, scores: Array) -> None:
-        """Take a fold's net in, and its predictions of the pool's rows at ``places``."""
-        self.nets[fold], self.ids[fold] = net, member
+    def take(self, fold: int, member: int, net: Predictor, places: Array, scores: Array) -> None:
+        """Take a fold's member in, and its predictions of the pool's rows at ``places``."""
+        self.members[fold], self.ids[fold] = net, member
         self.predictions[places] = scores
 
 
@@ -81,9 +95,9 @@ class Candidates:
         self.member_scores: dict[int, float] = {}
 
     def add(
-        self, recipe_id: int, fold: int, member: int, net: Net, last: Net | None = None
+        self, recipe_id: int, fold: int, member: int, net: Predictor, last: Predictor | None = None
     ) -> None:
-        """Take a trained net in, and predict what its fold holds out.
+        """Take a trained net, or trees, in, and predict what its fold holds out.
 
         Args:
             recipe_id: its recipe's number.
@@ -94,13 +108,13 @@ class Candidates:
         """
         data, rows = self.table.data, self.table.folds[fold].valid
         kept = [net] if last is None else [net, last]
-        outputs = predict(kept, data.features, rows, views=self.views, specialised=self.specialised)
-        scores, place = self._scores(outputs), self.places(rows)
+        found = outputs(kept, data.features, rows, views=self.views, specialised=self.specialised)
+        scores, place = self._scores(found), self.places(rows)
         if last is not None and recipe_id not in self.late:
             # Until now the recipe's last epochs were its best ones.
             so_far = self.by_id.get(recipe_id) or self._empty(recipe_id)
             self.late[recipe_id] = Candidate(
-                recipe_id, so_far.predictions.copy(), dict(so_far.nets), dict(so_far.ids)
+                recipe_id, so_far.predictions.copy(), dict(so_far.members), dict(so_far.ids)
             )
         if recipe_id not in self.by_id:
             self.by_id[recipe_id] = self._empty(recipe_id)
@@ -111,7 +125,8 @@ class Candidates:
         scores = scores[0]
         weights = None if data.weights is None else np.asarray(data.weights)[rows]
         true, predicted = self.table.encoder.in_units(data.target[rows], scores)
-        self.member_scores[member] = self.score(true, predicted, weights)
+        if member >= 0:
+            self.member_scores[member] = self.score(true, predicted, weights)
         if self.is_complete(candidate):
             self.scores[recipe_id] = self.score(
                 *self.truth(candidate.predictions), self.pool_weights()
@@ -129,7 +144,7 @@ class Candidates:
 
     def is_complete(self, candidate: Candidate) -> bool:
         """Return whether a candidate is trained on all folds."""
-        return len(candidate.nets) == len(self.table.folds)
+        return len(candidate.members) == len(self.table.folds)
 
     def complete(self) -> list[Candidate]:
         """Return the candidates that are trained on all folds."""
@@ -141,6 +156,13 @@ class Candidates:
             return None
         values = self.scores.values()
         return max(values) if self.metric.greater_is_better else min(values)
+
+    def best_trees(self) -> Candidate | None:
+        """Return the best boosted trees that are fitted on all folds, None if there are none."""
+        found = [i for i in self.scored() if is_trees(i)]
+        if not found:
+            return None
+        return self.by_id[min(found, key=lambda i: (self.metric.loss_of(self.scores[i]), -i))]
 
     def scored(self) -> list[int]:
         """Return the numbers of the candidates that have a score and are still there."""
@@ -182,7 +204,7 @@ class Candidates:
         shape = len(self.rows), self.table.data.n_outputs
         return Candidate(recipe_id, np.full(shape, np.nan, np.float32))
 
-    def _scores(self, outputs: Array) -> np.ndarray:
+    def _scores(self, found: Array) -> np.ndarray:
         if self.table.data.task == "classification":
-            return ensemble.softmax(outputs)
-        return self.table.encoder.within_range(outputs)
+            return ensemble.softmax(found)
+        return self.table.encoder.within_range(found)

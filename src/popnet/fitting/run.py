@@ -17,11 +17,12 @@ from popnet.data.dataset import StoredFeatures
 from popnet.diagnosis.tables import leakage
 from popnet.errors import InputError
 from popnet.fitting import selection
-from popnet.fitting.candidates import Candidates
+from popnet.fitting.candidates import Candidates, is_trees
 from popnet.fitting.plan import epochs_note, wanted_epochs
 from popnet.fitting.scoring import Scoring
 from popnet.fitting.training import EPOCH_ROWS, FitTraining
 from popnet.model.facts import EnsembleScores, FitRecord, ModelFacts, Seconds
+from popnet.model.members import as_members
 from popnet.model.model import Model
 from popnet.options import DEFAULTS, Options
 from popnet.population.members import Result
@@ -29,7 +30,7 @@ from popnet.predictions import metrics
 from popnet.predictions.conformal import MAX_ERRORS, place_of
 from popnet.prepare.prepared import Prepared
 from popnet.prepare.source import prepare_source
-from popnet.report.fit_page.facts import FitFacts
+from popnet.report.fit_page.facts import FitFacts, TreesFacts
 from popnet.report.format import is_number
 from popnet.runtime.clock import Clock, finite
 from popnet.runtime.memory import COMPILING, Memory, used
@@ -257,10 +258,11 @@ def _finish(training: FitTraining, reading: float, source: str, command: str) ->
     chosen = selection.choose(
         candidates, training.results, options, training.finish, trainer.interrupted
     )
+    nets, trees, weights = as_members(chosen.members, chosen.weights)
     model = Model(
-        table.schema, table.encoder, chosen.nets, chosen.weights, chosen.method, metric.name,
-        views=candidates.views, conformal=selection.calibrated(candidates, chosen.nets, chosen.weights),
-        decision=selection.decision(candidates, chosen), temperature=chosen.temperature,
+        table.schema, table.encoder, nets, weights, chosen.method, metric.name,
+        views=candidates.views, conformal=selection.calibrated(candidates, [*nets, *trees], weights),
+        decision=selection.decision(candidates, chosen), temperature=chosen.temperature, trees=trees,
     )  # fmt: skip
     scores = Scoring(model, candidates, chosen.held_out, training.finish, options.seed).scores()
     seconds = Seconds(
@@ -280,7 +282,7 @@ def _finish(training: FitTraining, reading: float, source: str, command: str) ->
         ),
         gather.Population(
             results, [run.recipe_id for run in runs], chosen.member_weight, candidates.member_scores,
-            candidates.scores,
+            candidates.scores, _trees(candidates, model),
         ),
         chosen.gain,
         gather.Circumstances(
@@ -293,6 +295,16 @@ def _finish(training: FitTraining, reading: float, source: str, command: str) ->
         ),
     )  # fmt: skip
     return Fitted(model, facts, results, trainer.interrupted)
+
+
+def _trees(candidates: Candidates, model: Model) -> TreesFacts | None:
+    """Return how boosted trees did, None if there were none."""
+    fitted = [i for i in candidates.by_id if is_trees(i)]
+    if not fitted:
+        return None
+    best = candidates.best_trees()
+    score = None if best is None else candidates.scores[best.recipe_id]
+    return TreesFacts(score, float(model.weights[len(model.nets) :].sum()), len(fitted))
 
 
 def _settled(training: FitTraining) -> list[str]:
@@ -320,6 +332,8 @@ def _warnings(training: FitTraining, scores: EnsembleScores, quantile: bool) -> 
         warnings.append(
             "training was interrupted; the model is built from the nets trained until then"
         )
+    if training.trees.problem is not None:
+        warnings.append(training.trees.problem)
     if trainer.out_of_memory:
         warnings.append(
             f"training ended early, at the memory limit of {words(training.memory.limit)}; give a greater "

@@ -1,4 +1,4 @@
-"""How good the model is: on the test part, beside the constant and the linear model, with intervals."""
+"""How good the model is: on the test part, beside the constant, the linear model and boosted trees, with intervals."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from popnet.fitting.candidates import Candidates
+from popnet.fitting.candidates import Candidate, Candidates
 from popnet.fitting.selection import MAX_SELECTION_ROWS
 from popnet.model import baselines
 from popnet.model.facts import EnsembleScores, Score, TruePredicted
+from popnet.model.members import as_members
 from popnet.model.model import Model
 from popnet.population.predict import Net
 from popnet.predictions import intervals, metrics
@@ -113,7 +114,7 @@ class Scoring:
         return np.stack([scores, decided(self.candidates.metric, true, scores, self.weights)])
 
     def _baselines(self) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-        """Return the constant and the linear model's scores on the rows, and what classes they take by them.
+        """Return the scores of the constant, the linear model and trees on the rows, and what classes they take.
 
         Out of fold, as the ensemble's, or not.
         """
@@ -153,12 +154,36 @@ class Scoring:
                 found[name][places] = scores(net, rows)
                 taken[name][places] = by_rule(net, train, found[name][places])
         if known is not None:
-            linear = found["linear"] = known.predictions.astype(float)
-            true, w = data.target[self.rows], self.weights
-            taken["linear"] = linear
-            if self.candidates.by_rule:
-                taken["linear"] = decided(self.candidates.metric, true, linear, w)
+            found["linear"], taken["linear"] = self._out_of_fold(known)
+        trees = self.candidates.best_trees()
+        if trees is not None:
+            found["trees"], taken["trees"] = (
+                self._out_of_fold(trees) if self.out_of_fold else self._of_all_folds(trees)
+            )
         return found, taken
+
+    def _out_of_fold(self, candidate: Candidate) -> tuple[np.ndarray, np.ndarray]:
+        """Return a candidate's out-of-fold scores, and what classes it takes by them."""
+        found = candidate.predictions.astype(float)
+        if not self.candidates.by_rule:
+            return found, found
+        true = self.table.data.target[self.rows]
+        return found, decided(self.candidates.metric, true, found, self.weights)
+
+    def _of_all_folds(self, candidate: Candidate) -> tuple[np.ndarray, np.ndarray]:
+        """Return the mean scores of a candidate's members on the rows, and what classes it takes by them."""
+        data, model = self.table.data, self.model
+        members = list(candidate.members.values())
+        nets, trees, weights = as_members(members, np.full(len(members), 1 / len(members)))
+        mean = Model(
+            model.schema, model.encoder, nets, weights, "average", model.metric, trees=trees
+        )
+        found = mean.scores(data.features.take(self.rows))
+        if not self.candidates.by_rule:
+            return found, found
+        true, held_out = data.target[self.candidates.rows], candidate.predictions.astype(float)
+        rule = proven(self.candidates.metric, true, held_out, self.candidates.pool_weights())
+        return found, found if rule is None else rule(found)
 
     def _intervals(
         self, true: Array, predicted: Array, base: Mapping[str, np.ndarray]

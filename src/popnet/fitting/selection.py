@@ -15,11 +15,19 @@ from typing import NamedTuple, get_args
 
 import numpy as np
 
-from popnet.fitting.candidates import PILOT_ID, Candidate, Candidates, some_rows
+from popnet.fitting.candidates import (
+    PILOT_ID,
+    Candidate,
+    Candidates,
+    is_net,
+    is_trees,
+    some_rows,
+)  # fmt: skip
 from popnet.model import baselines
+from popnet.model.members import Predictor, outputs
 from popnet.options import Options
 from popnet.population.members import Result
-from popnet.population.predict import Net, predict
+from popnet.population.predict import Net
 from popnet.predictions import calibration, conformal, decisions, ensemble
 from popnet.predictions.metrics import Metric
 from popnet.report.fit_page.facts import EnsembleFacts
@@ -50,8 +58,8 @@ class Chosen(NamedTuple):
     """An ensemble.
 
     Attributes:
-        nets: its members.
-        weights: ``(len(nets),)``, sum 1.
+        members: nets and trees.
+        weights: ``(len(members),)``, sum 1.
         method: how they are combined.
         gain: what the ensemble gained over its members, out of fold; None where that is not known.
         member_weight: the weight of each member of the population that has one, by its number.
@@ -61,7 +69,7 @@ class Chosen(NamedTuple):
         warnings: what there is to be said about it.
     """
 
-    nets: tuple[Net, ...]
+    members: tuple[Predictor, ...]
     weights: np.ndarray
     method: ensemble.Method
     gain: EnsembleFacts | None
@@ -86,13 +94,12 @@ def choose(
     complete = candidates.complete()
     trained = any(c.recipe_id != baselines.LINEAR_ID for c in candidates.by_id.values())
     if trained and all(c.recipe_id == baselines.LINEAR_ID for c in complete):
-        # Nets of some folds are worth more than the linear model of all.
+        # Nets and trees of some folds are worth more than the linear model of all.
         candidates.by_id.pop(baselines.LINEAR_ID, None)
         complete = []
-    if complete:
-        return _selected(
-            complete, _beside(complete, candidates, results), candidates, options, finish
-        )
+    beside = _beside(complete, candidates, results)
+    if complete or (beside and any(is_trees(c.recipe_id) for c in beside)):
+        return _selected(complete, beside, candidates, options, finish)
     if candidates.by_id:
         return _of_some_folds(candidates, results, options)
     why = (
@@ -116,7 +123,7 @@ def _of_some_folds(
     candidates: Candidates, results: Mapping[int, Result], options: Options
 ) -> Chosen:
     """Return the plain average of the nets that there are; those that were cut short only if there are no others."""
-    found = [(n, c.ids[fold]) for c in candidates.by_id.values() for fold, n in c.nets.items()]
+    found = [(n, c.ids[fold]) for c in candidates.by_id.values() for fold, n in c.members.items()]
     through = [(n, i) for n, i in found if _whole(i, results)]
     nets, ids = zip(*(through or found), strict=True)
     share = 1 / len(nets)
@@ -146,8 +153,9 @@ class _Entrants(NamedTuple):
         late: list[Candidate] = []
         for c in best:
             other = candidates.late.get(c.recipe_id)
-            if other is not None and any(other.nets[k] is not n for k, n in c.nets.items()):
-                late.append(replace(other, nets={k: other.nets[k] for k in c.nets}, ids=c.ids))
+            if other is not None and any(other.members[k] is not n for k, n in c.members.items()):
+                kept = {k: other.members[k] for k in c.members}
+                late.append(replace(other, members=kept, ids=c.ids))
         return cls(best, late)
 
 
@@ -156,7 +164,7 @@ def _beside(
 ) -> list[Candidate]:
     """Return candidates that may join those that are trained on all folds, less their nets that were cut short."""
     table = candidates.table
-    recipes = sum(c.recipe_id != baselines.LINEAR_ID for c in complete)
+    recipes = sum(is_net(c.recipe_id) for c in complete)
     if (
         recipes >= SUFFICIENT_COMPLETE
         or len(table.folds[0].valid) < MIN_FOLD_ROWS
@@ -167,8 +175,8 @@ def _beside(
     for c in candidates.by_id.values():
         through = [k for k, i in c.ids.items() if _whole(i, results)]
         if 0 in through and not candidates.is_complete(c):
-            nets, ids = ({k: d[k] for k in through} for d in (c.nets, c.ids))
-            found.append(replace(c, nets=nets, ids=ids))
+            members = {k: c.members[k] for k in through}
+            found.append(replace(c, members=members, ids={k: c.ids[k] for k in through}))
     return found
 
 
@@ -181,17 +189,19 @@ def _selected(
     Args:
         complete: those that are trained on all folds.
         beside: those that are trained on the first: all are compared on the rows that it holds out, if there are any.
+            One of both is not empty.
         candidates: all.
         options: the user's.
         finish: the time for it.
     """
     method: ensemble.Method = next(m for m in METHODS if m == options.ensemble)
     metric = candidates.metric
-    true, _ = candidates.truth(complete[0].predictions)
+    true, _ = candidates.truth([*complete, *beside][0].predictions)
     row_weights = candidates.pool_weights()
     entrants, on = _Entrants.of([*complete, *beside], candidates), "out-of-fold predictions"
-    if method != "greedy":
-        entrants = entrants._replace(late=[])
+    if method != "greedy":  # an average, or votes, of nets
+        nets_only = [c for c in entrants.best if not is_trees(c.recipe_id)]
+        entrants = _Entrants(nets_only or entrants.best, [])
     every = [*entrants.best, *entrants.late]
     units = np.stack([candidates.truth(c.predictions)[1] for c in every])
     if beside:
@@ -202,10 +212,26 @@ def _selected(
     alone = [candidates.score(true, p, row_weights) for p in units[:best]]
     rows = some_rows(len(true), MAX_SELECTION_ROWS, options.seed, "selection")
     some_weights = None if row_weights is None else row_weights[rows]
+    trees = np.array([is_trees(c.recipe_id) for c in every])
+    nets_alone: float | None = None
+
+    def greedily(those: np.ndarray) -> ensemble.Selection:
+        """Return the weights of all, of which only those are chosen from."""
+        found = _greedy(
+            units[np.ix_(those, rows)], those[:best].sum(), trees[those], true[rows], metric, some_weights, finish,
+            candidates.comparable,
+        )  # fmt: skip
+        weights = np.zeros(len(every))
+        weights[those] = found.weights
+        return found._replace(weights=weights)
+
     if method == "greedy":
-        selection = _greedy(
-            units[:, rows], best, true[rows], metric, some_weights, finish, candidates.comparable
-        )
+        selection = greedily(np.ones(len(every), bool))
+        if selection.weights[trees].sum() > 0 and not trees.all() and finish.has_left(0.6):
+            alone_weights = greedily(~trees).weights
+            nets_alone = candidates.score(
+                true, ensemble.combine(units, alone_weights, method), row_weights
+            )
     else:
         selection = ensemble.equal(len(every))
     combined, temperature = ensemble.combine(units, selection.weights, method), 1.0
@@ -214,25 +240,25 @@ def _selected(
         combined = calibration.tempered(combined, temperature)
     together = candidates.score(true, combined, row_weights)
     pick = max if metric.greater_is_better else min
-    nets: dict[int, tuple[Net, float]] = {}
+    members: dict[int, tuple[Predictor, float]] = {}
     member_weight: dict[int, float] = {}
     for candidate, weight in zip(every, selection.weights, strict=True):
         if weight <= 0:
             continue
-        kept = sorted(candidate.nets.items())
+        kept = sorted(candidate.members.items())
         if candidates.table.split == "time-ordered":
             kept = kept[-1:]  # the others know the oldest rows only
         # Each net has its recipe's weight, so that a recipe that is trained on more folds counts more.
         for fold, net in kept:
             # The same net, where a fold's last epoch is its best one.
-            nets[id(net)] = net, nets.get(id(net), (net, 0.0))[1] + weight
+            members[id(net)] = net, members.get(id(net), (net, 0.0))[1] + weight
             member = candidate.ids[fold]
             if member >= 0:
                 member_weight[member] = member_weight.get(member, 0.0) + weight
-    weights = np.array([w for _, w in nets.values()])
+    weights = np.array([w for _, w in members.values()])
     total = weights.sum()
     shares = {i: float(w / total) for i, w in member_weight.items()}
-    of_best = {id(n) for c in entrants.best for n in c.nets.values()}
+    of_best = {id(n) for c in entrants.best for n in c.members.values()}
     gain = EnsembleFacts(
         method=method,
         score=together,
@@ -242,10 +268,12 @@ def _selected(
         path=list(selection.path),
         temperature=temperature,
         best_corrected=None if beside else _corrected(complete, alone, candidates),
-        late=float(sum(w for i, (_, w) in nets.items() if i not in of_best) / total),
+        late=float(sum(w for i, (_, w) in members.items() if i not in of_best) / total),
+        trees=float(sum(w for m, w in members.values() if not isinstance(m, Net)) / total),
+        nets_alone=nets_alone,
     )
     return Chosen(
-        tuple(n for n, _ in nets.values()), weights / total, method, gain, shares,
+        tuple(m for m, _ in members.values()), weights / total, method, gain, shares,
         _held_out_by(every, selection.weights, method, temperature), temperature,
     )  # fmt: skip
 
@@ -265,14 +293,15 @@ def _held_out_by(
 
 
 def _greedy(
-    units: np.ndarray, best: int, true: Array, metric: Metric, weights: Array | None, finish: Finish,
-    comparable: Callable[[Array], np.ndarray],
+    units: np.ndarray, best: int, trees: np.ndarray, true: Array, metric: Metric, weights: Array | None,
+    finish: Finish, comparable: Callable[[Array], np.ndarray],
 ) -> ensemble.Selection:  # fmt: skip
-    """Return the weights of a mixture: of what greedy selection takes of all, and of the last epochs alone.
+    """Return the weights of a mixture: of what greedy selection takes of all, and of last epochs and trees alone.
 
     Args:
         units: ``(M, N, O)`` predictions as metrics take them.
         best: number of the first of them that are of best epochs; the others are of last ones.
+        trees: ``(M,)``, which of them are trees.
         true: ``(N,)`` or ``(N, O)``.
         metric: to choose for.
         weights: ``(N,)`` of the rows, or None.
@@ -282,8 +311,10 @@ def _greedy(
     chosen = ensemble.greedy(units, true, metric, weights, deadline=finish.moment(0.6))
     if best == len(units) or not finish.has_left(0.5):
         return chosen
-    late = ensemble.greedy(units[best:], true, metric, weights, deadline=finish.moment(0.5))
-    own = np.concatenate([np.zeros(best), late.weights])
+    others = trees | (np.arange(len(units)) >= best)
+    late = ensemble.greedy(units[others], true, metric, weights, deadline=finish.moment(0.5))
+    own = np.zeros(len(units))
+    own[others] = late.weights
     if true.ndim > 1:
         true = comparable(true)
     loss, of_late = (
@@ -299,9 +330,7 @@ def _corrected(
     complete: Sequence[Candidate], alone: Sequence[float], candidates: Candidates
 ) -> float | None:
     """Return the best recipe's score less what it owes to being the best of many, about; None if unknown."""
-    recipes = [
-        (c, s) for c, s in zip(complete, alone, strict=True) if c.recipe_id != baselines.LINEAR_ID
-    ]
+    recipes = [(c, s) for c, s in zip(complete, alone, strict=False) if is_net(c.recipe_id)]
     if len(recipes) < 2 or len(candidates.table.folds) < 2:
         return None
     better = candidates.metric.greater_is_better
@@ -313,10 +342,10 @@ def _corrected(
 
 
 def calibrated(
-    candidates: Candidates, nets: Sequence[Net], weights: np.ndarray
+    candidates: Candidates, members: Sequence[Predictor], weights: np.ndarray
 ) -> conformal.Conformal | None:
-    """Return what intervals are made from: errors on the rows that each net's fold holds out; None for classes."""
-    data, homes = candidates.table.data, _homes(candidates, nets)
+    """Return what intervals are made from: errors on the rows that each member's fold holds out; None for classes."""
+    data, homes = candidates.table.data, _homes(candidates, members)
     if data.task == "classification" or homes is None:
         return None
     centre, spread = _held_out(candidates, homes, weights)
@@ -337,11 +366,11 @@ def decision(candidates: Candidates, chosen: Chosen) -> decisions.Decision | Non
     metric, table = candidates.metric, candidates.table
     if not candidates.by_rule or metric.level is not None:
         return None
-    homes = _homes(candidates, chosen.nets)
+    homes = _homes(candidates, chosen.members)
     if homes is None:
         rows = table.train[:MAX_SELECTION_ROWS]
-        outputs = ensemble.softmax(predict(chosen.nets, table.data.features, rows))
-        predicted = ensemble.combine(outputs, chosen.weights)
+        found = ensemble.softmax(outputs(chosen.members, table.data.features, rows))
+        predicted = ensemble.combine(found, chosen.weights)
     else:
         rows = candidates.rows
         predicted, _ = _held_out(candidates, homes, chosen.weights)
@@ -355,28 +384,30 @@ def decision(candidates: Candidates, chosen: Chosen) -> decisions.Decision | Non
     return found if isinstance(found, decisions.Decision) else None
 
 
-def _homes(candidates: Candidates, nets: Sequence[Net]) -> list[tuple[Candidate, int]] | None:
-    """Return the candidate and the fold of each net; None if one is no candidate, as the linear model of all rows."""
+def _homes(
+    candidates: Candidates, members: Sequence[Predictor]
+) -> list[tuple[Candidate, int]] | None:
+    """Return each member's candidate and fold; None if one is no candidate, as the linear model of all rows."""
     every = [*candidates.late.values(), *candidates.by_id.values()]
-    homes = {id(n): (c, k) for c in every for k, n in c.nets.items()}
-    return None if any(id(n) not in homes for n in nets) else [homes[id(n)] for n in nets]
+    homes = {id(m): (c, k) for c in every for k, m in c.members.items()}
+    return None if any(id(m) not in homes for m in members) else [homes[id(m)] for m in members]
 
 
 def _held_out(
     candidates: Candidates, homes: Sequence[tuple[Candidate, int]], weights: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the mean of those nets that did not train on a row, and their deviation, ``(P, O)``; NaN without any.
+    """Return the mean of those members that did not train on a row, and their deviation, ``(P, O)``; NaN without any.
 
     Args:
         candidates: all.
-        homes: candidate and fold of each net.
-        weights: of each net.
+        homes: candidate and fold of each member.
+        weights: of each member.
     """
     centre, spread = np.full((2, len(candidates.rows), candidates.table.data.n_outputs), np.nan)
     for fold in {fold for _, fold in homes}:
         places = candidates.places(candidates.table.folds[fold].valid)
         mine = [i for i, (_, k) in enumerate(homes) if k == fold]
-        outputs = np.stack([homes[i][0].predictions[places] for i in mine])
-        _, means, spreads = conformal.by_fold(outputs, weights[mine], [fold] * len(mine))
+        found = np.stack([homes[i][0].predictions[places] for i in mine])
+        _, means, spreads = conformal.by_fold(found, weights[mine], [fold] * len(mine))
         centre[places], spread[places] = means[0], spreads[0]
     return centre, spread

@@ -11,7 +11,8 @@ from dataclasses import replace
 import numpy as np
 
 from popnet.fitting import pacing
-from popnet.fitting.candidates import PILOT_ID, Candidates
+from popnet.fitting.boosted_trees import BoostedTrees
+from popnet.fitting.candidates import PILOT_ID, TREES_ID, Candidates, is_net
 from popnet.fitting.plan import FitPlan, seed_of
 from popnet.fitting.plan_images import pilot_fold, plan_images
 from popnet.fitting.plan_table import ONE_KIND, plan_table
@@ -79,6 +80,7 @@ class FitTraining:
     Attributes:
         finish: the time that is kept for what comes after.
         trainer: deals members to workers; `close` it.
+        trees: boosted trees, which are fitted beside the nets.
         results: by member's number; in the order of the recipes when training has ended.
         runs: likewise, what the strategy asked for.
         seconds: that training took.
@@ -110,6 +112,7 @@ class FitTraining:
             stop=stop,
             memory=memory,
         )
+        self.trees = BoostedTrees(table, options, clock, memory, stop)
         self.results: dict[int, Result] = {}
         self.runs: dict[int, Run] = {}
         self.seconds = 0.0
@@ -121,6 +124,7 @@ class FitTraining:
         """Train members until they or the time are over, predicting each one's held-out rows as it ends."""
         began = self.clock.elapsed()
         folds = len(self.table.folds)
+        self.trees.start()
         planned = threading.Event()
         threading.Thread(target=_import_early, args=(planned,), name="imports").start()
         if self.journal is None:
@@ -167,9 +171,14 @@ class FitTraining:
         self.results, self.runs = running.results, running.runs
         if settling is not None and settling.last is not None:
             self._forget_later(settling)
-        if not self.candidates.by_id:
+        for setting, fold, forest in self.trees.join():
+            self.candidates.add(TREES_ID - setting, fold, -1, forest)
+        if not any(is_net(i) for i in self.candidates.by_id):
             self._unfinished()
-        if not self.candidates.by_id and self.table.fold_rows >= SMALL_TABLE_ROWS:
+        if (
+            not any(is_net(i) for i in self.candidates.by_id)
+            and self.table.fold_rows >= SMALL_TABLE_ROWS
+        ):
             self._of_pilots()
         self.seconds = self.clock.elapsed() - began
         self._linear_members()

@@ -22,7 +22,8 @@ from popnet.data.tables.schema import Schema
 from popnet.errors import InputError
 from popnet.model import saving
 from popnet.model.facts import ModelFacts
-from popnet.population.predict import Net, predict
+from popnet.model.members import Predictor, outputs
+from popnet.population.predict import Net
 from popnet.predictions import ensemble, metrics
 from popnet.predictions.calibration import tempered
 from popnet.predictions.conformal import (
@@ -34,6 +35,7 @@ from popnet.predictions.conformal import (
     ends,
 )
 from popnet.predictions.decisions import Decision, quantile_sentence, sentence
+from popnet.trees.forest import Forest
 from popnet.types import Array
 
 BLOCK_ROWS = 16_384
@@ -47,8 +49,8 @@ class Model:
     Attributes:
         schema: the table that it was trained on.
         encoder: turns its rows into arrays and outputs back into labels.
-        nets: the ensemble's members.
-        weights: ``(len(nets),)``, sum 1.
+        nets: members of the ensemble.
+        weights: ``(len(nets) + len(trees),)``, sum 1.
         method: how they are combined (`popnet.predictions.ensemble.Method`).
         metric: name of the metric that it was chosen for.
         facts: scores, baselines and how it was made; None if that is not known.
@@ -56,6 +58,7 @@ class Model:
         conformal: what intervals are made from; None for classes, and where there were no held-out errors.
         decision: how classes are taken; None for the most probable one.
         temperature: of the probabilities (`popnet.predictions.calibration`).
+        trees: boosted trees that are members, too, after the nets.
     """
 
     schema: Schema
@@ -69,6 +72,12 @@ class Model:
     conformal: Conformal | None = None
     decision: Decision | None = None
     temperature: float = 1.0
+    trees: tuple[Forest, ...] = ()
+
+    @property
+    def members(self) -> tuple[Predictor, ...]:
+        """All members, in the order of their weights."""
+        return *self.nets, *self.trees
 
     @property
     def is_classifier(self) -> bool:
@@ -100,11 +109,11 @@ class Model:
 
     def scores(self, features: Features | Images) -> np.ndarray:
         """Return probabilities ``(N, O)``, or standardised targets, of encoded rows."""
-        out = np.empty((len(features), self.nets[0].shape.n_outputs))
-        for rows, outputs in self._outputs(features):
+        out = np.empty((len(features), self.encoder.n_outputs))
+        for rows, found in self._outputs(features):
             if self.is_classifier:
-                outputs = ensemble.softmax(outputs)
-            out[rows] = ensemble.combine(outputs, self.weights, self.method)
+                found = ensemble.softmax(found)
+            out[rows] = ensemble.combine(found, self.weights, self.method)
         return tempered(out, self.temperature) if self.is_classifier else out
 
     def bounds(
@@ -126,10 +135,10 @@ class Model:
         """
         conformal = self.intervals(coverage, levels)
         every = (*(() if coverage is None else ends(coverage)), *levels)
-        out = np.empty((1 + len(every), len(features), self.nets[0].shape.n_outputs))
-        for rows, outputs in self._outputs(features):
-            out[0, rows] = ensemble.combine(outputs, self.weights, self.method)
-            out[1:, rows] = conformal.quantiles(outputs, self.weights, every)
+        out = np.empty((1 + len(every), len(features), self.encoder.n_outputs))
+        for rows, found in self._outputs(features):
+            out[0, rows] = ensemble.combine(found, self.weights, self.method)
+            out[1:, rows] = conformal.quantiles(found, self.weights, every)
         return out
 
     def predict_point(self, features: Features | Images) -> np.ndarray:
@@ -145,10 +154,10 @@ class Model:
             InputError: the model predicts classes, or has no held-out errors.
         """
         conformal = self.intervals(None)
-        out = np.empty((2, len(features), self.nets[0].shape.n_outputs))
-        for rows, outputs in self._outputs(features):
-            out[0, rows] = ensemble.combine(outputs, self.weights, self.method)
-            out[1, rows] = conformal.deviations(outputs, self.weights)
+        out = np.empty((2, len(features), self.encoder.n_outputs))
+        for rows, found in self._outputs(features):
+            out[0, rows] = ensemble.combine(found, self.weights, self.method)
+            out[1, rows] = conformal.deviations(found, self.weights)
         return out[0], out[1]
 
     def intervals(self, coverage: float | None, levels: Sequence[float] = ()) -> Conformal:
@@ -179,11 +188,11 @@ class Model:
         return self.conformal
 
     def _outputs(self, features: Features | Images) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yield row numbers and all nets' outputs ``(M, n, O)``, block by block; numbers within the range seen."""
+        """Yield row numbers and all members' outputs ``(M, n, O)``, block by block; numbers within the range seen."""
         for start in range(0, len(features), BLOCK_ROWS):
             rows = np.arange(start, min(start + BLOCK_ROWS, len(features)))
-            outputs = predict(self.nets, features, rows, views=self.views)
-            yield rows, outputs if self.is_classifier else self.encoder.within_range(outputs)
+            found = outputs(self.members, features, rows, views=self.views)
+            yield rows, found if self.is_classifier else self.encoder.within_range(found)
 
     def decided(self, scores: Array) -> Array:
         """Return what the class that is predicted is the largest of, ``(N, O)``, of scores likewise."""

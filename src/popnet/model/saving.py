@@ -29,13 +29,14 @@ from popnet.predictions.decisions import Decision
 from popnet.runtime import strict_json, typed_jax
 from popnet.spec.recipe import Recipe
 from popnet.spec.shape import Shape
+from popnet.trees.forest import Forest
 from popnet.types import Tree
 
 if TYPE_CHECKING:
     from popnet.model.model import Model
 
-FORMAT = 1
-"""Version of the folder's format; raised when older popnets could not read it."""
+FORMAT, WITH_TREES = 1, 2
+"""Versions of the folder's format: of nets alone, as all popnets read it, and of nets and trees."""
 
 ERRORS = "intervals/errors"
 """The tensor of held-out errors."""
@@ -45,16 +46,20 @@ def save(model: Model, folder: Path) -> None:
     """Write ``model.json`` and ``weights.safetensors`` into a folder that exists."""
     tensors: dict[str, np.ndarray] = {}
     nets: list[dict[str, object]] = []
-    for i, (net, weight) in enumerate(zip(model.nets, model.weights, strict=True)):
+    for i, (net, weight) in enumerate(zip(model.nets, model.weights, strict=False)):
         for part, tree in (("parameters", net.parameters), ("running", net.running)):
             for path, leaf in typed_jax.flatten_with_path(tree)[0]:
                 tensors[f"{i}/{part}{jax.tree_util.keystr(path)}"] = np.ascontiguousarray(leaf)
         nets.append({"recipe": net.recipe.model_dump(), "weight": float(weight)})
+    trees: list[dict[str, object]] = []
+    for i, (forest, weight) in enumerate(zip(model.trees, model.weights[len(nets) :], strict=True)):
+        tensors |= {f"trees/{i}/{name}": array for name, array in forest.arrays().items()}
+        trees.append({"weight": float(weight)})
     if model.conformal is not None:
         tensors[ERRORS] = model.conformal.errors
     data = save_tensors(tensors)
     content = {
-        "format": FORMAT,
+        "format": WITH_TREES if trees else FORMAT,
         "popnet": __version__,
         "schema": model.schema.model_dump(mode="json"),
         "encoder": model.encoder.model_dump(mode="json"),
@@ -65,6 +70,7 @@ def save(model: Model, folder: Path) -> None:
         "decision": None if model.decision is None else model.decision.to_json(),
         "temperature": model.temperature,
         "nets": nets,
+        **({"trees": trees} if trees else {}),
         "facts": facts.to_json(model.facts),
         "weights_sha256": hashlib.sha256(data).hexdigest(),
     }
@@ -94,9 +100,9 @@ def load(cls: type[Model], folder: str | Path) -> Model:
         ) from None
     except OSError as error:
         raise ModelError(f"{folder / MODEL} cannot be read: {error.strerror}.") from None
-    if version != FORMAT:
+    if version not in (FORMAT, WITH_TREES):
         raise ModelError(
-            f"{folder} has format {version}, this popnet ({__version__}) reads {FORMAT}; "
+            f"{folder} has format {version}, this popnet ({__version__}) reads {FORMAT} and {WITH_TREES}; "
             f"use popnet {content.get('popnet', 'of another version')}."
         )
     if content.pop("sha256", None) != _digest(content):
@@ -124,11 +130,12 @@ def _model(
     cls: type[Model], content: Mapping[str, Any], tensors: Mapping[str, np.ndarray]
 ) -> Model:
     encoder = Encoder.model_validate_json(json.dumps(content["encoder"]))
-    weights = np.array([r["weight"] for r in content["nets"]], np.float64)
+    of_trees = content.get("trees", [])
+    weights = np.array([r["weight"] for r in (*content["nets"], *of_trees)], np.float64)
     if not (len(weights) and np.all(weights >= 0) and abs(weights.sum() - 1) < 1e-6):
-        raise ValueError("the weights of its nets are no shares of 1")
+        raise ValueError("the weights of its members are no shares of 1")
     if content["method"] not in get_args(ensemble.Method):
-        raise ValueError(f"it combines nets by {content['method']!r}, which is not known")
+        raise ValueError(f"it combines members by {content['method']!r}, which is not known")
     metrics.choose(content["metric"], encoder.target.task)
     nets: list[Net] = []
     for i, record in enumerate(content["nets"]):
@@ -138,11 +145,12 @@ def _model(
         for part, template in zip(("parameters", "running"), init(recipe, shape, 0), strict=True):
             trees.append(_fill(template, tensors, f"{i}/{part}"))
         nets.append(Net(recipe, shape, *trees))
+    forests = tuple(_forest(tensors, f"trees/{i}/", encoder) for i in range(len(of_trees)))
     conformal = content.get("intervals")
     if conformal is not None:
         conformal = Conformal.from_json(conformal, tensors[ERRORS])
-        if (len(conformal.folds), len(conformal.sizes)) != (len(nets), encoder.n_outputs):
-            raise ValueError("its intervals are of other nets or targets")
+        if (len(conformal.folds), len(conformal.sizes)) != (len(weights), encoder.n_outputs):
+            raise ValueError("its intervals are of other members or targets")
     decision = content.get("decision")
     if decision is not None:
         decision = Decision.from_json(decision, len(encoder.target.classes))
@@ -161,7 +169,24 @@ def _model(
         conformal=conformal,
         decision=decision,
         temperature=temperature,
+        trees=forests,
     )
+
+
+def _forest(tensors: Mapping[str, np.ndarray], prefix: str, encoder: Encoder) -> Forest:
+    """Return the trees that lie under a prefix.
+
+    Raises:
+        KeyError, ValueError: they are not there, or not of the encoder's columns and outputs.
+    """
+    found = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+    forest, names = Forest.of_arrays(found), encoder.names
+    columns = len(names.codes) + len(names.numeric) + len(names.flags)
+    if forest.n_outputs != encoder.n_outputs or np.any(forest.column >= columns):
+        raise ValueError(f"{prefix}: the trees are of other columns or outputs")
+    if forest.levels.tolist() != list(encoder.levels):
+        raise ValueError(f"{prefix}: the trees are of other levels")
+    return forest
 
 
 def net_shape(recipe: Recipe, encoder: Encoder) -> Shape:

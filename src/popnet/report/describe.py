@@ -26,9 +26,10 @@ def describe(model: Model) -> list[str]:
             lines.append(f"           {name} model: {number(values.get(scores.metric))}")
     if model.decision_sentence is not None:
         lines.append(f"decision   {model.decision_sentence}")
-    lines.append(f"ensemble   {len(model.nets)} nets, {model.method}")
+    trees = f" and {len(model.trees)} models of boosted trees" if model.trees else ""
+    lines.append(f"ensemble   {len(model.nets)} nets{trees}, {model.method}")
     shares: dict[Recipe, float] = {}
-    for net, weight in zip(model.nets, model.weights, strict=True):
+    for net, weight in zip(model.nets, model.weights, strict=False):
         shares[net.recipe] = shares.get(net.recipe, 0.0) + float(weight)
     ranked = sorted(shares.items(), key=lambda item: -item[1])
     for r, share in ranked[:RECIPES_SHOWN]:
@@ -39,6 +40,8 @@ def describe(model: Model) -> list[str]:
         lines.append(f"           {share:.3f}  {what if r.depth else 'the linear model'}")
     if len(ranked) > RECIPES_SHOWN:
         lines.append(f"           and {len(ranked) - RECIPES_SHOWN} more recipes")
+    if model.trees:
+        lines.append(f"           {model.weights[len(model.nets) :].sum():.3f}  boosted trees")
     return lines + [f"data       {line}" for line in model.schema.describe()]
 
 

@@ -6,10 +6,16 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from popnet.model.facts import Score
 from popnet.report import format
-from popnet.report.fit_page.facts import FitFacts, LinearFacts, RecipeFacts, RecipeValues
+from popnet.report.fit_page.facts import FitFacts, RecipeFacts, RecipeValues
 from popnet.report.fit_page.fields import foreign, idle, of_a_kind
-from popnet.report.fit_page.ranking import MIN_SHARE, linear_share, recipes_by_score
+from popnet.report.fit_page.ranking import (
+    MIN_SHARE,
+    linear_share,
+    recipes_by_score,
+    trees_share,
+)  # fmt: skip
 from popnet.report.fit_page.scores import Scores
 from popnet.report.format import is_number
 
@@ -45,7 +51,7 @@ class Standing:
 
 @dataclass(frozen=True)
 class BoardRow:
-    """A recipe, or the linear model, which has neither rank nor folds nor settings."""
+    """A recipe, or boosted trees or the linear model, which have neither rank nor folds nor settings."""
 
     rank: int | None
     id: int
@@ -78,7 +84,7 @@ class Board:
 
 
 def show(facts: FitFacts, scores: Scores) -> Board:
-    """Return the rows of the recipes and the linear model, and the settings that all recipes share."""
+    """Return the rows of the recipes and of what was no net, and the settings that all recipes share."""
     ranked = recipes_by_score(facts, scores)
     unused = foreign(facts)
     varying = [f for f in varying_fields(ranked) if f not in unused]
@@ -86,8 +92,8 @@ def show(facts: FitFacts, scores: Scores) -> Board:
     others = [f for f in varying if f not in columns]
     default = next((r for r in ranked if r.name == "default"), None)
     shown = [(i, r) for i, r in enumerate(ranked, 1) if i <= SHOWN or r.weight > MIN_SHARE]
-    linear = _linear(facts)
-    heaviest = max([r.weight for r in ranked] + ([linear.weight] if linear else []), default=0)
+    beside = _others(facts)
+    heaviest = max([*(r.weight for r in ranked), *(weight for _, _, weight in beside)], default=0)
     rows = [
         BoardRow(
             rank=i,
@@ -105,12 +111,12 @@ def show(facts: FitFacts, scores: Scores) -> Board:
         )
         for i, r in shown
     ]
-    if linear:
-        standing = _standing(linear.score, linear.weight, heaviest, scores)
-        better = [r for _, r in shown if (scores.gain(r.score, linear.score) or 0) > 0]
+    for k, (name, score, weight) in enumerate(beside):
+        standing = _standing(score, weight, heaviest, scores)
+        better = [row for row in rows if (scores.gain(_sorted_by(row), score) or 0) > 0]
         rows.insert(
-            len(better) if is_number(linear.score) else len(rows),
-            BoardRow(None, -1, "linear model", standing, None, [], []),
+            len(better) if is_number(score) else len(rows),
+            BoardRow(None, -1 - k, name, standing, None, [], []),
         )
     return Board(
         columns=columns,
@@ -146,12 +152,22 @@ def value_key(value: object) -> str:
     return json.dumps(value, sort_keys=True, default=str)
 
 
-def _linear(facts: FitFacts) -> LinearFacts | None:
-    """Return the linear model's score and weight if it was a candidate, and if there are recipes beside it."""
-    share, known = linear_share(facts), facts.linear
-    if not facts.recipes or not (known or share):
-        return None
-    return LinearFacts(known.score if known else None, share)
+def _others(facts: FitFacts) -> list[tuple[str, Score, float]]:
+    """Return name, score and weight of candidates that are no nets, if there are recipes beside them."""
+    if not facts.recipes:
+        return []
+    found: list[tuple[str, Score, float]] = []
+    if facts.trees:
+        found.append(("boosted trees", facts.trees.score, trees_share(facts)))
+    if facts.linear or linear_share(facts):
+        score = facts.linear.score if facts.linear else None
+        found.append(("linear model", score, linear_share(facts)))
+    return found
+
+
+def _sorted_by(row: BoardRow) -> Score:
+    """Return a row's score, None if it has none."""
+    return row.standing.sort if is_number(row.standing.sort) else None
 
 
 def _standing(score: object, weight: float, heaviest: float, scores: Scores) -> Standing:

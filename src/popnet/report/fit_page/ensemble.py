@@ -11,6 +11,7 @@ from popnet.report.charts.axes import Axis
 from popnet.report.fit_page.facts import FitFacts
 from popnet.report.fit_page.ranking import linear_share, recipe_name, recipes_by_score
 from popnet.report.fit_page.scores import DotChart, Scores, dot_chart
+from popnet.report.fit_page.shares import made_of
 from popnet.report.format import is_number
 
 PATH_POINTS = 240
@@ -33,8 +34,9 @@ class PathChart:
 class EnsembleSection:
     """The ensemble beside its best and its mean candidate.
 
-    Candidates are recipes, scored over all folds, and the linear model where it was one (``candidate``); ``linear`` is
-    its share, ``inside`` the nets'. ``known``: there is a difference to the best one; ``gained``: it is no loss.
+    Candidates are recipes, scored over all folds, and boosted trees and the linear model where they were some
+    (``others``); ``made_of`` says what was chosen. ``nets_alone`` is the score of an ensemble without trees, ``trees``
+    the best trees' alone. ``known``: there is a difference to the best one; ``gained``: it is no loss.
     ``cooled``: the temperature is below 1. Texts are empty where there is nothing to say.
     """
 
@@ -49,14 +51,13 @@ class EnsembleSection:
     over_mean: str
     gained: bool
     known: bool
-    candidate: bool
-    linear: str
+    others: str
+    nets_alone: str
+    trees: str
     cooled: bool
     temperature: str
     late: str
-    inside: str
-    chosen: int
-    recipes: int
+    made_of: str
     chart: DotChart
     path: PathChart | None
 
@@ -67,9 +68,15 @@ def show(facts: FitFacts, scores: Scores) -> EnsembleSection | None:
     if e is None or not is_number(e.score):
         return None
     if not any(is_number(m.score) for m in facts.members):
-        return None  # the linear model alone: three times the same number says nothing
-    chosen = [m for m in facts.members if m.weight > 0]
-    linear = linear_share(facts)
+        return None  # a simple model alone: three times the same number says nothing
+    others = [
+        name
+        for name, there in (
+            ("boosted trees", facts.trees is not None),
+            ("the linear model", facts.linear is not None or linear_share(facts) > 0),
+        )
+        if there
+    ]
     over_best = scores.gain(e.score, e.best_member)
     over_mean = scores.gain(e.score, e.mean_member)
     rows = [
@@ -89,26 +96,29 @@ def show(facts: FitFacts, scores: Scores) -> EnsembleSection | None:
         over_mean=scores.difference(over_mean),
         gained=over_best is None or over_best > 0,
         known=over_best is not None,
-        candidate=facts.linear is not None or linear > 0,
-        linear=format.percent(linear) if linear else "",
+        others=" and ".join(others),
+        nets_alone=scores.text(e.nets_alone) if is_number(e.nets_alone) else "",
+        trees=scores.text(facts.trees.score)
+        if facts.trees and is_number(facts.trees.score)
+        else "",
         cooled=e.temperature < 1,
         temperature="" if e.temperature == 1 else format.fixed(e.temperature, 2),
         late=format.percent(e.late) if e.late else "",
-        inside=format.percent(1 - linear),
-        chosen=len(chosen),
-        recipes=len({m.recipe_id for m in chosen}),
+        made_of=made_of(facts),
         chart=dot_chart(rows, None, scores),
         path=_path(e.path, e.best_member, scores),
     )
 
 
 def _best_name(facts: FitFacts, scores: Scores, best: object) -> str:
-    """Return the name of the best candidate: a recipe's or the linear model's; empty if none has its score."""
+    """Return the name of the best candidate: a recipe, boosted trees, the linear model; empty if none has its score."""
     first = next(iter(recipes_by_score(facts, scores)), None)
     if first and scores.gain(first.score, best) == 0:
         return recipe_name(first, first.id)
-    linear = facts.linear
-    return "the linear model" if linear and scores.gain(linear.score, best) == 0 else ""
+    for other, words in ((facts.linear, "the linear model"), (facts.trees, "boosted trees")):
+        if other and scores.gain(other.score, best) == 0:
+            return words
+    return ""
 
 
 def _path(path: Sequence[float | None], best: object, scores: Scores) -> PathChart | None:

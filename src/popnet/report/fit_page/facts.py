@@ -93,7 +93,8 @@ class EnsembleFacts:
     each scored over all folds, and the linear model where it was one. ``best_corrected`` is the best recipe's score
     less what it owes to being the best of many, about. ``late`` is the share of the weight that nets have as they were
     after their last epochs, beside their best ones; ``temperature`` is that of the probabilities
-    (`popnet.predictions.calibration`).
+    (`popnet.predictions.calibration`). ``trees`` is the share of boosted trees; ``nets_alone`` the score of an ensemble
+    that is chosen without them, None where they have no share, or where that is not known.
     """
 
     method: Method
@@ -105,6 +106,8 @@ class EnsembleFacts:
     temperature: float = 1.0
     best_corrected: Score = None
     late: float = 0.0
+    trees: float = 0.0
+    nets_alone: Score = None
 
 
 @dataclass(frozen=True)
@@ -113,6 +116,18 @@ class LinearFacts:
 
     score: Score
     weight: float
+
+
+@dataclass(frozen=True)
+class TreesFacts:
+    """Boosted trees as candidates of the ensemble: the best setting's score over all folds, and their shares together.
+
+    ``settings`` is the number of settings that were fitted.
+    """
+
+    score: Score
+    weight: float
+    settings: int
 
 
 @dataclass(frozen=True)
@@ -231,9 +246,10 @@ class FitFacts:
 
     ``score``, ``interval``, ``metrics``, ``confusion`` and ``predictions`` are of the test part, unless
     ``data.test_rows`` is 0: then ``scored_on`` says of which rows, and the page calls them optimistic.
-    ``linear`` is None if the linear model was no candidate of the ensemble, ``ensemble`` if nothing is known of what it
-    gained. ``wanted_epochs`` are those of a member without a time limit. ``augmentation`` is None where no twins were
-    trained. ``importance`` is the share of the scores' variance that each field of the recipes explains.
+    ``linear`` is None if the linear model was no candidate of the ensemble, ``trees`` if there were no boosted trees,
+    ``ensemble`` if nothing is known of what it gained. ``wanted_epochs`` are those of a member without a time limit.
+    ``augmentation`` is None where no twins were trained. ``importance`` is the share of the scores' variance that each
+    field of the recipes explains.
     """
 
     title: str
@@ -255,6 +271,7 @@ class FitFacts:
     time_limit: float | None
     scored_on: str = ""
     linear: LinearFacts | None = None
+    trees: TreesFacts | None = None
     wanted_epochs: int | None = None
     confusion: list[list[int]] | None = None
     predictions: TruePredicted | None = None

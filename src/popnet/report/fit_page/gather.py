@@ -28,6 +28,7 @@ from popnet.report.fit_page.facts import (
     MetricFacts,
     RecipeFacts,
     TargetFacts,
+    TreesFacts,
 )
 
 
@@ -61,6 +62,7 @@ class Population:
         member_weight: shares of the ensemble, of the members that have one.
         member_scores: the metric on the rows that a member's fold holds out.
         scores: the metric over all folds, by the number of the recipe (that of the linear model is `LINEAR_ID`).
+        trees: boosted trees beside the nets; None if there were none.
     """
 
     results: Sequence[Result]
@@ -68,6 +70,7 @@ class Population:
     member_weight: Mapping[int, float]
     member_scores: Mapping[int, float]
     scores: Mapping[int, float]
+    trees: TreesFacts | None = None
 
 
 @dataclass(frozen=True)
@@ -120,6 +123,7 @@ def gather(
         ],
         ensemble=ensemble,
         linear=_linear(population),
+        trees=population.trees,
         members=members,
         recipes=_recipes(members, population.scores),
         seconds=fit.seconds,
@@ -193,8 +197,9 @@ def _recipes(members: Sequence[MemberFacts], scores: Mapping[int, float]) -> lis
 
 
 def _linear(population: Population) -> LinearFacts | None:
-    """Return the linear model's score as a candidate and its share: what no member of the population holds."""
-    share = float(1 - sum(population.member_weight.values()))
+    """Return the linear model's score as a candidate and its share: what neither nets nor trees hold."""
+    of_trees = population.trees.weight if population.trees else 0.0
+    share = float(1 - of_trees - sum(population.member_weight.values()))
     share = share if share > 1e-6 else 0.0  # less is rounding
     if LINEAR_ID not in population.scores and not share:
         return None

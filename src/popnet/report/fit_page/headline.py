@@ -7,15 +7,24 @@ from typing import Literal
 
 from popnet.report import format, vocabulary
 from popnet.report.fit_page.facts import BaselineFacts, FitFacts
-from popnet.report.fit_page.ranking import best_baselines, linear_share
+from popnet.report.fit_page.ranking import best_baselines
 from popnet.report.fit_page.scores import DotChart, Scores, dot_chart
+from popnet.report.fit_page.shares import made_of
 from popnet.report.format import is_number
 
 SMALL_TEST = 200
 """With fewer test rows the page says that the score is rough."""
 
-BASELINE_TITLES = {"constant": "Constant prediction", "linear": "Linear model"}
-BASELINE_WORDS = {"constant": "the constant prediction", "linear": "the linear model"}
+BASELINE_TITLES = {
+    "constant": "Constant prediction",
+    "linear": "Linear model",
+    "trees": "Boosted trees",
+}
+BASELINE_WORDS = {
+    "constant": "the constant prediction",
+    "linear": "the linear model",
+    "trees": "boosted trees alone",
+}
 
 Comparison = Literal["", "better", "level", "worse", "higher", "not_higher"]
 """Against the best baseline; the last two where the difference has no interval."""
@@ -28,8 +37,7 @@ class Headline:
     Attributes:
         usable: whether there is a score.
         nets: whether a net is in the ensemble.
-        chosen, recipes: nets of the ensemble, and of how many recipes they are.
-        linear, inside: the linear model's share of the weight, if it has one, and the nets'.
+        made_of: the parts of the ensemble, in words.
         warnings: what there is to be said about the fit.
         interval, low, high: whether the score has an interval, and its ends.
         score: as text.
@@ -50,10 +58,7 @@ class Headline:
 
     usable: bool
     nets: bool
-    chosen: int
-    recipes: int
-    linear: str
-    inside: str
+    made_of: str
     warnings: list[str]
     interval: bool
     low: str
@@ -96,15 +101,11 @@ def show(facts: FitFacts, scores: Scores) -> Headline:
         verdict = _compare(gain, scores.gain(facts.score, base))
         if verdict in ("better", "higher"):
             cut = _cut(facts.score, base, scores)
-    linear = linear_share(facts)
     target, tested = facts.target, facts.data.test_rows
     return Headline(
         usable=usable,
         nets=bool(chosen),
-        chosen=len(chosen),
-        recipes=len({m.recipe_id for m in chosen}),
-        linear=format.percent(linear) if linear else "",
-        inside=format.percent(1 - linear),
+        made_of=made_of(facts),
         warnings=facts.warnings,
         interval=is_number(low) and is_number(high),
         low=scores.text(low),

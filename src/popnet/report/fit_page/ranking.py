@@ -50,9 +50,15 @@ def linear_share(facts: FitFacts) -> float:
     """Return the linear model's share of the ensemble's weight; 0 if it is no part of it."""
     if facts.linear:
         share = facts.linear.weight
-    else:  # what no net of the population holds, the linear model does: nothing else joins an ensemble
-        inside = sum(m.weight for m in facts.members)
+    else:  # what neither nets nor trees hold, the linear model does: nothing else joins an ensemble
+        inside = sum(m.weight for m in facts.members) + trees_share(facts)
         share = 1 - inside if is_number(facts.score) else 0.0
+    return share if share > MIN_SHARE else 0.0
+
+
+def trees_share(facts: FitFacts) -> float:
+    """Return the boosted trees' share of the ensemble's weight; 0 if they are no part of it."""
+    share = facts.trees.weight if facts.trees else 0.0
     return share if share > MIN_SHARE else 0.0
 
 

@@ -1,0 +1,1 @@
+"""Boosted trees beside the nets: fitted by scikit-learn, kept as plain arrays, predicted with NumPy."""
