@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from popnet.fitting import selection
-from popnet.fitting.candidates import PILOT_ID, Candidates
+from popnet.fitting.candidates import PILOT_ID, TREES_ID, Candidates
 from popnet.fitting.run import prepare
 from popnet.model import baselines
 from popnet.options import Options
@@ -19,6 +19,8 @@ from popnet.predictions import ensemble
 from popnet.predictions.metrics import METRICS
 from popnet.prepare.prepared import Prepared
 from popnet.runtime.clock import Clock, Finish
+from popnet.trees.boosting import Boosting, Setting
+from popnet.trees.forest import Forest
 
 ROWS = 5 * selection.MIN_FOLD_ROWS
 
@@ -161,7 +163,7 @@ def of_two_stages(table: Prepared, best: tuple[int, ...], last: tuple[int | None
     found = selection.choose(
         candidates, results, Options(), Finish(Clock(0.0, None), 0.0), interrupted=False
     )
-    share = sum(w for n, w in zip(found.nets, found.weights, strict=True) if id(n) in late)
+    share = sum(w for n, w in zip(found.members, found.weights, strict=True) if id(n) in late)
     return found, share, candidates
 
 
@@ -169,7 +171,7 @@ def test_last_epochs_complete_best_ones(table: Prepared) -> None:
     """Neither column alone is worth anything beside both: each stage has about half of the weight."""
     found, share, _ = of_two_stages(table, (0,), (1,))
     assert 0.3 < share < 0.7
-    assert len(found.nets) == 10
+    assert len(found.members) == 10
     assert found.gain.late == pytest.approx(share)
     assert sum(found.member_weight.values()) == pytest.approx(1)
     assert set(found.member_weight) == set(
@@ -186,7 +188,7 @@ def test_a_last_epoch_that_is_the_best_one_is_one_net(table: Prepared) -> None:
     found, share, candidates = of_two_stages(table, (0, 1), (None, None))
     assert share == 0
     assert not candidates.late
-    assert len(found.nets) == 10
+    assert len(found.members) == 10
 
 
 def test_recipes_whose_last_epochs_are_their_best_in_some_folds_only(table: Prepared) -> None:
@@ -198,7 +200,7 @@ def test_recipes_whose_last_epochs_are_their_best_in_some_folds_only(table: Prep
         nets[fold] = net, other if fold in (2, 3) else None
         candidates.add(0, fold, fold, *nets[fold])
     late = candidates.late[0]
-    assert [late.nets[k] is (nets[k][1] or nets[k][0]) for k in range(5)] == [True] * 5
+    assert [late.members[k] is (nets[k][1] or nets[k][0]) for k in range(5)] == [True] * 5
     assert np.isfinite(late.predictions).all()
     same = [candidates.places(table.folds[k].valid) for k in (0, 1, 4)]
     own = candidates.by_id[0].predictions
@@ -214,11 +216,15 @@ def test_ensemble_of_last_epochs_far_worse_has_no_share_of_its_own() -> None:
     true = rng.standard_normal((500, 1))
     good, bad = (true + s * rng.standard_normal((3, 500, 1)) for s in (0.3, 3.0))
     units, finish = np.concatenate([good, bad]), Finish(Clock(0.0, None), 0.0)
-    found = selection._greedy(units, 3, true, METRICS["rmse"], None, finish, np.asarray)
+    found = selection._greedy(
+        units, 3, np.zeros(6, bool), true, METRICS["rmse"], None, finish, np.asarray
+    )
     alone = ensemble.greedy(units, true, METRICS["rmse"])
     np.testing.assert_allclose(found.weights, alone.weights)
     near = np.concatenate([good, good + 0.01 * rng.standard_normal((3, 500, 1))])
-    mixed = selection._greedy(near, 3, true, METRICS["rmse"], None, finish, np.asarray)
+    mixed = selection._greedy(
+        near, 3, np.zeros(6, bool), true, METRICS["rmse"], None, finish, np.asarray
+    )
     assert mixed.weights.sum() == pytest.approx(1)
     by_rows = ensemble.greedy(near, true, METRICS["rmse"]).weights[3:].sum()
     expected = selection.MAX_LATE + (1 - selection.MAX_LATE) * by_rows
@@ -237,3 +243,54 @@ def test_what_the_ensemble_says_of_held_out_rows_is_kept(table: Prepared) -> Non
         late = found.gain.late
         expected[places] = (1 - late) * own[0] + late * own[1]
     np.testing.assert_allclose(found.held_out, expected, rtol=1e-6)
+
+
+def with_trees(table: Prepared, folds: int) -> Candidates:
+    """Return candidates: nets of all folds that do not know a column, and trees of some folds that know it alone."""
+    candidates = Candidates(table, METRICS["rmse"])
+    for k, fold in enumerate(table.folds):
+        candidates.add(0, k, k, baselines.linear(_without(table, 0), fold.train, 0))
+        if k < folds:
+            trees = Boosting(_without(table, 1), Setting(max_iter=40), 0).fit(
+                fold.train, fold.valid
+            )
+            assert trees is not None
+            candidates.add(TREES_ID, k, -1, trees)
+    return candidates
+
+
+def choose(candidates: Candidates, method: str = "greedy") -> selection.Chosen:
+    results: Any = {k: SimpleNamespace(status="finished") for k in range(5)}
+    finish = Finish(Clock(0.0, None), 0.0)
+    return selection.choose(candidates, results, Options(ensemble=method), finish, False)
+
+
+def test_trees_that_complete_the_nets_join_and_what_nets_reach_alone_is_known(
+    table: Prepared,
+) -> None:
+    candidates = with_trees(table, 5)
+    found = choose(candidates)
+    share = sum(
+        w for m, w in zip(found.members, found.weights, strict=True) if isinstance(m, Forest)
+    )
+    assert 0.2 < share < 0.8
+    assert found.gain is not None
+    assert found.gain.trees == pytest.approx(share)
+    assert found.gain.nets_alone == pytest.approx(candidates.scores[0])
+    assert found.gain.score < 0.8 * found.gain.nets_alone
+    assert sum(found.member_weight.values()) == pytest.approx(1 - share)
+
+
+def test_trees_of_the_first_fold_are_compared_on_its_rows(table: Prepared) -> None:
+    found = choose(with_trees(table, 1))
+    assert found.gain is not None
+    assert "first fold" in found.gain.on
+    assert found.gain.trees > 0
+
+
+@pytest.mark.parametrize("method", ["average"])
+def test_trees_have_no_share_of_an_average_of_nets(table: Prepared, method: str) -> None:
+    found = choose(with_trees(table, 5), method)
+    assert not any(isinstance(m, Forest) for m in found.members)
+    assert found.gain is not None
+    assert found.gain.trees == 0

@@ -40,7 +40,7 @@ class Fake:
         self.by_id[recipe_id] = Candidate(recipe_id, p, dict.fromkeys(range(folds), Any))
 
     def is_complete(self, candidate: Candidate) -> bool:
-        return len(candidate.nets) == FOLDS
+        return len(candidate.members) == FOLDS
 
     def pool_weights(self) -> None:
         return None

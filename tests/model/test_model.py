@@ -6,6 +6,7 @@ import errno
 import json
 import pickletools
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +15,11 @@ import pytest
 
 from popnet import Model, ModelError, Recipe
 from popnet.errors import InputError
-from popnet.fitting.run import Options, fit
+from popnet.fitting.run import Options, fit, prepare
 from popnet.model.folder import check_output, write_folder
-from popnet.model.saving import FORMAT, _digest
+from popnet.model.saving import FORMAT, WITH_TREES, _digest
 from popnet.report.describe import describe
+from popnet.trees.boosting import Boosting, Setting
 
 RECIPE = Recipe(depth=1, width=8, batch_size=32, epochs=3, norm="batch", heads=2, input_scale=6.0)
 OPTIONS = Options(members=4, folds=2, recipe=RECIPE)
@@ -44,18 +46,31 @@ def make_table(rows: int = 120) -> pl.DataFrame:
 TABLE = make_table()
 UNSEEN = make_table(50).with_columns(pl.col("size") * 1.5 - 0.2)
 TARGETS = {"classes": "bought", "numbers": ["score", "other"]}
+AND_TREES = {f"{name}, trees": target for name, target in TARGETS.items()}
 
 
-@pytest.fixture(scope="module", params=TARGETS)
+@pytest.fixture(scope="module", params=[*TARGETS, *AND_TREES])
 def model(request: pytest.FixtureRequest) -> Model:
-    """A model with nets and linear models, of classes and of two numbers."""
+    """A model with nets and linear models, of classes and of two numbers; and the same with boosted trees."""
     drop = {"bought": ("score", "other"), "score": ("bought",)}
-    target = TARGETS[request.param]
+    target = (TARGETS | AND_TREES)[request.param]
     first = target if isinstance(target, str) else target[0]
     options = Options(
         **{**OPTIONS.__dict__, "drop": drop[first], "weight": "weight", "ensemble": "average"}
     )
-    return fit(TABLE, target, options).model
+    found = fit(TABLE, target, options).model
+    if request.param in TARGETS:
+        return found
+    table = prepare(TABLE, target, options)
+    boosting = Boosting(table.data, Setting(max_iter=20, min_samples_leaf=5), 0)
+    trees = [boosting.fit(f.train, f.valid) for f in table.folds]
+    count = len(found.nets) + len(trees)
+    conformal = found.conformal
+    if conformal is not None:
+        conformal = replace(conformal, folds=(*conformal.folds, *range(len(trees))))
+    return replace(
+        found, trees=tuple(trees), weights=np.full(count, 1 / count), conformal=conformal
+    )
 
 
 @pytest.fixture
@@ -107,7 +122,7 @@ def test_nothing_is_pickled(folder):
         "report.html",
     }
     content = json.loads((folder / "model.json").read_bytes())
-    assert content["format"] == FORMAT
+    assert content["format"] == (WITH_TREES if content.get("trees") else FORMAT)
     data = (folder / "weights.safetensors").read_bytes()
     header = int.from_bytes(data[:8], "little")
     entries = json.loads(data[8 : 8 + header])
@@ -306,9 +321,9 @@ def test_a_description_of_another_kind(folder, content):
 
 def test_a_newer_format_says_which_popnet_reads_it(folder):
     content = json.loads((folder / "model.json").read_bytes())
-    content |= {"format": FORMAT + 1, "popnet": "99.1"}
+    content |= {"format": WITH_TREES + 1, "popnet": "99.1"}
     (folder / "model.json").write_text(json.dumps(content), encoding="utf-8")
-    with pytest.raises(ModelError, match=f"has format {FORMAT + 1}.*use popnet 99.1") as error:
+    with pytest.raises(ModelError, match=f"has format {WITH_TREES + 1}.*use popnet 99.1") as error:
         Model.load(folder)
     one_sentence(error)
 

@@ -297,7 +297,7 @@ def test_the_verdict_follows_the_difference_on_the_same_rows(make_facts, gain, v
     assert shown(headline, facts).verdict == verdict
     text = Checker(page(facts)).text
     said = {
-        "better": "Clearly better than the linear model, the stronger of the baselines. It reaches 0.85. The ensemble "
+        "better": "Clearly better than the linear model, the strongest of the baselines. It reaches 0.85. The ensemble "
         "is better by +0.010, with a 95 % interval from +0.002 to +0.018",
         "level": "No clear difference from the linear model",
         "worse": "Worse than the linear model. It reaches 0.85. The difference on the same rows is −0.020",
@@ -433,7 +433,7 @@ def test_the_linear_model_in_the_ensemble_is_named_with_its_share(make_facts):
     facts = with_linear(make_facts)
     facts["ensemble"]["best_member"] = 0.869
     checked = Checker(page(facts)).text
-    assert "The linear model is part of the ensemble: it has 50 % of the weight" in checked
+    assert "(50 % of the weight) and the linear model (50 % of the weight)" in checked
     assert (
         "against 0.869 for the linear model, the best of the recipes and the linear model"
         in checked
@@ -443,7 +443,39 @@ def test_the_linear_model_in_the_ensemble_is_named_with_its_share(make_facts):
     assert row.standing.score == "0.869"
     assert "nets do better" not in checked
     del facts["linear"]  # older facts: what no net holds is the linear model's
-    assert shown(headline, facts).linear == "50\u202f%"
+    assert "the linear model (50\u202f% of the weight)" in shown(headline, facts).made_of
+
+
+def with_trees(make_facts, share=0.25, score=0.864):
+    facts = make_facts()
+    for m in facts["members"]:
+        m["weight"] *= 1 - share
+    facts["ensemble"] |= {"trees": share, "nets_alone": 0.868 if share else None}
+    facts["baselines"].append(
+        {"name": "trees", "metrics": {"accuracy": 0.861}, "gain": [0.01, 0.004, 0.016]}
+    )
+    return facts | {"trees": {"score": score, "weight": share, "settings": 3}}
+
+
+def test_boosted_trees_are_named_with_their_share_and_what_nets_reach_without_them(make_facts):
+    facts = with_trees(make_facts)
+    checked = Checker(page(facts)).text
+    assert "(75 % of the weight) and boosted trees (25 % of the weight)" in checked
+    assert "Chosen from nets alone, without the trees, it reaches 0.868" in checked
+    assert "the best boosted trees alone 0.864" in checked
+    assert "Clearly better than boosted trees alone, the strongest of the baselines" in checked
+    assert "boosted trees are the best of 3 settings" in checked
+    row = next(r for r in shown(board, facts).rows if r.name == "boosted trees")
+    assert (row.standing.weight, row.standing.score) == ("25\u202f%", "0.864")
+
+
+def test_boosted_trees_without_a_share_are_a_baseline_and_a_row_of_the_table(make_facts):
+    facts = with_trees(make_facts, share=0.0)
+    checked = Checker(page(facts)).text
+    assert "% of the weight)" not in checked
+    assert "Chosen from nets alone" not in checked
+    assert "boosted trees may be chosen as recipes may" in checked
+    assert any(r.name == "boosted trees" for r in shown(board, facts).rows)
 
 
 def test_the_linear_model_stands_among_the_recipes_by_its_score(make_facts):
@@ -452,7 +484,7 @@ def test_the_linear_model_stands_among_the_recipes_by_its_score(make_facts):
     place = next(i for i, r in enumerate(rows) if r.id == -1)
     assert 0 < place < len(rows) - 1
     assert rows[place - 1].standing.sort > 0.8660 > rows[place + 1].standing.sort
-    assert "is part of the ensemble" not in Checker(page(facts)).text
+    assert "% of the weight)" not in Checker(page(facts)).text
 
 
 def test_a_linear_model_alone_has_gained_nothing_to_show(make_facts):

@@ -230,7 +230,7 @@ def test_damaged_arrays_are_refused(name: str, change):
     assert forest is not None
     arrays = forest.arrays()
     arrays[name] = change(arrays[name])
-    with pytest.raises(ValueError, match="tree|split|levels|column"):
+    with pytest.raises(ValueError, match=r"tree|split|levels|column"):
         Forest.of_arrays(arrays)
 
 
