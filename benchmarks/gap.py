@@ -1,12 +1,13 @@
 """Where a peer is ahead of popnet: which rows and columns make the difference on a table's held-out rows.
 
-    python -m benchmarks.gap TABLE [--peer lightgbm|xgboost|catboost|hgb] [--nets] [--limit 20] [--seed 0]
-        [--loss log_loss|error] [--markdown FILE]
+    python -m benchmarks.gap TABLE [--peer lightgbm|xgboost|catboost|hgb|xgboost-tuned|...] [--nets] [--limit 20]
+        [--seed 0] [--loss log_loss|error] [--markdown FILE]
 
-popnet (with ``--nets`` its nets alone) and the peer, boosted trees with their defaults, are fitted to the same training
-rows of `benchmarks.accuracy` and predict the same test rows. Then the difference of their losses of each row is taken
-apart: over all rows, by groups of each column's values, by rules of several columns, and beside it the splits that the
-peer's trees use most. A lead that is spread over all rows has no groups; that is said then.
+popnet (with ``--nets`` its nets alone) and the peer, boosted trees with their defaults or tuned for as long as popnet
+has, are fitted to the same training rows of `benchmarks.accuracy` and predict the same test rows. Then the difference
+of their losses of each row is taken apart: over all rows, by groups of each column's values, by rules of several
+columns, and beside it the splits that the peer's trees use most. A lead that is spread over all rows has no groups;
+that is said then.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from benchmarks.gap_groups import (
     numbered,
     row_losses,
     rules,
+    without_extremes,
 )
 from benchmarks.peers_trees import BOOSTED, read
 from benchmarks.standings import shown
@@ -52,6 +54,7 @@ class Compared:
         peer: the peer's name.
         train_rows: how many both were fitted to.
         test: test rows with the target.
+        repeated: whether a training row has the same values in all columns but the target, ``(N,)`` bool.
         true: class numbers, or numbers, of the test rows.
         predicted: of each system, probabilities ``(N, C)`` or numbers ``(N,)``.
         seconds: of each system's fit, its process's start included for popnet.
@@ -64,6 +67,7 @@ class Compared:
     peer: str
     train_rows: int
     test: pd.DataFrame
+    repeated: np.ndarray
     true: np.ndarray
     predicted: dict[str, np.ndarray]
     seconds: dict[str, float]
@@ -82,14 +86,20 @@ def compare(table: Table, own: str, peer: str, limit: float, seed: int) -> Compa
     began = time.perf_counter()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        fitted = BOOSTED[peer](replace(job, system=peer), rows)
+        fitted = BOOSTED[peer](replace(job, system=peer, began=time.time()), rows)
         theirs = np.asarray(fitted.predict(rows.X_test), float)
     seconds = {own: facts["seconds"], peer: time.perf_counter() - began}
     columns = [str(c) for c in train.columns if c != table.target]
     return Compared(
-        table, own, peer, len(train), test, true_values(job, test), {own: predicted, peer: theirs},
-        seconds, facts["members"], splits_of(peer, fitted, columns),
+        table, own, peer, len(train), test, is_repeated(train[columns], test[columns]), true_values(job, test),
+        {own: predicted, peer: theirs}, seconds, facts["members"], splits_of(peer, fitted, columns),
     )  # fmt: skip
+
+
+def is_repeated(train: pd.DataFrame, test: pd.DataFrame) -> np.ndarray:
+    """Return of each test row whether a training row has the same values in all columns, ``(N,)`` bool."""
+    seen, asked = (pd.util.hash_pandas_object(frame, index=False) for frame in (train, test))
+    return asked.isin(seen).to_numpy()
 
 
 # --- the report -----------------------------------------------------------------------------------
@@ -144,10 +154,32 @@ def lines_of(groups: Sequence[Group], mean: float, rule: bool = False) -> str:
     return markdown(head, lines)
 
 
+def by_row(compared: Compared, difference: np.ndarray, most: int = 5) -> str:
+    """Return how much single rows matter: the difference without the most extreme ones, and the peer's best rows."""
+    rest = without_extremes(difference)
+    low, high = bootstrap_interval(rest)
+    lines = []
+    for row in np.argsort(-difference)[:most]:
+        predicted = [p[row] for p in (compared.predicted[s] for s in (compared.own, compared.peer))]
+        label = compared.test[compared.table.target].iloc[row]
+        cells = [f"{p[compared.true[row]]:.3f}" if p.ndim else numbered(p) for p in predicted]
+        adds = difference[row] / len(difference)
+        lines.append([str(row), str(label), *cells, f"{adds:+.4g}"])
+    what = "probability of the true class" if compared.table.classes else "prediction"
+    text = (
+        f"Without the {len(difference) - len(rest)} rows (1 %) of the greatest differences, either way, the mean is "
+        f"{rest.mean():+.4g} ({low:+.4g} to {high:+.4g}). The rows that add most to {compared.peer}'s side, with the "
+        f"{what} of both:"
+    )
+    head = ["test row", compared.table.target, compared.own, compared.peer, "adds to the mean"]
+    return "\n\n".join(["### Single rows", text, markdown(head, lines)])
+
+
 def by_column(compared: Compared, difference: np.ndarray) -> str:
     """Return the groups of values where the peer is ahead for certain, or that there are none; and where popnet is."""
     target = f"{compared.table.target} (target)"
     frame = compared.test.rename(columns={compared.table.target: target})
+    frame["an equal training row"] = np.where(compared.repeated, "yes", "no")
     groups = column_groups(frame, difference)
     ahead = [g for g in groups if g.low > 0]
     behind = [g for g in groups if g.high < 0]
@@ -210,6 +242,7 @@ def report(compared: Compared, kind: str) -> str:
     difference = own - theirs
     return "\n\n".join([
         f"## {compared.table.name}: {compared.own} and {compared.peer}", overall(compared, difference, kind),
+        by_row(compared, difference),
         by_column(compared, difference), by_rule(compared, difference), by_splits(compared),
     ])  # fmt: skip
 

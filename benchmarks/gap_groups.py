@@ -79,6 +79,12 @@ def bootstrap_interval(
     return float(low), float(high)
 
 
+def without_extremes(difference: np.ndarray, share: float = 0.01) -> np.ndarray:
+    """Return the differences without a share of them, those that are greatest in absolute value; one at least."""
+    kept = len(difference) - max(1, round(share * len(difference)))
+    return difference[np.argsort(np.abs(difference))[:kept]]
+
+
 def student_interval(difference: np.ndarray, level: float) -> tuple[float, float]:
     """Return Student's interval of a mean; bootstrap draws are too few for the level of many comparisons."""
     n = len(difference)

@@ -271,7 +271,7 @@ def suggest(trial: Any, space: Mapping[str, tuple[float, float, bool, float]]) -
     }
 
 
-def tuned(job: Job, rows: Rows) -> np.ndarray:
+def tuned(job: Job, rows: Rows) -> Boosted:
     """Tune by Optuna's TPE on a fixed fifth of the training rows; train the best again on all, within the limit.
 
     Trials are compared by log-loss or RMSE. A trial stops when there would be no time left to train it, or the
@@ -307,7 +307,7 @@ def tuned(job: Job, rows: Rows) -> np.ndarray:
     study.enqueue_trial({key: default for key, (_, _, _, default) in space.items()})
     study.optimize(objective, callbacks=[lambda s, _: s.stop() if late() else None])
     whole = (rows.X, rows.y)
-    return library(Fit(job, parameters, rounds, whole)).predict(rows.X_test)
+    return library(Fit(job, parameters, rounds, whole))
 
 
 # --- scikit-learn ---------------------------------------------------------------------------------
@@ -352,21 +352,18 @@ def mlp(job: Job, rows: Rows) -> np.ndarray:
 
 BOOSTED: dict[str, Callable[[Job, Rows], Boosted]] = {
     **dict.fromkeys(LIBRARIES, by_default),
+    **{f"{name}-tuned": tuned for name in LIBRARIES},
     "hgb": hgb,
 }
-"""Boosted trees with their defaults; `benchmarks.gap` also asks them for their splits."""
+"""Boosted trees; `benchmarks.gap` also asks them for their splits."""
 
 
 def boosted(job: Job, rows: Rows) -> np.ndarray:
-    """Fit boosted trees by their defaults and predict the test rows."""
+    """Fit boosted trees and predict the test rows."""
     return BOOSTED[job.system](job, rows).predict(rows.X_test)
 
 
-SYSTEMS: dict[str, System] = {
-    **dict.fromkeys(BOOSTED, boosted),
-    **{f"{name}-tuned": tuned for name in LIBRARIES},
-    "mlp": mlp,
-}
+SYSTEMS: dict[str, System] = {**dict.fromkeys(BOOSTED, boosted), "mlp": mlp}
 NEEDS: dict[str, tuple[str, ...]] = {
     **{name: (name,) for name in LIBRARIES},
     **{f"{name}-tuned": (name, "optuna") for name in LIBRARIES},

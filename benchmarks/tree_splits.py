@@ -140,7 +140,7 @@ READERS: dict[str, Callable[[Boosted, Sequence[str]], pd.DataFrame]] = {
 def splits_of(system: str, fitted: Boosted, columns: Sequence[str]) -> pd.DataFrame:
     """Return a fitted system's splits, columns by the names that they are given here."""
     plain = [f"c{i}" for i in range(len(columns))]
-    found = READERS[system](fitted, plain)
+    found = READERS[system.removesuffix("-tuned")](fitted, plain)
     names = {"": "", **dict(zip(plain, map(str, columns), strict=True))}
 
     def named(text: str) -> str:

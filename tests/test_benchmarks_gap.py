@@ -88,12 +88,26 @@ def test_the_rule_with_the_gap_is_found(groups: Any) -> None:
     assert all(g.low < 0.3 for g in found[1:])
 
 
+def test_rows_that_were_trained_on_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT))
+    gap = importlib.import_module("benchmarks.gap")
+    train = pd.DataFrame({"a": [1.0, 2.0, np.nan], "b": ["x", "y", "z"]})
+    test = pd.DataFrame({"a": [2.0, 2.0, np.nan], "b": ["x", "y", "z"]})
+    assert gap.is_repeated(train, test).tolist() == [False, True, True]
+
+
 def test_losses_of_rows(groups: Any) -> None:
     p = np.array([[0.5, 0.5], [0.2, 0.8]])
     assert groups.row_losses(np.array([0, 1]), p) == pytest.approx(-np.log([0.5, 0.8]))
     assert groups.row_losses(np.array([1, 0]), p, "error").tolist() == [1.0, 1.0]
     numbers = groups.row_losses(np.array([1.0, 2.0]), np.array([3.0, 2.0]))
     assert numbers.tolist() == [4.0, 0.0]
+
+
+def test_the_most_extreme_rows_are_left_out(groups: Any) -> None:
+    values = np.array([1.0, -500.0, 2.0, 3.0, 400.0])
+    assert sorted(groups.without_extremes(values)) == [1.0, 2.0, 3.0, 400.0]
+    assert sorted(groups.without_extremes(values, 0.4)) == [1.0, 2.0, 3.0]
 
 
 def test_a_bootstrap_interval_is_that_of_the_mean(groups: Any) -> None:
