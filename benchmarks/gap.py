@@ -186,7 +186,8 @@ def by_column(compared: Compared, difference: np.ndarray) -> str:
     text = (
         f"{len(groups)} groups of values were looked at, the true target's among them; 95 % intervals (Student) hold "
         f"for all of them together (Bonferroni). {compared.peer} is ahead for certain in {len(ahead)} of them, "
-        f"{compared.own} in {len(behind)}."
+        f"{compared.own} in {len(behind)}. Groups of the true target need care: a system that gives a class more "
+        "probability, or larger numbers, is ahead there and behind elsewhere."
     )
     mean = float(difference.mean())
     texts = [f"### Groups where {compared.peer} is ahead", text]
@@ -240,9 +241,11 @@ def report(compared: Compared, kind: str) -> str:
         for s in (compared.own, compared.peer)
     )
     difference = own - theirs
+    rows = (
+        [] if kind == "error" and compared.table.classes else [by_row(compared, difference)]
+    )  # all errors are equal
     return "\n\n".join([
-        f"## {compared.table.name}: {compared.own} and {compared.peer}", overall(compared, difference, kind),
-        by_row(compared, difference),
+        f"## {compared.table.name}: {compared.own} and {compared.peer}", overall(compared, difference, kind), *rows,
         by_column(compared, difference), by_rule(compared, difference), by_splits(compared),
     ])  # fmt: skip
 
