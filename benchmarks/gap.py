@@ -194,10 +194,9 @@ def by_column(compared: Compared, difference: np.ndarray) -> str:
     if ahead:
         texts.append(lines_of(ahead[:MOST], mean))
     else:
-        texts.append(
-            "There is no group of which this is certain. The five that add most, which may be chance:"
-        )
-        texts.append(lines_of(groups[:5], mean))
+        texts.append("There is no group of which this is certain.")
+        if adding := [g for g in groups[:5] if g.adds > 0]:
+            texts += ["Those that add most, which may be chance:", lines_of(adding, mean)]
     if behind:
         texts += [f"Groups where {compared.own} is ahead:", lines_of(behind[::-1][:5], mean)]
     return "\n\n".join(texts)

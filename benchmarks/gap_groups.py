@@ -7,6 +7,7 @@ of groups hold for all groups of a table together (Bonferroni).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -183,10 +184,20 @@ def encoded(frame: pd.DataFrame) -> tuple[np.ndarray, list[tuple[str, str | None
     return np.column_stack(columns).astype(np.float32), names
 
 
-def _part(name: str, level: str | None, threshold: float, below: bool) -> str:
-    if level is not None:
-        return f"{name} is {'not ' if below else ''}{level}"
-    return f"{name} {'<=' if below else '>'} {numbered(threshold)}"
+Condition = tuple[str, str | None, bool, float]
+"""A column, its level (None of a number), whether the rows are at or below the threshold, and the threshold."""
+
+
+def in_words(conditions: Sequence[Condition]) -> str:
+    """Return a rule in words; of several bounds of a column on the same side the last one, the narrowest, is said."""
+    last = {condition[:3]: condition[3] for condition in conditions}
+    said = [
+        f"{name} {'<=' if below else '>'} {numbered(threshold)}"
+        if level is None
+        else f"{name} is {'not ' if below else ''}{level}"
+        for (name, level, below), threshold in last.items()
+    ]
+    return " and ".join(said) or "all rows"
 
 
 def rules(
@@ -210,18 +221,16 @@ def rules(
         max_depth=depth, min_samples_leaf=max(MIN_ROWS, len(chosen_on) // 50), random_state=seed
     ).fit(X[chosen_on], difference[chosen_on])
     nodes = tree.tree_
-    words: dict[int, list[str]] = {0: []}
+    rule: dict[int, list[Condition]] = {0: []}
     for node in range(nodes.node_count):
-        if nodes.children_left[node] >= 0:
-            name, value = names[nodes.feature[node]]
-            for child, below in ((nodes.children_left[node], True), (nodes.children_right[node], False)):  # fmt: skip
-                said = _part(name, value, float(nodes.threshold[node]), below)
-                words[child] = [*words[node], said]
+        for child, below in ((nodes.children_left[node], True), (nodes.children_right[node], False)):  # fmt: skip
+            if child >= 0:
+                name, value = names[nodes.feature[node]]
+                condition = (name, value, below, float(nodes.threshold[node]))
+                rule[child] = [*rule[node], condition]
     leaf = tree.apply(X[shown_on])
-    leaves = [n for n in words if nodes.children_left[n] < 0 and (leaf == n).sum() >= MIN_ROWS]
+    leaves = [n for n in rule if nodes.children_left[n] < 0 and (leaf == n).sum() >= MIN_ROWS]
     each = 1 - (1 - level) / max(1, len(leaves))
     rest = difference[shown_on]
-    found = [
-        group_of("", " and ".join(words[n]) or "all rows", leaf == n, rest, each) for n in leaves
-    ]
+    found = [group_of("", in_words(rule[n]), leaf == n, rest, each) for n in leaves]
     return sorted(found, key=lambda g: -g.adds)

@@ -88,6 +88,13 @@ def test_the_rule_with_the_gap_is_found(groups: Any) -> None:
     assert all(g.low < 0.3 for g in found[1:])
 
 
+def test_a_rule_in_words_says_the_narrowest_bounds(groups: Any) -> None:
+    above = [("a", None, False, 1.0), ("b", "x", True, 0.5), ("a", None, False, 2.0)]
+    conditions = [*above, ("a", None, True, 9.0)]
+    assert groups.in_words(conditions) == "a > 2 and b is not x and a <= 9"
+    assert groups.in_words([]) == "all rows"
+
+
 def test_rows_that_were_trained_on_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(ROOT))
     gap = importlib.import_module("benchmarks.gap")
