@@ -108,7 +108,10 @@ def _catboost(fitted: Boosted, columns: Sequence[str]) -> pd.DataFrame:
 
 
 def _hgb(fitted: Boosted, columns: Sequence[str]) -> pd.DataFrame:
-    """Return the splits of scikit-learn's trees, which have the categories first."""
+    """Return the splits of scikit-learn's trees, which have the categories first.
+
+    Columns of more than 255 categories were made numbers; their thresholds are codes.
+    """
     model = fitted.model
     category = model.is_categorical_
     ordered = list(columns)
