@@ -118,10 +118,11 @@ def predictor(job: Job, model: Any) -> Callable[[pd.DataFrame], np.ndarray]:
 
 
 class Boosted(NamedTuple):
-    """A fitted model: rounds until its best one on the validation rows, and its predictions."""
+    """A fitted model: rounds until its best one on the validation rows, its predictions, and the library's model."""
 
     rounds: int
     predict: Callable[[pd.DataFrame], np.ndarray]
+    model: Any
 
 
 Part = tuple[pd.DataFrame, np.ndarray]
@@ -165,10 +166,10 @@ def lightgbm(fit: Fit) -> Boosted:
         n_estimators=rounds, random_state=job.seed, n_jobs=job.cores, verbose=-1, **parameters
     )
     if valid is None:
-        return Boosted(rounds, predictor(job, model.fit(*train)))
+        return Boosted(rounds, predictor(job, model.fit(*train)), model)
     calls = [lgb.early_stopping(PATIENCE, verbose=False), end]
     model.fit(*train, eval_set=[valid], callbacks=calls)
-    return Boosted(model.best_iteration_ or rounds, predictor(job, model))
+    return Boosted(model.best_iteration_ or rounds, predictor(job, model), model)
 
 
 def xgboost(fit: Fit) -> Boosted:
@@ -188,10 +189,10 @@ def xgboost(fit: Fit) -> Boosted:
         callbacks=None if valid is None else [End()], **parameters,
     )  # fmt: skip
     if valid is None:
-        return Boosted(rounds, predictor(job, model.fit(*train)))
+        return Boosted(rounds, predictor(job, model.fit(*train)), model)
     model.fit(*train, eval_set=[valid], verbose=False)
     # Told to end after the very first round, it has not noted a best one.
-    return Boosted(getattr(model, "best_iteration", 0) + 1, predictor(job, model))
+    return Boosted(getattr(model, "best_iteration", 0) + 1, predictor(job, model), model)
 
 
 def catboost(fit: Fit) -> Boosted:
@@ -222,18 +223,18 @@ def catboost(fit: Fit) -> Boosted:
         model.fit(columns(train[0]), train[1], eval_set=checked, callbacks=[End()])
         rounds = model.get_best_iteration() + 1
     predict = predictor(job, model)
-    return Boosted(rounds, lambda X: predict(columns(X)))
+    return Boosted(rounds, lambda X: predict(columns(X)), model)
 
 
 LIBRARIES: dict[str, Library] = {"lightgbm": lightgbm, "xgboost": xgboost, "catboost": catboost}
 
 
-def by_default(job: Job, rows: Rows) -> np.ndarray:
+def by_default(job: Job, rows: Rows) -> Boosted:
     """Fit by the library's defaults; early stopping on a tenth of the training rows."""
     a, v = split(job, rows.y, 0.1)
     train, valid = ((rows.X.iloc[part], rows.y[part]) for part in (a, v))
     library, rounds = LIBRARIES[job.system], MAX_ROUNDS[job.system]
-    return library(Fit(job, {}, rounds, train, valid)).predict(rows.X_test)
+    return library(Fit(job, {}, rounds, train, valid))
 
 
 SPACES: dict[str, dict[str, tuple[float, float, bool, float]]] = {
@@ -270,7 +271,7 @@ def suggest(trial: Any, space: Mapping[str, tuple[float, float, bool, float]]) -
     }
 
 
-def tuned(job: Job, rows: Rows) -> np.ndarray:
+def tuned(job: Job, rows: Rows) -> Boosted:
     """Tune by Optuna's TPE on a fixed fifth of the training rows; train the best again on all, within the limit.
 
     Trials are compared by log-loss or RMSE. A trial stops when there would be no time left to train it, or the
@@ -306,26 +307,30 @@ def tuned(job: Job, rows: Rows) -> np.ndarray:
     study.enqueue_trial({key: default for key, (_, _, _, default) in space.items()})
     study.optimize(objective, callbacks=[lambda s, _: s.stop() if late() else None])
     whole = (rows.X, rows.y)
-    return library(Fit(job, parameters, rounds, whole)).predict(rows.X_test)
+    return library(Fit(job, parameters, rounds, whole))
 
 
 # --- scikit-learn ---------------------------------------------------------------------------------
 
 
-def hgb(job: Job, rows: Rows) -> np.ndarray:
+def hgb(job: Job, rows: Rows) -> Boosted:
     """scikit-learn's boosted trees; early stopping as the others; columns of over 255 categories become numbers."""
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
-    X, X_test = rows.X.copy(), rows.X_test.copy()
-    for c in X.columns:
-        if X[c].dtype == "category" and len(X[c].cat.categories) > 255:
-            X[c], X_test[c] = X[c].cat.codes.astype(float), X_test[c].cat.codes.astype(float)
+    many = [
+        c for c in rows.X if rows.X[c].dtype == "category" and len(rows.X[c].cat.categories) > 255
+    ]
+
+    def columns(X: pd.DataFrame) -> pd.DataFrame:
+        return X.assign(**{c: X[c].cat.codes.astype(float) for c in many})
+
     make = HistGradientBoostingRegressor if job.labels is None else HistGradientBoostingClassifier
     model = make(
         max_iter=4000, early_stopping=True, n_iter_no_change=PATIENCE, random_state=job.seed,
         categorical_features="from_dtype",
-    )  # fmt: skip
-    return predictor(job, model.fit(X, rows.y))(X_test)
+    ).fit(columns(rows.X), rows.y)  # fmt: skip
+    predict = predictor(job, model)
+    return Boosted(model.n_iter_, lambda X: predict(columns(X)), model)
 
 
 def mlp(job: Job, rows: Rows) -> np.ndarray:
@@ -345,12 +350,20 @@ def mlp(job: Job, rows: Rows) -> np.ndarray:
 
 # --- answering ------------------------------------------------------------------------------------
 
-SYSTEMS: dict[str, System] = {
+BOOSTED: dict[str, Callable[[Job, Rows], Boosted]] = {
     **dict.fromkeys(LIBRARIES, by_default),
     **{f"{name}-tuned": tuned for name in LIBRARIES},
     "hgb": hgb,
-    "mlp": mlp,
 }
+"""Boosted trees; `benchmarks.gap` also asks them for their splits."""
+
+
+def boosted(job: Job, rows: Rows) -> np.ndarray:
+    """Fit boosted trees and predict the test rows."""
+    return BOOSTED[job.system](job, rows).predict(rows.X_test)
+
+
+SYSTEMS: dict[str, System] = {**dict.fromkeys(BOOSTED, boosted), "mlp": mlp}
 NEEDS: dict[str, tuple[str, ...]] = {
     **{name: (name,) for name in LIBRARIES},
     **{f"{name}-tuned": (name, "optuna") for name in LIBRARIES},

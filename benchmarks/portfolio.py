@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.table import markdown
-from benchmarks.tables import KNOWN, Table, known, load
+from benchmarks.tables import APART, KNOWN, Table, known, load
 
 EPOCHS, FOLDS = 16, 2
 
@@ -176,7 +176,7 @@ def main() -> None:
     """Measure or choose."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("part", choices=("measure", "choose"))
-    parser.add_argument("--tables", default=",".join(KNOWN))
+    parser.add_argument("--tables", default=",".join(n for n in KNOWN if n not in APART))
     parser.add_argument("--rows", type=int, default=5000, help="of a table, at most")
     parser.add_argument("--confirm", default="", help="tables that nothing is chosen on")
     parser.add_argument("--count", type=int, default=8, help="recipes to choose")

@@ -18,9 +18,9 @@ import pandas as pd
 
 from benchmarks.accuracy import Case, once, version
 from benchmarks.kept import FOLDER
+from benchmarks.sources import folder as data_folder
 from benchmarks.standings import main_metric, shown
 from benchmarks.table import conditions, markdown
-from benchmarks.tables import folder as data_folder
 from benchmarks.tables import known
 
 SHOWN = ("catboost", "lightgbm", "xgboost", "mlp", "mlp_plr", "tabr", "modernNCA", "realmlp", "ftt")

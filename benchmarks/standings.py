@@ -14,6 +14,9 @@ BOOSTERS = ("lightgbm", "xgboost", "catboost")
 CLASS_COLUMNS = ("accuracy", "log_loss", "roc_auc", "balanced_accuracy", "ece")
 NUMBER_COLUMNS = ("rmse", "mae", "r2", "coverage")
 
+OWN = ("popnet", "popnet-nets")
+"""popnet, and its nets alone. Only the first has a rank, as else one of its own would stand between it and others."""
+
 Result = dict[str, Any]
 """What was measured once, as it is kept."""
 
@@ -137,36 +140,102 @@ def summary(found: Found, systems: Sequence[str]) -> str:
 def gaps(found: Found) -> str:
     """Return how far popnet is from the best of the boosters with their defaults, table by table."""
     lines: list[list[str]] = []
-    points: dict[bool, list[float]] = {True: [], False: []}
-    for name, by_system in found.items():
-        there = ["popnet", *(b for b in BOOSTERS if by_system.get(b))]
-        if len(there) == 1 or not by_system.get("popnet"):
+    points: dict[str, list[float]] = {}
+    for name, by_own in behind(found, BOOSTERS).items():
+        if "popnet" not in by_own:
             continue
-        one = {name: by_system}
-        names, losses = compared(one, there, "error")
-        if not names or not np.isfinite(losses[0, 0]) or not np.isfinite(losses[0, 1:]).any():
-            continue
-        own, rest = losses[0, 0], losses[0, 1:]
-        classes = KNOWN[name].classes
-        gap = 100 * (own - rest.min()) if classes else 100 * (own / rest.min() - 1)
-        points[classes].append(gap)
-        _, logs = compared(one, there, "log_loss")
+        best, gap = by_own["popnet"]
+        points.setdefault(unit(name), []).append(gap)
+        there = ["popnet", *(b for b in BOOSTERS if found[name].get(b))]
+        _, logs = compared({name: found[name]}, there, "log_loss")
         further = f"{logs[0, 0] - logs[0, 1:].min():+.4f}" if len(logs) else ""
-        unit = "points of accuracy" if classes else "% of RMSE"
-        lines.append([name, there[1 + int(rest.argmin())], f"{gap:+.2f} {unit}", further])
+        lines.append([name, best, f"{gap:+.2f} {unit(name)}", further])
     if not lines:
         return ""
-    means = [
-        f"{np.mean(values):+.2f} {unit} over {len(values)}"
-        for values, unit in ((points[True], "points of accuracy"), (points[False], "% of RMSE"))
-        if values
-    ]
+    means = [f"{np.mean(values):+.2f} {of} over {len(values)}" for of, values in points.items()]
     text = (
         "How much worse popnet is than the best default booster of each table, chosen by the test rows (below 0: "
         f"better); on average {', '.join(means)}."
     )
     head = ["table", "best booster", "popnet is worse by", "log-loss, best of them"]
     return "\n\n".join(["### Behind the best booster", text, markdown(head, lines)])
+
+
+def behind(found: Found, others: Sequence[str]) -> dict[str, dict[str, tuple[str, float]]]:
+    """Return, for each table, the best of other systems by its test rows and how far popnet and its nets are behind.
+
+    Returns:
+        For each table that some of ``others`` was measured on, by the name of popnet or of its nets: the other
+        system, and points of accuracy or percent of its RMSE; negative where popnet is ahead. What was not measured,
+        or failed, is left out.
+    """
+    lines: dict[str, dict[str, tuple[str, float]]] = {}
+    for name, by_system in found.items():
+        rest = [s for s in others if by_system.get(s)]
+        for own in OWN:
+            if not rest or not by_system.get(own):
+                continue
+            names, losses = compared({name: by_system}, [own, *rest], "error")
+            if not names or not np.isfinite(losses[0, 0]) or not np.isfinite(losses[0, 1:]).any():
+                continue
+            mine, best = losses[0, 0], losses[0, 1:].min()
+            gap = 100 * (mine - best) if KNOWN[name].classes else 100 * (mine / best - 1)
+            lines.setdefault(name, {})[own] = (rest[int(losses[0, 1:].argmin())], float(gap))
+    return lines
+
+
+def unit(name: str) -> str:
+    """Return what a table's gaps are counted in."""
+    return "points of accuracy" if KNOWN[name].classes else "% of RMSE"
+
+
+def behind_tuned(found: Found) -> str:
+    """Return how far popnet and its nets alone are behind the best tuned booster, table by table, and the most."""
+    lines = behind(found, [f"{b}-tuned" for b in BOOSTERS])
+    if not lines:
+        return ""
+    rows, most = [], []
+    for name, by_own in lines.items():
+        cells = [f"{by_own[o][1]:+.2f} {unit(name)}" if o in by_own else "-" for o in OWN]
+        rows.append([name, next(iter(by_own.values()))[0], *cells])
+    for own in OWN:
+        for classes in (True, False):
+            gaps = {n: g[own][1] for n, g in lines.items() if own in g and KNOWN[n].classes == classes}  # fmt: skip
+            if gaps:
+                worst = max(gaps, key=lambda n: gaps[n])
+                most.append(f"{own} at most {gaps[worst]:+.2f} {unit(worst)} ({worst})")
+    text = (
+        "How far popnet, and its nets alone, are behind the best tuned booster of each table, chosen by the test rows "
+        f"(below 0: ahead): {'; '.join(most)}."
+    )
+    head = ["table", "best tuned booster", *OWN]
+    return "\n\n".join(["### Behind the best tuned booster", text, markdown(head, rows)])
+
+
+def worse_than_hgb(found: Found) -> str:
+    """Say on how many tables popnet, and its nets alone, are worse than scikit-learn's HistGradientBoosting."""
+    lines = behind(found, ["hgb"])
+    texts = []
+    for own in OWN:
+        gaps = {name: by_own[own][1] for name, by_own in lines.items() if own in by_own}
+        worse = [f"{n} {g:+.2f} {unit(n)}" for n, g in gaps.items() if g > 0]
+        if gaps:
+            which = f" ({', '.join(worse)})" if worse else ""
+            texts.append(f"{own} is worse than hgb on {len(worse)} of {len(gaps)} tables{which}.")
+    return " ".join(texts)
+
+
+def nets_rank(found: Found, ranked: Sequence[str]) -> str:
+    """Say which mean rank by error popnet's nets alone would have in popnet's place."""
+    instead = ["popnet-nets" if s == "popnet" else s for s in ranked]
+    names, losses = compared(found, instead, "error")
+    if not names or "popnet-nets" not in instead:
+        return ""
+    rank = standings(losses)["rank"][instead.index("popnet-nets")]
+    return (
+        f"popnet-nets has no part in these ranks; in popnet's place its mean rank by error would be {rank:.2f} "
+        f"({len(names)} tables)."
+    )
 
 
 def disturbed(results: Sequence[Result]) -> str:
@@ -188,9 +257,11 @@ def report(found: Found, systems: Sequence[str], versions: dict[str, str]) -> st
     if not found:
         return "Nothing was measured."
     there = [s for s in systems if any(by_system.get(s) for by_system in found.values())]
+    ranked = [s for s in there if s != "popnet-nets"]
     said = ", ".join(f"{s} {versions[s]}" for s in there if not s.endswith("-tuned"))
     texts = [*(data_set(name, by_system) for name, by_system in found.items())]
-    texts += [overview(found, there), summary(found, there), gaps(found)]
+    texts += [overview(found, there), summary(found, ranked), nets_rank(found, ranked), gaps(found)]
+    texts += [behind_tuned(found), worse_than_hgb(found)]
     results = [r for systems in found.values() for seeds in systems.values() for r in seeds.values()]  # fmt: skip
     lines = [*conditions("benchmarks.accuracy"), f"Systems: {said}", disturbed(results)]
     return "\n\n".join([t for t in texts if t] + ["\n".join(f"- {line}" for line in lines)])

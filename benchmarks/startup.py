@@ -24,8 +24,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from benchmarks.sources import folder as tables_folder
 from benchmarks.table import conditions, cores, markdown
-from benchmarks.tables import folder as tables_folder
 from benchmarks.tables import known, load
 
 TABLES = "phoneme,adult,otto,mnist"

@@ -26,6 +26,7 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import train_test_split
 
+from benchmarks.sources import SOURCES, folder
 from benchmarks.table import conditions, markdown
 
 
@@ -65,9 +66,18 @@ KNOWN = {
         Table("connect_4", "target", True),
         Table("bike_sharing", "count", False),
         Table("titanic", "survived", True),
+        Table("mercedes", "y", False),
+        Table("covertype_60k", "Cover_Type", True),
+        Table("nursery", "target", True),
+        Table("chess_krvk", "target", True),
+        Table("protein", "target", False),
+        Table("steps", "target", False),
     )
 }
 """Tables that benchmarks know, by name."""
+
+APART = ("mercedes", "covertype_60k", "nursery", "chess_krvk", "protein", "steps")
+"""Tables on which nothing is chosen: `benchmarks.portfolio` leaves them out."""
 
 
 def known(names: str) -> list[Table]:
@@ -79,20 +89,13 @@ TABLES = known("adult,california,diamonds,phoneme,bank,cpu_act")
 COVERTYPE = Table("covertype", "Cover_Type", True)
 
 
-def folder() -> Path:
-    """Return the folder of the data sets, or end with a sentence."""
-    found = Path(os.environ.get("POPNET_DATA") or "../shared/data")
-    if not (found / "tables").is_dir():
-        sys.exit(f"No data in {found.resolve()}: set POPNET_DATA to the folder that holds tables/.")
-    return found / "tables"
-
-
 def load(table: Table, seed: int = 0) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return training and test rows; of a table without a test file the seed draws them."""
     home = folder() / table.name
     if (home / "test.csv.gz").exists():
         return pd.read_csv(home / "train.csv.gz"), pd.read_csv(home / "test.csv.gz")
-    frame = pd.read_csv(home / "data.csv.gz")
+    made = SOURCES.get(table.name)
+    frame = pd.read_csv(home / "data.csv.gz") if made is None else made()
     train, test = train_test_split(
         frame,
         test_size=0.2,

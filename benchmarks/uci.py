@@ -23,7 +23,6 @@ import math
 import sys
 import time
 import warnings
-import zipfile
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -34,9 +33,9 @@ import pandas as pd
 
 from benchmarks.accuracy import load_average, version
 from benchmarks.kept import HOME, keep, kept
+from benchmarks.sources import Collection, classification_rows, regression_rows
 from benchmarks.standings import Result, disturbed, mean
 from benchmarks.table import conditions, markdown
-from benchmarks.tables import folder as tables_folder
 from popnet.errors import InputError
 
 LEAVE_OUT = (
@@ -79,40 +78,18 @@ class Split:
     y_test: np.ndarray
 
 
-class Collection:
-    """A zip file whose names begin with its own."""
-
-    def __init__(self, name: str) -> None:
-        path = tables_folder().parent / "collections" / f"{name}.zip"
-        if not path.exists():
-            sys.exit(f"There is no {path}.")
-        self.name, self.zip = name, zipfile.ZipFile(path)
-
-    def text(self, path: str) -> str:
-        """Return a file's text."""
-        return self.zip.read(f"{self.name}/{path}").decode()
-
-    def numbers(self, path: str) -> np.ndarray:
-        """Return a file's numbers."""
-        return np.atleast_1d(np.loadtxt(io.StringIO(self.text(path))))
-
-
 # --- regression -----------------------------------------------------------------------------------
 
 
 def regression_splits(source: Collection, name: str, most: int) -> Iterator[Split]:
     """Give a set's splits."""
-    rows = source.numbers(f"{name}/data/data.txt")
-    features, target, count = (
-        source.numbers(f"{name}/data/{what}.txt").astype(int)
-        for what in ("index_features", "index_target", "n_splits")
-    )
+    X, y = regression_rows(source, name)
+    count = source.numbers(f"{name}/data/n_splits.txt")
     for k in range(min(most, int(count[0]))):
         train, test = (
             source.numbers(f"{name}/data/index_{part}_{k}.txt").astype(int)
             for part in ("train", "test")
         )
-        X, y = rows[:, features], rows[:, target[0]]
         yield Split(name, k, X[train], y[train], X[test], y[test])
 
 
@@ -166,12 +143,6 @@ def regression_report(source: Collection, found: dict[str, list[Result]]) -> str
 
 
 # --- classification -------------------------------------------------------------------------------
-
-
-def classification_rows(source: Collection, path: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return features and classes of a file."""
-    frame = pd.read_csv(io.StringIO(source.text(path)), sep="\t", index_col=0)
-    return frame.drop(columns="clase").to_numpy(float), frame["clase"].to_numpy(int)
 
 
 def classification_splits(source: Collection, name: str, most: int) -> Iterator[Split]:
