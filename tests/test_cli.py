@@ -273,6 +273,33 @@ def test_show(run):
     assert depths - {0} == {1}  # 0 is the linear model, which may have a share
 
 
+def test_trees_stand_beside_the_nets_or_are_left_out(run, tmp_path):
+    words = [
+        "fit",
+        "table.csv",
+        "-t",
+        "bought",
+        "--members",
+        "2",
+        "--folds",
+        "2",
+        "--drop",
+        "price",
+    ]
+    net = ["--fix", "depth=1", "--fix", "width=8", "--fix", "epochs=2"]
+    out = json.loads(run(*words, *net, "--trees", "hist", "-o", tmp_path / "a", "--json")[0])
+    assert "trees" in out["baselines"]
+    assert 0 <= out["trees_share"] <= 1
+    shown = json.loads(run("show", tmp_path / "a", "--json")[0])
+    of_trees = sum(t["weight"] for t in shown["trees"])
+    assert of_trees == pytest.approx(out["trees_share"])
+    assert of_trees + sum(n["weight"] for n in shown["nets"]) == pytest.approx(1)
+    for more in (["--without", "trees"], ["--trees", "none"], []):
+        out = json.loads(run(*words, *net, *more, "-o", tmp_path / "b", "--overwrite", "--json")[0])
+        assert "trees" not in out["baselines"]
+        assert "trees_share" not in out
+
+
 def test_recipe_is_checked_and_completed(run):
     out, _ = run("recipe", "recipe.toml")
     assert "depth = 1\n" in out

@@ -126,7 +126,7 @@ def test_nothing_is_pickled(folder):
     data = (folder / "weights.safetensors").read_bytes()
     header = int.from_bytes(data[:8], "little")
     entries = json.loads(data[8 : 8 + header])
-    assert {e["dtype"] for e in entries.values()} == {"F32"}
+    assert {e["dtype"] for e in entries.values()} <= {"F32", "I32", "U8"}
     assert 8 + header + max(e["data_offsets"][1] for e in entries.values()) == len(data)
     for path in folder.iterdir():
         with pytest.raises(ValueError, match=r".*"):
