@@ -278,9 +278,9 @@ class Classifier(ClassifierMixin, _Estimator):
         ``"pinball_90"``, with which `Regressor.predict` gives the quantile that 90 % of true values are below (and
         ``score``, which is R², says
         little: give ``cross_val_score`` a ``scoring``).
-    trees : {"auto", "none", "hist"}, default="auto"
+    trees : {"auto", "none", "hist", "lightgbm"}, default="auto"
         Boosted trees beside the nets of a table, which are baseline and may join the ensemble: scikit-learn's
-        histogram-based ones, none, or those unless there is a ``recipe``.
+        histogram-based ones, LightGBM's (if that is installed), none, or the first unless there is a ``recipe``.
     recipe : popnet.Recipe, default=None
         Fields that were set are kept in every net; the others are chosen by the data or searched.
     space : dict, default=None

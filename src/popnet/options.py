@@ -13,7 +13,7 @@ from popnet.tuning.space.space import Dimension, refuse_fixed
 from popnet.tuning.strategies.factory import check as check_search
 
 AUGMENT = ("auto", "none", "standard")
-TREES = ("auto", "none", "hist")
+TREES = ("auto", "none", "hist", "lightgbm")
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,8 @@ class Options:
         ensemble: ``greedy`` (weights chosen by held-out rows), ``average``, or ``vote`` (of classes).
         metric: what to optimise: the ensemble is chosen by it, see `popnet.predictions.metrics`; None for
             ``accuracy``, ``rmse``, or ``r2`` of several targets.
-        trees: boosted trees of a table, beside the nets: ``hist`` (scikit-learn's), ``none``, or ``auto``, which is
-            ``hist`` unless a recipe is given.
+        trees: boosted trees of a table, beside the nets: ``hist`` (scikit-learn's), ``lightgbm`` (if that is
+            installed), ``none``, or ``auto``, which is ``hist`` unless a recipe is given.
         recipe: every net keeps the fields that are set in it; the others are chosen by the data or searched.
         test_size: share of rows held out for the test score; None chooses by the number of rows, 0 holds out none.
         weight: column of row weights.

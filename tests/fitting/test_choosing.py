@@ -19,8 +19,9 @@ from popnet.predictions import ensemble
 from popnet.predictions.metrics import METRICS
 from popnet.prepare.prepared import Prepared
 from popnet.runtime.clock import Clock, Finish
-from popnet.trees.boosting import Boosting, Setting
+from popnet.trees.boosting import Boosting
 from popnet.trees.forest import Forest
+from popnet.trees.grown import Setting
 
 ROWS = 5 * selection.MIN_FOLD_ROWS
 

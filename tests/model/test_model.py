@@ -19,7 +19,8 @@ from popnet.fitting.run import Options, fit, prepare
 from popnet.model.folder import check_output, write_folder
 from popnet.model.saving import FORMAT, WITH_TREES, _digest
 from popnet.report.describe import describe
-from popnet.trees.boosting import Boosting, Setting
+from popnet.trees.boosting import Boosting
+from popnet.trees.grown import Setting
 
 RECIPE = Recipe(depth=1, width=8, batch_size=32, epochs=3, norm="batch", heads=2, input_scale=6.0)
 OPTIONS = Options(members=4, folds=2, recipe=RECIPE)

@@ -13,8 +13,9 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 from popnet.data.dataset import Dataset, Features
 from popnet.predictions.ensemble import softmax
 from popnet.trees import inputs
-from popnet.trees.boosting import Boosting, Setting, StoppedError, known_levels
+from popnet.trees.boosting import Boosting, known_levels
 from popnet.trees.forest import MAX_LEVELS, Forest
+from popnet.trees.grown import Setting, StoppedError
 from popnet.trees.settings import MAX_RATE, SETTINGS, plan
 
 QUICK = Setting(max_iter=30, learning_rate=0.2, min_samples_leaf=3, n_iter_no_change=30)
@@ -133,9 +134,9 @@ def test_the_time_being_looked_at_changes_nothing(monkeypatch: pytest.MonkeyPatc
     data = made(500, "classification")
     setting = Setting(**{**QUICK.__dict__, "max_features": 0.4})
     at_once = Boosting(data, setting, 1).fit(np.arange(300), np.arange(300, 500))
-    monkeypatch.setattr("popnet.trees.boosting.FIRST_ROUNDS", 3)
-    monkeypatch.setattr("popnet.trees.boosting.ROUNDS", 4)
-    monkeypatch.setattr("popnet.trees.boosting.MIN_MORE", 0.0)
+    monkeypatch.setattr("popnet.trees.histogram.FIRST_ROUNDS", 3)
+    monkeypatch.setattr("popnet.trees.histogram.ROUNDS", 4)
+    monkeypatch.setattr("popnet.trees.histogram.MIN_MORE", 0.0)
     often = Boosting(data, setting, 1).fit(np.arange(300), np.arange(300, 500))
     assert at_once is not None
     assert often is not None
@@ -249,3 +250,34 @@ def test_a_plan_fits_its_time(seconds: float, each: float, folds: int):
     assert (more.folds, len(more.settings), -more.settings[0].learning_rate) >= (
         found.folds, len(found.settings), -rate,
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("task", "outputs"), [("classification", 2), ("classification", 4), ("regression", 2)]
+)
+def test_predictions_are_lightgbms(task: str, outputs: int):
+    lightgbm = pytest.importorskip("lightgbm", reason="LightGBM is not installed: an extra")
+    data = made(900, task, outputs=outputs, levels=(4, 40))
+    train, valid, rows = np.arange(500), np.arange(500, 700), np.arange(700, 900)
+    forest = Boosting(data, QUICK, 3, library="lightgbm").fit(train, valid)
+    assert forest is not None
+    kind = lightgbm.LGBMRegressor if task == "regression" else lightgbm.LGBMClassifier
+    X = inputs.matrix(data.features, np.arange(900)).astype(float)
+    unseen = np.setdiff1d(X[:, 1], X[train, 1])
+    X[:, 1] = np.where(np.isin(X[:, 1], unseen), np.nan, X[:, 1])
+    found = []
+    for o in range(data.n_outputs if task == "regression" else 1):
+        y = data.target[:, o] if task == "regression" else data.target
+        model = kind(
+            n_estimators=30, learning_rate=0.2, num_leaves=31, min_child_samples=3, random_state=3, n_jobs=1,
+            verbose=-1, deterministic=True, force_row_wise=True,
+        )  # fmt: skip
+        model.fit(
+            X[train], y[train], eval_X=(X[valid],), eval_y=(y[valid],), categorical_feature=[0, 1],
+            callbacks=[lightgbm.early_stopping(30, verbose=False)],
+        )  # fmt: skip
+        found.append(
+            model.predict(X[rows]) if task == "regression" else model.predict_proba(X[rows])
+        )
+    expected = np.stack(found, 1) if task == "regression" else found[0]
+    np.testing.assert_allclose(answers(forest, data, rows), expected, atol=2e-5)

@@ -39,6 +39,7 @@ class Trees(StrEnum):
     auto = "auto"
     none = "none"
     hist = "hist"
+    lightgbm = "lightgbm"
 
 
 class Part(StrEnum):

@@ -66,7 +66,7 @@ def fit(
     folds: Annotated[int | None, typer.Option(help="Cross-validation folds; 1 holds out a fifth of the rows, or less of very large tables. [default: by the number of rows]")] = None,
     metric: Annotated[str | None, typer.Option(help="Metric to optimise. Classes: accuracy, balanced_accuracy, f1 (for these three the ensemble is chosen by log-loss; for the last two class thresholds are tuned), log_loss, roc_auc, average_precision. Numbers: rmse, mae, rmsle, r2, or a pinball loss such as pinball_90, with which the 90 % quantile is predicted. [default: accuracy, rmse, or r2 of several targets]")] = None,
     ensemble: Annotated[Ensemble, typer.Option(help="How nets are combined: greedy (weights chosen on held-out rows), average, or vote (classes only).")] = Ensemble.greedy,
-    trees: Annotated[Trees, typer.Option(help="Boosted trees that are fitted to a table beside the nets, as a baseline and as members of the ensemble: hist (scikit-learn's), none, or auto (hist, unless --recipe or --fix is given).")] = Trees.auto,
+    trees: Annotated[Trees, typer.Option(help="Boosted trees that are fitted to a table beside the nets, as a baseline and as members of the ensemble: hist (scikit-learn's), lightgbm (if that is installed), none, or auto (hist, unless --recipe or --fix is given).")] = Trees.auto,
     without: Annotated[list[Part] | None, typer.Option(help="Leave out trees: the ensemble is made of nets alone. The same as --trees none.")] = None,
     task: TaskOption = None,
     recipe: Annotated[Path | None, typer.Option(help="TOML or JSON file whose fields are fixed in every net; the others are chosen or searched.")] = None,

@@ -15,8 +15,9 @@ from popnet.runtime import keys
 from popnet.runtime.clock import Clock
 from popnet.runtime.memory import Memory
 from popnet.trees import inputs, settings
-from popnet.trees.boosting import Boosting, StoppedError
+from popnet.trees.boosting import Boosting
 from popnet.trees.forest import Forest
+from popnet.trees.grown import StoppedError
 
 SHARE, SHORT_SHARE, SHORT_SECONDS = 0.15, 0.4, 4.0
 """Of a time limit that trees may take, on one core; of a short one more, up to so many seconds: nets have to be
@@ -104,7 +105,10 @@ class BoostedTrees:
         plan = settings.plan(
             self._seconds, settings.round_seconds(table.data, rows), len(table.folds)
         )
-        boosting = Boosting(table.data, plan.settings[0], seed, stopped=self._stop.is_set)
+        library = "hist" if self._options.trees == "auto" else self._options.trees
+        boosting = Boosting(
+            table.data, plan.settings[0], seed, stopped=self._stop.is_set, library=library
+        )
         for k, setting in enumerate(plan.settings):
             for fold in range(plan.folds):
                 left = (len(plan.settings) - k) * plan.folds - fold

@@ -8,7 +8,7 @@ import numpy as np
 
 from popnet.data.dataset import Dataset, Features
 from popnet.trees import inputs
-from popnet.trees.boosting import Setting
+from popnet.trees.grown import Setting
 
 SETTINGS = (
     Setting(max_features=0.5),
