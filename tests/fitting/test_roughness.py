@@ -153,7 +153,7 @@ def test_fast_periods_come_right_after_the_default_recipe_and_cost_no_structure(
     assert others == slow_others
     assert (first.embedding_scale, second.embedding_scale) == (4.0, 12.0)
     assert {r.numeric_embedding for r in (first, second)} == {"periodic"}
-    assert not first.embedding_quantiles
+    assert (first.embedding_quantiles, second.embedding_quantiles) == (True, False)
     assert max(r["embedding_scale"] for r in portfolio.fast(FASTEST)) == portfolio.FASTEST
     ranges = [next(d.range for d in s.dimensions if d.field == "embedding_scale") for s in (slow, fast)]  # fmt: skip
     assert [r.at(1.0) for r in ranges] == pytest.approx([3.0, 30.0])

@@ -44,10 +44,10 @@ is .02 to .4 on california, adult, power-plant and made steps, where fast period
 slow ones, and at most .018 on wine_quality, protein, phoneme, abalone, bike_sharing, bank, churn, letter, covertype,
 where they are worth nothing or cost up to 40 %. Of two it is .18 and .4 on chessboards, and at most .09 on these."""
 
-PERIODS = 0.1
+PERIODS = 0.15
 """The frequency that is found, times the width of cells that explain half of what narrower ones do."""
 
-SLOWEST, FASTEST = 1.5, 10.0
+SLOWEST, FASTEST = 2.0, 10.0
 """Bounds of what is found; three times as fast is tried, too."""
 
 
@@ -91,7 +91,7 @@ def roughness(data: Dataset, train: Array, seed: int) -> Roughness | None:
     limit = 3 * rest.std(axis=0)
     rest = np.clip(rest, -limit, limit)  # a few rows far off would be all of the variance
     single = [(j,) for j in range(x.shape[1])]
-    pairs = list(combinations(range(x.shape[1]), 2))
+    pairs: list[tuple[int, ...]] = list(combinations(range(x.shape[1]), 2))
     if len(pairs) > MAX_PAIRS:
         pairs = [pairs[i] for i in np.linspace(0, len(pairs) - 1, MAX_PAIRS).astype(int)]
     found = _fastest(x, rest, own, single, WIDTHS, MIN_GAIN)
