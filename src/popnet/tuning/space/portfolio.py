@@ -77,8 +77,8 @@ of three hundredths of a standard deviation."""
 
 _FAST: Fields = {"embedding_spread": 0.5, "weight_decay": 0.5}
 """Changes of recipes with fast periods, which over-fit: with five times the decay the loss is 5 to 20 % lower on
-california, adult, power-plant, steps and a chessboard. Without a spread it is up to 7 % higher on power-plant, steps and
-a chessboard, with twice as much up to 6 % higher on steps and as much lower on power-plant."""
+california, adult, power-plant, steps and a chessboard. Without a spread it is up to 7 % higher on power-plant, steps
+and a chessboard, with twice as much up to 6 % higher on steps and as much lower on power-plant."""
 
 
 def fast(scale: float) -> tuple[Fields, ...]:
