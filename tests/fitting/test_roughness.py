@@ -9,7 +9,8 @@ import polars as pl
 import pytest
 
 from popnet import Dataset, Recipe
-from popnet.data.dataset import Features
+from popnet.data.dataset import Features, StoredFeatures, stored_type
+from popnet.data.row_file import RowFile
 from popnet.fitting.plan import FitPlan
 from popnet.fitting.plan_table import has_periods, plan_table, planned_space
 from popnet.fitting.roughness import FASTEST, SLOWEST, explained, roughness
@@ -112,6 +113,18 @@ def test_row_weights_categories_and_flags_are_no_obstacle():
     )  # fmt: skip
     data = replace(regression(y), features=features, weights=np.ones(ROWS, np.float32))
     assert roughness(data, ALL, 0) is not None
+
+
+def test_rows_that_lie_in_a_file_give_the_same():
+    data = regression(steps(0.1))
+    file = RowFile(stored_type(X.shape[1], 0, 0))
+    rows = np.empty(ROWS, file.dtype)
+    rows["numeric"] = X
+    file.append(rows)
+    stored = replace(data, features=StoredFeatures(file, (), None))
+    found = roughness(stored, ALL, 0)
+    assert found is not None
+    assert found == roughness(data, ALL, 0)
 
 
 @pytest.mark.parametrize(
