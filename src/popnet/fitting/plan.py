@@ -26,6 +26,7 @@ class FitPlan:
         paced: whether members that are begun later get the epochs that the time which is left then has room for.
         check: what was found about transformations of images; None if nothing was asked.
         parts: epochs that are a pass over the training rows; more than 1 with very many of them.
+        notes: sentences on why, for people.
     """
 
     space: Space
@@ -35,6 +36,7 @@ class FitPlan:
     paced: bool = False
     check: AugmentationFacts | None = None
     parts: int = 1
+    notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the plan as plain JSON; see `from_json`."""
@@ -46,6 +48,7 @@ class FitPlan:
             "paced": self.paced,
             "check": None if self.check is None else asdict(self.check),
             "parts": self.parts,
+            "notes": list(self.notes),
         }
 
     @classmethod
@@ -60,6 +63,7 @@ class FitPlan:
             paced=content["paced"],
             check=None if check is None else augmentation_from_json(check),
             parts=content["parts"],
+            notes=tuple(content.get("notes", ())),
         )
 
 

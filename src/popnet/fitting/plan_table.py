@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from popnet.data.dataset import Dataset
 from popnet.fitting import pacing
 from popnet.fitting.plan import FitPlan, Grid, epochs_note, seed_of, wanted_epochs
+from popnet.fitting.roughness import Roughness, roughness
 from popnet.options import Options
 from popnet.population.members import Member, Result
 from popnet.population.train import Trainer
@@ -76,6 +77,13 @@ def plan_table(
     limit, members = options.time_limit, options.members
     short = not trainer.memory.room_for(SHAPES_BYTES)
     space = planned_space(prepared.data, rows, options, short)
+    notes: tuple[str, ...] = ()
+    found = None
+    if has_periods(space, options):
+        found = roughness(prepared.data, prepared.train, options.seed)
+    if found is not None:
+        space = planned_space(prepared.data, rows, options, short, found.scale)
+        notes = (fast_note(found, space, prepared.encoder.names.numeric),)
     trainer.specialised = space.fixes(*ONE_KIND)
     shape = Shape.of(space.base, prepared.data)  # refuses a recipe that is not for tables
     grid = Grid.of(space, options, folds)
@@ -85,7 +93,7 @@ def plan_table(
     if grid is not None:
         recipes = grid.recipes
     parts = trainer.arrays.parts(0, shape)
-    for note in epochs_note(rows, parts):
+    for note in [*epochs_note(rows, parts), *notes]:
         tell(Progress("planning", note=note))
     epochs, trainings = wanted_epochs(space, parts), None
     timed = grid is not None or limit is not None
@@ -102,10 +110,40 @@ def plan_table(
     if grid is not None:
         each = None if seconds is None else epochs * seconds
         tell(Progress("planning", note=grid.words(folds, each, trainer.workers)))
-    return FitPlan(space, recipes, epochs, trainings, parts=parts)
+    return FitPlan(space, recipes, epochs, trainings, parts=parts, notes=notes)
 
 
-def planned_space(data: Dataset, rows: int, options: Options, short: bool = False) -> Space:
+def has_periods(space: Space, options: Options) -> bool:
+    """Return whether a search has recipes with periodic embeddings whose scale the data may choose.
+
+    The user chooses what a grid is of, and a scale that is fixed or has a range.
+    """
+    if options.search == "grid" or any(d.field == "embedding_scale" for d in options.ranges):
+        return False
+    structures = [space.base.replace(**shape).numeric_embedding for shape in space.shapes]
+    return "periodic" in structures and not space.fixes("embedding_scale")
+
+
+def fast_note(found: Roughness, space: Space, names: Sequence[str]) -> str:
+    """Return a sentence on the fast periods that are tried, and why.
+
+    Args:
+        found: how the target changes.
+        space: what is searched.
+        names: of the numeric columns.
+    """
+    columns = " and ".join(names[c] for c in found.columns)
+    scales = sorted({r.embedding_scale for r in space.known() if r.embedding_scale >= found.scale})
+    tried = " and ".join(f"{scale:.3g}" for scale in scales)
+    how = f"periodic embeddings with fast periods (embedding_scale {tried}) are tried, too"
+    if not scales:
+        how = "embedding_scale is searched up to faster periods"
+    return f"the target changes fast along {columns}: {how}"
+
+
+def planned_space(
+    data: Dataset, rows: int, options: Options, short: bool = False, fast: float | None = None
+) -> Space:
     """Return what is searched for a table: less where there is little time, as each kind of net has to be compiled.
 
     Args:
@@ -113,11 +151,12 @@ def planned_space(data: Dataset, rows: int, options: Options, short: bool = Fals
         rows: training rows of a fold.
         options: the user's.
         short: whether memory is short.
+        fast: see `default_space`.
     """
     seconds = np.inf if options.time_limit is None else options.time_limit
     seconds /= np.sqrt(max(1.0, rows / MANY_ROWS))
     shapes = 1 if short else 1 + sum(seconds >= limit for limit in SHAPES_SECONDS)
-    space = default_space(data, rows, options.recipe, shapes)
+    space = default_space(data, rows, options.recipe, shapes, fast)
     known_first = options.strategy(images=False) == "portfolio"
     many = PORTFOLIO_SECONDS if known_first else SEARCH_SECONDS
     if short or seconds < (FEW_ROWS_SECONDS if rows < SMALL_TABLE_ROWS else many):

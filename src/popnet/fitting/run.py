@@ -289,7 +289,8 @@ def _finish(training: FitTraining, reading: float, source: str, command: str) ->
             command=command, time_limit=options.time_limit, wanted_epochs=wanted_epochs(plan.space, plan.parts),
             warnings=[*chosen.warnings, *_warnings(training, scores, model.level is not None)],
             notes=[
-                *_described(model), *table.notes, *epochs_note(table.fold_rows, plan.parts), *_settled(training),
+                *_described(model), *table.notes, *epochs_note(table.fold_rows, plan.parts), *plan.notes,
+                *_settled(training),
             ],
             importance=_importance(training), augmentation=plan.check,
         ),

@@ -29,7 +29,13 @@ BATCHES = {"muon": 30}
 """Batches of an epoch, about; 60 with other optimizers. A step of Muon costs as much as three of small batches."""
 
 
-def default_space(data: Dataset, rows: int, recipe: Recipe | None = None, shapes: int = 3) -> Space:
+SCALES = (0.03, 3.0)
+"""Range of the scale of frequencies, of a target that is not known to change fast; else it reaches to the fastest."""
+
+
+def default_space(
+    data: Dataset, rows: int, recipe: Recipe | None = None, shapes: int = 3, fast: float | None = None
+) -> Space:  # fmt: skip
     """Return the space for a table.
 
     Args:
@@ -37,23 +43,25 @@ def default_space(data: Dataset, rows: int, recipe: Recipe | None = None, shapes
         rows: training rows of a fold; they decide about width and batch size.
         recipe: its fields that were set (given, or named in its file) are kept in every recipe.
         shapes: most structures to search over.
+        fast: scale of frequencies that suits a target which changes fast along some columns; None if none is known to.
     """
     features = data.features
     assert isinstance(features, Features)
     columns = features.numeric.shape[1]
     # What has codes, too, is not embedded; arrays made by hand may have no knots at all.
     embedded = 0 if features.knots is None else int((np.ptp(features.knots, axis=1) > 0).sum())
-    return table_space(columns, rows, recipe, shapes, embedded)
+    return table_space(columns, rows, recipe, shapes, embedded, fast)
 
 
 def table_space(
-    numeric: int, rows: int, recipe: Recipe | None = None, shapes: int = 3, embedded: int | None = None
+    numeric: int, rows: int, recipe: Recipe | None = None, shapes: int = 3, embedded: int | None = None,
+    fast: float | None = None,
 ) -> Space:  # fmt: skip
     """Return the space for a table with so many continuous columns; see `default_space`.
 
     Args:
         numeric: continuous columns.
-        rows, recipe, shapes: see `default_space`.
+        rows, recipe, shapes, fast: see `default_space`.
         embedded: those of them that bins can be made of; default all.
     """
     given = {} if recipe is None else {f: getattr(recipe, f) for f in recipe.model_fields_set}
@@ -100,10 +108,14 @@ def table_space(
     for changes in map(sized, portfolio.structures(optimizer)):
         if changes is not None:
             structures.setdefault(base.replace(**changes), changes)
-    space = Space(base, _dimensions(rate, decay), tuple(structures.values())[:shapes], axes)
+    known = (*(() if fast is None else portfolio.fast(fast)), *portfolio.of(optimizer))
+    highest = SCALES[1] if fast is None else portfolio.FASTEST
+    space = Space(
+        base, _dimensions(rate, decay, highest), tuple(structures.values())[:shapes], axes
+    )
     tried = tuple(
         scaled(changes)
-        for changes in filter(None, map(sized, portfolio.of(optimizer)))
+        for changes in filter(None, map(sized, known))
         if space.shape_of(space.recipe(changes)) is not None
     )  # fmt: skip
     # Where no column has bins, there is nothing that quantiles could be taken of.
@@ -151,7 +163,7 @@ def _embedding_sizes(numeric: int, embedded: int, rows: int) -> dict[str, int]:
     return {kind: size for kind, size in sizes.items() if size >= MIN_FEATURES[kind]}
 
 
-def _dimensions(rate: float, decay: float) -> tuple[Dimension, ...]:
+def _dimensions(rate: float, decay: float, highest: float) -> tuple[Dimension, ...]:
     activations = ("relu", "silu", "mish", "gelu", "elu", "prelu", "leaky_relu")
     return (
         Dimension("activation", Choice(activations), source="Hendrycks and Gimpel 2016; Misra 2019"),
@@ -166,7 +178,7 @@ def _dimensions(rate: float, decay: float) -> tuple[Dimension, ...]:
         Dimension("label_smoothing", Choice((0.0, 0.0, 0.05)), source="Szegedy et al. 2016"),
         Dimension("input_noise", OrZero(Log(0.003, 0.1), 0.7), source="Bishop 1995"),
         Dimension("mixup", Choice((0.0, 0.0, 0.0, 0.0, 0.2)), source="Zhang et al. 2018"),
-        Dimension("embedding_scale", Log(0.03, 3.0), source="Gorishniy et al. 2022; Holzmueller et al. 2024"),
+        Dimension("embedding_scale", Log(SCALES[0], highest), source="Gorishniy et al. 2022; Holzmueller et al. 2024"),
         Dimension("embedding_spread", Choice((0.5, 1.0)), source="measured; 0 is Gorishniy et al. 2022"),
         Dimension("embedding_quantiles", Choice((False, True)), source="Gorishniy et al. 2021"),
     )  # fmt: skip
