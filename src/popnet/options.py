@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -111,6 +112,10 @@ class Options:
         if self.recipe is not None and not isinstance(self.recipe, Recipe):
             raise InputError(f"recipe must be a popnet.Recipe; got {self.recipe!r}.")
         self.reading.check()
+        if self.trees == "lightgbm" and importlib.util.find_spec("lightgbm") is None:
+            raise InputError(
+                "LightGBM is not installed: pip install 'popnet[lightgbm]', or choose --trees hist."
+            )
         if self.search is not None:
             check_search(self.search)
         check_engine(self.engine)

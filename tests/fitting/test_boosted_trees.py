@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 from popnet import Model, Recipe
+from popnet.errors import InputError
 from popnet.fitting import boosted_trees
 from popnet.fitting.run import Fitted, Options, fit
 from popnet.model.folder import write_folder
@@ -160,6 +161,14 @@ def test_a_time_limit_without_room_for_nets_leaves_trees(monkeypatch: pytest.Mon
     found = fit(TABLE, "y", options, began=time.monotonic())
     assert found.facts.trees is not None
     assert found.model.trees or found.model.nets
+
+
+def test_a_library_that_is_not_installed_is_said_before_the_work(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(InputError, match="LightGBM is not installed: pip install"):
+        fit(TABLE, "y", Options(trees="lightgbm"))
 
 
 def test_many_targets_and_images_have_no_trees() -> None:

@@ -162,7 +162,10 @@ class _Entrants(NamedTuple):
 def _beside(
     complete: Sequence[Candidate], candidates: Candidates, results: Mapping[int, Result]
 ) -> list[Candidate]:
-    """Return candidates that may join those that are trained on all folds, less their nets that were cut short."""
+    """Return candidates that may join those that are trained on all folds, less their nets that were cut short.
+
+    Where no recipe is through with all folds, those of the first fold may join, too, as its rows measure them.
+    """
     table = candidates.table
     recipes = sum(is_net(c.recipe_id) for c in complete)
     if (
@@ -173,7 +176,7 @@ def _beside(
         return []
     found: list[Candidate] = []
     for c in candidates.by_id.values():
-        through = [k for k, i in c.ids.items() if _whole(i, results)]
+        through = [k for k, i in c.ids.items() if _whole(i, results) or (k == 0 and not recipes)]
         if 0 in through and not candidates.is_complete(c):
             members = {k: c.members[k] for k in through}
             found.append(replace(c, members=members, ids={k: c.ids[k] for k in through}))
