@@ -15,13 +15,19 @@ from popnet.runtime import keys
 from popnet.runtime.clock import Clock
 from popnet.runtime.memory import Memory
 from popnet.trees import inputs, settings
-from popnet.trees.boosting import Boosting
+from popnet.trees.boosting import Boosting, import_library
 from popnet.trees.forest import Forest
 from popnet.trees.grown import StoppedError
 
 SHARE, SHORT_SHARE, SHORT_SECONDS = 0.15, 0.4, 4.0
 """Of a time limit that trees may take, on one core; of a short one more, up to so many seconds: nets have to be
 compiled first, and trees are what there is until then."""
+
+UNLIMITED_SECONDS = 120.0
+"""About what trees may take where a fit has no time limit."""
+
+TIMED_ROUNDS, SAFE = 8, 0.8
+"""Rounds by which it is found out what one takes, and the share of the time that is planned by that."""
 
 MAX_ROWS = 200_000
 """Training rows of a fold that trees are fitted on, at most: a sample of more."""
@@ -66,12 +72,10 @@ class BoostedTrees:
         self._found: list[tuple[int, int, Forest]] = []
         self.problem: str | None = None
         limit = options.time_limit
-        self._seconds = settings.UNLIMITED_SECONDS
         self._deadline = np.inf
         if limit is not None:
-            self._seconds = max(SHARE * limit, min(SHORT_SECONDS, SHORT_SHARE * limit))
-            self._seconds = min(self._seconds, 0.9 * clock.left())
-            self._deadline = time.monotonic() + self._seconds
+            seconds = max(SHARE * limit, min(SHORT_SECONDS, SHORT_SHARE * limit))
+            self._deadline = time.monotonic() + min(seconds, 0.9 * clock.left())
         if not wanted(table, options):
             return
         values = min(table.fold_rows, MAX_ROWS) * inputs.count(_features(table))
@@ -101,26 +105,49 @@ class BoostedTrees:
 
     def _fit(self) -> None:
         table, seed = self._table, int(keys.key(self._options.seed, "trees")) % 2**31
-        rows = min(table.fold_rows, MAX_ROWS)
-        plan = settings.plan(
-            self._seconds, settings.round_seconds(table.data, rows), len(table.folds)
-        )
         library = "hist" if self._options.trees == "auto" else self._options.trees
         boosting = Boosting(
-            table.data, plan.settings[0], seed, stopped=self._stop.is_set, library=library
+            table.data, settings.SETTINGS[0], seed, stopped=self._stop.is_set, library=library
         )
-        for k, setting in enumerate(plan.settings):
-            for fold in range(plan.folds):
-                left = (len(plan.settings) - k) * plan.folds - fold
-                now = time.monotonic()
-                deadline = now + (self._deadline - now) / left
-                part = table.folds[fold]
-                forest = replace(boosting, setting=setting, deadline=deadline).fit(
-                    self._sample(part.train), part.valid
-                )
-                if forest is None:
-                    break
-                self._found.append((k, fold, forest))
+        folds = len(table.folds)
+        if self._options.time_limit is None:
+            each = settings.round_seconds(table.data, min(table.fold_rows, MAX_ROWS))
+            plan = settings.plan(UNLIMITED_SECONDS, each, folds)
+            for k, setting in enumerate(plan.settings):
+                self._boost(replace(boosting, setting=setting), k, plan.folds)
+            return
+        each = self._timed(boosting)
+        plan = settings.plan(SAFE * (self._deadline - time.monotonic()), each, folds)
+        rate = plan.settings[0].learning_rate
+        for k, setting in enumerate(settings.SETTINGS):
+            began = time.monotonic()
+            self._boost(
+                replace(boosting, setting=replace(setting, learning_rate=rate)), k, plan.folds
+            )
+            now = time.monotonic()
+            if self._deadline - now < now - began:
+                return
+
+    def _timed(self, boosting: Boosting) -> float:
+        """Return what a round of boosting takes now, while nets are compiled beside it."""
+        few = replace(boosting.setting, max_iter=TIMED_ROUNDS)
+        part = self._table.folds[0]
+        import_library(boosting.library)
+        began = time.monotonic()
+        replace(boosting, setting=few, deadline=self._deadline).fit(
+            self._sample(part.train), part.valid
+        )
+        return (time.monotonic() - began) / TIMED_ROUNDS
+
+    def _boost(self, boosting: Boosting, setting: int, folds: int) -> None:
+        """Boost on some folds, and keep the trees."""
+        for fold in range(folds):
+            now = time.monotonic()
+            deadline = now + (self._deadline - now) / (folds - fold)
+            part = self._table.folds[fold]
+            forest = replace(boosting, deadline=deadline).fit(self._sample(part.train), part.valid)
+            if forest is not None:
+                self._found.append((setting, fold, forest))
 
     def _sample(self, rows: np.ndarray) -> np.ndarray:
         if len(rows) <= MAX_ROWS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -17,6 +18,8 @@ from popnet.types import Array
 LIBRARIES: dict[str, Library] = {"hist": histogram.boost, "lightgbm": lightgbm_trees.boost}
 """By the names that users choose them by."""
 
+_MODULES = {"hist": "sklearn.ensemble", "lightgbm": "lightgbm"}
+
 NO_CLASS = -20.0
 """Logit of a class that has no training row."""
 
@@ -24,6 +27,11 @@ NO_CLASS = -20.0
 def _go_on() -> bool:
     """Return that boosting is not stopped."""
     return False
+
+
+def import_library(name: str) -> None:
+    """Import what boosts, which takes a second or two."""
+    importlib.import_module(_MODULES[name])
 
 
 @dataclass(frozen=True)

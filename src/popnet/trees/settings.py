@@ -22,7 +22,7 @@ beside .334, of default_credit .436, .438 and .436 beside .437, of bank .203, .2
 them were as good as the better one."""
 
 ENOUGH = 12.0
-"""Learning rate times the rounds that there is time for: with rate .06 most tables are done within 200 rounds."""
+"""Learning rate times the rounds that there should be time for: with .06 most tables are done within 200 rounds."""
 
 MAX_RATE, MIN_ROUNDS = 0.3, 40
 """The highest rate, and rounds below which trees of all folds are worth less than more rounds of the first one."""
@@ -30,20 +30,22 @@ MAX_RATE, MIN_ROUNDS = 0.3, 40
 TREE_SECONDS, CELL_SECONDS = 3e-3, 8e-9
 """What a tree takes on one core, and a value of its training rows (from 5e-9 on otto to 2e-8 on bank)."""
 
-UNLIMITED_SECONDS = 120.0
-"""About what trees may take where a fit has no time limit."""
-
 
 @dataclass(frozen=True)
 class Plan:
-    """What is fitted: settings, the first of them surely, and on how many of the folds."""
+    """What there is time for.
+
+    Attributes:
+        settings: with their learning rate, the most useful first.
+        folds: how many of the folds.
+    """
 
     settings: tuple[Setting, ...]
     folds: int
 
 
 def round_seconds(data: Dataset, rows: int) -> float:
-    """Return about how long a round of boosting takes on so many rows, on one core."""
+    """Return about how long a round of boosting takes on so many rows, on one core that has nothing else to do."""
     assert isinstance(data.features, Features)
     trees = data.n_outputs if data.task == "regression" or data.n_outputs > 2 else 1
     return trees * (TREE_SECONDS + CELL_SECONDS * rows * inputs.count(data.features))
@@ -61,5 +63,5 @@ def plan(seconds: float, round_seconds: float, folds: int) -> Plan:
     used = folds if rounds >= MIN_ROUNDS else 1
     rate = ENOUGH * used * round_seconds / seconds
     count = int(np.clip(SETTINGS[0].learning_rate / rate, 1, len(SETTINGS)))
-    rate = float(np.clip(count * rate, SETTINGS[0].learning_rate, MAX_RATE))
+    rate = float(np.clip(rate, SETTINGS[0].learning_rate, MAX_RATE))
     return Plan(tuple(replace(s, learning_rate=rate) for s in SETTINGS[:count]), used)
