@@ -14,8 +14,11 @@ from popnet.trees.grown import Grown, Job, StoppedError, Tree
 FIRST_ROUNDS, ROUNDS = 10, 100
 """Rounds of boosting after which the time that a round takes is known, and after which the clock is looked at again."""
 
+CHUNK_SECONDS = 3.0
+"""The clock is looked at again after this time, too, so that Ctrl-C is heard; each look bins the data again."""
+
 MIN_MORE = 0.1
-"""Boosting goes on if it has time for this share more of the rounds that it had: each start bins the data again."""
+"""Boosting goes on if it has time for this share more of the rounds that it had."""
 
 
 def boost(job: Job) -> Grown:
@@ -63,7 +66,9 @@ def _boosted(job: Job) -> Any:
                 return model
             done += rounds
             now = time.monotonic()
-            possible = (job.deadline - now) / ((now - began) / rounds)
-            rounds = int(min(ROUNDS, most - done, max(possible, 0)))
+            each = (now - began) / rounds
+            possible = (job.deadline - now) / each
+            few = max(FIRST_ROUNDS, CHUNK_SECONDS / each)
+            rounds = int(min(ROUNDS, few, most - done, max(possible, 0)))
             if rounds < max(1.0, MIN_MORE * min(done, ROUNDS, most - done)):
                 return model
