@@ -19,7 +19,7 @@ from popnet.trees.boosting import Boosting, import_library
 from popnet.trees.forest import Forest
 from popnet.trees.grown import StoppedError
 
-SHARE, SHORT_SHARE, SHORT_SECONDS = 0.15, 0.4, 4.0
+SHARE, SHORT_SHARE, SHORT_SECONDS = 0.15, 0.6, 6.0
 """Of a time limit that trees may take, on one core; of a short one more, up to so many seconds: nets have to be
 compiled first, and trees are what there is until then."""
 
@@ -88,6 +88,11 @@ class BoostedTrees:
         """Begin."""
         if self._thread is not None:
             self._thread.start()
+
+    @property
+    def busy(self) -> bool:
+        """Whether trees are still being fitted."""
+        return self._thread is not None and self._thread.is_alive()
 
     def join(self) -> list[tuple[int, int, Forest]]:
         """Wait for the end; return the number of the setting, the fold and the trees of each fit."""

@@ -171,6 +171,8 @@ class FitTraining:
         self.results, self.runs = running.results, running.runs
         if settling is not None and settling.last is not None:
             self._forget_later(settling)
+        if self.trees.busy:
+            self.tell(Progress("fitting boosted trees", done=len(self.results)))
         for setting, fold, forest in self.trees.join():
             self.candidates.add(TREES_ID - setting, fold, -1, forest)
         if not any(is_net(i) for i in self.candidates.by_id):
