@@ -1,43 +1,46 @@
-"""Boosted trees of a fit: a baseline, and candidates of its ensemble. They are fitted on a core beside the nets."""
+"""Boosted trees of a fit: a baseline, and candidates of its ensemble, fitted by a process beside the nets."""
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import tempfile
 import threading
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
-from popnet.data.dataset import Features
+from popnet.data.dataset import Dataset, Features
 from popnet.options import Options
 from popnet.prepare.prepared import Prepared
 from popnet.runtime import keys
 from popnet.runtime.clock import Clock
 from popnet.runtime.memory import Memory
-from popnet.trees import inputs, settings
-from popnet.trees.boosting import Boosting, import_library
+from popnet.trees import inputs, worker
 from popnet.trees.forest import Forest
-from popnet.trees.grown import StoppedError
+from popnet.trees.sequence import Part, TreesJob
 
 SHARE, SHORT_SHARE, SHORT_SECONDS = 0.15, 0.6, 6.0
 """Of a time limit that trees may take, on one core; of a short one more, up to so many seconds: nets have to be
 compiled first, and trees are what there is until then."""
 
-UNLIMITED_SECONDS = 120.0
-"""About what trees may take where a fit has no time limit."""
-
-TIMED_ROUNDS, SAFE = 8, 0.8
-"""Rounds by which it is found out what one takes, and the share of the time that is planned by that."""
+LATE_SECONDS = 1.0
+"""The process may be so late before it is ended."""
 
 MAX_ROWS = 200_000
 """Training rows of a fold that trees are fitted on, at most: a sample of more."""
 
-COPIES = 24
-"""Bytes of memory that a value of the training rows takes: of 8 bytes, once as it is, once on its way there, and its
-bin."""
+COPIES, PROCESS_BYTES = 30, 150e6
+"""Bytes of memory that a value of the training rows takes (of 8 bytes, once as it is, once on its way there, its bin,
+and 4 bytes on both sides), and a process that has read nothing yet."""
 
 MAX_TARGETS = 10
 """Targets of a regression up to which there are trees: each has trees of its own."""
+
+POLL_SECONDS = 0.05
 
 
 def wanted(table: Prepared, options: Options) -> bool:
@@ -58,7 +61,7 @@ class BoostedTrees:
         options: the user's.
         clock: the time limit.
         memory: the memory limit.
-        stop: when set, no more rounds are begun.
+        stop: when set, the process is ended.
 
     Attributes:
         problem: why there are none; None if nothing went wrong.
@@ -78,8 +81,8 @@ class BoostedTrees:
             self._deadline = time.monotonic() + min(seconds, 0.9 * clock.left())
         if not wanted(table, options):
             return
-        values = min(table.fold_rows, MAX_ROWS) * inputs.count(_features(table))
-        if not memory.room_for(COPIES * values):
+        values = min(len(table.train), MAX_ROWS) * inputs.count(_features(table.data))
+        if not memory.room_for(COPIES * values + PROCESS_BYTES):
             self.problem = "there is no memory for boosted trees"
             return
         self._thread = threading.Thread(target=self._run, name="trees", daemon=True)
@@ -96,72 +99,67 @@ class BoostedTrees:
 
     def join(self) -> list[tuple[int, int, Forest]]:
         """Wait for the end; return the number of the setting, the fold and the trees of each fit."""
-        if self._thread is not None and self._thread.is_alive():
+        if self._thread is not None and self.busy:
             self._thread.join()
         return self._found
 
     def _run(self) -> None:
         try:
-            self._fit()
-        except StoppedError:
-            pass
+            with tempfile.TemporaryDirectory(prefix="popnet-trees-") as home:
+                folder = Path(home)
+                worker.write(folder, self._job())
+                self._wait(folder)
+                self._found = worker.read(folder)
         except Exception as error:  # nets go on without them
             self.problem = f"boosted trees could not be fitted: {error}"
 
-    def _fit(self) -> None:
-        table, seed = self._table, int(keys.key(self._options.seed, "trees")) % 2**31
+    def _job(self) -> TreesJob:
+        """Return the folds' rows, at most `MAX_ROWS` to train on each, in the order of the table."""
+        table, seed = self._table, self._options.seed
+
+        def sample(k: int, rows: np.ndarray) -> np.ndarray:
+            if len(rows) <= MAX_ROWS:
+                return rows
+            some = keys.generator(seed, "rows of trees", k).choice(rows, MAX_ROWS, replace=False)
+            return np.sort(some)
+
+        folds = [(sample(k, f.train), f.valid) for k, f in enumerate(table.folds)]
+        rows = np.unique(np.concatenate([part for fold in folds for part in fold]))
+        data = table.data
+        weights = None if data.weights is None else np.asarray(data.weights)[rows]
+        part = replace(
+            data, features=_features(data).take(rows), target=data.target[rows], weights=weights
+        )
+        parts = [Part(np.searchsorted(rows, t), np.searchsorted(rows, v)) for t, v in folds]
         library = "hist" if self._options.trees == "auto" else self._options.trees
-        boosting = Boosting(
-            table.data, settings.SETTINGS[0], seed, stopped=self._stop.is_set, library=library
-        )
-        folds = len(table.folds)
-        if self._options.time_limit is None:
-            each = settings.round_seconds(table.data, min(table.fold_rows, MAX_ROWS))
-            plan = settings.plan(UNLIMITED_SECONDS, each, folds)
-            for k, setting in enumerate(plan.settings):
-                self._boost(replace(boosting, setting=setting), k, plan.folds)
-            return
-        each = self._timed(boosting)
-        plan = settings.plan(SAFE * (self._deadline - time.monotonic()), each, folds)
-        rate = plan.settings[0].learning_rate
-        for k, setting in enumerate(settings.SETTINGS):
-            began = time.monotonic()
-            self._boost(
-                replace(boosting, setting=replace(setting, learning_rate=rate)), k, plan.folds
-            )
-            now = time.monotonic()
-            if self._deadline - now < now - began:
-                return
+        return TreesJob(part, parts, int(keys.key(seed, "trees")) % 2**31, library, self._deadline)
 
-    def _timed(self, boosting: Boosting) -> float:
-        """Return what a round of boosting takes now, while nets are compiled beside it."""
-        few = replace(boosting.setting, max_iter=TIMED_ROUNDS)
-        part = self._table.folds[0]
-        import_library(boosting.library)
-        began = time.monotonic()
-        replace(boosting, setting=few, deadline=self._deadline).fit(
-            self._sample(part.train), part.valid
-        )
-        return (time.monotonic() - began) / TIMED_ROUNDS
+    def _wait(self, folder: Path) -> None:
+        """Run the process until it ends, the time is over or the fit is stopped.
 
-    def _boost(self, boosting: Boosting, setting: int, folds: int) -> None:
-        """Boost on some folds, and keep the trees."""
-        for fold in range(folds):
-            now = time.monotonic()
-            deadline = now + (self._deadline - now) / (folds - fold)
-            part = self._table.folds[fold]
-            forest = replace(boosting, deadline=deadline).fit(self._sample(part.train), part.valid)
-            if forest is not None:
-                self._found.append((setting, fold, forest))
-
-    def _sample(self, rows: np.ndarray) -> np.ndarray:
-        if len(rows) <= MAX_ROWS:
-            return rows
-        return np.sort(
-            keys.generator(self._options.seed, "trees' rows").choice(rows, MAX_ROWS, replace=False)
-        )
+        Raises:
+            RuntimeError: it failed.
+        """
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+        with (folder / "errors").open("w+b") as errors:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "popnet.trees.worker", str(folder)], stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL, stderr=errors, env=environment, start_new_session=True,
+            )  # fmt: skip
+            ended = False
+            try:
+                while process.poll() is None and not ended:
+                    late = time.monotonic() > self._deadline + LATE_SECONDS
+                    ended = self._stop.wait(POLL_SECONDS) or late
+            finally:
+                process.kill()
+                process.communicate()
+            if process.returncode and not ended:
+                errors.seek(0)
+                said = errors.read().decode(errors="replace").strip().splitlines()
+                raise RuntimeError(said[-1] if said else f"status {process.returncode}")
 
 
-def _features(table: Prepared) -> Features:
-    assert isinstance(table.data.features, Features)
-    return table.data.features
+def _features(data: Dataset) -> Features:
+    assert isinstance(data.features, Features)
+    return data.features
