@@ -12,7 +12,7 @@ from itertools import pairwise
 
 import numpy as np
 import polars as pl
-from scipy import special, stats
+from scipy import stats
 
 from popnet.data.dataset import Dataset, Features
 from popnet.data.tables.encode import fit_encoder
@@ -136,7 +136,7 @@ def find(frame: pl.DataFrame, schema: Schema, rows: Array, seed: int = 0) -> lis
     return [
         DoctorFinding(
             rule="time_order",
-            title=f"a random split is too easy: '{gap.column}' orders the rows in time",
+            title=f"'{gap.column}' orders the rows in time, and later ones are harder",
             severity="warning",
             where=f"column '{gap.column}'",
             measured=(
@@ -272,7 +272,8 @@ def time_gap(frame: pl.DataFrame, schema: Schema, column: Column, seed: int = 0)
     if data is None:
         return None
     outputs = 1 if data.n_outputs == 2 and data.task == "classification" else data.n_outputs
-    tree = TREE_SECONDS + CELL_SECONDS * np.size(data.features.numeric)
+    assert isinstance(data.features, Features)
+    tree = TREE_SECONDS + CELL_SECONDS * len(data) * inputs.count(data.features)
     rounds = int(min(ROUNDS, SECONDS / (2 * len(blocks) * outputs * tree)))
     if rounds < MIN_ROUNDS:
         return None
@@ -362,8 +363,12 @@ def _mean_loss(boosting: Boosting, train: Array, tested: Array) -> float:
     forest = boosting.fit(train, np.zeros(0, np.int64))
     if forest is None or not isinstance(data.features, Features):
         return float("nan")
-    out, true = forest.predict(data.features, tested).astype(np.float64), data.target[tested]
+    out, true = (
+        forest.predict(data.features, tested).astype(np.float64),
+        np.asarray(data.target)[tested],
+    )
     if data.task == "regression":
         return float(np.mean(np.square(out - true)))
-    shares = (1 - UNSURE) * special.softmax(out, 1) + UNSURE / data.n_outputs
-    return float(-np.mean(np.log(shares[np.arange(len(true)), true])))
+    odds = np.exp(out - out.max(1, keepdims=True))
+    shares = (1 - UNSURE) * odds / odds.sum(1, keepdims=True) + UNSURE / data.n_outputs
+    return -float(np.log(shares[np.arange(len(true)), true]).mean())
