@@ -40,7 +40,7 @@ def table(name: str, rows: int, seed: int) -> tuple[pl.DataFrame, str]:
 
 def along(frame: pl.DataFrame, target: str, name: str, seed: int) -> TimeGap | None:
     """Return what is measured along a column."""
-    schema = infer_schema(frame, target)
+    schema = infer_schema(frame, target, single_rows=True)
     return time_gap(conform(frame, schema), schema, schema.column(name), seed)
 
 
@@ -49,7 +49,7 @@ def real(rows: int) -> list[list[str]]:
     lines: list[list[str]] = []
     for name in names():
         frame, target = table(name, rows, 0)
-        schema = infer_schema(frame, target)
+        schema = infer_schema(frame, target, single_rows=True)
         for column in time_columns(conform(frame, schema), schema):
             lines.append([name, column.name, *told(along(frame, target, column.name, 0))])
     return lines
