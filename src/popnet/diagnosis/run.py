@@ -44,7 +44,8 @@ from popnet.spec.recipe import Recipe
 
 DATA_RULES = (
     "target leakage", "columns that make up the target", "identifiers as features", "constant columns",
-    "duplicate columns", "rows in both parts", "class imbalance", "time drift", "label noise",
+    "duplicate columns", "rows in both parts", "class imbalance", "order in time",
+    "time drift", "label noise",
 )  # fmt: skip
 """The rules about data."""
 

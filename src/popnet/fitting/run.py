@@ -14,7 +14,7 @@ import numpy as np
 
 from popnet._version import __version__
 from popnet.data.dataset import StoredFeatures
-from popnet.diagnosis.tables import leakage
+from popnet.diagnosis.tables import leakage, time_order
 from popnet.errors import InputError
 from popnet.fitting import selection
 from popnet.fitting.candidates import Candidates, is_trees
@@ -124,9 +124,9 @@ def _tell_nobody(progress: Progress) -> None:
     """Take note of how far a fit is, and do nothing about it."""
 
 
-MAX_CHECKED, LEAKS_SECONDS = 100, 30.0
-"""Columns that are looked at for what gives the target away, and the shortest time limit with which they are: where one
-is suspected, forests are fitted, which takes seconds."""
+MAX_CHECKED, CHECK_SECONDS = 100, 30.0
+"""Columns that are looked at for what gives the target away and for an order in time, and the shortest time limit with
+which they are: where one is suspected, trees are fitted, which takes seconds."""
 
 
 def _identity(table: Prepared, options: Options) -> dict[str, Any]:
@@ -196,21 +196,29 @@ def prepare(
         tell(Progress(f"reading {what}", done, total, left))
 
     table = prepare_source(source, target, options, reading, memory)
-    if options.time_limit is not None and options.time_limit < LEAKS_SECONDS:
+    if options.time_limit is not None and options.time_limit < CHECK_SECONDS:
         return table
-    return replace(table, notes=[*table.notes, *_leaks(table, options.seed)])
+    return replace(table, notes=[*table.notes, *_doubts(table, options.seed)])
 
 
-def _leaks(table: Prepared, seed: int) -> list[str]:
-    """Return a sentence on each column that gives the target away, as `popnet doctor` finds them, if that is cheap."""
+def _doubts(table: Prepared, seed: int) -> list[str]:
+    """Return a sentence on each thing that flatters the score, as `popnet doctor` finds them, if that is cheap."""
     rows = table.some_rows
     if rows is None or len(table.schema.features) > MAX_CHECKED:
         return []
-    return [
+    said = [
         f"{finding.title}: {finding.measured} If it is not known when the model is used, leave it out: "
         + " ".join(f"--drop {shlex.quote(column)}" for column in finding.columns)
         for finding in leakage.find(rows, table.schema, np.arange(rows.height), seed)
     ]
+    gap = time_order.flattered(rows, table.schema, seed)
+    if gap is not None:
+        said.append(
+            f"'{gap.column}' orders the rows in time: on later rows than those trained on the {gap.metric} of boosted "
+            f"trees is {gap.words} higher than on rows in between; if the model is to predict the future, give --time "
+            f"{shlex.quote(gap.column)}"
+        )
+    return said
 
 
 def relabelled(fitted: Fitted, labels: Sequence[Any]) -> Fitted:

@@ -25,9 +25,9 @@ from popnet.errors import InputError
 from popnet.options import Options
 from popnet.prepare.prepared import Prepared
 from popnet.prepare.table import (
-    SOME_ROWS,
     reading_choices,
     resampled_together,
+    some_rows,
     split_name,
     usable_rows,
     whole_target,
@@ -88,7 +88,7 @@ def prepare_large(
     sample = sample._replace(frame=conform(sample.frame, schema))
     split_keys = _split_keys(path, schema, options)
     test, valid = _held_out(sample.rows, split_keys, options)
-    some_rows = sample.frame.filter(_rest(sample, schema, test)).head(SOME_ROWS)
+    few = some_rows(sample.frame, np.flatnonzero(_rest(sample, schema, test)), options.seed)
     notes: list[str] = []
     encoder = _encoder(sample, schema, test, notes, options.log_target)
     encoded = _encode(path, encoder, schema, sample.rows, on_rows)
@@ -105,7 +105,7 @@ def prepare_large(
     kept = split_keys.take(encoded.kept)
     return Prepared(
         schema, encoder, encoded.data, train, test, [fold], split_name(options, stratified=False), notes,
-        resampled_together(kept.take(test)), kept, some_rows,
+        resampled_together(kept.take(test)), kept, few,
     )  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """Rules on a table before any training: identifiers, columns that say nothing, shared rows, rare classes.
 
-`find` applies these and those of `leakage` and `drift`.
+`find` applies these and those of `leakage`, `time_order` and `drift`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from popnet.data.tables.kinds import find_duplicates, find_kind, name_tokens
 from popnet.data.tables.schema import Column, Schema
 from popnet.diagnosis.findings import DoctorFinding, Remedy
 from popnet.diagnosis.limits import NO_LIMITS, Limits
-from popnet.diagnosis.tables import drift, leakage, univariate
+from popnet.diagnosis.tables import drift, leakage, time_order, univariate
 from popnet.diagnosis.tables.names import quoted, where
 from popnet.predictions.intervals import share_interval
 from popnet.types import Array
@@ -90,6 +90,7 @@ def find(
     found += [f for f in (constant(schema), duplicate(frame, schema)) if f]
     found += shared_rows(frame, schema, train, test)
     found += [f for f in [imbalance(frame, schema, train)] if f]
+    found += time_order.find(frame, schema, train, seed)
     found += drift.find(frame, schema, np.concatenate([train, test]), seed, limits)
     return found
 
