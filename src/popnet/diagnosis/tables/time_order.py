@@ -23,7 +23,8 @@ from popnet.diagnosis.tables import univariate
 from popnet.errors import InputError
 from popnet.runtime import keys
 from popnet.trees import inputs
-from popnet.trees.boosting import Boosting, Setting
+from popnet.trees.boosting import Boosting
+from popnet.trees.grown import Setting
 from popnet.trees.settings import CELL_SECONDS
 from popnet.types import Array
 
