@@ -295,3 +295,42 @@ def test_trees_have_no_share_of_an_average_of_nets(table: Prepared, method: str)
     assert not any(isinstance(m, Forest) for m in found.members)
     assert found.gain is not None
     assert found.gain.trees == 0
+
+
+def of_noise(recipes: int, rows: int, better: float = 0.0) -> Candidates:
+    """Return candidates of linear nets, alike but for noise in what they say of few held-out rows.
+
+    From the fourth on they are better by a share of the loss that no luck explains.
+    """
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((rows, 2))
+    frame = pl.DataFrame({"a": x[:, 0], "b": x[:, 1], "y": x.sum(1) + rng.standard_normal(rows)})
+    small = prepare(frame, "y", Options(folds=5, test_size=0))
+    candidates = Candidates(small, METRICS["rmse"])
+    true = np.asarray(small.data.target)[candidates.rows]
+    for i in range(recipes):
+        for k, fold in enumerate(small.folds):
+            candidates.add(i, k, 5 * i + k, baselines.linear(small.data, fold.train, i))
+        found = candidates.by_id[i]
+        share = 1 - better if i >= selection.KNOWN_FIRST else 1.0
+        noisy = found.predictions + 0.3 * rng.standard_normal(true.shape)
+        found.predictions[:] = true + share * (noisy - true)
+    return candidates
+
+
+def share_of_first(candidates: Candidates, **options: Any) -> float:
+    results: Any = {i: SimpleNamespace(status="finished") for i in range(500)}
+    finish = Finish(Clock(0.0, None), 0.0)
+    found = selection.choose(candidates, results, Options(**options), finish, False)
+    return sum(w for i, w in found.member_weight.items() if i < 5 * selection.KNOWN_FIRST)
+
+
+def test_few_rows_shrink_weights_towards_the_recipes_that_are_known_to_do_well() -> None:
+    few, many = of_noise(40, 500), of_noise(40, 4000)
+    assert share_of_first(few) > 0.4
+    assert share_of_first(few) > share_of_first(many)
+    assert share_of_first(few, search="tpe") < 0.3
+
+
+def test_known_recipes_that_are_worse_have_no_share_of_their_own() -> None:
+    assert share_of_first(of_noise(10, 500, better=0.5)) < 0.1

@@ -17,6 +17,7 @@ import numpy as np
 
 from popnet.fitting.candidates import (
     PILOT_ID,
+    TREES_ID,
     Candidate,
     Candidates,
     is_net,
@@ -52,6 +53,13 @@ held-out rows it has none. On a quarter of the training rows that no choice had 
 2, cpu_act, letter, bank, adult, churn and default_credit .1 to .7, ames_housing the same, credit_g +.5 and -.2); what
 held-out rows choose from both had 1.5 % less, all weight on the last epochs .5 (from -9 on wine_quality to +8 on
 ames_housing; adult, default_credit and churn +1 to +6)."""
+
+
+PRIOR_ROWS, KNOWN_FIRST = 500, 3
+"""Where few rows are held out, the best of many recipes are best by luck: weights are shrunk towards the mean of the
+first three recipes, which are known to do well, and of the first trees, as if so many rows spoke for that. Log-loss of
+test parts, without and with it: australian .256 and .255, .340 and .323, credit_g .467 and .467, titanic .438 and .434;
+the first three recipes alone were better than the choice from all on five of six such splits."""
 
 
 class Chosen(NamedTuple):
@@ -216,6 +224,7 @@ def _selected(
     rows = some_rows(len(true), MAX_SELECTION_ROWS, options.seed, "selection")
     some_weights = None if row_weights is None else row_weights[rows]
     trees = np.array([is_trees(c.recipe_id) for c in every])
+    known = _known_first(entrants.best, candidates, options)
     nets_alone: float | None = None
 
     def greedily(those: np.ndarray) -> ensemble.Selection:
@@ -226,6 +235,11 @@ def _selected(
         )  # fmt: skip
         weights = np.zeros(len(every))
         weights[those] = found.weights
+        first = [i for i in known if those[i]]
+        if first and finish.has_left(0.5):
+            weights = _shrunk(
+                weights, first, units[:, rows], true[rows], some_weights, candidates.comparable
+            )
         return found._replace(weights=weights)
 
     if method == "greedy":
@@ -295,6 +309,52 @@ def _held_out_by(
     return found if temperature == 1.0 else calibration.tempered(found, temperature)
 
 
+def _known_first(best: Sequence[Candidate], candidates: Candidates, options: Options) -> list[int]:
+    """Return the places of the first known recipes, and of the first trees; none where they are not known, or not all.
+
+    What a user chose to search is not known to do well, nor are nets of images.
+    """
+    searched = options.search not in (None, "portfolio", "random")
+    if options.ranges or options.recipe or searched or candidates.table.encoder.image is not None:
+        return []
+    place = {c.recipe_id: i for i, c in enumerate(best) if candidates.is_complete(c)}
+    if any(i not in place for i in range(KNOWN_FIRST)):
+        return []
+    return [place[i] for i in (*range(KNOWN_FIRST), TREES_ID) if i in place]
+
+
+def _shrunk(
+    weights: np.ndarray, first: Sequence[int], units: np.ndarray, true: Array, row_weights: Array | None,
+    comparable: Callable[[Array], np.ndarray],
+) -> np.ndarray:  # fmt: skip
+    """Return weights shrunk towards the mean of the first recipes, less where they are worse on held-out rows.
+
+    Args:
+        weights: ``(M,)``, as held-out rows choose them.
+        first: places of the first recipes.
+        units, true, row_weights, comparable: see `_greedy`.
+    """
+    known = np.zeros(len(weights))
+    known[list(first)] = 1 / len(first)
+    worse = _worse(known, weights, units, true, row_weights, comparable)
+    share = PRIOR_ROWS / (PRIOR_ROWS + len(true)) * float(np.clip(1 - worse / FORGIVEN, 0, 1))
+    return (1 - share) * weights + share * known
+
+
+def _worse(
+    a: np.ndarray, b: np.ndarray, units: np.ndarray, true: Array, row_weights: Array | None,
+    comparable: Callable[[Array], np.ndarray],
+) -> float:  # fmt: skip
+    """Return by which share an ensemble's loss is higher than another's, given both's weights; see `_greedy`."""
+    if true.ndim > 1:
+        true = comparable(true)
+    loss, other = (
+        ensemble.smooth_loss(true, comparable(ensemble.combine(units, w)), row_weights)
+        for w in (a, b)
+    )
+    return (loss - other) / max(other, 1e-12)
+
+
 def _greedy(
     units: np.ndarray, best: int, trees: np.ndarray, true: Array, metric: Metric, weights: Array | None,
     finish: Finish, comparable: Callable[[Array], np.ndarray],
@@ -318,13 +378,7 @@ def _greedy(
     late = ensemble.greedy(units[others], true, metric, weights, deadline=finish.moment(0.5))
     own = np.zeros(len(units))
     own[others] = late.weights
-    if true.ndim > 1:
-        true = comparable(true)
-    loss, of_late = (
-        ensemble.smooth_loss(true, comparable(ensemble.combine(units, w)), weights)
-        for w in (chosen.weights, own)
-    )
-    worse = (of_late - loss) / max(loss, 1e-12)
+    worse = _worse(own, chosen.weights, units, true, weights, comparable)
     share = MAX_LATE * float(np.clip(1 - worse / FORGIVEN, 0, 1))
     return ensemble.Selection((1 - share) * chosen.weights + share * own, chosen.path)
 
