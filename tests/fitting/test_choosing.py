@@ -308,13 +308,13 @@ def of_noise(recipes: int, rows: int, better: float = 0.0) -> Candidates:
     small = prepare(frame, "y", Options(folds=5, test_size=0))
     candidates = Candidates(small, METRICS["rmse"])
     true = np.asarray(small.data.target)[candidates.rows]
+    common = rng.standard_normal(true.shape)
     for i in range(recipes):
         for k, fold in enumerate(small.folds):
             candidates.add(i, k, 5 * i + k, baselines.linear(small.data, fold.train, i))
         found = candidates.by_id[i]
         share = 1 - better if i >= selection.KNOWN_FIRST else 1.0
-        noisy = found.predictions + 0.3 * rng.standard_normal(true.shape)
-        found.predictions[:] = true + share * (noisy - true)
+        found.predictions[:] = true + share * (common + 0.1 * rng.standard_normal(true.shape))
     return candidates
 
 
