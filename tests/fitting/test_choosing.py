@@ -327,7 +327,7 @@ def share_of_first(candidates: Candidates, **options: Any) -> float:
 
 def test_few_rows_shrink_weights_towards_the_recipes_that_are_known_to_do_well() -> None:
     few, many = of_noise(40, 500), of_noise(40, 4000)
-    assert share_of_first(few) > 0.4
+    assert share_of_first(few) > 0.3
     assert share_of_first(few) > share_of_first(many)
     assert share_of_first(few, search="tpe") < 0.3
 
