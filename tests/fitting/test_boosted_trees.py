@@ -149,6 +149,17 @@ def test_trees_that_fail_leave_the_nets(monkeypatch: pytest.MonkeyPatch) -> None
     assert any("boosted trees could not be fitted" in text for text in found.facts.warnings)
 
 
+def test_files_of_the_current_folder_are_not_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("json", "numpy", "sklearn"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('imported by mistake')")
+    monkeypatch.chdir(tmp_path)
+    found = trees_of()
+    assert found.facts.trees is not None
+    assert not found.facts.warnings
+
+
 def test_a_fit_that_is_stopped_begins_no_more_trees() -> None:
     stop = threading.Event()
     stop.set()

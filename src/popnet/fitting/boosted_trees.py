@@ -140,10 +140,14 @@ class BoostedTrees:
         Raises:
             RuntimeError: it failed.
         """
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+        # It imports what this process does, and nothing that happens to lie in the current folder (-P).
+        path = os.pathsep.join(str(Path(p).resolve()) for p in sys.path if p)
+        environment = {
+            **os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1",
+        }  # fmt: skip
         with (folder / "errors").open("w+b") as errors:
             process = subprocess.Popen(
-                [sys.executable, "-m", "popnet.trees.worker", str(folder)], stdin=subprocess.PIPE,
+                [sys.executable, "-P", "-m", "popnet.trees.worker", str(folder)], stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL, stderr=errors, env=environment, start_new_session=True,
             )  # fmt: skip
             ended = False
