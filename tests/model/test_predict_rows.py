@@ -179,7 +179,7 @@ def test_text_of_the_data_is_escaped():
 
 def test_study_and_diagnosis_show_themselves():
     options = Options(recipe=RECIPE, drop=("price",), workers=1)
-    found = popnet.study(TABLE, "bought", options, factor=["dropout"], pairs=2)
+    found = popnet.study(TABLE, "bought", options, factor=["dropout"], pairs=3)
     assert "\n" not in repr(found)
     cells = Cells(found._repr_html_())
     assert "dropout" in cells.text
