@@ -8,6 +8,7 @@ from importlib import resources
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from popnet.data.tables.columns import Boolean, Categorical, Datetime, Record
 from popnet.model import summary
@@ -103,9 +104,12 @@ def _environment() -> Environment:
         loader=PackageLoader("popnet.serve", ""),
         autoescape=True,
         undefined=StrictUndefined,
-        finalize=lambda value: (
-            clean(value) if isinstance(value, str) and type(value) is str else value
-        ),
+        finalize=_finalize,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+
+
+def _finalize(value: Any) -> Any:
+    """Clean every text on its way into the page."""
+    return clean(value) if isinstance(value, str) and not isinstance(value, Markup) else value

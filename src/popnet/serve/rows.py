@@ -253,14 +253,13 @@ def _is_text(value: str) -> bool:
 
 
 def _kind(value: Any) -> str:
-    names = {
-        dict: "an object",
-        list: "a list",
-        str: "text",
-        bool: "a truth value",
-        type(None): "null",
-    }
-    return names.get(type(value), "a number")
+    if isinstance(value, dict):
+        return "an object"
+    if isinstance(value, list):
+        return "a list"
+    if isinstance(value, str):
+        return "text"
+    return "null" if value is None else "a truth value" if isinstance(value, bool) else "a number"
 
 
 def _without(text: str, path: Path, name: str = "the body") -> str:

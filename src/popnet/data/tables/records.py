@@ -94,8 +94,10 @@ def _is_column(value: Any) -> bool:
 def _column(name: str, values: Any) -> pl.Series:
     if isinstance(values, pl.Series):
         return values.alias(name)
-    if isinstance(values, np.ndarray) and values.ndim == 1 and values.dtype.kind in "iuf":
-        return pl.Series(name, np.ascontiguousarray(values))
+    if isinstance(values, np.ndarray):
+        array = cast("np.ndarray", values)
+        if array.ndim == 1 and array.dtype.kind in "iuf":
+            return pl.Series(name, np.ascontiguousarray(array))
     return from_objects(name, list(values))
 
 
