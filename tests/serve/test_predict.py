@@ -9,9 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import polars as pl
 import pytest
-from hypothesis import given
+from fastapi.testclient import TestClient
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from served_table import NEW, as_json
+
+from popnet.serve.app import make_app
+from popnet.serve.reload import ServedModel
 
 FEATURES = ["size", "age", "colour", "member", "joined", "rooms"]
 
@@ -121,8 +125,8 @@ def test_a_csv_that_lacks_columns_names_them(serve):
         (b"", "text/csv", 422, "empty"),
         (b"a,b\n", "text/csv", 422, ""),
         (b"\x00\x01\x02", "text/csv", 422, ""),
-        (b"PAR1 no", "application/vnd.apache.parquet", 422, "Parquet"),
-        (b"PAR1" + bytes(40) + b"PAR1", "application/vnd.apache.parquet", 422, "Parquet"),
+        (b"PAR1 no", "application/vnd.apache.parquet", 422, "damaged"),
+        (b"PAR1" + bytes(40) + b"PAR1", "application/vnd.apache.parquet", 422, "damaged"),
         (b"{}", "application/x-www-form-urlencoded", 415, "Content-Type"),
         (b"{}", "", 415, "it is missing"),
         (b"x", "image/png", 415, "rows as application/json"),
@@ -213,7 +217,7 @@ def test_compressed_bodies_are_refused(serve):
 
 def test_the_limit_of_time(serve, monkeypatch):
     """A pass that takes long is no reason to wait for ever, and others are answered meanwhile."""
-    client = serve(seconds=0.5)
+    client = serve(seconds=2)
     service = client.app.state.service
     going, goon = threading.Event(), threading.Event()
     model = service.served.model
@@ -239,6 +243,29 @@ def test_the_limit_of_time(serve, monkeypatch):
     assert post(client, *body).status_code == 200
 
 
+def test_a_failure_of_the_server_is_that_requests_alone(folders, monkeypatch):
+    served = ServedModel(folders["bought"], seconds=None)
+    with TestClient(make_app(served), raise_server_exceptions=False) as client:
+        body = bodies(NEW[:1])["rows"]
+        with monkeypatch.context() as patch:
+            patch.setattr("popnet.serve.rows.read_json", lambda *_: 1 / 0)
+            answer = post(client, *body)
+        assert answer.status_code == 500
+        assert "ZeroDivisionError" not in answer.text
+        assert post(client, *body).status_code == 200
+        assert 'path="/predict",status="500"} 1' in client.get("/metrics").text
+
+
+def test_parquet_columns_that_are_not_read_may_hold_anything(serve, models):
+    frame = NEW.with_columns(list=pl.concat_list("age", "age")).drop("bought")
+    answer = post(serve(), *bodies(frame.drop("list"))["parquet"])
+    buffer = io.BytesIO()
+    frame.write_parquet(buffer)
+    found = post(serve(), buffer.getvalue(), "application/x-parquet").json()
+    assert found["predictions"] == answer.json()["predictions"]
+    assert found["ignored"] == ["list"]
+
+
 def test_other_paths_and_methods(serve):
     client = serve()
     assert client.get("/nothing").json() == {"error": "There is nothing at this path."}
@@ -262,15 +289,25 @@ ROWS = st.fixed_dictionaries(dict.fromkeys(FEATURES, SCALARS), optional={"rows":
 
 @pytest.fixture(scope="module")
 def any_client(folders):
-    from fastapi.testclient import TestClient
-
-    from popnet.serve.app import make_app
-    from popnet.serve.reload import ServedModel
-
     with TestClient(make_app(ServedModel(folders["bought"], seconds=None))) as client:
         yield client
 
 
+@settings(max_examples=40)
+@given(rows=st.lists(ROWS, min_size=1, max_size=2))
+def test_a_row_is_predicted_as_it_is_alone(any_client, rows):
+    """Whatever types of values stand beside its own."""
+    rows = [{name: row[name] for name in FEATURES} for row in rows]
+    rows.append(as_json(NEW)[0])
+    together = post(any_client, json.dumps(rows).encode(), proba=True)
+    alone = [post(any_client, json.dumps(row).encode(), proba=True) for row in rows]
+    if together.status_code == 200:
+        assert together.json()["predictions"] == [a.json()["predictions"][0] for a in alone]
+    else:
+        assert any(a.status_code != 200 for a in alone)
+
+
+@settings(max_examples=60)
 @given(
     content=VALUES
     | ROWS
@@ -284,6 +321,7 @@ def test_any_json_is_answered(any_client, content):
     assert ("predictions" in found) == (answer.status_code == 200)
 
 
+@settings(max_examples=60)
 @given(
     body=st.binary(max_size=60),
     kind=st.sampled_from(["application/json", "text/csv", "application/vnd.apache.parquet"]),

@@ -345,7 +345,11 @@ class Outermost:
                 message = {**message, "headers": [*message["headers"], *headers]}
             await send(message)
 
-        await self._app(scope, receive, sending)
+        try:
+            await self._app(scope, receive, sending)
+        except Exception:  # answered further out
+            self._metrics.request(path, 500)
+            raise
 
 
 def make_app(

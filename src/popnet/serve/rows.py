@@ -17,11 +17,11 @@ import numpy as np
 import polars as pl
 
 from popnet.data.dataset import Features, Images
-from popnet.data.tables.cast import show, to_numbers, to_times
+from popnet.data.tables.cast import show, spell, to_numbers, to_text, to_times
 from popnet.data.tables.columns import Boolean, Categorical, Datetime, Record
-from popnet.data.tables.frames import from_objects
+from popnet.data.tables.frames import from_objects, plain
 from popnet.data.tables.number_format import EITHER_DECIMAL
-from popnet.data.tables.read import count_rows, read_batches
+from popnet.data.tables.read import read_batches
 from popnet.errors import InputError
 from popnet.model.model import Model
 from popnet.serve.limits import Limits, Problem, Refused
@@ -136,24 +136,41 @@ def read_file(body: bytes, ending: str, model: Model, limits: Limits) -> Rows:
         model: whose columns are read.
         limits: of its rows, which are counted before they are held.
     """
+    needed = [c.name for c in model.encoder.columns]
     with tempfile.TemporaryDirectory(prefix="popnet") as folder:
         path = Path(folder) / f"body{ending}"
         path.write_bytes(body)
         try:
-            if ending == ".parquet" and (count := count_rows(path, "parquet")) is not None:
-                _check_count(count, limits)
-            frame = next(read_batches(path, limits.rows + 1), None)
+            read = _parquet if ending == ".parquet" else _csv
+            names, frame = read(path, needed, limits.rows + 1)
         except InputError as error:
             raise Refused(422, _without(str(error), path)) from None
-        except pl.exceptions.PolarsError:
-            raise Refused(422, "The body is damaged, or not of the type that it says.") from None
-    _check_count(0 if frame is None else frame.height, limits)
-    assert frame is not None
-    needed = [c.name for c in model.encoder.columns]
-    ignored = _ignored(frame.columns, model)
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError):
+            said = "The body is damaged, or not of the type that its Content-Type says."
+            raise Refused(422, said) from None
+    _check_count(frame.height, limits)
+    ignored = _ignored(names, model)
     lacking = [n for n in needed if n not in frame.columns]
     _refuse([Problem(None, n, "the column is missing; add it") for n in lacking], ignored)
     return encoded(frame.select(needed), model, ignored)
+
+
+def _csv(path: Path, needed: Sequence[str], rows: int) -> tuple[list[str], pl.DataFrame]:
+    """Return the names of a file's columns, and at most so many rows."""
+    frame = next(read_batches(path, rows), pl.DataFrame())
+    return frame.columns, frame
+
+
+def _parquet(path: Path, needed: Sequence[str], rows: int) -> tuple[list[str], pl.DataFrame]:
+    """Return the names of a file's columns, and at most so many rows of those that are needed; no other is decoded."""
+    file = pl.scan_parquet(path, glob=False)
+    names = file.collect_schema().names()
+    own = [n for n in names if n in needed]
+    # Without a column a frame has no height; any one will do to count by.
+    frame = (
+        plain(file.select(own).head(rows).collect(), "the body") if own else pl.DataFrame({"": [0]})
+    )
+    return names, frame
 
 
 def encoded(frame: pl.DataFrame, model: Model, ignored: tuple[str, ...]) -> Rows:
@@ -212,16 +229,27 @@ def read_images(files: Sequence[tuple[str, bytes]], model: Model, limits: Limits
 
 
 def _json_column(record: Record, values: list[Any]) -> pl.Series:
-    """Make a column of JSON values; of numbers, text in the table's format is read beside numbers proper."""
+    """Make a column of JSON values, each of which is read as it would be alone, whatever stands beside it."""
     mixed = len({isinstance(v, str) for v in values if v is not None}) > 1
-    if isinstance(record, Boolean | Categorical | Datetime) or not mixed:
+    if isinstance(record, Boolean | Datetime) or not mixed:
         return from_objects(record.name, values)
+    if isinstance(record, Categorical):
+        texts = [v if isinstance(v, str) or v is None else _level(record, v) for v in values]
+        return pl.Series(record.name, texts, pl.String)
     text = pl.Series(record.name, [v if isinstance(v, str) else None for v in values], pl.String)
     read, bad = to_numbers(text, record.nulls, form=record.format)
-    if bad.any():  # text as it came, for what is said of it; its place among the others is kept
-        return text
-    plain = [None if isinstance(v, str) else v for v in values]
-    return from_objects(record.name, plain).cast(pl.Float64).fill_null(read)
+    if bad.any() and record.format in ("", EITHER_DECIMAL):
+        return text  # as it came, for what is said of it: its place among the others is kept
+    numbers = [None if isinstance(v, str) else v for v in values]
+    return from_objects(record.name, numbers).cast(pl.Float64).fill_null(read)
+
+
+def _level(record: Categorical, value: Any) -> str:
+    """Write a number or a truth value as the level that it is."""
+    alone = from_objects(record.name, [value])
+    text = str(to_text(alone)[0])
+    spelled = list(record.levels) if record.numbers else spell(record.levels, alone.dtype)
+    return record.levels[spelled.index(text)] if text in spelled else text
 
 
 def _ignored(names: Any, model: Model) -> tuple[str, ...]:

@@ -94,11 +94,10 @@ def _is_column(value: Any) -> bool:
 def _column(name: str, values: Any) -> pl.Series:
     if isinstance(values, pl.Series):
         return values.alias(name)
-    if isinstance(values, np.ndarray):
-        array = cast("np.ndarray", values)
-        if array.ndim == 1 and array.dtype.kind in "iuf":
-            return pl.Series(name, np.ascontiguousarray(array))
-    return from_objects(name, list(values))
+    kind = getattr(values, "dtype", None)
+    if type(values) is np.ndarray and isinstance(kind, np.dtype) and kind.kind in "iuf":
+        return pl.Series(name, np.ascontiguousarray(cast("np.ndarray", values)))
+    return from_objects(name, list(cast("Sequence[Any]", values)))
 
 
 def _named(frame: pl.DataFrame, needed: Sequence[str], known: Sequence[str]) -> pl.DataFrame:
