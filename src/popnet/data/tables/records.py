@@ -96,7 +96,7 @@ def _column(name: str, values: Any) -> pl.Series:
         return values.alias(name)
     kind = getattr(values, "dtype", None)
     if type(values) is np.ndarray and isinstance(kind, np.dtype) and kind.kind in "iuf":
-        return pl.Series(name, np.ascontiguousarray(cast("np.ndarray", values)))
+        return pl.Series(name, np.ascontiguousarray(values))
     return from_objects(name, list(cast("Sequence[Any]", values)))
 
 
