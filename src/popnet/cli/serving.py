@@ -53,5 +53,5 @@ def serve(
     finally:
         signal.signal(signal.SIGTERM, before)
     if interrupted:
-        tell("popnet: interrupted; no request was left unanswered")
+        tell("popnet: interrupted")
         raise typer.Exit(130)
