@@ -26,6 +26,7 @@ TIERS = (
     ("diagnosis", "course"),
     ("fitting",),
     ("estimators",),
+    ("serve",),
     ("cli",),
 )
 TIER = {name: i for i, names in enumerate(TIERS) for name in names}
@@ -174,12 +175,15 @@ def test_files_are_short():
 @pytest.mark.parametrize(
     ("library", "allowed"),
     [
-        ("polars", {"data", "prepare", "model", "estimators", "report", "diagnosis"}),
+        ("polars", {"data", "prepare", "model", "estimators", "report", "diagnosis", "serve"}),
         ("sklearn", {"model", "trees", "estimators", "diagnosis", "course"}),
         ("typer", {"cli"}),
         ("rich", {"cli"}),
         ("safetensors", {"model", "trees"}),
-        ("jinja2", {"report"}),
+        ("jinja2", {"report", "serve"}),
+        ("fastapi", {"serve"}),
+        ("starlette", {"serve"}),
+        ("uvicorn", {"serve"}),
         ("PIL", {"data", "ablation"}),
         ("optuna", {"tuning"}),
         ("filelock", {"tuning"}),

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from popnet._version import __version__
-from popnet.ablation import factors, page
+from popnet.ablation import factors, page, summary, words
 from popnet.ablation.design import design
 from popnet.ablation.experiment import (
     MAX_PAIRS,
@@ -31,6 +31,7 @@ from popnet.options import DEFAULTS, Options
 from popnet.prepare.source import prepare_source
 from popnet.report import format
 from popnet.report.document import Document
+from popnet.runtime import notebook
 from popnet.runtime.memory import Memory
 from popnet.runtime.progress import Progress, clock
 
@@ -43,6 +44,17 @@ GROWTH = 1.5
 
 class Study(StudyFacts):
     """What a study found; its parts are `popnet.ablation.results.StudyFacts`."""
+
+    def __repr__(self) -> str:
+        found = self.found
+        return f"<popnet.Study of {self.source}: {len(found.effects)} effects, {found.pairs} pairs of twins>"
+
+    def _repr_html_(self) -> str:
+        unit, many = summary.unit_of(self), len(self.found.effects)
+        lines = [(words.change_of(e), words.sentence(e, unit, many)) for e in self.found.effects]
+        return notebook.table(
+            f"popnet study of {self.source}", [("", summary.opening(self)), *lines]
+        )
 
     def record(self) -> dict[str, Any]:
         """Return the study as plain JSON."""

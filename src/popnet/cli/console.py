@@ -40,7 +40,7 @@ def print_fit(fitted: Fitted, folder: Path, as_json: bool, quiet: bool) -> None:
 
 
 def _print_fit(fitted: Fitted, folder: Path, as_json: bool, quiet: bool) -> None:
-    from popnet.report.describe import number
+    from popnet.model.summary import number
     from popnet.report.fit_page.facts import to_json
 
     facts, metric = fitted.facts, fitted.facts.metric.name
@@ -102,7 +102,7 @@ def _of_trees(facts: FitFacts) -> dict[str, float | None]:
 
 def _trees_line(facts: FitFacts) -> str:
     """Return what trees contribute, in a line."""
-    from popnet.report.describe import number
+    from popnet.model.summary import number
     from popnet.report.format import percent
 
     assert facts.trees is not None

@@ -37,7 +37,7 @@ from popnet.prepare.source import prepare_source
 from popnet.prepare.table import read_as_written, usable_rows
 from popnet.report import format
 from popnet.report.document import Document
-from popnet.runtime import keys
+from popnet.runtime import keys, notebook
 from popnet.runtime.memory import Memory
 from popnet.runtime.progress import Progress
 from popnet.spec.recipe import Recipe
@@ -79,6 +79,20 @@ class Diagnosis:
     notes: list[str]
     seconds: float
     seed: int
+
+    def __repr__(self) -> str:
+        found = ", ".join(f.title for f in self.findings) or "nothing wrong"
+        return f"<popnet.Diagnosis of {self.source}: {found}>"
+
+    def _repr_html_(self) -> str:
+        lines = [
+            (f"{f.severity}: {f.title}", f"{f.measured} {f.remedy.words}") for f in self.findings
+        ]
+        if self.shift is not None:
+            lines.insert(0, ("new data", self.shift.verdict))
+        return notebook.table(
+            f"popnet doctor of {self.source}", lines or [("found", "nothing wrong")]
+        )
 
     def record(self) -> dict[str, Any]:
         """Return the diagnosis as plain JSON."""

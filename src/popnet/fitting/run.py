@@ -21,6 +21,7 @@ from popnet.fitting.candidates import Candidates, is_trees
 from popnet.fitting.plan import epochs_note, wanted_epochs
 from popnet.fitting.scoring import Scoring
 from popnet.fitting.training import EPOCH_ROWS, FitTraining
+from popnet.model import summary
 from popnet.model.facts import EnsembleScores, FitRecord, ModelFacts, Seconds
 from popnet.model.members import as_members
 from popnet.model.model import Model
@@ -31,7 +32,8 @@ from popnet.predictions.conformal import MAX_ERRORS, place_of
 from popnet.prepare.prepared import Prepared
 from popnet.prepare.source import prepare_source
 from popnet.report.fit_page.facts import FitFacts, TreesFacts
-from popnet.report.format import is_number
+from popnet.report.format import count, is_number
+from popnet.runtime import notebook
 from popnet.runtime.clock import Clock, finite
 from popnet.runtime.memory import COMPILING, Memory, used
 from popnet.runtime.progress import Progress
@@ -48,6 +50,18 @@ class Fitted:
     facts: FitFacts
     results: list[Result]
     interrupted: bool
+
+    def __repr__(self) -> str:
+        return f"<popnet fit of {self._nets}: {self.model!r}>"
+
+    def _repr_html_(self) -> str:
+        lines = [*summary.lines(self.model), ("trained", self._nets)]
+        lines += [("warning", text) for text in self.facts.warnings]
+        return notebook.table("popnet fit", lines)
+
+    @property
+    def _nets(self) -> str:
+        return f"{count(len(self.results), 'net')}{', interrupted' if self.interrupted else ''}"
 
 
 def fit(

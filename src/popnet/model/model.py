@@ -18,9 +18,10 @@ from popnet.data.dataset import Features, Images
 from popnet.data.images.pictures import TEST, Pictures
 from popnet.data.tables.encode import Encoder
 from popnet.data.tables.read import read_table
+from popnet.data.tables.records import frame_of
 from popnet.data.tables.schema import Schema
 from popnet.errors import InputError
-from popnet.model import saving
+from popnet.model import saving, summary
 from popnet.model.facts import ModelFacts
 from popnet.model.members import Predictor, outputs
 from popnet.population.predict import Net
@@ -35,11 +36,15 @@ from popnet.predictions.conformal import (
     ends,
 )
 from popnet.predictions.decisions import Decision, quantile_sentence, sentence
+from popnet.runtime import notebook
+from popnet.runtime.fork import begin_threads
 from popnet.trees.forest import Forest
 from popnet.types import Array
 
 BLOCK_ROWS = 16_384
 """Rows that all nets predict before the next are encoded: bounds the memory of an ensemble's predictions."""
+
+NO_PROBABILITIES = "Probabilities are for classification; this model predicts numbers."
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,12 @@ class Model:
     decision: Decision | None = None
     temperature: float = 1.0
     trees: tuple[Forest, ...] = ()
+
+    def __repr__(self) -> str:
+        return summary.one_line(self)
+
+    def _repr_html_(self) -> str:
+        return notebook.table("popnet.Model", summary.lines(self))
 
     @property
     def members(self) -> tuple[Predictor, ...]:
@@ -210,6 +221,45 @@ class Model:
             raise InputError("--tta is for images; the model takes a table.")
         return replace(self, views=views)
 
+    def predict(self, rows: Any) -> np.ndarray:
+        """Predict rows; as an estimator of scikit-learn does, see `predict_frame` for a frame with more in it.
+
+        Args:
+            rows: N rows: a pandas or polars frame, a dictionary of columns, one dictionary (a row), a list of
+                dictionaries, or rows without names whose columns are the model's in their order (a NumPy array, a list
+                of lists). Columns that the model does not read are ignored. Of images what
+                `popnet.data.images.read.read_images` takes.
+
+        Returns:
+            ``(N,)`` labels, or numbers; ``(N, T)`` numbers of several targets.
+
+        Raises:
+            InputError: a column or key is missing (its name is said), or a value cannot be taken as its column's kind.
+        """
+        features = self._encoded(rows)
+        if self.is_classifier:
+            return np.asarray(self.classes)[self.decided(self.scores(features)).argmax(1)]
+        values = self.encoder.decode_target(self.predict_point(features))
+        return values[:, 0] if len(self.encoder.target.names) == 1 else values
+
+    def predict_proba(self, rows: Any) -> np.ndarray:
+        """Return probabilities of rows as `predict` takes them, ``(N, C)``, columns as in `classes`.
+
+        Raises:
+            InputError: as of `predict`, or the model predicts numbers.
+        """
+        if not self.is_classifier:
+            raise InputError(NO_PROBABILITIES)
+        return self.scores(self._encoded(rows))
+
+    def _encoded(self, rows: Any) -> Features | Images:
+        if (image := self.encoder.image) is not None:
+            return image.images(image.read(rows).pixels)
+        begin_threads()
+        needed = [column.name for column in self.encoder.columns]
+        known = [column.name for column in self.schema.columns]
+        return self.encoder.transform(frame_of(rows, needed, known))
+
     def predict_frame(
         self,
         frame: Any,
@@ -249,6 +299,17 @@ class Model:
         if not isinstance(frame, pl.DataFrame):
             frame = read_table(frame)
         features = self.encoder.transform(frame, report=report, first_row=first_row)
+        return self.predict_features(features, proba=proba, interval=interval, quantiles=quantiles)
+
+    def predict_features(
+        self,
+        features: Features | Images,
+        *,
+        proba: bool = False,
+        interval: float | None = None,
+        quantiles: Sequence[float] = (),
+    ) -> pl.DataFrame:
+        """Predict rows that are encoded already (`encoder.transform`); see `predict_frame`."""
         return pl.DataFrame(self._columns(features, proba, interval, quantiles))
 
     def _columns(
@@ -274,9 +335,7 @@ class Model:
                 ]
         else:
             if proba:
-                raise InputError(
-                    "Probabilities are for classification; this model predicts numbers."
-                )
+                raise InputError(NO_PROBABILITIES)
             values = [self.encoder.decode_target(v) for v in (scores, *more)]
             endings = ["", *(() if interval is None else ("_low", "_high"))]
             endings += [f"_q{100 * level:g}" for level in quantiles]

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
-
 from popnet.model.model import Model
+from popnet.model.summary import members, number, score
 from popnet.spec.recipe import Recipe
 
 RECIPES_SHOWN = 5
@@ -17,17 +16,12 @@ def describe(model: Model) -> list[str]:
     lines = [f"target     {', '.join(target.names)} ({target.task})"]
     if model.facts is not None:
         scores = model.facts.scores
-        low, high = scores.interval
-        lines.append(
-            f"score      {scores.metric} {number(scores.score)} "
-            f"(95 % interval {number(low)} to {number(high)}) {scores.scored_on}"
-        )
+        lines.append(f"score      {score(model)}")
         for name, values in scores.baselines.items():
             lines.append(f"           {name} model: {number(values.get(scores.metric))}")
     if model.decision_sentence is not None:
         lines.append(f"decision   {model.decision_sentence}")
-    trees = f" and {len(model.trees)} models of boosted trees" if model.trees else ""
-    lines.append(f"ensemble   {len(model.nets)} nets{trees}, {model.method}")
+    lines.append(f"ensemble   {members(model)}")
     shares: dict[Recipe, float] = {}
     for net, weight in zip(model.nets, model.weights, strict=False):
         shares[net.recipe] = shares.get(net.recipe, 0.0) + float(weight)
@@ -43,10 +37,3 @@ def describe(model: Model) -> list[str]:
     if model.trees:
         lines.append(f"           {model.weights[len(model.nets) :].sum():.3f}  boosted trees")
     return lines + [f"data       {line}" for line in model.schema.describe()]
-
-
-def number(value: float | None) -> str:
-    """Return a score for people: five digits, thousands apart, a dash if there is none."""
-    if value is None or not math.isfinite(value):
-        return "-"
-    return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.5g}"

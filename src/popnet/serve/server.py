@@ -1,0 +1,110 @@
+"""The server's process: a socket, the model, and an end that lets running requests finish."""
+
+from __future__ import annotations
+
+import math
+import socket
+from collections.abc import Callable
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from popnet.errors import InputError
+from popnet.serve.app import make_app
+from popnet.serve.limits import Limits
+from popnet.serve.metrics import Metrics
+from popnet.serve.reload import ServedModel
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+MAX_CONNECTIONS = 1000
+"""Connections and requests at a time; others are answered with status 503."""
+
+IDLE_SECONDS = 30
+"""That a connection without a request is kept."""
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server; what signals do is left to the caller.
+
+    Args:
+        config: of uvicorn.
+        ready: called once it takes requests.
+    """
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        """Leave signals alone (uvicorn 0.29 and later)."""
+        yield
+
+    def install_signal_handlers(self) -> None:
+        """Leave signals alone (uvicorn before 0.29)."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to take requests."""
+        await super().startup(sockets)
+        self._ready()
+
+    def end(self) -> None:
+        """Take no new requests and end when those at work are answered; asked again, end at once."""
+        self.force_exit = self.should_exit
+        self.should_exit = True
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that is bound to an address.
+
+    Raises:
+        InputError: there is no such address, or it is taken.
+    """
+    if not 0 <= port <= 65535:
+        raise InputError(f"--port must be from 0 (any that is free) to 65535; got {port}.")
+    try:
+        family, *_, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        return socket.create_server(address[:2], family=family, backlog=2048)
+    except (OSError, UnicodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else "no such host"
+        raise InputError(
+            f"the address {host}:{port} cannot be used ({reason}); give another --host or --port."
+        ) from None
+
+
+def make_server(
+    folder: Path, host: str, port: int, limits: Limits, ready: Callable[[str], None]
+) -> tuple[Server, socket.socket]:
+    """Return a server with its model loaded and warm, and its socket.
+
+    Args:
+        folder: of the model.
+        host, port: to listen on; port 0 takes one that is free.
+        limits: of a request.
+        ready: gets the address when it takes requests.
+
+    Raises:
+        InputError: the model, the address or a limit cannot be used.
+    """
+    limits.check()
+    listening = listen(host, port)
+    try:
+        metrics = Metrics()
+        served = ServedModel(folder, metrics.loaded)
+    except BaseException:
+        listening.close()
+        raise
+    shown = f"[{host}]" if ":" in host else host
+    address = f"http://{shown}:{listening.getsockname()[1]}"
+    config = uvicorn.Config(
+        make_app(served, metrics, limits), log_level="warning", access_log=False, server_header=False,
+        limit_concurrency=MAX_CONNECTIONS, timeout_keep_alive=IDLE_SECONDS,
+        timeout_graceful_shutdown=math.ceil(limits.seconds),
+    )  # fmt: skip
+    return Server(config, lambda: ready(address)), listening
