@@ -92,7 +92,7 @@ def encode(g: Graph, encoder: Encoder) -> Encoded:
     """Add the encoder to a graph, its inputs first."""
     numeric, flags, codes = _Part(), _Part(), _Part()
     numbers: list[str] = []
-    scaled, missing, true = (_Numbers.none() for _ in range(3))
+    scaled, missing, true, neither = (_Numbers.none() for _ in range(4))
     coded: list[tuple[int, Discrete | Categorical, list[int]]] = []
     for record in encoder.columns:
         own = input_of(record)
@@ -115,7 +115,9 @@ def encode(g: Graph, encoder: Encoder) -> Encoded:
             scaled.add(column, record.scale, at[0])
         if isinstance(record, Boolean) and record.varies:
             true.add(column, record.true, at[1][:1])
-        if slots.flags and record.missing:
+        if isinstance(record, Boolean) and record.missing:
+            neither.add(column, (record.false, record.true), at[1][-1:])
+        elif slots.flags and record.missing:
             missing.add(column, None, at[1][-1:])
         if slots.codes:
             assert isinstance(record, Discrete | Categorical)
@@ -131,6 +133,11 @@ def encode(g: Graph, encoder: Encoder) -> Encoded:
         if true.columns:
             equal = g.op("Equal", g.gather(values, true.columns, 1), f64(true.values))
             flags.put(g.cast(equal, np.float32), true.places)
+        if neither.columns:  # a third number counts as missing, too
+            two = f64(neither.values).T
+            own = g.gather(values, neither.columns, 1)
+            known = g.op("Or", *(g.op("Equal", own, one) for one in two))
+            flags.put(g.cast(g.op("Not", known), np.float32), neither.places)
         for column, record, place in coded:
             codes.put(_number_codes(g, record, numbers[column]), place)
     return Encoded(*(part.whole(g) for part in (numeric, flags, codes)))
