@@ -20,8 +20,8 @@ from popnet.model.saving import net_shape
 from popnet.nn.net import init
 from popnet.nn.norm import Statistics
 from popnet.population.predict import Net
-from popnet.prepare.prepared import Prepared
 from popnet.predictions.conformal import Conformal, Size
+from popnet.prepare.prepared import Prepared
 from popnet.trees.boosting import Boosting
 from popnet.trees.grown import Setting
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from export.models import FRAME, NEW, assert_same, draw, model_of, prepared
 from popnet import Recipe
 from popnet.export import nets
 from popnet.spec.recipe import choices
-from export.models import FRAME, NEW, assert_same, draw, model_of, prepared
 
 SMALL = {"depth": 2, "width": 8, "norm": "none"}
 

@@ -40,7 +40,9 @@ def drawn(seed: int, count: int = 20, leaves: int = 12, outputs: int = 2) -> For
         # In popnet's trees leaves are numbered from left to right.
         order: list[int] = []
 
-        def walk(i: int, children: list[list[int | None]] = children, order: list[int] = order) -> None:
+        def walk(
+            i: int, children: list[list[int | None]] = children, order: list[int] = order
+        ) -> None:
             for child in children[i]:
                 assert child is not None
                 if child >= 0:
@@ -101,8 +103,8 @@ def of_graph(forest: Forest, features: Features) -> np.ndarray:
     g.add_input("codes", np.int64)
     for value, columns in zip(g.inputs, (NUMBERS, len(LEVELS)), strict=True):
         value.type.tensor_type.shape.dim[1].dim_value = columns
-    found = trees.outputs(g, Encoded("numeric", None, "codes"), forest)
-    g.add_output("out", found, np.float64, forest.n_outputs)
+    found = trees.outputs(g, Encoded("numeric", None, "codes", NUMBERS), forest)
+    g.add_output("out", found, np.float32, forest.n_outputs)
     own = session(g.model(18, {}).SerializeToString(), 1)
     given = {"numeric": features.numeric, "codes": features.codes.astype(np.int64)}
     return own.run(None, given)[0]
@@ -114,7 +116,7 @@ def test_drawn_forests(seed):
     forest.check()
     expected = forest.predict(features)
     assert len(np.unique(expected[:, 0])) > 20
-    np.testing.assert_array_equal(of_graph(forest, features).astype(np.float32), expected)
+    np.testing.assert_array_equal(of_graph(forest, features), expected)
 
 
 def test_trees_of_one_leaf_each():
@@ -126,4 +128,4 @@ def test_trees_of_one_leaf_each():
         "output": np.array([0, 1], np.int32), "value": np.array([2.0, 3.0], np.float32),
     })  # fmt: skip
     features = rows(0, 4)
-    np.testing.assert_array_equal(of_graph(one, features).astype(np.float32), one.predict(features))
+    np.testing.assert_array_equal(of_graph(one, features), one.predict(features))

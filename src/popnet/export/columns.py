@@ -37,11 +37,13 @@ class Encoded(NamedTuple):
         numeric: ``(N, F)`` float32.
         flags: ``(N, G)`` float32.
         codes: ``(N, C)`` int64.
+        width: number of numbers and flags, F + G.
     """
 
     numeric: str | None
     flags: str | None
     codes: str | None
+    width: int
 
 
 class _Part:
@@ -140,7 +142,8 @@ def encode(g: Graph, encoder: Encoder) -> Encoded:
             flags.put(g.cast(g.op("Not", known), np.float32), neither.places)
         for column, record, place in coded:
             codes.put(_number_codes(g, record, numbers[column]), place)
-    return Encoded(*(part.whole(g) for part in (numeric, flags, codes)))
+    whole = (part.whole(g) for part in (numeric, flags, codes))
+    return Encoded(*whole, numeric.size + flags.size)
 
 
 def scale(g: Graph, values: str, absent: str, scales: list[Scale]) -> str:

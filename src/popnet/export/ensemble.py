@@ -36,9 +36,7 @@ def whole(model: Model) -> tuple[Graph, list[str]]:
         InputError: it takes images, or a column that no input can be made of.
     """
     if model.encoder.image is not None:
-        raise InputError(
-            "Only models of tables can be exported to ONNX; this one takes images."
-        )
+        raise InputError("Only models of tables can be exported to ONNX; this one takes images.")
     g = Graph()
     encoded = encode(g, model.encoder)
     members = _members(g, model, encoded)
@@ -68,8 +66,7 @@ def _members(g: Graph, model: Model, encoded: Encoded) -> Members:
         found.append((len(group), nets.outputs(g, inputs, [model.nets[i] for i in group])))
         numbers += group
     for i in chosen[len(of_nets) :]:
-        raw = trees.outputs(g, encoded, model.trees[i - len(model.nets)])
-        out = g.cast(g.cast(raw, np.float32), np.float64)
+        out = g.cast(trees.outputs(g, encoded, model.trees[i - len(model.nets)]), np.float64)
         if model.is_classifier:
             out = g.op("Softmax", out, axis=-1)
         found.append((1, g.op("Unsqueeze", out, i64([0]))))

@@ -10,12 +10,12 @@ from onnx import helper, numpy_helper
 
 from popnet.types import Array
 
-OPSET, LOWEST_OPSET, ML_OPSET = 18, 18, 5
+OPSET, LOWEST_OPSET, ML_OPSET = 18, 18, 4
 """Default and lowest version of the operators (reductions take their axes as inputs from 18 on), and the version of
-`ai.onnx.ml` (the first with ``TreeEnsemble``, which onnxruntime has from 1.20 on)."""
+`ai.onnx.ml` (the first whose ``LabelEncoder`` takes float64)."""
 
-IR_VERSION = 10
-"""Of the file, that of onnx 1.16: the first with these versions of the operators, so that older runtimes read it."""
+IR_VERSION = 9
+"""Of the file, that of onnx 1.15: the first with these versions of the operators, so that older runtimes read it."""
 
 PREFIX = "popnet/"
 """Of the names of inner tensors: inputs are named as the table's columns."""

@@ -1,107 +1,90 @@
 """Boosted trees as a node of `ai.onnx.ml`.
 
-Splits of levels are questions whether a value is in a set, of the numbers that known levels have in a forest's sets;
-all others have one number in common. Numbers are compared in float64, which leaves comparisons of float32 as they are,
-and leaves' values are summed in float64, as `popnet.trees.forest` does.
+The node knows splits of numbers alone, so each different set of levels becomes a column of 0 and 1 that is split at a
+half: a table of a column's codes gives the columns of all its sets at once. (``TreeEnsemble`` has splits of sets since
+`ai.onnx.ml` 5, but onnxruntime 1.21 and 1.22 take minutes to load a forest with them, up to 1.23 some rows reach other
+leaves, and before 1.21 there is none.) Numbers are compared in float64, which leaves comparisons of float32 as they
+are, and leaves' values are summed in float64, as `popnet.trees.forest` does.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from popnet.export.columns import Encoded
-from popnet.export.graph import Graph, f64, i64
-from popnet.trees.forest import MAX_LEVELS, Forest
-
-AT_MOST, MEMBER = 0, 6
-"""Modes of a split: whether a value is at most its threshold, or in its set."""
-
-UNKNOWN = MAX_LEVELS + 1
-"""The number that levels which are not known have in common."""
-
-NEVER, ALWAYS = -1.0, float(UNKNOWN)
-"""Thresholds of splits of levels that send all rows to one side."""
-
-SUM, RAW = 1, 0
-"""How the leaves' values are joined, and what is then done to them: nothing."""
+from popnet.export.graph import Graph, f64
+from popnet.trees.forest import Forest
 
 
 def outputs(g: Graph, encoded: Encoded, forest: Forest) -> str:
-    """Return a forest's outputs ``(N, O)``, float64."""
-    splits = np.diff(forest.splits)
-    values = forest.value.astype(np.float64)
-    base = forest.base.astype(np.float64)
-    stumps = splits == 0  # trees of one leaf, which is everybody's
-    np.add.at(base, forest.output[stumps], values[forest.leaves[:-1][stumps]])
-    if stumps.all():
-        ones = g.op("Mul", _some_column(g, encoded), f64(0.0))
-        return g.op("Add", ones, f64(base[None]))
-    trees = np.repeat(np.arange(len(splits)), splits)
-    ends: list[np.ndarray] = []
-    for child in (forest.left, forest.right):
-        leaf = child < 0
-        place = np.where(leaf, forest.leaves[trees] - 1 - child, forest.splits[trees] + child)
-        ends += [place, leaf.astype(int)]
-    modes, thresholds, sets = _splits(forest, ends)
-    if not sets:
-        sets = [np.nan]
-    targets = np.repeat(forest.output, np.diff(forest.leaves))
-    found = g.op(
-        "TreeEnsemble", _matrix(g, encoded, forest), domain="ai.onnx.ml",
-        aggregate_function=SUM, post_transform=RAW, n_targets=len(base),
-        tree_roots=forest.splits[:-1][~stumps].tolist(),
-        nodes_featureids=forest.column.tolist(), nodes_modes=modes, nodes_splits=thresholds,
-        nodes_truenodeids=ends[0].tolist(), nodes_trueleafs=ends[1].tolist(),
-        nodes_falsenodeids=ends[2].tolist(), nodes_falseleafs=ends[3].tolist(),
-        leaf_targetids=targets.tolist(), leaf_weights=values, membership_values=f64(sets),
+    """Return a forest's outputs ``(N, O)``, float32."""
+    matrix, column, threshold, swapped = _matrix(g, encoded, forest)
+    # Of each tree first its splits, then its leaves.
+    splits, leaves = np.diff(forest.splits), np.diff(forest.leaves)
+    of_split, of_leaf = (np.repeat(np.arange(len(n)), n) for n in (splits, leaves))
+    number_of_split = np.arange(len(of_split)) - forest.splits[:-1][of_split]
+    number_of_leaf = np.arange(len(of_leaf)) - forest.leaves[:-1][of_leaf] + splits[of_leaf]
+    left, right = (
+        np.where(c < 0, splits[of_split] - 1 - c, c) for c in (forest.left, forest.right)
+    )
+    left, right = np.where(swapped, right, left), np.where(swapped, left, right)
+    zeros = np.zeros(len(of_leaf), int)
+    order = np.argsort(np.concatenate([of_split, of_leaf]), kind="stable")
+
+    def nodes(of_splits: Any, of_leaves: Any) -> np.ndarray:
+        return np.concatenate([of_splits, of_leaves])[order]
+
+    return g.op(
+        "TreeEnsembleRegressor", matrix, domain="ai.onnx.ml",
+        aggregate_function="SUM", post_transform="NONE", n_targets=forest.n_outputs,
+        base_values_as_tensor=forest.base.astype(np.float64),
+        nodes_treeids=nodes(of_split, of_leaf).tolist(),
+        nodes_nodeids=nodes(number_of_split, number_of_leaf).tolist(),
+        nodes_modes=[("BRANCH_LEQ", "LEAF")[i] for i in nodes(np.zeros(len(of_split), int), zeros + 1)],
+        nodes_featureids=nodes(column, zeros).tolist(),
+        nodes_values_as_tensor=nodes(threshold, zeros.astype(np.float64)),
+        nodes_truenodeids=nodes(left, zeros).tolist(),
+        nodes_falsenodeids=nodes(right, zeros).tolist(),
+        target_treeids=of_leaf.tolist(), target_nodeids=number_of_leaf.tolist(),
+        target_ids=forest.output[of_leaf].tolist(),
+        target_weights_as_tensor=forest.value.astype(np.float64),
     )  # fmt: skip
-    return g.op("Add", found, f64(base[None]))
 
 
-def _splits(
-    forest: Forest, ends: list[np.ndarray]
-) -> tuple[np.ndarray, np.ndarray, list[float]]:
-    """Return modes ``(S,)``, thresholds ``(S,)`` and the members of sets, NaN after each.
+def _matrix(
+    g: Graph, encoded: Encoded, forest: Forest
+) -> tuple[str, np.ndarray, np.ndarray, np.ndarray]:
+    """Return rows as the node takes them, and of each split its column, its threshold and whether its sides change.
 
-    A set may be the larger part of a column's levels: the smaller one is listed then, and both children of the split in
-    ``ends`` (place and whether it is a leaf, of the left one and of the right one) change places.
+    Rows are ``(N, D)`` float64: numbers, flags, then whether a code is in each set. A set and what it leaves out are one
+    column; a split of it, ``(S,)`` as the others, sends 0 to the left, so sides change where its levels go there.
     """
+    parts = [g.cast(p, np.float64) for p in (encoded.numeric, encoded.flags) if p is not None]
+    codes = len(forest.levels)
+    column = forest.column.astype(np.int64) - codes
+    threshold = forest.threshold.astype(np.float64)
+    swapped = np.zeros(len(column), bool)
     bits = np.unpackbits(forest.sets, axis=1, bitorder="little").astype(bool)
     begins = np.concatenate([[0], np.cumsum(forest.levels)])
-    modes = np.full(len(forest.column), AT_MOST, np.uint8)
-    thresholds = forest.threshold.astype(np.float64)
-    sets: list[float] = []
-    for i in np.flatnonzero(forest.level_set >= 0).tolist():
-        column = int(forest.column[i])
-        known = forest.known[begins[column] : begins[column + 1]]
-        there = np.unique(np.where(known < 0, UNKNOWN, known))
-        left = np.append(bits[forest.level_set[i]], bool(forest.unknown_left[i]))
-        inside = left[there]
-        if inside.all() or not inside.any():
-            thresholds[i] = ALWAYS if inside.all() else NEVER
-            continue
-        if 2 * inside.sum() > len(there):
-            inside = ~inside
-            for one, other in ((0, 2), (1, 3)):
-                ends[one][i], ends[other][i] = ends[other][i], ends[one][i]
-        modes[i], thresholds[i] = MEMBER, 0.0
-        sets += [*there[inside].astype(float).tolist(), np.nan]
-    return modes, thresholds, sets
-
-
-def _matrix(g: Graph, encoded: Encoded, forest: Forest) -> str:
-    """Return rows as the node takes them, float64: codes as numbers of known levels, then numbers, then flags."""
-    parts: list[str] = []
-    if encoded.codes is not None:
-        begins = np.concatenate([[0], np.cumsum(forest.levels)])[:-1]
-        known = np.where(forest.known < 0, UNKNOWN, forest.known).astype(np.float64)
-        place = g.op("Add", encoded.codes, i64(begins))
-        parts.append(g.op("Gather", known, place, axis=0))
-    parts += [g.cast(p, np.float64) for p in (encoded.numeric, encoded.flags) if p is not None]
-    return g.concat(parts, 1)
-
-
-def _some_column(g: Graph, encoded: Encoded) -> str:
-    """Return any column ``(N, 1)``, float64."""
-    part = next(p for p in encoded if p is not None)
-    return g.cast(g.gather(part, [0], 1), np.float64)
+    size = encoded.width
+    for c in np.unique(forest.column[forest.level_set >= 0]).tolist():
+        own = np.flatnonzero(forest.column == c)
+        known = forest.known[begins[c] : begins[c + 1]]
+        unknown = forest.unknown_left[own].astype(bool)[:, None]
+        left = np.where(known < 0, unknown, bits[forest.level_set[own]][:, known])  # (S, codes)
+        # What goes where the column's first code goes is 0, and below the threshold.
+        swapped[own] = ~left[:, 0]
+        sets, place = np.unique(left ^ left[:, :1], axis=0, return_inverse=True)
+        threshold[own], column[own] = 0.5, size + place.reshape(-1)
+        assert encoded.codes is not None
+        code = g.gather(encoded.codes, c, 1)  # (N,)
+        table = np.ascontiguousarray(sets.T.astype(np.uint8))
+        parts.append(g.cast(g.op("Gather", table, code, axis=0), np.float64))
+        size += len(sets)
+    if not parts:  # trees of one leaf each, in a table of levels alone
+        assert encoded.codes is not None
+        parts.append(g.cast(encoded.codes, np.float64))
+    column = np.maximum(column, 0)
+    return g.concat(parts, 1), column, f64(threshold), swapped
