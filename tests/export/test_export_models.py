@@ -158,7 +158,10 @@ def test_labels_have_the_type_that_they_have_in_the_table(tables, labels):
     assert set(found.tolist()) == set(labels)
 
 
-GAPS = {"plain": st.floats(), "gaps": st.floats(), "colour": st.text(max_size=4), "town": st.sampled_from(["", "town 3"])}  # fmt: skip
+GAPS = {
+    "plain": st.floats(), "gaps": st.floats(),
+    "colour": st.text(max_size=4), "town": st.sampled_from(["", "town 3"]),
+}  # fmt: skip
 
 
 @given(st.lists(st.fixed_dictionaries(GAPS), min_size=1, max_size=5))

@@ -23,7 +23,7 @@ from popnet.data.tables.columns import (
 from popnet.data.tables.encode import Encoder
 from popnet.data.tables.markers import MARKERS
 from popnet.data.tables.scale import FAR, LIMIT, Scale
-from popnet.export.graph import Graph, f64, i64, lookup
+from popnet.export.graph import Graph, f32, f64, i64, lookup
 from popnet.export.inputs import MISSING_TIME, input_of, null_words
 
 DAY = 86_400_000_000
@@ -142,8 +142,9 @@ def encode(g: Graph, encoder: Encoder) -> Encoded:
             flags.put(g.cast(g.op("Not", known), np.float32), neither.places)
         for column, record, place in coded:
             codes.put(_number_codes(g, record, numbers[column]), place)
-    whole = (part.whole(g) for part in (numeric, flags, codes))
-    return Encoded(*whole, numeric.size + flags.size)
+    return Encoded(
+        numeric.whole(g), flags.whole(g), codes.whole(g), width=numeric.size + flags.size
+    )
 
 
 def scale(g: Graph, values: str, absent: str, scales: list[Scale]) -> str:
@@ -238,7 +239,7 @@ def _time(
             place = g.op("Mod", _floor_div(g, time, 60_000_000), i64(HOURS * 60))
         for table in _circle(cycle):
             values = g.op("Gather", table.astype(np.float32), place, axis=0)
-            blocks.append(g.op("Where", absent, np.float32(0), values))
+            blocks.append(g.op("Where", absent, f32(0), values))
     if blocks:
         part, places = numeric
         part.put(g.concat(blocks, 1), places)

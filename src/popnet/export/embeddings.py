@@ -35,8 +35,8 @@ FAR_BOTTOM = (
     1.05075007164441684324e-9, 5.475938084995344946e-4, 0.0151986665636164571966, 0.14810397642748007459,
     0.68976733498510000455, 1.6763848301838038494, 2.05319162663775882187, 1.0,
 )  # fmt: skip
-"""Quantiles of the normal distribution as ratios of polynomials (Wichura 1988, AS 241, PPND16), the highest power first:
-near the median, and up to 1e-11 from both ends."""
+"""Quantiles of the normal distribution as ratios of polynomials (Wichura 1988, AS 241, PPND16), the highest power
+first: near the median, and up to 1e-11 from both ends."""
 
 
 class Inputs:
@@ -87,9 +87,9 @@ class Inputs:
         key = "one-hot"
         if key not in self._made:
             one_hot, _ = split_levels(levels)
-            column = np.repeat(one_hot, [levels[c] for c in one_hot]) if one_hot else []
             self._made[key] = None
-            if len(column):
+            if one_hot:
+                column = np.repeat(one_hot, [levels[c] for c in one_hot])
                 g = self.graph
                 assert self.encoded.codes is not None
                 own = np.concatenate([np.arange(levels[c]) for c in one_hot])

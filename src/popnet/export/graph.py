@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import onnx
@@ -57,7 +57,7 @@ class Graph:
     def constant(self, value: np.ndarray) -> str:
         """Return the name of a constant; equal ones are stored once. Text is of type object."""
         value = np.ascontiguousarray(value).reshape(np.shape(value))
-        text = value.dtype == object
+        text = value.dtype.kind == "O"
         data = "\0".join(value.reshape(-1).tolist()).encode() if text else value.tobytes()
         key = str(value.dtype), value.shape, data
         if key not in self._constants:
@@ -75,8 +75,8 @@ class Graph:
             attributes: of the operator; arrays become tensors.
         """
         names = [v if isinstance(v, str) else self.constant(v) for v in values]
-        given = {
-            k: numpy_helper.from_array(v, k) if isinstance(v, np.ndarray) else v
+        given: dict[str, Any] = {
+            k: numpy_helper.from_array(cast("Array", v), k) if isinstance(v, np.ndarray) else v
             for k, v in attributes.items()
         }
         out = self._name(kind)
@@ -133,16 +133,19 @@ def highest_opset() -> int:
 
 def _type(dtype: Any) -> int:
     dtype = np.dtype(dtype)
-    if dtype == object:
+    if dtype.kind == "O":
         return onnx.TensorProto.STRING
     return helper.np_dtype_to_tensor_dtype(dtype)
 
 
 def lookup(g: Graph, value: str, keys: Array, numbers: Array, default: int) -> str:
     """Return the int64 numbers that go with keys, text or float64; the default for what is no key."""
-    arrays: dict[str, Any]
-    if np.asarray(keys).dtype == object:
-        arrays = {"keys_strings": list(keys), "values_int64s": list(map(int, numbers)), "default_int64": default}  # fmt: skip
-    else:
-        arrays = {"keys_tensor": f64(keys), "values_tensor": i64(numbers), "default_tensor": i64([default])}  # fmt: skip
+    whole = list(map(int, numbers))
+    arrays: dict[str, Any] = {
+        "keys_strings": list(keys), "values_int64s": whole, "default_int64": default,
+    }  # fmt: skip
+    if keys.dtype.kind != "O":
+        arrays = {
+            "keys_tensor": f64(keys), "values_tensor": i64(whole), "default_tensor": i64([default]),
+        }  # fmt: skip
     return g.op("LabelEncoder", value, domain="ai.onnx.ml", **arrays)

@@ -149,10 +149,8 @@ def _hidden(g: Graph, nets: Sequence[Net], layer: int, first: _First, h: str | N
     if kind == LAYER and not shape.after:
         z = _layer_norm(g, nets, layer, "before", z)
     numbers = Numbers(
-        *(
-            f32([getattr(n.recipe, of) for n in nets]).reshape(-1, 1, 1, 1)
-            for of in ("leaky_slope", "elu_alpha")
-        ),
+        _of_recipes(nets, "leaky_slope"),
+        _of_recipes(nets, "elu_alpha"),
         f32(_per_unit([p["slope"] for p in parts])),
     )
     if shape.pieces > 1:
@@ -176,7 +174,9 @@ def _affine(nets: Sequence[Net], layer: int, place: str) -> tuple[np.ndarray, np
     """Return what batch normalization multiplies by at evaluation and what it adds, ``(M, 1, 1, W)`` each."""
     gamma, beta = _gamma_and_beta(nets, layer, place)
     running = [net.running[layer][place] for net in nets]
-    factor = gamma / np.sqrt(_per_unit([r.var for r in running]) + _epsilon(nets))
+    factor = gamma / np.sqrt(
+        _per_unit([r.var for r in running]) + _of_recipes(nets, "norm_epsilon")
+    )
     return factor, beta - _per_unit([r.mean for r in running]) * factor
 
 
@@ -185,7 +185,7 @@ def _layer_norm(g: Graph, nets: Sequence[Net], layer: int, place: str, x: str) -
     gamma, beta = _gamma_and_beta(nets, layer, place)
     centred = g.op("Sub", x, g.op("ReduceMean", x, i64([-1])))
     variance = g.op("ReduceMean", g.op("Mul", centred, centred), i64([-1]))
-    deviation = g.op("Sqrt", g.op("Add", variance, f32(_epsilon(nets))))
+    deviation = g.op("Sqrt", g.op("Add", variance, f32(_of_recipes(nets, "norm_epsilon"))))
     scaled = g.op("Mul", g.op("Div", centred, deviation), f32(gamma))
     return g.op("Add", scaled, f32(beta))
 
@@ -195,5 +195,6 @@ def _gamma_and_beta(nets: Sequence[Net], layer: int, place: str) -> tuple[np.nda
     return _per_unit([p["gamma"] for p in parts]), _per_unit([p["beta"] for p in parts])
 
 
-def _epsilon(nets: Sequence[Net]) -> np.ndarray:
-    return f32([n.recipe.norm_epsilon for n in nets]).reshape(-1, 1, 1, 1)
+def _of_recipes(nets: Sequence[Net], field: str) -> np.ndarray:
+    """Return a number of each net's recipe, ``(M, 1, 1, 1)``."""
+    return f32([getattr(n.recipe, field) for n in nets]).reshape(-1, 1, 1, 1)

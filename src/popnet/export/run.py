@@ -78,7 +78,8 @@ class Check:
         if self.equal_labels is None:
             what = f"values differ by at most {self.largest:.2g} standard deviations of the target"
         else:
-            what = f"probabilities differ by at most {self.largest:.2g}, {100 * self.equal_labels:.6g} % of labels are equal"  # fmt: skip
+            equal = f"{100 * self.equal_labels:.6g} % of labels are equal"
+            what = f"probabilities differ by at most {self.largest:.2g}, {equal}"
         return f"onnxruntime on {self.rows:,} rows: {what}"
 
 
@@ -162,10 +163,11 @@ def session(source: str | Path | bytes, threads: int = 0) -> Any:
     need("onnxruntime")
     import onnxruntime
 
-    options = onnxruntime.SessionOptions()
+    library: Any = onnxruntime
+    options = library.SessionOptions()
     options.intra_op_num_threads = threads
     content = source if isinstance(source, bytes) else str(source)
-    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    return library.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
 
 def run(source: Any, inputs: dict[str, np.ndarray], outputs: list[str]) -> dict[str, np.ndarray]:

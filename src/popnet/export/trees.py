@@ -58,8 +58,8 @@ def _matrix(
 ) -> tuple[str, np.ndarray, np.ndarray, np.ndarray]:
     """Return rows as the node takes them, and of each split its column, its threshold and whether its sides change.
 
-    Rows are ``(N, D)`` float64: numbers, flags, then whether a code is in each set. A set and what it leaves out are one
-    column; a split of it, ``(S,)`` as the others, sends 0 to the left, so sides change where its levels go there.
+    Rows are ``(N, D)`` float64: numbers, flags, then 0 or 1 for each set of levels; a set and what it leaves out are
+    one column. Of each split are ``(S,)``.
     """
     parts = [g.cast(p, np.float64) for p in (encoded.numeric, encoded.flags) if p is not None]
     codes = len(forest.levels)
