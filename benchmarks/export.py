@@ -4,8 +4,8 @@
 
 Each table's model is fitted for a few epochs, so that nets of several recipes and trees share in it, and exported, and
 both predict the rows that were held out: the largest difference of a probability, or of a number in standard deviations
-of the target, and the share of equal labels. Times are medians of five calls (of 1 and of 10,000 rows, the held-out ones
-over again) after a first one, of onnxruntime with its inputs ready, in blocks of 1,000 rows, and of
+of the target, and the share of equal labels. Times are medians of five calls (of 1 and of 10,000 rows, the held-out
+ones over again) after a first one, of onnxruntime with its inputs ready, in blocks of 1,000 rows, and of
 ``Model.predict_frame``, which also reads the frame.
 """
 

@@ -88,16 +88,21 @@ FRAME = make_frame()
 NEW = make_frame(150, 1, new=True)
 
 
-def prepared(target: str, *, metric: str | None = None) -> Prepared:
-    """Return the table encoded for a target of `TARGETS`."""
+def prepared(
+    target: str, *, metric: str | None = None, columns: Sequence[str] | None = None
+) -> Prepared:
+    """Return the table encoded for a target of `TARGETS`, with all its columns or some."""
     names = TARGETS[target]
     kept = [names] if isinstance(names, str) else names
-    drop = tuple(n for n in ("two", "five", "number", "other", "amount") if n not in kept)
+    frame = FRAME if columns is None else FRAME.select(*columns, *kept)
+    others = {"two", "five", "number", "other", "amount"} - set(kept)
     options = Options(
-        drop=drop, reading=ReadingChoices(categorical=("code",)), metric=metric,
+        drop=sorted(others & set(frame.columns)),
+        reading=ReadingChoices(categorical=("code",) if "code" in frame.columns else ()),
+        metric=metric,
         task="classification" if target == "five" else None,
-    )  # fmt: skip
-    return prepare(FRAME, names, options)
+    )
+    return prepare(frame, names, options)
 
 
 def draw(recipe: Recipe, table: Prepared, seed: int) -> Net:

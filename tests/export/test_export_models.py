@@ -72,6 +72,25 @@ def test_nets_and_trees(tables, forests, target, frame):
             np.testing.assert_allclose(found.reshape(said.shape), said, rtol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("columns", "lacking"),
+    [
+        (["plain", "gaps"], "codes"),
+        (["colour", "town"], "numeric flags"),
+        (["when"], "codes"),
+        (["truth"], "numeric codes"),
+    ],
+)
+def test_columns_of_one_kind(columns, lacking):
+    table = prepared("two", columns=columns)
+    assert [
+        part for part in ("numeric", "flags", "codes") if not getattr(table.encoder.names, part)
+    ] == lacking.split()
+    periodic = Recipe(depth=1, width=4, numeric_embedding="periodic", embedding_quantiles=True)
+    assert_same(model_of(table, [periodic, Recipe(depth=0)], boosted(table)), NEW)
+    assert_same(model_of(table, [], boosted(table)), NEW)
+
+
 @pytest.mark.parametrize("target", ["two", "five"])
 def test_votes(tables, forests, target):
     assert_same(model_of(tables[target], RECIPES, forests[target], MIXED, method="vote"), NEW)

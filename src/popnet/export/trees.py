@@ -86,5 +86,4 @@ def _matrix(
     if not parts:  # trees of one leaf each, in a table of levels alone
         assert encoded.codes is not None
         parts.append(g.cast(encoded.codes, np.float64))
-    column = np.maximum(column, 0)
     return g.concat(parts, 1), column, f64(threshold), swapped
