@@ -174,7 +174,6 @@ def quantiles(g: Graph, x: str, knots: np.ndarray) -> str:
     size = knots.shape[1] + 1
     edges = np.full((len(there), knots.shape[1]), np.inf)
     start, base, slope, middle = np.zeros((4, len(there), size))
-    middle[:, 0], start[:, 0] = 0.0, -np.inf
     places = np.linspace(0, 1, knots.shape[1])
     for i, column in enumerate(np.asarray(knots, np.float64)[there]):
         values, first, counts = np.unique(column, return_index=True, return_counts=True)
@@ -185,7 +184,7 @@ def quantiles(g: Graph, x: str, knots: np.ndarray) -> str:
         middle[i, 1 : n + 1] = begin + (counts - 1) / (2 * (len(column) - 1))
         base[i, 1 : n + 1] = [*end[:-1], 1.0]
         slope[i, 1:n] = (begin[1:] - end[:-1]) / np.diff(values)
-    start[:, 0] = start[:, 1]
+    start[:, 0] = start[:, 1]  # below all knots the place is 0, whatever the distance
     given = g.cast(g.gather(x, there, 1), np.float64)
     # The part is the number of knots that are not above.
     above = g.op("GreaterOrEqual", g.op("Unsqueeze", given, i64([2])), edges)
