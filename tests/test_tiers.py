@@ -20,7 +20,7 @@ TIERS = (
     ("nn",),
     ("population",),
     ("tuning",),
-    ("options", "model"),
+    ("options", "model", "export"),
     ("prepare", "report"),
     ("ablation",),
     ("diagnosis", "course"),
@@ -175,7 +175,10 @@ def test_files_are_short():
 @pytest.mark.parametrize(
     ("library", "allowed"),
     [
-        ("polars", {"data", "prepare", "model", "estimators", "report", "diagnosis", "serve"}),
+        (
+            "polars",
+            {"data", "prepare", "model", "export", "estimators", "report", "diagnosis", "serve"},
+        ),
         ("sklearn", {"model", "trees", "estimators", "diagnosis", "course"}),
         ("typer", {"cli"}),
         ("rich", {"cli"}),
@@ -185,6 +188,8 @@ def test_files_are_short():
         ("starlette", {"serve"}),
         ("uvicorn", {"serve"}),
         ("PIL", {"data", "ablation"}),
+        ("onnx", {"export"}),
+        ("onnxruntime", {"export"}),
         ("optuna", {"tuning"}),
         ("filelock", {"tuning"}),
         ("ray", {"population"}),

@@ -44,6 +44,18 @@ ERRORS = "intervals/errors"
 
 def save(model: Model, folder: Path) -> None:
     """Write ``model.json`` and ``weights.safetensors`` into a folder that exists."""
+    content, data = _content(model)
+    (folder / WEIGHTS).write_bytes(data)
+    (folder / MODEL).write_text(strict_json.dumps(content, indent=1), encoding="utf-8")
+
+
+def digest(model: Model) -> str:
+    """Return the digest that a model's ``model.json`` has, ``sha256``, if this version of popnet saves it."""
+    return str(_content(model)[0]["sha256"])
+
+
+def _content(model: Model) -> tuple[dict[str, Any], bytes]:
+    """Return what ``model.json`` and ``weights.safetensors`` hold."""
     tensors: dict[str, np.ndarray] = {}
     nets: list[dict[str, object]] = []
     for i, (net, weight) in enumerate(zip(model.nets, model.weights, strict=False)):
@@ -76,8 +88,7 @@ def save(model: Model, folder: Path) -> None:
     }
     content = strict_json.finite(content)
     content["sha256"] = _digest(content)
-    (folder / WEIGHTS).write_bytes(data)
-    (folder / MODEL).write_text(strict_json.dumps(content, indent=1), encoding="utf-8")
+    return content, data
 
 
 def load(cls: type[Model], folder: str | Path) -> Model:

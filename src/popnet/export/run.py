@@ -1,0 +1,226 @@
+"""Export a model to an ONNX file, and see whether onnxruntime says the same of a table's rows."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+
+from popnet._version import __version__
+from popnet.errors import InputError
+from popnet.export.inputs import as_inputs, input_of
+from popnet.model import saving
+from popnet.runtime.atomic_file import check_output_file, write_atomic
+
+if TYPE_CHECKING:
+    from popnet.model.model import Model
+
+MAX_BYTES = 2**31 - 1
+"""Of an ONNX file in one piece."""
+
+ROWS = 1000
+"""Rows that are checked at once: of an ensemble of 40 nets of 256 units they take 200 MB."""
+
+TOLERANCE = 1e-5
+"""Largest difference of probabilities, or of values in deviations of the target, that passes the check: float32 sums in
+another order differ by some 1e-6."""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written.
+
+    Attributes:
+        path: of the file.
+        bytes: of the file.
+        opset: version of the operators.
+        inputs: name and type of each.
+        outputs: names.
+        members: those with a weight.
+    """
+
+    path: str
+    bytes: int
+    opset: int
+    inputs: dict[str, str]
+    outputs: list[str]
+    members: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Check:
+    """How far onnxruntime's predictions are from popnet's.
+
+    Attributes:
+        rows: compared.
+        largest: difference of a probability, or of a value in deviations of the target.
+        equal_labels: share of rows; None for numbers.
+    """
+
+    rows: int
+    largest: float
+    equal_labels: float | None
+
+    @property
+    def passed(self) -> bool:
+        """Whether the difference is within `TOLERANCE`."""
+        return self.largest <= TOLERANCE
+
+    def __str__(self) -> str:
+        if self.equal_labels is None:
+            what = f"values differ by at most {self.largest:.2g} standard deviations of the target"
+        else:
+            equal = f"{100 * self.equal_labels:.6g} % of labels are equal"
+            what = f"probabilities differ by at most {self.largest:.2g}, {equal}"
+        return f"onnxruntime on {self.rows:,} rows: {what}"
+
+
+def export(model: Model, path: str | Path, *, opset: int | None = None) -> Exported:
+    """Write a model as an ONNX file.
+
+    Args:
+        model: of a table.
+        path: of the file; one that is there is replaced.
+        opset: version of the operators, from 18 on; default 18.
+
+    Raises:
+        InputError: onnx is not installed, the model cannot be exported, no such version, or the file cannot be written.
+    """
+    check_output_file("the ONNX file", Path(path), (".onnx",))
+    data, record = as_bytes(model, opset)
+    write_atomic(path, data)
+    return Exported(str(path), len(data), **record)
+
+
+def as_bytes(model: Model, opset: int | None = None) -> tuple[bytes, dict[str, Any]]:
+    """Return a model as an ONNX file's content, and what `Exported` says beside path and size; see `export`."""
+    need("onnx")
+    from popnet.export import graph
+    from popnet.export.ensemble import whole
+
+    opset = graph.OPSET if opset is None else opset
+    if not graph.LOWEST_OPSET <= opset <= graph.highest_opset():
+        raise InputError(
+            f"--opset must be between {graph.LOWEST_OPSET} and {graph.highest_opset()}, the newest that the installed "
+            f"onnx knows; got {opset}."
+        )
+    g, outputs = whole(model)
+    inputs = [input_of(record) for record in model.encoder.columns]
+    score = None if model.facts is None else model.facts.scores.score
+    metadata: dict[str, Any] = {
+        "popnet": __version__,
+        "task": model.encoder.target.task,
+        "targets": list(model.encoder.target.names),
+        "classes": list(model.classes),
+        "metric": model.metric,
+        "score": score,
+        "inputs": {i.name: {"type": i.type, "missing": i.missing} for i in inputs},
+        "outputs": outputs,
+        "model_sha256": saving.digest(model),
+    }
+    proto = g.model(
+        opset, {k: v if isinstance(v, str) else json.dumps(v) for k, v in metadata.items()}
+    )
+    try:
+        data = proto.SerializeToString()
+    except ValueError:
+        data = b""
+    if not 0 < len(data) <= MAX_BYTES:
+        raise InputError("The model is too large for an ONNX file, which holds at most 2 GB.")
+    return data, {
+        "opset": opset,
+        "inputs": {i.name: i.type for i in inputs},
+        "outputs": outputs,
+        "members": int(np.count_nonzero(np.asarray(model.weights) > 0)),
+    }
+
+
+def need(library: str) -> None:
+    """Raise an InputError, with what to do, if a library of the extra is not installed."""
+    from importlib.util import find_spec
+
+    if find_spec(library) is None:
+        raise InputError(
+            f"Exporting to ONNX needs {library}, which is not installed; pip install 'popnet[export]'."
+        )
+
+
+def session(source: str | Path | bytes, threads: int = 0) -> Any:
+    """Return an onnxruntime session of a file, or of its content, on the CPU.
+
+    Args:
+        source: the file.
+        threads: most of them; 0 leaves it to onnxruntime.
+    """
+    need("onnxruntime")
+    import onnxruntime
+
+    library: Any = onnxruntime
+    options = library.SessionOptions()
+    options.intra_op_num_threads = threads
+    content = source if isinstance(source, bytes) else str(source)
+    return library.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+
+
+def run(source: Any, inputs: dict[str, np.ndarray], outputs: list[str]) -> dict[str, np.ndarray]:
+    """Return a session's outputs for N rows, block by block.
+
+    Args:
+        source: from `session`.
+        inputs: ``(N, 1)`` each, as `popnet.export.inputs.as_inputs` gives them.
+        outputs: names.
+    """
+    count = len(next(iter(inputs.values())))
+    blocks = [
+        source.run(outputs, {k: v[start : start + ROWS] for k, v in inputs.items()})
+        for start in range(0, max(count, 1), ROWS)
+    ]
+    return {
+        name: np.concatenate(parts)
+        for name, parts in zip(outputs, zip(*blocks, strict=True), strict=True)
+    }
+
+
+def check(model: Model, exported: Exported, frame: pl.DataFrame) -> Check:
+    """Compare an exported file's predictions with the model's own.
+
+    Args:
+        model: that was exported.
+        exported: what `export` returned.
+        frame: rows of a table with the model's columns.
+
+    Raises:
+        InputError: onnxruntime is not installed, or the rows do not fit the model.
+    """
+    own = session(exported.path)
+    if not frame.height:
+        raise InputError("The table has no rows, so there is nothing to check.")
+    said = model.predict_frame(frame, proba=model.is_classifier)
+    names = model.encoder.target.names
+    found = run(own, as_inputs(model.encoder, frame), exported.outputs)
+    first, second = exported.outputs[0], exported.outputs[-1]
+    if model.is_classifier:
+        labels = np.array(said[names[0]].to_list(), object)
+        p = said.select(pl.nth(range(1, said.width))).to_numpy()
+        equal = float((labels == found[first].astype(object)).mean())
+        return Check(frame.height, float(np.abs(found[second] - p).max()), equal)
+    values = said.select(names).to_numpy()
+    off = found[first].reshape(values.shape) - values
+    return Check(frame.height, float(np.abs(off / deviations(model, values)).max()), None)
+
+
+def deviations(model: Model, values: np.ndarray) -> np.ndarray:
+    """Return the targets' standard deviations at predicted values ``(N, T)``, in the targets' units.
+
+    Of a target whose logarithm is predicted, it is that of the logarithm, times what a small step of it changes.
+    """
+    scales = model.encoder.scales
+    return np.stack([s.std * (1 + values[:, t] if s.log else 1) for t, s in enumerate(scales)], -1)
