@@ -136,3 +136,16 @@ def test_no_more_programs_are_kept_than_the_system_bears(monkeypatch):
         for device in devices:
             np.testing.assert_array_equal(double.on(device, x)(x), 2 * x)
     assert in_memory() <= before + 4
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(np.zeros((2, 3), t) for t in (np.float64, np.float32, np.float16, np.int64, np.int32, np.uint8, bool)),
+        np.float64(1.0), np.int64(3), 1.5, 2, True, jnp.ones(4), jnp.ones((), jnp.int8),
+        np.ma.masked_array([1.0, 2.0]),
+    ],
+    ids=lambda v: f"{type(v).__name__}-{getattr(v, 'dtype', '')}",
+)  # fmt: skip
+def test_arguments_have_the_types_that_jax_gives_them(value):
+    assert compiled._form_of(value) == (np.shape(value), jax.dtypes.result_type(value))
