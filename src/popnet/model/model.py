@@ -22,6 +22,7 @@ from popnet.data.tables.records import frame_of
 from popnet.data.tables.schema import Schema
 from popnet.errors import InputError
 from popnet.model import saving, summary
+from popnet.model.answers import NO_PROBABILITIES, columns_of
 from popnet.model.facts import ModelFacts
 from popnet.model.members import Predictor, outputs
 from popnet.population.predict import Net
@@ -43,8 +44,6 @@ from popnet.types import Array
 
 BLOCK_ROWS = 16_384
 """Rows that all nets predict before the next are encoded: bounds the memory of an ensemble's predictions."""
-
-NO_PROBABILITIES = "Probabilities are for classification; this model predicts numbers."
 
 
 @dataclass(frozen=True)
@@ -310,46 +309,7 @@ class Model:
         quantiles: Sequence[float] = (),
     ) -> pl.DataFrame:
         """Predict rows that are encoded already (`encoder.transform`); see `predict_frame`."""
-        return pl.DataFrame(self._columns(features, proba, interval, quantiles))
-
-    def _columns(
-        self,
-        features: Features | Images,
-        proba: bool,
-        interval: float | None,
-        quantiles: Sequence[float],
-    ) -> list[pl.Series]:
-        names = self.encoder.target.names
-        if interval is None and not len(quantiles):
-            scores, *more = (self.predict_point(features),)
-        elif self.level is not None:
-            _, *more, scores = self.bounds(features, interval, [*quantiles, self.level])
-        else:
-            scores, *more = self.bounds(features, interval, quantiles)
-        if self.is_classifier:
-            labels = np.array(self.classes, dtype=object)[self.decided(scores).argmax(1)]
-            columns = [pl.Series(names[0], labels.tolist())]
-            if proba:
-                columns += [
-                    pl.Series(f"probability_{c}", scores[:, k]) for k, c in enumerate(self.classes)
-                ]
-        else:
-            if proba:
-                raise InputError(NO_PROBABILITIES)
-            values = [self.encoder.decode_target(v) for v in (scores, *more)]
-            endings = ["", *(() if interval is None else ("_low", "_high"))]
-            endings += [f"_q{100 * level:g}" for level in quantiles]
-            columns = [
-                pl.Series(f"{name}{end}", v[:, k])
-                for k, name in enumerate(names)
-                for v, end in zip(values, endings, strict=True)
-            ]
-            if len({c.name for c in columns}) < len(columns):
-                raise InputError(
-                    "Two columns would have the same name: a quantile is given twice, or a target is named like a "
-                    "column of another target's interval; rename that target and fit again."
-                )
-        return columns
+        return pl.DataFrame(columns_of(self, features, proba, interval, quantiles))
 
     def predict_pictures(
         self,
@@ -372,7 +332,7 @@ class Model:
         assert self.encoder.image is not None
         names = pictures.names or list(range(1, len(pictures.pixels) + 1))
         images = self.encoder.image.images(pictures.pixels)
-        columns = self._columns(images, proba, interval, quantiles)
+        columns = columns_of(self, images, proba, interval, quantiles)
         taken = {c.name for c in columns}
         return pl.DataFrame(
             [pl.Series("image" if "image" not in taken else "file", names), *columns]

@@ -9,7 +9,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from queue import SimpleQueue
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import jax
 import numpy as np
@@ -124,8 +124,9 @@ def _form_of(x: Any) -> tuple[tuple[int, ...], np.dtype]:
     The types of NumPy's arrays and numbers are looked up: a call has some 70 of them, and JAX's own function took as
     long as a net of one row.
     """
-    if type(x) is np.ndarray or isinstance(x, np.generic):
-        return x.shape, _type_of(x.dtype)
+    if isinstance(x, np.ndarray | np.generic):
+        dtype: Any = cast("Any", x).dtype
+        return x.shape, _type_of(dtype)
     return np.shape(x), np.dtype(jax.dtypes.result_type(x))
 
 

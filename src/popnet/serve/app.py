@@ -22,7 +22,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from popnet._version import __version__
 from popnet.errors import InputError
-from popnet.model.model import NO_PROBABILITIES, Model
+from popnet.model.answers import NO_PROBABILITIES
+from popnet.model.model import Model
 from popnet.runtime import strict_json
 from popnet.serve import page, rows, schema
 from popnet.serve.batching import Asked, Batcher, Busy, Job
