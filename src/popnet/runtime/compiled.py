@@ -125,8 +125,8 @@ def _form_of(x: Any) -> tuple[tuple[int, ...], np.dtype]:
     long as a net of one row.
     """
     if isinstance(x, np.ndarray | np.generic):
-        dtype: Any = cast("Any", x).dtype
-        return x.shape, _type_of(dtype)
+        known = cast("Any", x)
+        return known.shape, _type_of(known.dtype)
     return np.shape(x), np.dtype(jax.dtypes.result_type(x))
 
 
