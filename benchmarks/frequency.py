@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks.table import conditions, markdown
+from benchmarks.table import publish
 from benchmarks.tables import known, load
 
 TABLES = (
@@ -103,10 +103,7 @@ def main() -> None:
         lines.append(measure(name, args.rows, args.epochs))
         print(lines[-1], file=sys.stderr, flush=True)
     head = ["table", "pilot", "default", *(f"scale {s:g}" for s in SCALES), "fast recipes"]
-    text = "\n\n".join([markdown(head, lines), *conditions("benchmarks.frequency")])
-    print(text)
-    if args.markdown:
-        args.markdown.write_text(text + "\n", encoding="utf-8")
+    publish(head, lines, "benchmarks.frequency", args.markdown)
 
 
 if __name__ == "__main__":

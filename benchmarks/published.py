@@ -20,7 +20,7 @@ from benchmarks.accuracy import Case, once, version
 from benchmarks.kept import FOLDER
 from benchmarks.sources import folder as data_folder
 from benchmarks.standings import main_metric, shown
-from benchmarks.table import conditions, markdown
+from benchmarks.table import publish
 from benchmarks.tables import known
 
 SHOWN = ("catboost", "lightgbm", "xgboost", "mlp", "mlp_plr", "tabr", "modernNCA", "realmlp", "ftt")
@@ -85,10 +85,7 @@ def main() -> None:
         others = published(table.name, data_folder().parent) | QUOTED.get(table.name, {})
         lines.append(line(table.name, scores, others, metric == "accuracy"))
     head = ["table", "popnet (range)", "place", "best published", "others"]
-    text = "\n\n".join([markdown(head, lines), *conditions("benchmarks.published")])
-    print(text)
-    if args.markdown:
-        args.markdown.write_text(text + "\n", encoding="utf-8")
+    publish(head, lines, "benchmarks.published", args.markdown)
 
 
 if __name__ == "__main__":

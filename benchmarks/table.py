@@ -98,3 +98,13 @@ def conditions(module: str = "benchmarks.speed") -> list[str]:
         f"Versions: {versions()}{commit()}",
         f"Command: `{' '.join([f'python -m {module}', *sys.argv[1:]])}`",
     ]
+
+
+def publish(
+    head: Sequence[str], rows: Sequence[Sequence[str]], module: str, file: Path | None
+) -> None:
+    """Print a table with the conditions of a benchmark, and write it to a file if there is one."""
+    text = "\n\n".join([markdown(head, rows), *conditions(module)])
+    print(text)
+    if file:
+        file.write_text(text + "\n", encoding="utf-8")
