@@ -236,7 +236,7 @@ def show(model: ModelFolder, as_json: Json = False) -> None:
             "target": loaded.schema.target.model_dump(mode="json"), "method": loaded.method,
             "facts": facts.to_json(loaded.facts),
             "nets": [{"weight": float(w), "recipe": n.recipe.model_dump()} for w, n in zip(loaded.weights, loaded.nets, strict=False)],
-            "trees": [{"weight": float(w)} for w in loaded.weights[len(loaded.nets) :]],
+            "trees": [{"weight": float(w)} for w in loaded.tree_weights],
         }))  # fmt: skip
     else:
         print("\n".join(describe(loaded)))

@@ -327,7 +327,7 @@ def _trees(candidates: Candidates, model: Model) -> TreesFacts | None:
         return None
     best = candidates.best_trees()
     score = None if best is None else candidates.scores[best.recipe_id]
-    return TreesFacts(score, float(model.weights[len(model.nets) :].sum()), len(fitted))
+    return TreesFacts(score, float(model.tree_weights.sum()), len(fitted))
 
 
 def _settled(training: FitTraining) -> list[str]:

@@ -90,6 +90,11 @@ class Model:
         return *self.nets, *self.trees
 
     @property
+    def tree_weights(self) -> np.ndarray:
+        """The weights of the trees, ``(len(trees),)``."""
+        return self.weights[len(self.nets) :]
+
+    @property
     def is_classifier(self) -> bool:
         """Whether it predicts classes."""
         return self.encoder.target.task != "regression"

@@ -64,7 +64,7 @@ def _content(model: Model) -> tuple[dict[str, Any], bytes]:
                 tensors[f"{i}/{part}{jax.tree_util.keystr(path)}"] = np.ascontiguousarray(leaf)
         nets.append({"recipe": net.recipe.model_dump(), "weight": float(weight)})
     trees: list[dict[str, object]] = []
-    for i, (forest, weight) in enumerate(zip(model.trees, model.weights[len(nets) :], strict=True)):
+    for i, (forest, weight) in enumerate(zip(model.trees, model.tree_weights, strict=True)):
         tensors |= {f"trees/{i}/{name}": array for name, array in forest.arrays().items()}
         trees.append({"weight": float(weight)})
     if model.conformal is not None:

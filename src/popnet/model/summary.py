@@ -58,6 +58,6 @@ def lines(model: Model) -> list[tuple[str, str]]:
         ]
     found.append(("ensemble", members(model)))
     if model.trees and model.nets:
-        share = float(model.weights[len(model.nets) :].sum())
+        share = float(model.tree_weights.sum())
         found.append(("weight of trees", f"{100 * share:.0f} %"))
     return found

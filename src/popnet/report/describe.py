@@ -35,5 +35,5 @@ def describe(model: Model) -> list[str]:
     if len(ranked) > RECIPES_SHOWN:
         lines.append(f"           and {len(ranked) - RECIPES_SHOWN} more recipes")
     if model.trees:
-        lines.append(f"           {model.weights[len(model.nets) :].sum():.3f}  boosted trees")
+        lines.append(f"           {model.tree_weights.sum():.3f}  boosted trees")
     return lines + [f"data       {line}" for line in model.schema.describe()]

@@ -12,10 +12,8 @@ from threadpoolctl import threadpool_limits
 from popnet.trees.grown import Grown, Job, StoppedError, Tree
 
 FIRST_ROUNDS, ROUNDS = 10, 100
-"""Rounds of boosting after which the time that a round takes is known, and after which the clock is looked at again."""
-
-CHUNK_SECONDS = 3.0
-"""The clock is looked at again after this time, too, so that Ctrl-C is heard; each look bins the data again."""
+"""Rounds of boosting after which the time that a round takes is known, and after which the clock is looked at again:
+each look bins the data again."""
 
 MIN_MORE = 0.1
 """Boosting goes on if it has time for this share more of the rounds that it had."""
@@ -68,7 +66,6 @@ def _boosted(job: Job) -> Any:
             now = time.monotonic()
             each = (now - began) / rounds
             possible = (job.deadline - now) / each
-            few = max(FIRST_ROUNDS, CHUNK_SECONDS / each)
-            rounds = int(min(ROUNDS, few, most - done, max(possible, 0)))
+            rounds = int(min(ROUNDS, most - done, max(possible, 0)))
             if rounds < max(1.0, MIN_MORE * min(done, ROUNDS, most - done)):
                 return model
