@@ -43,6 +43,8 @@ class Options:
             ``accuracy``, ``rmse``, or ``r2`` of several targets.
         trees: boosted trees of a table, beside the nets: ``hist`` (scikit-learn's), ``lightgbm`` (if that is
             installed), ``none``, or ``auto``, which is ``hist`` unless a recipe is given.
+        combinations: whether a table gets columns made of two others that are clearly of use, see
+            `popnet.fitting.combined_columns`; with a recipe it never does.
         recipe: every net keeps the fields that are set in it; the others are chosen by the data or searched.
         test_size: share of rows held out for the test score; None chooses by the number of rows, 0 holds out none.
         weight: column of row weights.
@@ -75,6 +77,7 @@ class Options:
     ensemble: str = "greedy"
     metric: str | None = None
     trees: str = "auto"
+    combinations: bool = True
     recipe: Recipe | None = None
     test_size: float | None = None
     weight: str | None = None

@@ -22,9 +22,10 @@ from popnet.data.tables.columns import (
 )
 from popnet.data.tables.encode import Encoder
 from popnet.data.tables.markers import MARKERS
-from popnet.data.tables.scale import FAR, LIMIT, Scale
+from popnet.export.combinations import with_combinations
 from popnet.export.graph import Graph, f32, f64, i64, lookup
 from popnet.export.inputs import MISSING_TIME, input_of, null_words
+from popnet.export.scale import scale
 
 DAY = 86_400_000_000
 """Microseconds of a day."""
@@ -142,19 +143,11 @@ def encode(g: Graph, encoder: Encoder) -> Encoded:
             flags.put(g.cast(g.op("Not", known), np.float32), neither.places)
         for column, record, place in coded:
             codes.put(_number_codes(g, record, numbers[column]), place)
-    return Encoded(
-        numeric.whole(g), flags.whole(g), codes.whole(g), width=numeric.size + flags.size
-    )
-
-
-def scale(g: Graph, values: str, absent: str, scales: list[Scale]) -> str:
-    """Return numbers ``(N, k)`` within their bounds, float32, as `Scale.apply` does; missing ones are 0."""
-    centre, size = (f64([getattr(s, of) for s in scales]) for of in ("centre", "scale"))
-    z = g.op("Div", g.op("Sub", g.op("Where", absent, centre, values), centre), size)
-    z = g.op("Clip", z, f64(-FAR), f64(FAR))
-    part = g.op("Div", z, f64(LIMIT))
-    root = g.op("Sqrt", g.op("Add", g.op("Mul", part, part), f64(1.0)))
-    return g.cast(g.op("Div", z, root), np.float32)
+    whole = numeric.whole(g)
+    if whole is not None:
+        whole = with_combinations(g, whole, encoder)
+    width = numeric.size + len(encoder.combinations) + flags.size
+    return Encoded(whole, flags.whole(g), codes.whole(g), width)
 
 
 def missing_code(record: Discrete | Categorical) -> int:

@@ -57,7 +57,7 @@ _Output = tuple[str, str, Any, int | None]
 
 def _members(g: Graph, model: Model, encoded: Encoded) -> Members:
     """Return the outputs of all members that have a weight; of numbers within the range that was seen."""
-    inputs = Inputs(g, encoded, model.encoder.knots)
+    inputs = Inputs(g, encoded, model.encoder.member_knots)
     chosen = np.flatnonzero(np.asarray(model.weights) > 0).tolist()
     of_nets = [i for i in chosen if i < len(model.nets)]
     numbers: list[int] = []

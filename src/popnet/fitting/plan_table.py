@@ -83,7 +83,7 @@ def plan_table(
         found = roughness(prepared.data, prepared.train, options.seed)
     if found is not None:
         space = planned_space(prepared.data, rows, options, short, found.scale)
-        notes = (fast_note(found, space, prepared.encoder.names.numeric),)
+        notes = (fast_note(found, space, prepared.encoder.member_numbers),)
     trainer.specialised = space.fixes(*ONE_KIND)
     shape = Shape.of(space.base, prepared.data)  # refuses a recipe that is not for tables
     grid = Grid.of(space, options, folds)

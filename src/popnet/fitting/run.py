@@ -18,6 +18,7 @@ from popnet.diagnosis.tables import leakage, time_order
 from popnet.errors import InputError
 from popnet.fitting import selection
 from popnet.fitting.candidates import Candidates, is_trees
+from popnet.fitting.combined_columns import with_combined_columns
 from popnet.fitting.plan import epochs_note, wanted_epochs
 from popnet.fitting.scoring import Scoring
 from popnet.fitting.training import EPOCH_ROWS, FitTraining
@@ -101,6 +102,7 @@ def fit(
     tell = on_progress or _tell_nobody
     tell(Progress("reading", left=finite(clock.left())))
     table = prepare(source, target, options, tell, clock, memory)
+    table = with_combined_columns(table, options, tell)
     if options.memory_limit is not None:
         _enough(memory)
     task = table.schema.target.task

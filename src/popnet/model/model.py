@@ -204,6 +204,7 @@ class Model:
 
     def _outputs(self, features: Features | Images) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield row numbers and all members' outputs ``(M, n, O)``, block by block; numbers within the range seen."""
+        features = self.encoder.combine(features)
         for start in range(0, len(features), BLOCK_ROWS):
             rows = np.arange(start, min(start + BLOCK_ROWS, len(features)))
             found = outputs(self.members, features, rows, views=self.views)

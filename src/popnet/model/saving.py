@@ -35,8 +35,9 @@ from popnet.types import Tree
 if TYPE_CHECKING:
     from popnet.model.model import Model
 
-FORMAT, WITH_TREES = 1, 2
-"""Versions of the folder's format: of nets alone, as all popnets read it, and of nets and trees."""
+FORMAT, WITH_TREES, WITH_COMBINATIONS = 1, 2, 3
+"""Versions of the folder's format: of nets alone, as all popnets read it, of nets and trees, and of columns made of two
+others. A folder has the first that can hold it."""
 
 ERRORS = "intervals/errors"
 """The tensor of held-out errors."""
@@ -70,11 +71,14 @@ def _content(model: Model) -> tuple[dict[str, Any], bytes]:
     if model.conformal is not None:
         tensors[ERRORS] = model.conformal.errors
     data = save_tensors(tensors)
+    nothing = (
+        set() if model.encoder.combinations else {"combinations"}
+    )  # formats before have no such key
     content = {
-        "format": WITH_TREES if trees else FORMAT,
+        "format": _format(model),
         "popnet": __version__,
         "schema": model.schema.model_dump(mode="json"),
-        "encoder": model.encoder.model_dump(mode="json"),
+        "encoder": model.encoder.model_dump(mode="json", exclude=nothing),
         "method": model.method,
         "metric": model.metric,
         "views": model.views,
@@ -89,6 +93,12 @@ def _content(model: Model) -> tuple[dict[str, Any], bytes]:
     content = strict_json.finite(content)
     content["sha256"] = _digest(content)
     return content, data
+
+
+def _format(model: Model) -> int:
+    if model.encoder.combinations:
+        return WITH_COMBINATIONS
+    return WITH_TREES if model.trees else FORMAT
 
 
 def load(cls: type[Model], folder: str | Path) -> Model:
@@ -111,9 +121,9 @@ def load(cls: type[Model], folder: str | Path) -> Model:
         ) from None
     except OSError as error:
         raise ModelError(f"{folder / MODEL} cannot be read: {error.strerror}.") from None
-    if version not in (FORMAT, WITH_TREES):
+    if version not in (FORMAT, WITH_TREES, WITH_COMBINATIONS):
         raise ModelError(
-            f"{folder} has format {version}, this popnet ({__version__}) reads {FORMAT} and {WITH_TREES}; "
+            f"{folder} has format {version}, this popnet ({__version__}) reads {FORMAT} to {WITH_COMBINATIONS}; "
             f"use popnet {content.get('popnet', 'of another version')}."
         )
     if content.pop("sha256", None) != _digest(content):
@@ -192,7 +202,7 @@ def _forest(tensors: Mapping[str, np.ndarray], prefix: str, encoder: Encoder) ->
     """
     found = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
     forest, names = Forest.of_arrays(found), encoder.names
-    columns = len(names.codes) + len(names.numeric) + len(names.flags)
+    columns = len(names.codes) + len(encoder.member_numbers) + len(names.flags)
     if forest.n_outputs != encoder.n_outputs or np.any(forest.column >= columns):
         raise ValueError(f"{prefix}: the trees are of other columns or outputs")
     if forest.levels.tolist() != list(encoder.levels):
@@ -206,10 +216,10 @@ def net_shape(recipe: Recipe, encoder: Encoder) -> Shape:
     return Shape.make(
         recipe,
         image=encoder.image.size if encoder.image else None,
-        n_numeric=len(names.numeric),
+        n_numeric=len(encoder.member_numbers),
         n_flags=len(names.flags),
         levels=tuple(encoder.levels),
-        knots=encoder.knots,
+        knots=encoder.member_knots,
         n_outputs=encoder.n_outputs,
         task="regression" if encoder.target.task == "regression" else "classification",
     )

@@ -7,17 +7,12 @@ from typing import NamedTuple
 
 import numpy as np
 import polars as pl
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
-from popnet.data.dataset import Features
+from popnet.data.dataset import Features, Images
 from popnet.data.images.format import ImageFormat
 from popnet.data.tables.cast import (
     RowNumbers,
-    refuse,
-    show,
-    spell,
-    to_numbers,
-    to_text,
 )
 from popnet.data.tables.columns import (
     Categorical,
@@ -29,12 +24,13 @@ from popnet.data.tables.columns import (
     Views,
     note_unit,
 )
+from popnet.data.tables.combinations import Combination, knots_of, with_combinations
 from popnet.data.tables.fit_columns import fit_record
-from popnet.data.tables.markers import is_marker
 from popnet.data.tables.roles import mean_one, raw_weights
-from popnet.data.tables.scale import KNOTS
+from popnet.data.tables.scale import KNOTS, Scale
 from popnet.data.tables.schema import Schema
-from popnet.data.tables.target import Target, check_magnitude, read_target
+from popnet.data.tables.target import Target, read_target
+from popnet.data.tables.target_values import class_numbers, target_numbers
 from popnet.errors import InputError, closest
 from popnet.runtime.fork import begin_threads
 
@@ -97,6 +93,7 @@ class Encoder(BaseModel):
         weight: column of row weights, or None.
         other: columns of the training table that are not read.
         image: how images are taken; None for a table.
+        combinations: columns made of two others, which members take besides, see `combine`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -107,6 +104,16 @@ class Encoder(BaseModel):
     weight: str | None = None
     other: tuple[str, ...] = ()
     image: ImageFormat | None = None
+    combinations: tuple[Combination, ...] = ()
+
+    @model_validator(mode="after")
+    def _of_known_columns(self) -> Encoder:
+        unknown = {n for c in self.combinations for n in (c.first, c.second)} - self.numbers.keys()
+        if unknown:
+            raise ValueError(
+                f"combinations are of {sorted(unknown)}, which are no columns of numbers"
+            )
+        return self
 
     @property
     def n_outputs(self) -> int:
@@ -133,6 +140,35 @@ class Encoder(BaseModel):
         names = [tuple(n for _, s in slots for n in getattr(s, part)) for part in parts]
         sources = [tuple(c for c, s in slots for _ in getattr(s, part)) for part in parts]
         return FeatureNames(*names, *sources)
+
+    @property
+    def numbers(self) -> dict[str, tuple[int, Scale]]:
+        """The place among the encoded numbers, and the scale, of each column of numbers; dates are none."""
+        found: dict[str, tuple[int, Scale]] = {}
+        place = 0
+        for record in self.columns:
+            if isinstance(record, Numeric | Discrete) and record.scale is not None:
+                found[record.name] = place, record.scale
+            place += len(record.slots.numeric)
+        return found
+
+    @property
+    def member_numbers(self) -> tuple[str, ...]:
+        """Names of the numbers that members take: the encoded ones, then the combinations."""
+        return (*self.names.numeric, *(c.name for c in self.combinations))
+
+    @property
+    def member_knots(self) -> np.ndarray:
+        """Quantiles of the numbers that members take, as `knots`."""
+        return np.concatenate([self.knots, knots_of(self.combinations)])
+
+    def combine(self, features: Features | Images) -> Features | Images:
+        """Return encoded rows as members take them, with `combinations`; rows that have them already are left."""
+        if not self.combinations or not isinstance(features, Features):
+            return features
+        if features.numeric.shape[1] == len(self.member_numbers):
+            return features
+        return with_combinations(features, self.combinations, self.numbers)
 
     def transform(
         self,
@@ -255,13 +291,13 @@ class Encoder(BaseModel):
         rows = first_row if row_numbers is None else row_numbers
         if self.target.task != "regression":
             column = read_target(frame[self.target.names[0]], self.target)
-            numbers = _class_numbers(column, self.target, rows)
+            numbers = class_numbers(column, self.target, rows)
             return np.maximum(numbers, 0), numbers >= 0
         result = np.zeros((frame.height, len(self.scales)), np.float32)
         keep = np.ones(frame.height, bool)
         for i, (name, scale) in enumerate(zip(self.target.names, self.scales, strict=True)):
             form = self.target.formats[i] if self.target.formats else ""
-            values = _target_numbers(read_target(frame[name], self.target, i), rows, form)
+            values = target_numbers(read_target(frame[name], self.target, i), rows, form)
             keep &= ~np.isnan(values)
             result[:, i] = np.nan_to_num(scale.standardise(values))
         result[~keep] = 0
@@ -406,7 +442,7 @@ def _says_something(record: Record, values: pl.Series) -> bool:
 
 
 def _fit_target(column: pl.Series, rows: RowNumbers, bounded: bool, log: bool) -> TargetScale:
-    values = _target_numbers(column, rows)
+    values = target_numbers(column, rows)
     values = values[~np.isnan(values)]
     if len(values) == 0:
         return TargetScale(mean=0.0, std=1.0)
@@ -421,48 +457,3 @@ def _fit_target(column: pl.Series, rows: RowNumbers, bounded: bool, log: bool) -
         return TargetScale(mean=mean, std=std, log=log)
     low, high = float(values.min()), float(values.max())
     return TargetScale(mean=mean, std=std, low=low, high=high, log=log)
-
-
-def _target_numbers(column: pl.Series, rows: RowNumbers, form: str = "") -> np.ndarray:
-    """Return ``(N,)`` float64, NaN where missing."""
-    numbers, bad = to_numbers(column, form=form)
-    refuse(column.name, column, bad, "a number", rows)
-    check_magnitude(column.name, column, numbers, rows)
-    return numbers.to_numpy()
-
-
-def _class_numbers(column: pl.Series, target: Target, rows: RowNumbers) -> np.ndarray:
-    """Return ``(N,)`` int32 class numbers, -1 where the target is missing."""
-    classes = list(target.classes)
-    if isinstance(classes[0], str):
-        values, classes = to_text(column), spell([str(c) for c in classes], column.dtype)
-    elif (whole := _as_integers(column)) is not None and isinstance(classes[0], int):
-        # Compared as integers: as floats, labels beyond 2^53 would run together.
-        values, classes = whole, [int(c) for c in classes]
-    else:
-        values, bad = to_numbers(column, words=isinstance(classes[0], bool))
-        _refuse_class(column, bad, target, rows)
-        classes = [float(c) for c in classes]
-    numbers = values.replace_strict(
-        classes, list(range(len(classes))), default=-1, return_dtype=pl.Int32
-    )
-    _refuse_class(column, (numbers < 0) & values.is_not_null(), target, rows)
-    return np.where(values.is_null().to_numpy(), np.int32(-1), numbers.to_numpy())
-
-
-def _as_integers(column: pl.Series) -> pl.Series | None:
-    """Return a column as Int64, words for "missing" null; None if it holds anything else."""
-    if column.dtype.is_integer():
-        return column.cast(pl.Int64)
-    if column.dtype != pl.String:
-        return None
-    values = column.str.strip_chars().cast(pl.Int64, strict=False)
-    lost = column.filter(values.is_null() & column.is_not_null())
-    return values if is_marker(lost).all() else None
-
-
-def _refuse_class(column: pl.Series, bad: pl.Series, target: Target, rows: RowNumbers) -> None:
-    shown = ", ".join(show(c) for c in target.classes[:8])
-    more = ", …" if len(target.classes) > 8 else ""
-    wanted = f"a class that training had ({shown}{more})"
-    refuse(column.name, column, bad, wanted, rows)
