@@ -51,6 +51,7 @@ class _Estimator(BaseEstimator):
         ensemble: str = "greedy",
         metric: str | None = None,
         trees: str = "auto",
+        combinations: bool = True,
         recipe: Recipe | None = None,
         space: Mapping[str, Any] | None = None,
         test_size: float = 0.0,
@@ -69,6 +70,7 @@ class _Estimator(BaseEstimator):
         self.ensemble = ensemble
         self.metric = metric
         self.trees = trees
+        self.combinations = combinations
         self.recipe = recipe
         self.space = space
         self.test_size = test_size
@@ -169,7 +171,7 @@ class _Estimator(BaseEstimator):
             task=task, time_limit=limit, memory_limit=memory, members=self.members, folds=self.folds,
             search=self.search, search_patience=self.search_patience,
             ensemble=self.ensemble, metric=self.metric, trees=self.trees, recipe=self.recipe, test_size=self.test_size,
-            ranges=user_space.dimensions(self.space or {}),
+            combinations=self.combinations, ranges=user_space.dimensions(self.space or {}),
             weight=WEIGHT if sample_weight is not None else None, seed=self.seed, workers=self.workers,
             keep=() if isinstance(data, Pictures) else tuple(data.columns),
             reading=ReadingChoices(categorical=self._categories(X, data)),
@@ -281,6 +283,9 @@ class Classifier(ClassifierMixin, _Estimator):
     trees : {"auto", "none", "hist", "lightgbm"}, default="auto"
         Boosted trees beside the nets of a table, which are baseline and may join the ensemble: scikit-learn's
         histogram-based ones, LightGBM's (if that is installed), none, or the first unless there is a ``recipe``.
+    combinations : bool, default=True
+        Whether a table gets columns made of two others (sums, differences, products, ratios) where boosted trees are
+        clearly better with them on rows that had no part in the choice; never with a ``recipe``.
     recipe : popnet.Recipe, default=None
         Fields that were set are kept in every net; the others are chosen by the data or searched.
     space : dict, default=None

@@ -26,6 +26,8 @@ from export.models import (
     with_errors,
 )
 from popnet import InputError, Model, Recipe
+from popnet.data.tables.combinations import Combination, Operation
+from popnet.data.tables.scale import Scale
 from popnet.export import run
 from popnet.export.inputs import as_inputs
 from popnet.predictions.decisions import Decision
@@ -34,6 +36,7 @@ RECIPES = [
     Recipe(depth=1, width=8, norm="batch", numeric_embedding="piecewise", input_scale=6.0),
     Recipe(depth=2, width=9, norm="layer", activation="mish", heads=2),
 ]
+COMBINED: tuple[Operation, ...] = ("ratio", "product", "sum", "difference")
 MIXED = [3.0, 1.0, 0.0, 2.5, 0.0, 5.0]
 """Weights of four nets and two forests; some have none, and no sums of them are equal."""
 
@@ -89,6 +92,24 @@ def test_columns_of_one_kind(columns, lacking):
     periodic = Recipe(depth=1, width=4, numeric_embedding="periodic", embedding_quantiles=True)
     assert_same(model_of(table, [periodic, Recipe(depth=0)], boosted(table)), NEW)
     assert_same(model_of(table, [], boosted(table)), NEW)
+
+
+@pytest.mark.parametrize("frame", [FRAME, NEW], ids=len)
+def test_columns_made_of_two_others(tables, frame):
+    table = tables["number"]
+    columns = ("plain", "gaps", "few gaps", "spiked", "euro")
+    pairs = list(zip(COMBINED, columns[:-1], columns[1:], strict=True))
+    encoder = table.encoder.model_copy(
+        update={
+            "combinations": tuple(
+                Combination(operation=o, first=a, second=b, scale=Scale(centre=0.1, scale=2.0))
+                for o, a, b in pairs
+            )
+        }
+    )
+    data = replace(table.data, features=encoder.combine(table.data.features))
+    table = replace(table, encoder=encoder, data=data)
+    assert_same(model_of(table, RECIPES, boosted(table), MIXED, metric="rmse"), frame)
 
 
 @pytest.mark.parametrize("target", ["two", "five"])

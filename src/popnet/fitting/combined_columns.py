@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
-from scipy.stats import rankdata
 
 from popnet.data.dataset import Dataset, Features, StoredFeatures
 from popnet.data.tables.combinations import OPERATIONS, Combination, Operation, combined
@@ -80,7 +79,7 @@ def with_combined_columns(
     """Return a table with the combinations of columns that it is easier to learn with; most tables have none."""
     if not wanted(table, options):
         return table
-    tell(Progress("trying combinations of columns"))
+    tell(Progress("combining columns"))
     found = find(table, options.seed)
     if found is None:
         return table
@@ -203,7 +202,7 @@ class _Rows:
         for k in np.argsort(-more, kind="stable").tolist():
             if more[k] <= MIN_SHARE or len(chosen) == MAX_FOUND:
                 break
-            rank = _standardised(rankdata(self._values[rows, k]))
+            rank = _standardised(np.unique(self._values[rows, k], return_inverse=True)[1])
             if all(abs(float(rank @ other)) < ALIKE * len(rows) for other in ranks):
                 chosen.append(k)
                 ranks.append(rank)

@@ -71,14 +71,14 @@ def _content(model: Model) -> tuple[dict[str, Any], bytes]:
     if model.conformal is not None:
         tensors[ERRORS] = model.conformal.errors
     data = save_tensors(tensors)
-    nothing = (
-        set() if model.encoder.combinations else {"combinations"}
-    )  # formats before have no such key
+    left_out = (
+        None if model.encoder.combinations else {"combinations"}
+    )  # earlier formats have no such key
     content = {
         "format": _format(model),
         "popnet": __version__,
         "schema": model.schema.model_dump(mode="json"),
-        "encoder": model.encoder.model_dump(mode="json", exclude=nothing),
+        "encoder": model.encoder.model_dump(mode="json", exclude=left_out),
         "method": model.method,
         "metric": model.metric,
         "views": model.views,

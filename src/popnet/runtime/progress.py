@@ -10,8 +10,8 @@ class Progress:
     """How far a run is, for people to watch.
 
     Attributes:
-        stage: ``reading``, ``reading images``, ``reading rows``, ``augmentation``, ``planning``, ``compiling``,
-            ``training``, ``finishing``, ``study``, ``doctor``, ``claims``.
+        stage: ``reading``, ``reading images``, ``reading rows``, ``combining columns``, ``augmentation``,
+            ``planning``, ``compiling``, ``training``, ``finishing``, ``study``, ``doctor``, ``claims``.
         done: members that ended.
         total: members to train, or None if the time limit says how many.
         left: seconds left, or None if unknown.
