@@ -58,13 +58,21 @@ def write_together(folder: Path, files: Mapping[str, bytes]) -> None:
         OSError: one cannot be written; earlier files stay.
     """
     parts = {folder / name: _beside(folder / name) for name in files}
+    replaced: list[Path] = []
     try:
         for part, data in zip(parts.values(), files.values(), strict=True):
             with part.open("wb") as file:
                 file.write(data)
                 _sync(file)
         for path, part in parts.items():
-            part.replace(path)
+            if exchange(part, path):
+                replaced.append(path)
+            else:
+                part.replace(path)
+    except BaseException:  # an interrupt, too
+        for path in replaced:
+            exchange(parts[path], path)
+        raise
     finally:
         for part in parts.values():
             part.unlink(missing_ok=True)
