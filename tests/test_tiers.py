@@ -25,6 +25,7 @@ TIERS = (
     ("ablation",),
     ("diagnosis", "course"),
     ("fitting",),
+    ("tracking",),
     ("estimators",),
     ("serve",),
     ("cli",),
@@ -193,6 +194,8 @@ def test_files_are_short():
         ("optuna", {"tuning"}),
         ("filelock", {"tuning"}),
         ("ray", {"population"}),
+        ("mlflow", {"tracking"}),
+        ("tensorboardX", {"tracking"}),
         ("pickle", set()),
         ("torch", set()),
     ],
@@ -210,6 +213,38 @@ def test_who_knows_a_library(library, allowed):
             if any(n.split(".")[0] == library for n in names):
                 users.add(part(path))
     assert users <= allowed
+
+
+WRITERS = {
+    "runtime/atomic_file.py": "what is kept",
+    "model/folder.py": "a file that shows whether a folder can be written",
+    "trees/worker.py": "temporary",
+    "fitting/boosted_trees.py": "temporary",
+    "serve/rows.py": "temporary",
+    "cli/streams.py": "stdout and stderr",
+}
+"""Files that write files, and what; `tests/faults` has each of their changes fail."""
+
+
+def writes(node: ast.AST) -> bool:
+    """Whether a call writes a file, or opens one to write."""
+    if not isinstance(node, ast.Call):
+        return False
+    name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+    modes = [a.value for a in node.args if isinstance(a, ast.Constant)]
+    modes += [k.value.value for k in node.keywords if isinstance(k.value, ast.Constant)]
+    opens = any(isinstance(m, str) and re.fullmatch(r"[wax][bt+]*|r?b?\+b?", m) for m in modes)
+    method = isinstance(node.func, ast.Attribute)
+    return (method and name in ("write_bytes", "write_text")) or (name == "open" and opens)
+
+
+def test_who_writes_files():
+    found = {
+        str(p.relative_to(SOURCE))
+        for p in modules()
+        if any(map(writes, ast.walk(ast.parse(p.read_text(encoding="utf-8")))))
+    }
+    assert found == set(WRITERS)
 
 
 @pytest.mark.parametrize("page", ["architecture", "internals", "adding"])

@@ -20,6 +20,7 @@ from popnet.data.tables.frames import is_missing
 from popnet.data.tables.read import declared_categories, read_table
 from popnet.data.tables.reading import ReadingChoices
 from popnet.errors import InputError
+from popnet.runtime.durations import seconds
 from popnet.runtime.fork import begin_threads
 from popnet.runtime.sizes import bytes_of
 
@@ -60,6 +61,7 @@ class _Estimator(BaseEstimator):
         categorical: Sequence[str] | Sequence[int] | None = None,
         seed: int = 0,
         workers: int | None = None,
+        track: str | Sequence[str] | None = None,
     ) -> None:
         self.time_limit = time_limit
         self.memory_limit = memory_limit
@@ -79,6 +81,7 @@ class _Estimator(BaseEstimator):
         self.categorical = categorical
         self.seed = seed
         self.workers = workers
+        self.track = track
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -97,7 +100,7 @@ class _Estimator(BaseEstimator):
             validation.validate_data(self, X, reset=reset, skip_check_array=True)
             frame = read_table(X)
             if not hasattr(self, "feature_names_in_"):
-                frame.columns = _names(frame.width)
+                frame.columns = [f"x{i}" for i in range(frame.width)]
             return frame
         array: Any = X if hasattr(X, "dtype") or hasattr(X, "tocsr") else np.asarray(X)
         if getattr(array, "dtype", None) is not None and array.dtype.kind in "US":
@@ -138,8 +141,10 @@ class _Estimator(BaseEstimator):
         from popnet.fitting.run import fit, relabelled
         from popnet.options import Options
         from popnet.report.fit_page import facts
+        from popnet.tracking.run import Tracking
         from popnet.tuning.space import user_space
 
+        tracking = Tracking.of(self.track)
         if isinstance(data, Pictures):
             frame = pl.DataFrame({"image": np.arange(len(data.pixels))})
         else:
@@ -159,14 +164,9 @@ class _Estimator(BaseEstimator):
             check = cast("Callable[..., Any]", validation._check_sample_weight)  # pyright: ignore[reportPrivateUsage]
             weights = check(sample_weight, X, dtype=np.float64)
             frame = frame.with_columns(pl.Series(WEIGHT, weights))
-        limit = self.time_limit
-        if isinstance(limit, str):
-            from popnet.runtime.durations import seconds
-
-            limit = seconds(limit)
-        memory = self.memory_limit
-        if isinstance(memory, str):
-            memory = bytes_of(memory)
+        limit, memory = self.time_limit, self.memory_limit
+        limit = seconds(limit) if isinstance(limit, str) else limit
+        memory = bytes_of(memory) if isinstance(memory, str) else memory
         options = Options(
             task=task, time_limit=limit, memory_limit=memory, members=self.members, folds=self.folds,
             search=self.search, search_patience=self.search_patience,
@@ -193,6 +193,9 @@ class _Estimator(BaseEstimator):
             fitted = relabelled(fitted, labels)
         if not isinstance(data, Pictures):
             _warn_unused(fitted.model)
+        for tracked in tracking.log_unsaved(fitted.model, fitted.facts, options):
+            if tracked.problem is not None:
+                warnings.warn(str(tracked), stacklevel=3)
         self.model_ = fitted.model
         self.facts_ = facts.to_json(fitted.facts)
         self.n_iter_ = max((r.epochs for r in fitted.results), default=1)
@@ -305,6 +308,9 @@ class Classifier(ClassifierMixin, _Estimator):
         Of every random choice.
     workers : int, default=None
         Threads; None: one a core.
+    track : str or list of str, default=None
+        Trackers that a fit is logged to: ``"mlflow"``, ``"mlflow:URI"``, ``"tensorboard:DIR"``; one that fails is a
+        warning.
 
     Attributes
     ----------
@@ -458,10 +464,6 @@ def _warn_unused(model: Model) -> None:
             f"Columns not used, as nearly every text in them is unique: {listed}. Make numbers or categories of them.",
             stacklevel=4,
         )
-
-
-def _names(width: int) -> list[str]:
-    return [f"x{i}" for i in range(width)]
 
 
 def _holds_images(X: Any) -> bool:

@@ -100,7 +100,7 @@ def test_what_cannot_be_removed_after_all_is_said(place, monkeypatch):
 
     monkeypatch.setattr(folders, "_remove", lambda folder: None)
     with pytest.warns(
-        UserWarning, match=r"the earlier model cannot be removed; it lies in .*\.m\.old$"
+        UserWarning, match=r"the earlier model cannot be removed; it lies in .*\.m\.(old|new)$"
     ):
         folders.write_folder(place, Model())  # pyright: ignore[reportArgumentType]
     assert (place / "model.json").read_text() == "new"

@@ -16,6 +16,7 @@ import pytest
 from popnet import Model, ModelError, Recipe
 from popnet.errors import InputError
 from popnet.fitting.run import Options, fit, prepare
+from popnet.model import folder as folders
 from popnet.model.folder import check_output, write_folder
 from popnet.model.saving import FORMAT, WITH_TREES, _digest
 from popnet.report.describe import describe
@@ -332,31 +333,6 @@ def test_a_newer_format_says_which_popnet_reads_it(folder):
 # --- writing --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("failing", ["model.json", "weights.safetensors", "report.html"])
-@pytest.mark.parametrize("exists", [False, True])
-def test_a_full_disk_leaves_nothing_half_written(model, tmp_path, monkeypatch, failing, exists):
-    folder = tmp_path / "model"
-    if exists:
-        write_folder(folder, model, {"report.html": b"the old one"})
-    write = Path.write_bytes
-
-    def full(path: Path, data: bytes) -> int:
-        if path.name == failing:
-            write(path, data[: len(data) // 2])
-            raise OSError(errno.ENOSPC, "No space left on device")
-        return write(path, data)
-
-    monkeypatch.setattr(Path, "write_bytes", full)
-    monkeypatch.setattr(Path, "write_text", lambda p, t, **_: p.write_bytes(t.encode()))
-    with pytest.raises(InputError, match="cannot be written: No space left on device"):
-        write_folder(folder, model, {"report.html": b"the new one"})
-    monkeypatch.undo()
-    assert [p.name for p in tmp_path.iterdir()] == (["model"] if exists else [])
-    if exists:
-        Model.load(folder)
-        assert (folder / "report.html").read_bytes() == b"the old one"
-
-
 def test_a_move_that_fails_brings_the_old_model_back(model, tmp_path, monkeypatch):
     folder = tmp_path / "model"
     write_folder(folder, model, {"report.html": b"the old one"})
@@ -368,6 +344,7 @@ def test_a_move_that_fails_brings_the_old_model_back(model, tmp_path, monkeypatc
         return rename(path, place)
 
     monkeypatch.setattr(Path, "rename", failing)
+    monkeypatch.setattr(folders, "exchange", lambda one, other: False)  # as on other systems
     with pytest.raises(InputError, match="Permission denied"):
         write_folder(folder, model, {"report.html": b"the new one"})
     monkeypatch.undo()

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from popnet.fitting.run import Fitted
     from popnet.report.document import Document
     from popnet.report.fit_page.facts import AugmentationFacts, FitFacts
+    from popnet.tracking.run import Tracked
 
 Found = TypeVar("Found", bound="Study | Diagnosis | Claims")
 
@@ -33,13 +35,20 @@ BEGAN = time.monotonic()
 """When the command began: time limits count from here."""
 
 
-def print_fit(fitted: Fitted, folder: Path, as_json: bool, quiet: bool) -> None:
-    """Print what a fit has found, in short or as JSON."""
+def print_fit(
+    fitted: Fitted, folder: Path, as_json: bool, quiet: bool, tracked: Sequence[Tracked] = ()
+) -> None:
+    """Print what a fit has found, in short or as JSON, and where it was logged."""
+    for each in tracked:
+        if each.problem is not None:
+            tell(f"popnet: {each}; the model is in {folder}")
     with made(f"the model is in {folder}"):
-        _print_fit(fitted, folder, as_json, quiet)
+        _print_fit(fitted, folder, as_json, quiet, tracked)
 
 
-def _print_fit(fitted: Fitted, folder: Path, as_json: bool, quiet: bool) -> None:
+def _print_fit(
+    fitted: Fitted, folder: Path, as_json: bool, quiet: bool, tracked: Sequence[Tracked]
+) -> None:
     from popnet.model.summary import number
     from popnet.report.fit_page.facts import to_json
 
@@ -62,6 +71,7 @@ def _print_fit(fitted: Fitted, folder: Path, as_json: bool, quiet: bool) -> None
                     "warnings": facts.warnings,
                     "notes": facts.notes,
                     "guesses": facts.data.guesses,
+                    **({"tracking": [asdict(each) for each in tracked]} if tracked else {}),
                     **({"augmentation": to_json(facts.augmentation)} if facts.augmentation else {}),
                 }
             )
@@ -90,6 +100,9 @@ def _print_fit(fitted: Fitted, folder: Path, as_json: bool, quiet: bool) -> None
     print(f"{len(facts.members)} nets trained in {time.monotonic() - BEGAN:.0f} s")
     print(f"model   {folder}")
     print(f"report  {folder / 'report.html'}")
+    for each in tracked:
+        if each.problem is None:
+            print(f"logged  {each}")
 
 
 def _of_trees(facts: FitFacts) -> dict[str, float | None]:

@@ -25,6 +25,16 @@ def end_at_once(*_: Any) -> NoReturn:
     os._exit(130)
 
 
+def end_with(what: str) -> Callable[..., NoReturn]:
+    """Return a handler that ends the process at once, and says what is there by then."""
+
+    def end(*_: Any) -> NoReturn:
+        tell(f"popnet: interrupted; {what}")
+        os._exit(130)
+
+    return end
+
+
 def unwind(*_: Any) -> NoReturn:
     """End the process at Ctrl-C, and remove files that are half written."""
     tell(NOTHING_WRITTEN)

@@ -46,7 +46,7 @@ from popnet.cli.arguments import (
     target_of,
 )
 from popnet.cli.console import BEGAN, print_fit
-from popnet.cli.interrupts import graceful_interrupt, on_interrupt, unwind
+from popnet.cli.interrupts import end_with, graceful_interrupt, on_interrupt, unwind
 from popnet.cli.streams import tell
 from popnet.errors import InputError
 from popnet.runtime import strict_json
@@ -92,6 +92,7 @@ def fit(
     seed: Seed = 0,
     workers: Workers = None,
     engine: Annotated[str, typer.Option(help="Where nets are trained: local, ray (processes on this machine) or ray:HOST:PORT (a cluster).")] = "local",
+    track: Annotated[list[str] | None, typer.Option(metavar="TRACKER", help="Log the finished fit to a tracker: mlflow, mlflow:URI (a server or database) or tensorboard:DIR. Repeat it for several.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a model in the output folder, and discard a run that was killed.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Continue a run that was killed: repeat its command with this option.")] = False,
     as_json: Json = False,
@@ -113,6 +114,7 @@ def fit(
     from popnet.fitting.run import fit as run
     from popnet.report.folder import write_all
     from popnet.runtime.progress import Progress
+    from popnet.tracking.run import Tracking
     from popnet.tuning.journal import Journal
     from popnet.tuning.space import user_space
 
@@ -124,6 +126,7 @@ def fit(
         trees="none" if Part.trees in (without or ()) else trees.value, combinations=Part.combinations not in (without or ()), strict=strict, augment=augment.value, tta=tta, seed=seed, workers=workers, engine=engine,
     )  # fmt: skip
     command = "popnet " + " ".join(sys.argv[1:])
+    tracking = Tracking.of(track)
     with Watcher(quiet) as watch, graceful_interrupt() as stop:
         options.check()
         journal = Journal(
@@ -139,7 +142,9 @@ def fit(
             journal.done()
         finally:
             journal.close()
-    print_fit(fitted, folder, as_json, quiet)
+    with on_interrupt(end_with(f"the model is in {folder}")):
+        tracked = tracking.log(fitted.facts, options, folder)
+    print_fit(fitted, folder, as_json, quiet, tracked)
     if fitted.interrupted:
         raise typer.Exit(130)
 

@@ -24,11 +24,20 @@ class RowFile:
 
     Args:
         dtype: of a row.
+
+    Raises:
+        InputError: there is no place for it.
     """
 
     def __init__(self, dtype: np.dtype) -> None:
         self.dtype = dtype
-        self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - it lives as long as this object
+        try:
+            self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - it lives as long as this object
+        except OSError as error:
+            raise InputError(
+                f"There is no folder to keep encoded rows in while they are trained on ({error.strerror}); set TMPDIR "
+                "to one that can be written, or give a greater --memory-limit."
+            ) from None
         weakref.finalize(self, self._file.close)
         self._lock = threading.Lock()
         self._rows = 0

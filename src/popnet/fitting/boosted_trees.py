@@ -111,7 +111,9 @@ class BoostedTrees:
                 self._wait(folder)
                 self._found = worker.read(folder)
         except Exception as error:  # nets go on without them
-            self.problem = f"boosted trees could not be fitted: {error}"
+            self.problem = (
+                f"boosted trees could not be fitted: {str(error) or type(error).__name__}"
+            )
 
     def _job(self) -> TreesJob:
         """Return the folds' rows, at most `MAX_ROWS` to train on each, in the order of the table."""

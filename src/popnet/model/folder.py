@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from popnet.errors import InputError
+from popnet.runtime.atomic_file import exchange, write_together
 
 if TYPE_CHECKING:
     from popnet.model.model import Model
@@ -36,6 +37,8 @@ def check_output(folder: Path, overwrite: bool = False) -> None:
     """
     place = folder.resolve()
     try:
+        if lost(folder) and not place.exists():
+            _beside(place)[1].rename(place)
         if place.exists() and not place.is_dir():
             raise InputError(f"{folder} is a file; give --out the name of a folder.")
         if place in (Path.cwd(), *Path.cwd().parents):
@@ -57,8 +60,10 @@ def check_output(folder: Path, overwrite: bool = False) -> None:
             )
         place.parent.mkdir(parents=True, exist_ok=True)
         probe = place.with_name(f".{place.name}.probe")
-        probe.write_bytes(b"popnet")
-        probe.unlink()
+        try:
+            probe.write_bytes(b"popnet")
+        finally:
+            probe.unlink(missing_ok=True)
     except OSError as error:
         raise InputError(f"{folder} cannot be written: {error.strerror}.") from None
 
@@ -77,28 +82,51 @@ def write_folder(folder: Path, model: Model, files: Mapping[str, bytes] | None =
     """
     check_output(folder, overwrite=True)
     place = folder.resolve()
-    new, old = (place.with_name(f".{place.name}.{what}") for what in ("new", "old"))
+    new, old = _beside(place)
+    exchanged = False
     try:
         _remove(new)
         new.mkdir()
         model.save(new)
-        for name, data in (files or {}).items():
-            (new / name).write_bytes(data)
-        if place.exists():
+        write_together(new, files or {})
+        if not place.exists():
+            new.rename(place)
+        elif not (exchanged := exchange(new, place)):
             _remove(old)
             place.rename(old)
-        new.rename(place)
-    except OSError as error:
-        _remove(new)
-        if old.exists() and not place.exists():
-            old.rename(place)
-        raise InputError(f"{folder} cannot be written: {error.strerror or error}.") from None
-    _remove(old)
-    if old.exists():
-        warnings.warn(
-            f"{folder} is replaced, but the earlier model cannot be removed; it lies in {old}",
-            stacklevel=2,
-        )
+            new.rename(place)
+    except BaseException as error:  # an interrupt, too
+        if not exchanged:
+            _remove(new)
+            if old.exists() and not place.exists():
+                old.rename(place)
+        if isinstance(error, OSError):
+            raise InputError(f"{folder} cannot be written: {error.strerror or error}.") from None
+        raise
+    for left in (new, old):
+        _remove(left)
+        if left.exists():
+            warnings.warn(
+                f"{folder} is replaced, but the earlier model cannot be removed; it lies in {left}",
+                stacklevel=2,
+            )
+
+
+def lost(folder: Path) -> str:
+    """Return where the earlier model of a folder lies that is not there, "" if it lies nowhere.
+
+    Where folders cannot change places in one step, a process that is killed between two leaves it there.
+    """
+    _, old = _beside(folder.resolve())
+    if not (old / MODEL).is_file():
+        return ""
+    return f"replacing it was cut short, and the earlier model lies in {old}: rename that."
+
+
+def _beside(place: Path) -> tuple[Path, Path]:
+    """Return the places of the new and of the earlier model while a folder is replaced."""
+    new, old = (place.with_name(f".{place.name}.{what}") for what in ("new", "old"))
+    return new, old
 
 
 def _may_be_removed(place: Path) -> bool:

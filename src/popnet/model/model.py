@@ -452,7 +452,11 @@ class Model:
         return self.encoder.decode_target(outputs[0 if self.level is None else -1])
 
     def save(self, folder: Path) -> None:
-        """Write ``model.json`` and ``weights.safetensors`` into a folder that exists."""
+        """Write ``model.json`` and ``weights.safetensors`` into a folder that exists.
+
+        Raises:
+            OSError: they cannot be written; earlier ones stay.
+        """
         saving.save(self, folder)
 
     def export(self, path: str | Path, *, opset: int | None = None) -> None:

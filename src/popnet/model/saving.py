@@ -20,13 +20,14 @@ from popnet.data.tables.encode import Encoder
 from popnet.data.tables.schema import Schema
 from popnet.errors import InputError, ModelError
 from popnet.model import facts
-from popnet.model.folder import MODEL, WEIGHTS
+from popnet.model.folder import MODEL, WEIGHTS, lost
 from popnet.nn.net import init
 from popnet.population.predict import Net
 from popnet.predictions import ensemble, metrics
 from popnet.predictions.conformal import Conformal
 from popnet.predictions.decisions import Decision
 from popnet.runtime import strict_json, typed_jax
+from popnet.runtime.atomic_file import write_together
 from popnet.spec.recipe import Recipe
 from popnet.spec.shape import Shape
 from popnet.trees.forest import Forest
@@ -44,10 +45,14 @@ ERRORS = "intervals/errors"
 
 
 def save(model: Model, folder: Path) -> None:
-    """Write ``model.json`` and ``weights.safetensors`` into a folder that exists."""
+    """Write ``model.json`` and ``weights.safetensors`` into a folder that exists.
+
+    Raises:
+        OSError: they cannot be written; earlier ones stay.
+    """
     content, data = _content(model)
-    (folder / WEIGHTS).write_bytes(data)
-    (folder / MODEL).write_text(strict_json.dumps(content, indent=1), encoding="utf-8")
+    text = strict_json.dumps(content, indent=1)
+    write_together(folder, {WEIGHTS: data, MODEL: text.encode()})
 
 
 def digest(model: Model) -> str:
@@ -109,7 +114,7 @@ def load(cls: type[Model], folder: str | Path) -> Model:
     """
     folder = Path(folder)
     if not folder.exists():
-        raise ModelError(f"There is no folder {folder}; check the path.")
+        raise ModelError(f"There is no folder {folder}; {lost(folder) or 'check the path.'}")
     if not (folder / MODEL).is_file():
         raise ModelError(f"{folder} is not a model folder: it has no {MODEL}.")
     try:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import gzip
+import io
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import polars as pl
 
 from popnet.errors import InputError
-from popnet.runtime.atomic_file import atomic_path
+from popnet.runtime.atomic_file import atomic_file
 
 
 def write_batches(batches: Iterator[pl.DataFrame], out: Path | None) -> int:
@@ -35,19 +36,23 @@ def write_batches(batches: Iterator[pl.DataFrame], out: Path | None) -> int:
          if name.endswith(ends)), None)  # fmt: skip
     if form is None:
         raise InputError(f"{out} has no known suffix; use .csv, .csv.gz, .jsonl or .parquet.")
-    with atomic_path(out) as part:
+    with atomic_file(out) as file:
         if form == "parquet":
             frame = pl.concat(list(batches))
-            frame.write_parquet(part)
+            # In memory first: where polars itself writes to a full disk, its error is none of the operating system.
+            content = io.BytesIO()
+            frame.write_parquet(content)
+            file.write(content.getbuffer())
             rows = frame.height
+        elif name.endswith(".gz"):
+            with gzip.GzipFile("", "wb", fileobj=file) as packed:
+                rows = _stream(batches, packed, form)
         else:
-            opened: Any = gzip.open if name.endswith(".gz") else open
-            with opened(part, "wb") as file:
-                rows = _stream(batches, file, form)
+            rows = _stream(batches, file, form)
     return rows
 
 
-def _stream(batches: Iterator[pl.DataFrame], file: IO[bytes], form: str) -> int:
+def _stream(batches: Iterator[pl.DataFrame], file: IO[bytes] | gzip.GzipFile, form: str) -> int:
     rows = 0
     for i, frame in enumerate(batches):
         if form == "csv":
