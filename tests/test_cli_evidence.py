@@ -14,7 +14,7 @@ import pytest
 
 from popnet.cli.status_line import Watcher
 from popnet.errors import InputError
-from popnet.runtime.atomic_file import atomic_path
+from popnet.runtime.atomic_file import atomic_file
 from popnet.runtime.progress import Progress
 
 RECIPE = "depth = 1\nwidth = 8\nbatch_size = 32\nepochs = 3\nnumeric_embedding = 'none'\n"
@@ -175,8 +175,8 @@ def test_ctrl_c_before_a_study_has_pairs_enough_writes_nothing(run, here, ctrl_c
 
 def test_ctrl_c_while_the_page_is_written_leaves_no_half_of_it(run, here, monkeypatch):
     def write(document: object, path: Path) -> None:
-        with atomic_path(path) as part:
-            part.write_text("half")
+        with atomic_file(path) as file:
+            file.write(b"half")
             signal.raise_signal(signal.SIGINT)
             signal.raise_signal(signal.SIGINT)
             pytest.fail("the work went on")

@@ -123,7 +123,7 @@ def test_predict_may_fail_at_every_change(ending, home, run, monkeypatch):
     monkeypatch.setattr(Model, "load", lambda path: loaded)  # its programs are compiled once
     with faults(home) as changes:
         run(*command)
-    for kind, fault in FAULTS.items() if ending == ".csv.gz" else [("full disk", FULL)]:
+    for kind, fault in FAULTS.items() if ending == ".csv" else [("full disk", FULL)]:
         for place in range(len(changes)):
             restore(home, before)
             status = {INTERRUPT: 130, MEMORY: 1}.get(fault, 2)

@@ -19,6 +19,7 @@ from popnet.errors import InputError
 from popnet.options import Options
 from popnet.report.fit_page.facts import FitFacts, from_json
 from popnet.tracking import tracker
+from popnet.tracking.pyfunc import _load_pyfunc
 from popnet.tracking.record import MAX_CURVES, fit_log
 from popnet.tracking.run import Tracking
 from popnet.tracking.tensorboard import TensorBoard
@@ -175,17 +176,17 @@ def test_a_missing_library_is_named_with_its_extra(monkeypatch, run, tmp_path):
 
 def test_a_tracker_that_fails_costs_no_fit(monkeypatch, run, tmp_path):
     def broken(self: TensorBoard, record: object) -> str:
-        raise RuntimeError("the network\nis gone")
+        raise RuntimeError("the network\nis gone. Try again.")
 
     monkeypatch.setattr(TensorBoard, "log", broken)
     TABLE.write_csv(tmp_path / "t.csv")
     out, said = run(
         "fit", tmp_path / "t.csv", "--out", tmp_path / "m", *COMMAND, "--json", "--track", f"tensorboard:{tmp_path}/tb",
     )  # fmt: skip
-    problem = "the fit could not be logged to tensorboard: the network is gone"
-    assert said == f"popnet: {problem}; the model is in {tmp_path / 'm'}\n"
+    problem = "the fit could not be logged to tensorboard: the network is gone."
+    assert said == f"popnet: {problem} The model is in {tmp_path / 'm'}.\n"
     (entry,) = json.loads(out)["tracking"]
-    assert entry == {"to": f"tensorboard:{tmp_path}/tb", "place": None, "problem": "the network is gone"}  # fmt: skip
+    assert entry == {"to": f"tensorboard:{tmp_path}/tb", "place": None, "problem": "the network is gone."}  # fmt: skip
     assert Model.load(tmp_path / "m").predict_frame(TABLE).height == 80
 
 
@@ -199,7 +200,21 @@ def test_a_tracker_that_fails_is_a_warning_of_an_estimator(tracked, tmp_path):
             raise ConnectionError
 
     (found,) = Tracking((("mlflow:x", Broken()),)).log_unsaved(model, facts, Options())
-    assert str(found) == "the fit could not be logged to mlflow: ConnectionError"
+    assert str(found) == "the fit could not be logged to mlflow: ConnectionError."
+
+
+def test_mlflows_loader_predicts_as_the_model_does():
+    kept = Path(__file__).parents[1] / "model" / "folders"
+    numbers, images = (kept / f"{name}-6652543" for name in ("numbers", "images"))
+    rows = pl.read_csv(numbers / "rows.csv", infer_schema=False)
+    expected = Model.load(numbers).predict_frame(rows, interval=0.8)
+    found = _load_pyfunc(str(numbers)).predict(rows.to_pandas(), {"interval": 0.8, "proba": False})
+    assert list(found.columns) == expected.columns == ["price", "price_low", "price_high"]
+    np.testing.assert_array_equal(found.to_numpy(), expected.to_numpy())
+    pixels = np.load(images / "rows.npz")["images"]
+    found = _load_pyfunc(str(images)).predict(pixels, {"proba": True})
+    probabilities = Model.load(images).predict_proba(pixels)
+    np.testing.assert_array_equal(found.iloc[:, 2:].to_numpy(), probabilities)
 
 
 # --- MLflow -----------------------------------------------------------------------------------------
@@ -209,8 +224,18 @@ def test_a_tracker_that_fails_is_a_warning_of_an_estimator(tracked, tmp_path):
 @pytest.mark.filterwarnings("ignore")
 def test_a_server_that_is_gone_is_refused_before_the_work(monkeypatch):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    with pytest.raises(InputError, match=r"--track mlflow:http://127.0.0.1:9 cannot be reached"):
-        Tracking.of("mlflow:http://127.0.0.1:9")
+    for asked, said in (
+        (
+            "mlflow:http://127.0.0.1:9",
+            "--track mlflow:http://127.0.0.1:9 cannot be reached: Connection refused.",
+        ),
+        ("mlflow:what://x", "--track mlflow:what://x cannot be reached: "),
+    ):
+        with pytest.raises(InputError) as error:
+            Tracking.of(asked)
+        assert str(error.value).startswith(said)
+        assert str(error.value).endswith(".")
+        assert "\n" not in str(error.value)
 
 
 @needs_mlflow

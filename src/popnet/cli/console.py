@@ -41,7 +41,7 @@ def print_fit(
     """Print what a fit has found, in short or as JSON, and where it was logged."""
     for each in tracked:
         if each.problem is not None:
-            tell(f"popnet: {each}; the model is in {folder}")
+            tell(f"popnet: {each} The model is in {folder}.")
     with made(f"the model is in {folder}"):
         _print_fit(fitted, folder, as_json, quiet, tracked)
 

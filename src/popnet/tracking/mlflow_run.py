@@ -53,6 +53,11 @@ class MLflow:
             with _quietly() as mlflow:
                 mlflow.MlflowClient(tracking_uri=self.uri).search_experiments(max_results=1)
         except Exception as error:  # of the library, of its database, of the network
+            if "MLFLOW_ALLOW_FILE_STORE" in str(error):
+                raise InputError(
+                    f"--track {self.asked}: this version of MLflow does not write to plain folders; give a database, "
+                    "as mlflow:sqlite:///mlflow.db."
+                ) from None
             raise InputError(f"--track {self.asked} cannot be reached: {short(error)}") from None
 
     def log(self, record: FitLog) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import socket
 from typing import Protocol
 
 from popnet.errors import InputError
@@ -44,6 +45,12 @@ def need(asked: str, *libraries: str) -> None:
 
 
 def short(error: BaseException) -> str:
-    """Return what an error says, in one line of bounded length."""
+    """Return the first sentence of what an error says, in one line of bounded length; of the network what that says."""
+    root = error
+    while (inner := root.__cause__ or root.__context__) is not None:
+        root = inner
+    if isinstance(root, ConnectionError | TimeoutError | socket.gaierror) and root.strerror:
+        return f"{root.strerror}."
     words = " ".join(str(error).split()) or type(error).__name__
-    return words if len(words) <= 300 else words[:299] + "…"
+    first = words.split(". ")[0].removesuffix(".")
+    return f"{first}." if len(first) < 300 else f"{first[:299]}…"
