@@ -65,7 +65,7 @@ class Blocks:
             i, j: ``(n,)`` numbers of rows of each.
             taken: ``(n, D)`` bool, the columns that come from ``a``.
         """
-        mixed = {
+        mixed: dict[str, Array] = {
             part: np.where(taken[:, columns], getattr(a, part)[i], getattr(b, part)[j])
             for part, columns in self._parts()
         }

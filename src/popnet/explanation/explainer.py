@@ -148,42 +148,33 @@ class Explainer:
         if margin is not None:
             found = ChangeSearch(self.answers, back, question.fixed).find(features, margin)
         places = self._places(numbers) if own else None
-        near, distances = back.distances.nearest(
+        nearest, distances = back.distances.nearest(
             features, back.features, max(question.nearest, 1), places
         )
         spread = self.answers.spread(features)
-        every = range(len(features))
-        return (
-            [
+        explained: list[Explanation] = []
+        for i, output in enumerate(map(int, outputs)):
+            ends = None
+            if intervals is not None:
+                ends = float(intervals[0][i, output]), float(intervals[1][i, output])
+            novelty = share_below(distances[i, :1], back.nearest)[0]
+            near = zip(nearest[i].tolist(), distances[i].tolist(), strict=True)
+            explained.append(
                 Explanation(
-                    numbers[i],
-                    self._prediction(predicted, values, i),
-                    self._explained(int(outputs[i])),
-                    float(values.answers[i]),
-                    None
-                    if intervals is None
-                    else tuple(float(end[i, outputs[i]]) for end in intervals),  # pyright: ignore
-                    float(values.base[i]),
-                    self._contributions(frame, values, i),
-                    self._disagreement(spread, i, int(outputs[i])),
-                    Novelty(
-                        float(distances[i, 0]),
-                        float(share_below(distances[i, :1], back.nearest)[0]),
-                    ),
-                    self._change(frame, found[i], i, int(outputs[i])),
-                    tuple(
-                        self._neighbour(int(j), float(d))
-                        for j, d in zip(
-                            near[i, : question.nearest],
-                            distances[i, : question.nearest],
-                            strict=True,
-                        )
-                    ),
+                    row=numbers[i],
+                    prediction=self._prediction(predicted, values, i),
+                    explained=self._explained(output),
+                    answer=float(values.answers[i]),
+                    interval=ends,
+                    base=float(values.base[i]),
+                    contributions=self._contributions(frame, values, i),
+                    disagreement=self._disagreement(spread, i, output),
+                    novelty=Novelty(float(distances[i, 0]), float(novelty)),
+                    change=self._change(frame, found[i], i, output),
+                    nearest=tuple(self._neighbour(j, d) for j, d in near)[: question.nearest],
                 )
-                for i in every
-            ],
-            values.pairs,
-        )
+            )
+        return explained, values.pairs
 
     def _places(self, numbers: Sequence[int]) -> np.ndarray:
         """Return where rows of the background's table are among those that were kept; -1 where they are not."""

@@ -126,7 +126,7 @@ def _table(e: Explanation, size: float) -> Table:
     near = e.nearest[:MAX_NEIGHBOURS]
     head = (
         "column", "value", "Shapley value", "standard error",
-        *(f"row {n.row:,} of the background" for n in near),
+        *(f"background row {n.row:,}" for n in near),
     )  # fmt: skip
     decimals = words.places(size)
     rows = [

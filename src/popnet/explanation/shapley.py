@@ -219,7 +219,8 @@ def _added(work: _Work, plan: _Plan, chunk: Array) -> np.ndarray:
     states[of_row, pair, way, step + 1] = work.evaluated(
         chunk[of_row], plan.background[pair, way], taken
     )
-    latest = np.maximum.accumulate(np.where(changes, np.arange(1, d + 1), 0), -1)
+    after: Array = np.arange(1, d + 1)
+    latest = np.maximum.accumulate(np.where(changes, after, 0), -1)
     reached = np.concatenate(
         [states[..., :1], np.take_along_axis(states, latest, -1)], -1
     )  # steps that change nothing stay where the one before was
@@ -231,14 +232,17 @@ def _added(work: _Work, plan: _Plan, chunk: Array) -> np.ndarray:
 def _exact(work: _Work, chunk: Array) -> np.ndarray:
     """Return the values ``(r, D)`` of some rows by all subsets of columns and all background rows."""
     r, n, d = len(chunk), len(work.background), len(work.blocks)
-    subsets = (np.arange(2**d)[:, None] >> np.arange(d)) & 1 == 1
-    inner = np.arange(1, 2**d - 1)
+    numbers: Array = np.arange(2**d)
+    subsets: Array = (numbers[:, None] >> np.arange(d)) & 1 == 1
     means = np.empty((r, 2**d))
     means[:, 0] = work.known.mean(0)[work.outputs[chunk]]
     means[:, -1] = work.here[chunk]
-    i, s, j = (grid.ravel() for grid in np.meshgrid(chunk, inner, np.arange(n), indexing="ij"))
+    inner, every = numbers[1:-1], np.arange(n)
+    i = np.repeat(chunk, len(inner) * n)
+    s = np.tile(np.repeat(inner, n), r)
+    j = np.tile(every, r * len(inner))
     means[:, 1:-1] = work.evaluated(i, j, subsets[s]).reshape(r, -1, n).mean(2)
-    size = subsets.sum(1)
+    size: Array = subsets.sum(1)
     before = np.array([1 / (d * comb(d - 1, k)) for k in range(d)] + [0.0])
     weights = np.where(subsets, before[size - 1][:, None], -before[size][:, None])
     return means @ weights

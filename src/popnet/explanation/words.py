@@ -43,8 +43,9 @@ def headline(e: Explanation, classes: bool) -> str:
     """Return the prediction of a row, how sure it is, and the mean answer, in a line."""
     size = scale(e, classes)
     if classes:
-        of = f"probability of {e.explained}"
-        said = f"{e.prediction}, {of} {amount(e.answer, size)}"
+        said = f"{e.prediction} with probability {amount(e.answer, size)}"
+        if e.prediction != e.explained:
+            said = f"{e.prediction}; probability of {e.explained} {amount(e.answer, size)}"
         return f"{said} (mean of the background {amount(e.base, size)})"
     between = ""
     if e.interval is not None:
@@ -57,11 +58,10 @@ def change_sentence(change: Change, e: Explanation, classes: bool) -> str:
     """Return a change, and the answer after it, in a sentence."""
     size = scale(e, classes)
     parts = [f"{c.column} {shown(c.before)} → {shown(c.after)}" for c in change.columns]
-    what = f"{change.prediction} " if classes else ""
-    number = f"(probability of {e.explained} {amount(change.answer, size)})"
-    if not classes:
-        number = amount(change.answer, size)
-    return f"{format.enumeration(parts)} would make it {what}{number}"
+    after = amount(change.answer, size)
+    if classes:
+        after = f"{change.prediction} (probability of {e.explained} {after})"
+    return f"with {format.enumeration(parts)} it would be {after}"
 
 
 def no_change(e: Explanation, classes: bool) -> str:
