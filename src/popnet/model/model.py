@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -41,6 +41,9 @@ from popnet.runtime import notebook
 from popnet.runtime.fork import begin_threads
 from popnet.trees.forest import Forest
 from popnet.types import Array
+
+if TYPE_CHECKING:
+    from popnet.explanation.run import Explanations
 
 BLOCK_ROWS = 16_384
 """Rows that all nets predict before the next are encoded: bounds the memory of an ensemble's predictions."""
@@ -467,6 +470,17 @@ class Model:
         from popnet.export.run import export
 
         export(self, path, opset=opset)
+
+    def explain(self, table: Any, **options: Any) -> Explanations:
+        """Explain why rows have their answers; arguments and result are those of `popnet.explain`.
+
+        Args:
+            table: rows, as `predict` takes them.
+            options: as of `popnet.explanation.run.explain`; ``background``, as a rule the training table, first of all.
+        """
+        from popnet.explanation.run import explain
+
+        return explain(self, table, **options)
 
     @classmethod
     def load(cls, folder: str | Path) -> Model:
