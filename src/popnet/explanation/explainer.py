@@ -194,7 +194,7 @@ class Explainer:
     def _contributions(
         self, frame: pl.DataFrame, values: Shapley, i: int
     ) -> tuple[Contribution, ...]:
-        order = np.argsort(-np.abs(values.values[i]), kind="stable")
+        order: list[int] = np.argsort(-np.abs(values.values[i]), kind="stable").tolist()
         names = self.background.blocks.names
         return tuple(
             Contribution(

@@ -203,7 +203,7 @@ def _added(work: _Work, plan: _Plan, chunk: Array) -> np.ndarray:
 
     A column in which both rows are equal adds nothing, so that step is not evaluated.
     """
-    r, (p, _, d) = len(chunk), plan.orders.shape
+    r, p, d = len(chunk), plan.pairs, len(work.blocks)
     i, j = np.repeat(chunk, 2 * p), np.tile(plan.background.ravel(), r)
     differ = work.blocks.differ(work.rows, i, work.background, j).reshape(r, p, 2, d)
     orders = np.broadcast_to(plan.orders, (r, p, 2, d))
@@ -232,15 +232,16 @@ def _added(work: _Work, plan: _Plan, chunk: Array) -> np.ndarray:
 def _exact(work: _Work, chunk: Array) -> np.ndarray:
     """Return the values ``(r, D)`` of some rows by all subsets of columns and all background rows."""
     r, n, d = len(chunk), len(work.background), len(work.blocks)
-    numbers: Array = np.arange(2**d)
+    count = 1 << d
+    numbers: Array = np.arange(count)
     subsets: Array = (numbers[:, None] >> np.arange(d)) & 1 == 1
-    means = np.empty((r, 2**d))
+    means = np.empty((r, count))
     means[:, 0] = work.known.mean(0)[work.outputs[chunk]]
     means[:, -1] = work.here[chunk]
-    inner, every = numbers[1:-1], np.arange(n)
+    inner: Array = numbers[1:-1]
     i = np.repeat(chunk, len(inner) * n)
     s = np.tile(np.repeat(inner, n), r)
-    j = np.tile(every, r * len(inner))
+    j = np.tile(np.arange(n), r * len(inner))
     means[:, 1:-1] = work.evaluated(i, j, subsets[s]).reshape(r, -1, n).mean(2)
     size: Array = subsets.sum(1)
     before = np.array([1 / (d * comb(d - 1, k)) for k in range(d)] + [0.0])

@@ -13,6 +13,7 @@ from typing import Any
 
 import polars as pl
 
+from popnet.data.dataset import Features
 from popnet.errors import InputError
 from popnet.explanation.explainer import Explainer, Question, check_model
 from popnet.explanation.records import Explanation
@@ -88,6 +89,7 @@ class Explaining:
                     503, "The background table does not fit the model that is served now."
                 ) from None
         assert read.frame is not None
+        assert isinstance(read.features, Features)
         found, _ = self._explainer.explain(read.frame, question, features=read.features)
         back = self._explainer.background
         return {
