@@ -61,6 +61,8 @@ def change_sentence(change: Change, e: Explanation, classes: bool) -> str:
     after = amount(change.answer, size)
     if classes:
         after = f"{change.prediction} (probability of {e.explained} {after})"
+    else:
+        after += ", outside the interval"
     return f"with {format.enumeration(parts)} it would be {after}"
 
 
