@@ -185,6 +185,8 @@ def test_the_command_prints_writes_a_page_and_gives_json(run, folder, csv, class
     assert found["background"] == {"source": found["source"], "rows": 240, "of": 240}
     true = popnet.explain(folder, csv, rows="0:2,7", fixed=["colour", "member"], seed=3).record()
     assert found["rows"] == json.loads(json.dumps(true["rows"]))
+    same = json.loads(run(*words, "--json", "--background", csv)[0])
+    assert same["rows"] == found["rows"]  # a row is not its own nearest row then, either
     assert {
         c["column"] for e in found["rows"] if e["change"] for c in e["change"]["columns"]
     }.isdisjoint({"colour", "member"})

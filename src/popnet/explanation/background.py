@@ -15,15 +15,17 @@ from popnet.explanation.distances import Distances
 from popnet.model.model import Model
 from popnet.runtime import keys
 
-MAX_ROWS = 50_000
-"""Rows that are kept, among which nearest rows are looked for; of more, as many are drawn."""
+MAX_ROWS, MAX_VALUES = 50_000, 5_000_000
+"""Rows that are kept, among which nearest rows are looked for; of more, as many are drawn. Of tables of more than 100
+columns fewer, but at least `MAX_ANSWERED`, so that they have so many values."""
 
 MAX_ANSWERED = 5000
 """Rows whose answers are known: their mean then has a standard error of 0.005 of a probability (adult). Predicting them
 takes 10 nets a quarter of a second on two cores."""
 
-MAX_MEASURED = 500
-"""Rows whose nearest row and whose spread are known: percentiles are told to 1 %."""
+MIN_MEASURED, MAX_MEASURED, MAX_COMPARED = 100, 500, 400_000_000
+"""Rows whose nearest row and whose spread are known: shares are told to 1 %. Between these, so many that they take no
+more than the last number of values to be compared, a second or two of a core."""
 
 MIN_ROWS = 10
 """Fewer rows have no distribution to compare with."""
@@ -82,16 +84,19 @@ class Background:
                 f"table{asked}, or another with rows like it, as the background (--background DATA)."
             )
         rng = keys.generator(seed, "background")
+        blocks = Blocks.of(model.encoder)
         numbers = np.arange(frame.height)
-        if frame.height > MAX_ROWS:
-            numbers = np.sort(rng.choice(frame.height, MAX_ROWS, replace=False))
+        most = min(MAX_ROWS, max(MAX_ANSWERED, MAX_VALUES // len(blocks)))
+        if frame.height > most:
+            numbers = np.sort(rng.choice(frame.height, most, replace=False))
         kept = frame[numbers] if len(numbers) < frame.height else frame
         features = model.encoder.transform(kept)
         order = rng.permutation(len(numbers))
-        drawn, measured = np.sort(order[:MAX_ANSWERED]), features.take(order[:MAX_MEASURED])
-        answers, blocks = Answers(model), Blocks.of(model.encoder)
-        distances = Distances(blocks, features)
-        _, nearest = distances.nearest(measured, features, 1, order[:MAX_MEASURED])
+        count = MAX_COMPARED // (len(numbers) * len(blocks))
+        own = order[: int(np.clip(count, MIN_MEASURED, MAX_MEASURED))]
+        drawn, measured = np.sort(order[:MAX_ANSWERED]), features.take(own)
+        answers, distances = Answers(model), Distances(blocks, features)
+        _, nearest = distances.nearest(measured, features, 1, own)
         spreads = answers.spread(measured)
         return cls(
             kept, numbers, frame.height, features, drawn, answers(features.take(drawn)), blocks, distances,

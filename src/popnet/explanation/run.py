@@ -205,7 +205,7 @@ def explain(
             f"only {len(back.drawn)} rows to compare with: the mean answer and all percentages are coarse"
         )
     found, pairs = explainer.explain(
-        some, asked, features=features, numbers=numbers.tolist(), own=background is None,
+        some, asked, features=features, numbers=numbers.tolist(), own=background is None or _same(table, background),
         on_progress=lambda done, total: on_progress(Progress("explaining", done, total)),
     )  # fmt: skip
     names = model.encoder.target.names
@@ -215,6 +215,13 @@ def explain(
         model.encoder.target.task, source, source if background is None else format.name_of(background),
         len(back.drawn), back.total, pairs, tuple(notes), time.monotonic() - began, seed,
     )  # fmt: skip
+
+
+def _same(a: Any, b: Any) -> bool:
+    """Return whether two tables are one, as far as that is seen without comparing their values."""
+    if isinstance(a, str | Path) and isinstance(b, str | Path):
+        return Path(a).resolve() == Path(b).resolve()
+    return a is b
 
 
 def _read(model: Model, table: Any) -> pl.DataFrame:
