@@ -12,7 +12,9 @@ import pytest
 
 import popnet
 from popnet import InputError
+from popnet.explanation.answers import Answers
 from popnet.explanation.records import Disagreement, Novelty
+from popnet.predictions.ensemble import combine
 
 FEATURES = ["size", "noise", "colour", "member", "joined", "rooms"]
 
@@ -100,6 +102,17 @@ def test_a_row_unlike_all_others_is_noticed(classifier, table, of_classes):
     usual = np.mean([e.novelty.share_below for e in of_classes])
     assert 0.3 < usual < 0.7
     assert not np.mean([e.novelty.unusual for e in of_classes]) > 0.1
+
+
+def test_the_spread_is_that_of_the_members_alone(classifier, regressor, table):
+    for model in (classifier, regressor):
+        features = model.encoder.transform(table[:30])
+        lone = [replace(model, weights=w, conformal=None) for w in np.eye(len(model.weights))]
+        each = np.stack([Answers(m)(features) for m in lone])
+        mean = combine(each, model.weights)
+        true = np.sqrt(combine((each - mean) ** 2, model.weights))
+        assert true.max() > 0
+        np.testing.assert_allclose(Answers(model).spread(features), true, rtol=1e-5, atol=1e-7)
 
 
 def test_shares_of_disagreement_are_those_of_the_background(regressor, table):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -15,7 +14,6 @@ from popnet.explanation.background import Background, share_below
 from popnet.explanation.blocks import Blocks
 from popnet.explanation.changes import ChangeSearch
 from popnet.explanation.rows import chosen
-from popnet.predictions.ensemble import combine
 
 COLUMNS = ["size", "noise", "colour", "member", "joined", "rooms"]
 
@@ -73,17 +71,6 @@ def test_the_nearest_rows_are_those_of_all_distances(background):
 
 def test_shares_below():
     assert share_below(np.array([0.5, 2.0, 9.0]), np.array([1.0, 2.0, 3.0, 4.0])).tolist() == [0, 0.25, 1]  # fmt: skip
-
-
-def test_the_spread_is_that_of_the_members_alone(classifier, regressor, table):
-    for model in (classifier, regressor):
-        features = model.encoder.transform(table[:30])
-        lone = [replace(model, weights=w, conformal=None) for w in np.eye(len(model.weights))]
-        each = np.stack([Answers(m)(features) for m in lone])
-        mean = combine(each, model.weights)
-        true = np.sqrt(combine((each - mean) ** 2, model.weights))
-        assert true.max() > 0
-        np.testing.assert_allclose(Answers(model).spread(features), true, rtol=1e-5, atol=1e-7)
 
 
 def other_class(answers):
