@@ -50,8 +50,8 @@ class Shapley:
         base: ``(R,)`` mean answer over the background rows.
         answers: ``(R,)`` the rows' answers.
         values: ``(R, D)``; they sum to ``answers - base``.
-        errors: ``(R, D)`` standard errors of the sampling, a little too large where strata help; zeros where every subset
-            of columns was gone through.
+        errors: ``(R, D)`` standard errors of the sampling, a little too large where strata help; zeros where every
+            subset of columns was gone through.
         pairs: of orders that were drawn for each row; 0 where every subset was gone through.
     """
 
