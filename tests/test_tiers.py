@@ -22,6 +22,7 @@ TIERS = (
     ("tuning",),
     ("options", "model", "export"),
     ("prepare", "report"),
+    ("explanation",),
     ("ablation",),
     ("diagnosis", "course"),
     ("fitting",),
@@ -178,7 +179,17 @@ def test_files_are_short():
     [
         (
             "polars",
-            {"data", "prepare", "model", "export", "estimators", "report", "diagnosis", "serve"},
+            {
+                "data",
+                "prepare",
+                "model",
+                "export",
+                "estimators",
+                "report",
+                "diagnosis",
+                "serve",
+                "explanation",
+            },
         ),
         ("sklearn", {"model", "trees", "estimators", "diagnosis", "course"}),
         ("typer", {"cli"}),

@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # the names below are for type checkers; `__getattr__` loads 
     from popnet.diagnosis.run import Diagnosis, doctor
     from popnet.errors import ForkError, InputError, ModelError, PopnetError, RecipeError
     from popnet.estimators import Classifier, Regressor
+    from popnet.explanation.run import Explanations, explain
     from popnet.model.load import load
     from popnet.model.model import Model
     from popnet.population.members import Member, Result
@@ -32,6 +33,8 @@ _HOME = {
     "Classifier": "estimators",
     "Diagnosis": "diagnosis.run",
     "doctor": "diagnosis.run",
+    "Explanations": "explanation.run",
+    "explain": "explanation.run",
     "load": "model.load",
     "Regressor": "estimators",
     "Model": "model.model",

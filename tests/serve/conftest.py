@@ -14,6 +14,7 @@ from popnet.fitting.run import fit
 from popnet.model.folder import write_folder
 from popnet.options import Options
 from popnet.serve.app import make_app
+from popnet.serve.explaining import Explaining
 from popnet.serve.limits import Limits
 from popnet.serve.reload import ServedModel
 
@@ -43,9 +44,15 @@ def serve(folders) -> Iterator[Client]:
     """Make a client of a model, by its target, with limits."""
     open_: list[TestClient] = []
 
-    def make(target: str = "bought", folder: Path | None = None, **limits: object) -> TestClient:
+    def make(
+        target: str = "bought",
+        folder: Path | None = None,
+        explained: bool = False,
+        **limits: object,
+    ) -> TestClient:
         served = ServedModel(folder or folders[target], seconds=None)
-        client = TestClient(make_app(served, limits=Limits(**limits)))
+        explaining = Explaining(served.model, TABLE) if explained else None
+        client = TestClient(make_app(served, limits=Limits(**limits), explaining=explaining))
         open_.append(client.__enter__())
         return client
 

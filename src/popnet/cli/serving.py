@@ -26,6 +26,7 @@ def serve(
     max_rows: Annotated[int, typer.Option(help="Most rows of a request.")] = 10_000,
     max_bytes: Annotated[str, typer.Option(help="Most bytes of a request, for example 500KB or 10MB.")] = "10MB",
     timeout: Annotated[str, typer.Option(help="Longest time that a request may take, for example 10s or 1m.")] = "30s",
+    background: Annotated[str | None, typer.Option(metavar="DATA", help="Table, as a rule the training table, that answers are explained by at /explain: single values of its columns may be sent, never a row. [default: nothing is explained]")] = None,
 ) -> None:  # fmt: skip
     """Answer requests for predictions over HTTP, with a page to try it on; a model that is replaced is taken over."""
     if lacking := [name for name in LIBRARIES if importlib.util.find_spec(name) is None]:
@@ -37,8 +38,8 @@ def serve(
 
     limits = Limits(max_rows, int(bytes_of(max_bytes)), seconds(timeout))
     server, listening = make_server(
-        model, host, port, limits, lambda address: tell(f"popnet: ready on {address} (Ctrl-C ends)")
-    )
+        model, host, port, limits, lambda address: tell(f"popnet: ready on {address} (Ctrl-C ends)"), background
+    )  # fmt: skip
     interrupted = False
 
     def end(number: int, frame: Any) -> None:

@@ -125,7 +125,7 @@ class Model:
     def scores(self, features: Features | Images) -> np.ndarray:
         """Return probabilities ``(N, O)``, or standardised targets, of encoded rows."""
         out = np.empty((len(features), self.encoder.n_outputs))
-        for rows, found in self._outputs(features):
+        for rows, found in self.member_outputs(features):
             if self.is_classifier:
                 found = ensemble.softmax(found)
             out[rows] = ensemble.combine(found, self.weights, self.method)
@@ -151,7 +151,7 @@ class Model:
         conformal = self.intervals(coverage, levels)
         every = (*(() if coverage is None else ends(coverage)), *levels)
         out = np.empty((1 + len(every), len(features), self.encoder.n_outputs))
-        for rows, found in self._outputs(features):
+        for rows, found in self.member_outputs(features):
             out[0, rows] = ensemble.combine(found, self.weights, self.method)
             out[1:, rows] = conformal.quantiles(found, self.weights, every)
         return out
@@ -170,7 +170,7 @@ class Model:
         """
         conformal = self.intervals(None)
         out = np.empty((2, len(features), self.encoder.n_outputs))
-        for rows, found in self._outputs(features):
+        for rows, found in self.member_outputs(features):
             out[0, rows] = ensemble.combine(found, self.weights, self.method)
             out[1, rows] = conformal.deviations(found, self.weights)
         return out[0], out[1]
@@ -202,7 +202,9 @@ class Model:
             self.conformal.place(level)
         return self.conformal
 
-    def _outputs(self, features: Features | Images) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def member_outputs(
+        self, features: Features | Images
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield row numbers and all members' outputs ``(M, n, O)``, block by block; numbers within the range seen."""
         features = self.encoder.combine(features)
         for start in range(0, len(features), BLOCK_ROWS):

@@ -22,11 +22,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from popnet._version import __version__
 from popnet.errors import InputError
+from popnet.explanation.explainer import Question
 from popnet.model.answers import NO_PROBABILITIES
 from popnet.model.model import Model
 from popnet.runtime import strict_json
 from popnet.serve import page, rows, schema
 from popnet.serve.batching import Asked, Batcher, Busy, Job
+from popnet.serve.explaining import NO_BACKGROUND, Explaining
 from popnet.serve.limits import MAX_NOTES, Limits, Problem, Refused
 from popnet.serve.metrics import Metrics
 from popnet.serve.reload import ServedModel
@@ -51,6 +53,7 @@ PATHS = frozenset(
     {
         "/",
         "/predict",
+        "/explain",
         "/schema",
         "/health",
         "/metrics",
@@ -68,10 +71,14 @@ class Service:
         served: the model.
         metrics: count what happens.
         limits: of a request.
+        explaining: explains answers; None: nothing is explained.
     """
 
-    def __init__(self, served: ServedModel, metrics: Metrics, limits: Limits) -> None:
+    def __init__(
+        self, served: ServedModel, metrics: Metrics, limits: Limits, explaining: Explaining | None
+    ) -> None:
         self.served, self.metrics, self.limits = served, metrics, limits
+        self.explaining = explaining
         self.batcher = Batcher(limits.waiting * limits.rows, metrics.passed)
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="popnet reads")
 
@@ -79,6 +86,8 @@ class Service:
         """End all threads."""
         self.served.close()
         self.batcher.close()
+        if self.explaining is not None:
+            self.explaining.close()
         self._readers.shutdown(wait=False, cancel_futures=True)
 
     async def predict(
@@ -103,6 +112,33 @@ class Service:
             raise _late(stage, self.limits) from None
         self.metrics.predicted(time.monotonic() - began, frame.height)
         return Response(answer, media_type=rows.JSON)
+
+    async def explain(
+        self,
+        request: Request,
+        of_class: Annotated[str | None, Query(alias="class", description="Default: the predicted one.")] = None,
+        target: Annotated[str | None, Query(description="The target explained, of several.")] = None,
+        fixed: Annotated[str | None, Query(description="Columns that a change must leave, as age,sex.")] = None,
+    ) -> Response:  # fmt: skip
+        """Explain the answers for the rows of the body, as /predict takes them."""
+        if self.explaining is None:
+            raise Refused(404, NO_BACKGROUND)
+        stage, model = _Stage(), self.served.model
+        columns = tuple(name.strip() for name in (fixed or "").split(",") if name.strip())
+        question = Question(of_class, target, columns, nearest=0)
+        try:
+            async with asyncio.timeout(self.limits.seconds):
+                read = await self._read(request, model, stage)
+                stage.name = "explaining"
+                found = await asyncio.wrap_future(self.explaining.submit(model, read, question))
+        except TimeoutError:
+            raise _late(stage, self.limits) from None
+        said = {
+            "target": list(model.encoder.target.names),
+            "ignored": list(read.ignored),
+            "notes": list(read.notes[:MAX_NOTES]),
+        }
+        return _json(found | said)
 
     async def _predicted(self, job: Job) -> pl.DataFrame:
         try:
@@ -170,7 +206,9 @@ class Service:
             title=f"popnet: {names}", version=__version__, routes=app.routes,
             description=f"Predicts {names}.",
         )  # fmt: skip
-        found["paths"]["/predict"]["post"]["requestBody"] = schema.request_body(model)
+        for path in ("/predict", "/explain"):
+            if path in found["paths"]:
+                found["paths"][path]["post"]["requestBody"] = schema.request_body(model)
         return cast("dict[str, Any]", strict_json.finite(found))
 
 
@@ -185,6 +223,8 @@ def _late(stage: _Stage, limits: Limits) -> Refused:
     seconds = f"{limits.seconds:g} s"
     if stage.name == "receiving":
         return Refused(408, f"The body did not arrive within {seconds}.")
+    if stage.name == "explaining":
+        return Refused(504, f"The rows were not explained within {seconds}; send fewer at a time.")
     if stage.job is not None and stage.job.begun:
         return Refused(504, f"The rows were not predicted within {seconds}; send fewer at a time.")
     return Refused(
@@ -354,11 +394,14 @@ class Outermost:
 
 
 def make_app(
-    served: ServedModel, metrics: Metrics | None = None, limits: Limits | None = None
+    served: ServedModel,
+    metrics: Metrics | None = None,
+    limits: Limits | None = None,
+    explaining: Explaining | None = None,
 ) -> FastAPI:
     """Return the server as ASGI has it; when it is shut down, its threads end."""
     metrics, limits = metrics or Metrics(), limits or Limits()
-    service = Service(served, metrics, limits)
+    service = Service(served, metrics, limits, explaining)
 
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncGenerator[None]:
@@ -376,6 +419,9 @@ def make_app(
         },
     )  # fmt: skip
     app.add_api_route("/predict", service.predict, methods=["POST"])
+    app.add_api_route(
+        "/explain", service.explain, methods=["POST"], include_in_schema=explaining is not None
+    )
     app.add_api_route("/schema", service.schema, methods=["GET"])
     app.add_api_route("/health", service.health, methods=["GET"])
     app.add_api_route("/metrics", service.prometheus, methods=["GET"])

@@ -41,11 +41,13 @@ class Rows:
         features: encoded, N rows.
         ignored: names of columns that the model does not read, nor its table had.
         notes: what was noticed, for people.
+        frame: the rows of a table as they came; None of images.
     """
 
     features: Features | Images
     ignored: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    frame: pl.DataFrame | None = None
 
 
 def read_json(body: bytes, model: Model, limits: Limits) -> Rows:
@@ -185,7 +187,7 @@ def encoded(frame: pl.DataFrame, model: Model, ignored: tuple[str, ...]) -> Rows
         features = model.encoder.transform(frame, report=notes)
     except InputError as error:
         raise Refused(422, str(error)) from None
-    return Rows(features, ignored, tuple(dict.fromkeys(notes)))
+    return Rows(features, ignored, tuple(dict.fromkeys(notes)), frame)
 
 
 def bad_values(record: Record, column: pl.Series) -> list[Problem]:

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
+from popnet.data.tables.read import read_table
 from popnet.errors import InputError
 from popnet.serve.app import make_app
+from popnet.serve.explaining import Explaining
 from popnet.serve.limits import Limits
 from popnet.serve.metrics import Metrics
 from popnet.serve.reload import ServedModel
@@ -79,8 +81,8 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def make_server(
-    folder: Path, host: str, port: int, limits: Limits, ready: Callable[[str], None]
-) -> tuple[Server, socket.socket]:
+    folder: Path, host: str, port: int, limits: Limits, ready: Callable[[str], None], background: str | None = None
+) -> tuple[Server, socket.socket]:  # fmt: skip
     """Return a server with its model loaded and warm, and its socket.
 
     Args:
@@ -88,22 +90,28 @@ def make_server(
         host, port: to listen on; port 0 takes one that is free.
         limits: of a request.
         ready: gets the address when it takes requests.
+        background: table of the rows that answers are explained by; None: they are not explained.
 
     Raises:
-        InputError: the model, the address or a limit cannot be used.
+        InputError: the model, the address, a limit or the background cannot be used.
     """
     limits.check()
     listening = listen(host, port)
     try:
         metrics = Metrics()
         served = ServedModel(folder, metrics.loaded)
+        explaining = None
+        if background is not None:
+            schema = served.model.schema
+            table = read_table(background, schema.reading.as_written(schema.target.names))
+            explaining = Explaining(served.model, table)
     except BaseException:
         listening.close()
         raise
     shown = f"[{host}]" if ":" in host else host
     address = f"http://{shown}:{listening.getsockname()[1]}"
     config = uvicorn.Config(
-        make_app(served, metrics, limits), log_level="warning", access_log=False, server_header=False,
+        make_app(served, metrics, limits, explaining), log_level="warning", access_log=False, server_header=False,
         limit_concurrency=MAX_CONNECTIONS, timeout_keep_alive=IDLE_SECONDS,
         timeout_graceful_shutdown=math.ceil(limits.seconds),
     )  # fmt: skip

@@ -1,0 +1,60 @@
+"""The command that says why a model answers as it does: explain."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from popnet.cli.arguments import Json, ModelFolder, Overwrite, Quiet, Seed
+from popnet.cli.console import check_page
+from popnet.cli.interrupts import on_interrupt, unwind
+from popnet.cli.streams import made, tell
+from popnet.runtime import strict_json
+
+
+def explain(
+    model: ModelFolder,
+    table: Annotated[str, typer.Argument(metavar="TABLE", help="Table with the rows to explain: CSV, also gzipped, Parquet, Arrow/Feather or JSON lines.")],
+    rows: Annotated[str, typer.Option(help="Rows to explain, counted from 0: numbers, and slices as in Python, for example 3,17,20:25.")] = "0:10",
+    background: Annotated[str | None, typer.Option(metavar="DATA", help="Table of rows to compare with, as a rule the training table. [default: the rows of TABLE]")] = None,
+    of_class: Annotated[str | None, typer.Option("--class", metavar="LABEL", help="Class whose probability is explained. [default: the predicted class of each row]")] = None,
+    target: Annotated[str | None, typer.Option("--target", "-t", help="Target that is explained, of a model with several. [default: the first]")] = None,
+    fixed: Annotated[str | None, typer.Option(metavar="COLUMNS", help="Columns that must stay as they are when the smallest change that makes another answer is searched for, for example age,sex.")] = None,
+    samples: Annotated[int | None, typer.Option(metavar="N", help="Pairs of orders of the columns from which Shapley values are estimated; four times as many halve the standard errors. [default: as many as 2,000 evaluations of the model allow for each row]")] = None,
+    nearest: Annotated[int, typer.Option(metavar="N", help="Number of nearest background rows to give.")] = 5,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Page to write, a file that ends in .html.")] = None,
+    seed: Seed = 0,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:  # fmt: skip
+    """Explain answers for rows of a table: what each column adds, what would change the answer, and rows like it."""
+    if out is not None:
+        check_page(out, overwrite, read=[table, background])
+    from popnet.cli.status_line import Watcher
+    from popnet.explanation.run import explain as run
+
+    columns = [name.strip() for name in (fixed or "").split(",") if name.strip()]
+    with Watcher(quiet) as watch, on_interrupt(unwind):
+        found = run(
+            model, table, rows=rows, background=background, of_class=of_class, target=target, fixed=columns,
+            samples=samples, nearest=nearest, seed=seed, on_progress=watch,
+        )  # fmt: skip
+    if out is not None:
+        from popnet.report.html import write_document
+
+        write_document(found.document("popnet " + shlex.join(sys.argv[1:])), out)
+    with made("nothing else was to be done" if out is None else f"the page is in {out}"):
+        if as_json:
+            page = {} if out is None else {"page": str(out)}
+            print(strict_json.dumps({"model": str(model), **page, **found.record()}))
+        elif not quiet:
+            for note in found.notes:
+                tell(f"popnet: {note}")
+            print("\n".join(found.lines()).rstrip())
+            if out is not None:
+                print(f"page    {out}")
