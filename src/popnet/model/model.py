@@ -455,14 +455,14 @@ class Model:
         saving.save(self, folder)
 
     def export(self, path: str | Path, *, opset: int | None = None) -> None:
-        """Write an ONNX file that predicts without popnet, from columns as inputs; see `popnet.export.run.export`.
+        """Write an ONNX file that predicts without popnet, from columns or images; see `popnet.export.run.export`.
 
         Args:
             path: of the file, which ends in .onnx.
             opset: version of ONNX's operators, from 18 on; default 18.
 
         Raises:
-            InputError: onnx is not installed, the model takes images, or the file cannot be written.
+            InputError: onnx is not installed, a column cannot be an input, or the file cannot be written.
         """
         from popnet.export.run import export
 
