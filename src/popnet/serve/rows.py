@@ -19,8 +19,8 @@ import polars as pl
 from popnet.data.dataset import Features, Images
 from popnet.data.tables.cast import show, spell, to_numbers, to_text, to_times
 from popnet.data.tables.columns import Boolean, Categorical, Datetime, Record
+from popnet.data.tables.formats import EITHER_DECIMAL
 from popnet.data.tables.frames import from_objects, plain
-from popnet.data.tables.number_format import EITHER_DECIMAL
 from popnet.data.tables.read import read_batches
 from popnet.errors import InputError
 from popnet.model.model import Model
