@@ -5,6 +5,7 @@ Nothing heavy is imported, so that an exported file can be served without the li
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict
@@ -16,6 +17,9 @@ from popnet.predictions.conformal import REPORTED
 if TYPE_CHECKING:
     from popnet.data.tables.columns import Record
     from popnet.model.model import Model
+
+UNKNOWN_NUMBER = sys.float_info.max
+"""What stands for text among categories that are numbers: a number that is none of them, and not missing."""
 
 Kind = Literal["numeric", "discrete", "boolean", "categorical", "datetime"]
 
@@ -96,6 +100,7 @@ class Description(BaseModel):
         columns: those that are read, none of images.
         others: columns of the training table that are not read.
         image: the form of images, None of a table.
+        digest: SHA-256 of the model, as ``model.json`` of its folder has it; None if that is not known.
         headline: its score in a sentence, None if that is not known.
         intervals: whether numbers have intervals.
         reported: whether these have the usual coverage, `popnet.predictions.conformal.REPORTED`.
@@ -109,6 +114,7 @@ class Description(BaseModel):
     columns: tuple[Column, ...] = ()
     others: tuple[str, ...] = ()
     image: Image | None = None
+    digest: str | None = None
     headline: str | None = None
     intervals: bool = False
     reported: bool = False

@@ -15,6 +15,7 @@ from popnet.data.images.pictures import Pictures
 from popnet.errors import InputError
 from popnet.export.description import Description
 from popnet.export.inputs import as_inputs, input_of
+from popnet.export.session import need, run, session
 from popnet.model import saving
 from popnet.runtime.atomic_file import check_output_file, write_atomic
 
@@ -24,11 +25,8 @@ if TYPE_CHECKING:
 MAX_BYTES = 2**31 - 1
 """Of an ONNX file in one piece."""
 
-ROWS = 1000
-"""Rows that are checked at once: of an ensemble of 40 nets of 256 units they take 200 MB."""
-
-PIXELS = 2**20
-"""Pixels of images and their views that are checked at once: with 64 channels they take 270 MB."""
+OWN = {"digest", "intervals", "reported"}
+"""Fields of a description that an exported file's metadata say otherwise: as ``model_sha256``, and by its outputs."""
 
 TOLERANCE = 1e-5
 """Largest difference of probabilities, or of values in deviations of the target, that passes the check: float32 sums in
@@ -127,7 +125,7 @@ def as_bytes(model: Model, opset: int | None = None) -> tuple[bytes, dict[str, A
     score = None if model.facts is None else model.facts.scores.score
     metadata: dict[str, Any] = {
         "popnet": __version__,
-        **described.model_dump(mode="json", exclude_defaults=True),
+        **described.model_dump(mode="json", exclude_defaults=True, exclude=OWN),
         "metric": model.metric,
         "score": score,
         "inputs": inputs,
@@ -151,55 +149,6 @@ def as_bytes(model: Model, opset: int | None = None) -> tuple[bytes, dict[str, A
     }
 
 
-def need(library: str) -> None:
-    """Raise an InputError, with what to do, if a library of the extra is not installed."""
-    from importlib.util import find_spec
-
-    if find_spec(library) is None:
-        raise InputError(
-            f"Exporting to ONNX needs {library}, which is not installed; pip install 'popnet[export]'."
-        )
-
-
-def session(source: str | Path | bytes, threads: int = 0) -> Any:
-    """Return an onnxruntime session of a file, or of its content, on the CPU.
-
-    Args:
-        source: the file.
-        threads: most of them; 0 leaves it to onnxruntime.
-    """
-    need("onnxruntime")
-    import onnxruntime
-
-    library: Any = onnxruntime
-    options = library.SessionOptions()
-    options.intra_op_num_threads = threads
-    content = source if isinstance(source, bytes) else str(source)
-    return library.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-
-
-def run(
-    source: Any, inputs: dict[str, np.ndarray], outputs: list[str], rows: int = ROWS
-) -> dict[str, np.ndarray]:
-    """Return a session's outputs for N rows, block by block.
-
-    Args:
-        source: from `session`.
-        inputs: ``(N, 1)`` each, as `popnet.export.inputs.as_inputs` gives them, or images ``(N, H, W, C)``.
-        outputs: names.
-        rows: of a block.
-    """
-    count = len(next(iter(inputs.values())))
-    blocks = [
-        source.run(outputs, {k: v[start : start + rows] for k, v in inputs.items()})
-        for start in range(0, max(count, 1), rows)
-    ]
-    return {
-        name: np.concatenate(parts)
-        for name, parts in zip(outputs, zip(*blocks, strict=True), strict=True)
-    }
-
-
 def check(model: Model, exported: Exported, data: pl.DataFrame | Pictures) -> Check:
     """Compare an exported file's predictions with the model's own.
 
@@ -220,9 +169,8 @@ def check(model: Model, exported: Exported, data: pl.DataFrame | Pictures) -> Ch
         found = run(own, as_inputs(model.encoder, data), exported.outputs)
     else:
         said = model.predict_pictures(data, proba=model.is_classifier)[:, 1:]
-        rows = max(1, PIXELS // (model.views * data.pixels[0].size))
         (name,) = exported.inputs
-        found = run(own, {name: data.pixels}, exported.outputs, rows)
+        found = run(own, {name: data.pixels}, exported.outputs)
     names = model.encoder.target.names
     first, second = exported.outputs[0], exported.outputs[-1]
     if model.is_classifier:

@@ -22,9 +22,10 @@ from popnet.data.tables.records import frame_of
 from popnet.data.tables.schema import Schema
 from popnet.errors import InputError
 from popnet.model import saving, summary
-from popnet.model.answers import NO_PROBABILITIES, columns_of
+from popnet.model.answers import columns_of
 from popnet.model.facts import ModelFacts
 from popnet.model.members import Predictor, outputs
+from popnet.model.summary import NO_PROBABILITIES
 from popnet.population.predict import Net
 from popnet.predictions import ensemble, metrics
 from popnet.predictions.calibration import tempered

@@ -79,12 +79,12 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def make_server(
-    folder: Path, host: str, port: int, limits: Limits, ready: Callable[[str], None]
+    path: Path, host: str, port: int, limits: Limits, ready: Callable[[str], None]
 ) -> tuple[Server, socket.socket]:
     """Return a server with its model loaded and warm, and its socket.
 
     Args:
-        folder: of the model.
+        path: of the model's folder, or of an ONNX file.
         host, port: to listen on; port 0 takes one that is free.
         limits: of a request.
         ready: gets the address when it takes requests.
@@ -96,7 +96,7 @@ def make_server(
     listening = listen(host, port)
     try:
         metrics = Metrics()
-        served = ServedModel(folder, metrics.loaded)
+        served = ServedModel(path, metrics.loaded)
     except BaseException:
         listening.close()
         raise

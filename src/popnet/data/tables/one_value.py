@@ -1,4 +1,4 @@
-"""One text at a time as a number or a point in time, by Python alone, as `number_format` and `date_format` read columns.
+"""One text at a time as a number or a point in time, by Python alone; `number_format` and `date_format` read columns.
 
 A server of exported models reads rows by this, so that it needs no data frames.
 """
