@@ -88,7 +88,7 @@ def _looks(form: ImageFormat, numbers: Numbers, views: int) -> Looks:
     """Return where the pixels of an image and of its views are; see `popnet.population.augmented.view`."""
     height, width, _ = form.size
     y, x = np.mgrid[:height, :width].reshape(2, -1).astype(np.float32)
-    n = Numbers(*map(jnp.asarray, numbers))
+    n = Numbers(*(jnp.asarray(v) for v in numbers))
     places: list[np.ndarray] = []
     shares: list[np.ndarray] = []
     for number in range(views):

@@ -7,7 +7,8 @@ A model folder holds ``model.json`` (all but the arrays), ``weights.safetensors`
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from popnet.model.answers import columns_of
 from popnet.model.facts import ModelFacts
 from popnet.model.members import Predictor, outputs
 from popnet.model.summary import NO_PROBABILITIES
-from popnet.population.predict import Net
+from popnet.population.predict import Evaluation, Net
 from popnet.predictions import ensemble, metrics
 from popnet.predictions.calibration import tempered
 from popnet.predictions.conformal import (
@@ -84,6 +85,15 @@ class Model:
 
     def _repr_html_(self) -> str:
         return notebook.table("popnet.Model", summary.lines(self))
+
+    @cached_property
+    def _evaluation(self) -> Evaluation:
+        """The nets as their programs take them, kept from the first prediction on."""
+        return Evaluation(self.nets)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what is only kept for speed."""
+        return {f.name: getattr(self, f.name) for f in fields(self)}
 
     @property
     def members(self) -> tuple[Predictor, ...]:
@@ -207,7 +217,9 @@ class Model:
         """Yield row numbers and all members' outputs ``(M, n, O)``, block by block; numbers within the range seen."""
         for start in range(0, len(features), BLOCK_ROWS):
             rows = np.arange(start, min(start + BLOCK_ROWS, len(features)))
-            found = outputs(self.members, features, rows, views=self.views)
+            found = outputs(
+                self.members, features, rows, views=self.views, of_nets=self._evaluation
+            )
             yield rows, found if self.is_classifier else self.encoder.within_range(found)
 
     def decided(self, scores: Array) -> Array:

@@ -34,9 +34,13 @@ class FolderModel:
         """Read a model folder; raise a `ModelError` if that cannot be done."""
         return cls(Model.load(folder))
 
-    @cached_property
+    @property
     def description(self) -> Description:
         """What it takes and gives."""
+        return self._description
+
+    @cached_property
+    def _description(self) -> Description:
         return Description.of(self.model).model_copy(update={"digest": saving.digest(self.model)})
 
     @property

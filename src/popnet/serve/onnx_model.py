@@ -191,7 +191,9 @@ class OnnxModel:
 def _said(metadata: Mapping[str, str]) -> tuple[Description, dict[str, Input], list[str]]:
     """Return what a file says of itself, of its inputs and its outputs."""
     texts = {"task", "headline"}
-    fields = {k: v if k in texts else json.loads(v) for k, v in metadata.items() if k in FIELDS}
+    fields: dict[str, Any] = {
+        k: v if k in texts else json.loads(v) for k, v in metadata.items() if k in FIELDS
+    }
     outputs: list[str] = json.loads(metadata["outputs"])
     given: dict[str, Any] = json.loads(metadata["inputs"])
     intervals = fields["task"] == "regression" and len(outputs) == 3

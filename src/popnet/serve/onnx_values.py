@@ -15,7 +15,7 @@ from popnet.data.tables.scale import FAR
 from popnet.export.description import UNKNOWN_NUMBER, Column
 from popnet.serve.limits import Problem
 
-WORDS = dict.fromkeys(TRUE_WORDS, 1.0) | dict.fromkeys(FALSE_WORDS, 0.0)
+WORDS: dict[str, float] = {w: float(w in TRUE_WORDS) for w in (*TRUE_WORDS, *FALSE_WORDS)}
 
 
 class Input(NamedTuple):
@@ -75,7 +75,7 @@ def _numbers(column: Column, values: Sequence[Any]) -> Found:
 
 
 def _truth(column: Column, values: Sequence[Any]) -> Found:
-    words = WORDS if {column.false, column.true} == {0.0, 1.0} else {}
+    words = WORDS if {column.false, column.true} == {0.0, 1.0} else dict[str, float]()
 
     def parse(text: str) -> float | None:
         number = one_value.number(text, column.format)
@@ -179,7 +179,7 @@ def _spelled(level: str) -> str:
 
 def _whole(text: str, number: float) -> int | float:
     """Return a number as an integer if it is written so: as floats, long ones would run together."""
-    return int(text) if re.fullmatch(r"[+-]?\d+", text, re.ASCII) else number
+    return int(text) if re.fullmatch(r"[+-]?\d{1,19}", text, re.ASCII) else number
 
 
 def _level_number(text: str | None, nulls: tuple[str, ...]) -> float:
@@ -233,9 +233,7 @@ def _note_missing(column: Column, absent: np.ndarray, notes: list[str]) -> None:
         notes.append(remarks.missing(column.name, int(absent.sum())))
 
 
-def _note_unseen(
-    column: Column, values: Sequence[Any], other: np.ndarray, notes: list[str]
-) -> None:
+def _note_unseen(column: Column, values: list[Any], other: np.ndarray, notes: list[str]) -> None:
     if other.any():
         example = values[int(np.argmax(other))]
         notes.append(remarks.unseen(column.name, int(other.sum()), example))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -27,6 +27,9 @@ from popnet.data.tables.cast import (
 from popnet.data.tables.formats import EITHER_DECIMAL, unit_of
 from popnet.data.tables.markers import MARKERS, NULL_TOKENS
 from popnet.data.tables.scale import FAR, Scale
+
+FEW_ROWS = 64
+"""Rows up to which values are looked up one by one: each call of polars on a column costs as much as 100 of them."""
 
 MONTHS, WEEKDAYS, HOURS = 12, 7, 24
 
@@ -235,8 +238,9 @@ class Categorical(_Record):
         text = level_text(column, self.numbers)
         levels = self.levels if self.numbers else spell(self.levels, column.dtype)
         nulls = [w for w in (*self.nulls, *NULL_TOKENS) if w not in levels]
-        if text.dtype == pl.String and (marked := text.is_in(nulls)).any():
-            text = text.set(marked, None)
+        if text.dtype == pl.String and (len(text) > FEW_ROWS or set(nulls) & set(text.to_list())):
+            marked = text.is_in(nulls)
+            text = text.set(marked, None) if marked.any() else text
         if not self.missing and text.null_count():
             text = self._without_missing(text, levels, notes)
         out.codes[:, 0] = _codes(text, levels, self.missing)
@@ -382,8 +386,11 @@ def _fill_numbers(record: Numeric | Discrete, values: np.ndarray, out: Views, no
 
 def _codes(values: pl.Series, levels: Sequence[str] | Sequence[float], missing: bool) -> np.ndarray:
     """Return ``(N,)`` int32 codes: 1 + position in ``levels``, 0 if it is not there."""
-    if levels:
-        numbers = list(range(1, len(levels) + 1))
+    numbers = list(range(1, len(levels) + 1))
+    if len(values) <= FEW_ROWS:
+        table = dict[Any, int](zip(levels, numbers, strict=True))
+        codes = np.array([table.get(v, 0) for v in values.to_list()], np.int32)
+    elif levels:
         codes = values.replace_strict(
             list(levels), numbers, default=0, return_dtype=pl.Int32
         ).to_numpy()
@@ -406,7 +413,7 @@ def _settle(
     if record.format in ("", EITHER_DECIMAL):
         refuse(record.name, column, bad, wanted, rows)
     elif bad.any() and not notes.training:
-        example = column[bad.arg_max()]  # type: ignore[index]
+        example = column[int(np.argmax(bad.to_numpy()))]
         notes.add(remarks.not_as_trained(record.name, int(bad.sum()), wanted, example))
 
 
@@ -433,7 +440,10 @@ def _note_far(name: str, values: np.ndarray, scale: Scale | None, notes: Notes) 
 
 
 def _note_unseen(name: str, values: pl.Series, codes: np.ndarray, notes: Notes) -> None:
-    other = (codes == 0) & values.is_not_null().to_numpy()
+    other = codes == 0
+    if not other.any():
+        return
+    other &= values.is_not_null().to_numpy()
     if not other.any():
         return
     if notes.training:
