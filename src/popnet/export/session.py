@@ -14,8 +14,8 @@ from popnet.errors import InputError
 ROWS = 1000
 """Rows that are predicted at once: of an ensemble of 40 nets of 256 units they take 200 MB."""
 
-PIXELS = 2**20
-"""Values of images that are predicted at once: with 64 channels they take 270 MB."""
+PIXELS = 2**18
+"""Values of images that are predicted at once: a layer of 64 channels of two views takes 134 MB."""
 
 
 def need(library: str) -> None:

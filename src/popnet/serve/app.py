@@ -274,7 +274,7 @@ async def _files(request: Request, body: bytes) -> list[tuple[str, bytes]]:
 def _answer(model: Served, frame: Predictions, read: Rows) -> bytes:
     """Write predictions as JSON; a number that is not finite becomes null."""
     found: dict[str, Any] = {
-        "predictions": strict_json.finite(frame.to_dicts()),
+        "predictions": frame.finite().to_dicts(),
         "rows": frame.height,
         "target": list(model.description.targets),
         "ignored": list(read.ignored),

@@ -221,8 +221,8 @@ def _settled(
         return None
     if column.format in ("", EITHER_DECIMAL):
         return [
-            Problem(int(i) + 1, column.name, f"{remarks.show(values[i])} is not {wanted}")
-            for i in np.flatnonzero(bad)
+            Problem(i + 1, column.name, f"{remarks.show(values[i])} is not {wanted}")
+            for i in np.flatnonzero(bad).tolist()
         ], []
     example = values[int(np.argmax(bad))]
     return [], [remarks.not_as_trained(column.name, int(bad.sum()), wanted, example)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
@@ -58,6 +59,16 @@ class Predictions:
     def select(self, names: Sequence[str]) -> Predictions:
         """Return some columns."""
         return Predictions({name: self.columns[name] for name in names})
+
+    def finite(self) -> Predictions:
+        """Return the same with None for each number that is not finite."""
+
+        def plain(value: Any) -> Any:
+            return None if isinstance(value, float) and not math.isfinite(value) else value
+
+        return Predictions(
+            {name: list(map(plain, values)) for name, values in self.columns.items()}
+        )
 
     def to_dicts(self) -> list[dict[str, Any]]:
         """Return each row with the names of its values."""
