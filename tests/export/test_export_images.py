@@ -61,6 +61,12 @@ def tables():
     return found
 
 
+@pytest.fixture(autouse=True)
+def small_blocks(monkeypatch):
+    """Images go through a graph a few at a time."""
+    monkeypatch.setattr("popnet.export.session.PIXELS", 1000)
+
+
 def pixels(table) -> np.ndarray:
     size = table.encoder.image.size
     return images(size[2], size[0])[0][::3]
@@ -68,7 +74,7 @@ def pixels(table) -> np.ndarray:
 
 def assert_same(model, given: np.ndarray) -> None:
     data, record = run.as_bytes(model)
-    found = run.run(run.session(data, 1), {"image": given}, record["outputs"], 7)
+    found = run.run(run.session(data, 1), {"image": given}, record["outputs"])
     scores = model.scores(model.encoder.image.images(given))
     assert np.ptp(scores, 0).max() > 0.01
     np.testing.assert_allclose(found["probabilities"], scores, rtol=0, atol=1e-5)
