@@ -100,6 +100,13 @@ def conditions(module: str = "benchmarks.speed") -> list[str]:
     ]
 
 
+def replace_table(file: Path, text: str) -> None:
+    """Put a table and its conditions in the place of those of a page: from its first table on to its end."""
+    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+    first = next((i for i, line in enumerate(lines) if line.startswith("|")), len(lines))
+    file.write_text("\n".join([*lines[:first], text, ""]), encoding="utf-8")
+
+
 def publish(
     head: Sequence[str], rows: Sequence[Sequence[str]], module: str, file: Path | None
 ) -> None:

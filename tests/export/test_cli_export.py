@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from export.models import NEW, model_of, prepared
-from popnet import InputError, Recipe
+from popnet import Recipe
 from popnet.cli import app
 from popnet.model.folder import write_folder
 
@@ -91,10 +90,3 @@ def test_mistakes_end_in_one_sentence(folder, popnet, words, message):
     assert status == 2
     assert message in error
     assert "Traceback" not in error
-
-
-def test_images_are_refused(tmp_path):
-    own = model_of(prepared("two"), [Recipe(depth=0)])
-    own = replace(own, encoder=own.encoder.model_copy(update={"image": object()}))
-    with pytest.raises(InputError, match="Only models of tables"):
-        own.export(tmp_path / "m.onnx")

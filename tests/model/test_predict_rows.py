@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -14,6 +16,7 @@ from popnet import InputError, Recipe
 from popnet.fitting.run import Fitted, fit
 from popnet.model.folder import write_folder
 from popnet.options import Options
+from popnet.population import predict
 
 RECIPE = Recipe(depth=1, width=8, batch_size=32, epochs=2)
 
@@ -155,7 +158,7 @@ def test_a_model_shows_itself(fitted):
     assert not {"script", "link", "style", "img", "blue"} & set(cells.tags)
     for part in (scores.task, scores.metric, scores.scored_on, "constant model", " nets, average"):
         assert part in cells.text
-    bare = Cells(popnet.Model(**{**model.__dict__, "facts": None})._repr_html_())
+    bare = Cells(replace(model, facts=None)._repr_html_())
     assert " nets, average" in bare.text
     assert "constant" not in bare.text
 
@@ -187,3 +190,23 @@ def test_study_and_diagnosis_show_themselves():
     diagnosis = popnet.doctor(TABLE, "bought", options, prove=False)
     cells = Cells(diagnosis._repr_html_())
     assert all(f.title in cells.text and f.title in repr(diagnosis) for f in diagnosis.findings)
+
+
+def test_what_predictions_keep_changes_nothing(fitted, monkeypatch):
+    """The nets made ready are kept from the first call on, within a bound, and do not travel with a pickled model."""
+    model = replace(fitted.model)
+    before = pickle.dumps(model)
+    first = model.predict_frame(TABLE)
+    assert model.predict_frame(TABLE).equals(first)
+    assert pickle.dumps(model) == before
+    assert pickle.loads(before).predict_frame(TABLE).equals(first)
+    made: list[object] = []
+    inner = predict.pad
+    monkeypatch.setattr(predict, "pad", lambda *args: made.append(args) or inner(*args))
+    model.predict_frame(TABLE)
+    assert not made
+    monkeypatch.setattr(predict, "MAX_KEPT_BYTES", 10)
+    small = replace(model)
+    for _ in range(2):
+        assert small.predict_frame(TABLE).equals(first)
+    assert len(made) == 2 * len(model.nets)

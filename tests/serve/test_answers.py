@@ -222,12 +222,12 @@ def test_the_limit_of_time(serve, monkeypatch):
     going, goon = threading.Event(), threading.Event()
     model = service.served.model
 
-    def slow(*args: object, **kwargs: object) -> pl.DataFrame:
+    def slow(*args: object, **kwargs: object) -> object:
         going.set()
         assert goon.wait(30)
-        return type(model).predict_features(model, *args, **kwargs)
+        return type(model).predict(model, *args, **kwargs)
 
-    object.__setattr__(model, "predict_features", slow)
+    object.__setattr__(model, "predict", slow)
     body = bodies(NEW[:1])["rows"]
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(post, client, *body)
@@ -239,7 +239,7 @@ def test_the_limit_of_time(serve, monkeypatch):
     goon.set()
     assert late.status_code == 503
     assert late.headers["retry-after"] == "1"
-    object.__delattr__(model, "predict_features")
+    object.__delattr__(model, "predict")
     assert post(client, *body).status_code == 200
 
 

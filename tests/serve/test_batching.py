@@ -6,31 +6,32 @@ import threading
 from types import SimpleNamespace
 
 import numpy as np
-import polars as pl
 import pytest
 
 from popnet.data.dataset import Features
-from popnet.serve.batching import MAX_PASS_ROWS, SHARE_ROWS, Asked, Batcher, Busy, Job
+from popnet.serve.batching import MAX_PASS_ROWS, SHARE_ROWS, Batcher, Busy, Job
+from popnet.serve.folder_model import FolderModel
+from popnet.serve.served import Asked, Predictions
 
 
-class Doubling:
+class Doubling(FolderModel):
     """Predicts twice the number of each row; waits before each pass; fails on -1."""
 
-    encoder = SimpleNamespace(target=SimpleNamespace(names=("y",)))
+    description = SimpleNamespace(targets=("y",))
 
     def __init__(self) -> None:
         self.passes: list[list[int]] = []
         self.begun, self.goon = threading.Semaphore(0), threading.Semaphore(0)
 
-    def predict_features(self, features, *, proba, interval, quantiles) -> pl.DataFrame:
+    def predict(self, features, asked) -> Predictions:
         values = features.numeric[:, 0].astype(int).tolist()
         self.passes.append(values)
         self.begun.release()
         assert self.goon.acquire(timeout=30)
         if -1 in values:
             raise ZeroDivisionError
-        found = pl.DataFrame({"y": [2 * v for v in values]})
-        return found.with_columns(p=0.5) if proba else found
+        found = {"y": [2 * v for v in values]}
+        return Predictions(found | {"p": [0.5] * len(values)} if asked.proba else found)
 
 
 def rows(*values: int) -> Features:
@@ -62,7 +63,7 @@ def submit(batcher: Batcher, model: Doubling, *values: int, asked: Asked = Asked
 
 
 def answer(job: Job) -> list[int]:
-    return job.answer.result(30)["y"].to_list()
+    return job.answer.result(30).columns["y"]
 
 
 def test_what_waits_is_answered_by_one_pass_in_order(batcher, model, passes):
@@ -120,8 +121,8 @@ def test_options_that_differ_are_not_mixed_but_probabilities_are(batcher, model,
     wide = submit(batcher, model, 3, asked=Asked(interval=0.9))
     model.goon.release(10)
     assert answer(first) == [0]
-    assert plain.answer.result(30).columns == ["y"]
-    assert with_p.answer.result(30).columns == ["y", "p"]
+    assert list(plain.answer.result(30).columns) == ["y"]
+    assert list(with_p.answer.result(30).columns) == ["y", "p"]
     assert answer(wide) == [6]
     assert passes == [(1, 1), (2, 2), (1, 1)]
 

@@ -230,7 +230,7 @@ def test_the_folder_is_watched(folders, models, tmp_path):
     write_folder(place, models["price"])
     assert replaced.wait(60)
     served.close()
-    assert served.model.encoder.target.names == ("price",)
+    assert served.model.description.targets == ("price",)
 
 
 def test_a_model_of_images(serve, tmp_path):

@@ -14,7 +14,7 @@ from popnet.data.dataset import Dataset, Features
 from popnet.predictions.ensemble import softmax
 from popnet.trees import inputs
 from popnet.trees.boosting import Boosting, known_levels
-from popnet.trees.forest import MAX_LEVELS, Forest
+from popnet.trees.forest import FEW_ROWS, MAX_LEVELS, Forest
 from popnet.trees.grown import Setting, StoppedError
 from popnet.trees.settings import MAX_RATE, SETTINGS, plan
 
@@ -109,6 +109,8 @@ def test_rows_without_order_and_blocks_are_predicted_alike():
     every = forest.predict(data.features)
     some = np.random.default_rng(0).permutation(6000)[:2500]
     np.testing.assert_array_equal(forest.predict(data.features, some), every[some])
+    for few in (some[:1], some[:FEW_ROWS], some[: FEW_ROWS + 1]):
+        np.testing.assert_array_equal(forest.predict(data.features, few), every[few])
 
 
 def test_boosting_ends_at_the_lowest_held_out_loss():

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import signal
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from popnet.cli.arguments import ModelFolder
 from popnet.cli.interrupts import on_interrupt
 from popnet.cli.streams import tell
 from popnet.errors import InputError
@@ -20,7 +20,7 @@ LIBRARIES = ("fastapi", "uvicorn", "python_multipart")
 
 
 def serve(
-    model: ModelFolder,
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A model folder that fit has written, or an ONNX file that export has.")],
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 is every one of this machine. There is no authentication.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on; 0 takes one that is free.")] = 8080,
     max_rows: Annotated[int, typer.Option(help="Most rows of a request.")] = 10_000,

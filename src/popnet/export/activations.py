@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 
-from popnet.export.graph import Graph, f32
+from popnet.export.graph import Graph, f32, i64
 from popnet.nn.activations import SELU_ALPHA, SELU_SCALE
 
 
@@ -17,7 +18,7 @@ class Numbers(NamedTuple):
     Attributes:
         slope: ``(M, 1, 1, 1)``, leaky ReLU's.
         alpha: ``(M, 1, 1, 1)``, ELU's.
-        learned: ``(M, 1, 1, W)``, PReLU's.
+        learned: ``(M, 1, 1, W)`` or, of images, ``(1, W, 1, 1)``, PReLU's.
     """
 
     slope: np.ndarray
@@ -61,10 +62,8 @@ ACTIVATIONS: dict[str, Callable[[Graph, str, Numbers], str]] = {
 }
 
 
-def maxout(g: Graph, z: str, pieces: int, width: int) -> str:
-    """Return the maximum over k linear maps side by side, ``(..., k W)``."""
-    parts = [
-        g.op("Slice", z, np.array([p * width]), np.array([(p + 1) * width]), np.array([-1]))
-        for p in range(pieces)
-    ]
+def maxout(g: Graph, z: str, pieces: int, width: int, axis: int) -> str:
+    """Return the maximum over k linear maps of some width, which lie side by side along an axis."""
+    ends = i64(range(0, (pieces + 1) * width, width))
+    parts = [g.op("Slice", z, a, b, i64([axis])) for a, b in pairwise(ends[:, None])]
     return g.op("Max", *parts)

@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from popnet.data.images.format import ImageFormat
 from popnet.data.tables.encode import Encoder
-from popnet.errors import InputError
-from popnet.export import intervals, nets, trees
+from popnet.export import images, intervals, nets, trees
 from popnet.export.columns import Encoded, encode
 from popnet.export.embeddings import Inputs
 from popnet.export.graph import Graph, f64, i64
@@ -33,13 +33,13 @@ def whole(model: Model) -> tuple[Graph, list[str]]:
     """Return a graph of a model, and the names of its outputs.
 
     Raises:
-        InputError: it takes images, or a column that no input can be made of.
+        InputError: it takes a column that no input can be made of.
     """
-    if model.encoder.image is not None:
-        raise InputError("Only models of tables can be exported to ONNX; this one takes images.")
     g = Graph()
-    encoded = encode(g, model.encoder)
-    members = _members(g, model, encoded)
+    if model.encoder.image is not None:
+        members = _members_of_images(g, model, model.encoder.image)
+    else:
+        members = _members(g, model, encode(g, model.encoder))
     taken = {record.name for record in model.encoder.columns}
     made = _classes(g, model, members) if model.is_classifier else _numbers(g, model, members)
     names: list[str] = []
@@ -74,6 +74,16 @@ def _members(g: Graph, model: Model, encoded: Encoded) -> Members:
     if not model.is_classifier:
         found = [(n, _within_range(g, out, model.encoder)) for n, out in found]
     return Members(numbers, found)
+
+
+def _members_of_images(g: Graph, model: Model, form: ImageFormat) -> Members:
+    """Return the outputs of all members that have a weight, of a model of images."""
+    pictures = images.Pictures(g, form, model.views)
+    chosen = np.flatnonzero(np.asarray(model.weights) > 0).tolist()
+    found = [images.outputs(pictures, model.nets[i]) for i in chosen]
+    if not model.is_classifier:
+        found = [_within_range(g, out, model.encoder) for out in found]
+    return Members(chosen, [(1, out) for out in found])
 
 
 def _within_range(g: Graph, out: str, encoder: Encoder) -> str:

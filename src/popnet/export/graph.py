@@ -102,9 +102,9 @@ class Graph:
             out = self.op("Add", out, value)
         return out
 
-    def add_input(self, name: str, dtype: Any) -> str:
-        """Declare an input ``(N, 1)``."""
-        self.inputs.append(helper.make_tensor_value_info(name, _type(dtype), ["rows", 1]))
+    def add_input(self, name: str, dtype: Any, size: tuple[int, ...] = (1,)) -> str:
+        """Declare an input, ``(N, 1)`` or of another size of each row."""
+        self.inputs.append(helper.make_tensor_value_info(name, _type(dtype), ["rows", *size]))
         return name
 
     def add_output(self, name: str, value: str, dtype: Any, columns: int | None = None) -> None:

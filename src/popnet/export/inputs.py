@@ -20,12 +20,10 @@ from popnet.data.tables.columns import (
 from popnet.data.tables.encode import Encoder
 from popnet.data.tables.markers import NULL_TOKENS
 from popnet.errors import InputError
+from popnet.export.description import UNKNOWN_NUMBER
 
 MISSING_TIME = int(np.iinfo(np.int64).min)
 """The point in time that means "missing"."""
-
-UNKNOWN_NUMBER = float(np.finfo(np.float64).max)
-"""What stands for text among categories that are numbers: a number that is none of them, and not missing."""
 
 
 class Input(NamedTuple):

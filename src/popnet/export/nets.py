@@ -14,18 +14,19 @@ from typing import Any
 
 import numpy as np
 
-from popnet.export.activations import ACTIVATIONS, Numbers, maxout
+from popnet.export import block
 from popnet.export.embeddings import Inputs
 from popnet.export.graph import Graph, f32, i64
 from popnet.nn.mlp import input_size
-from popnet.nn.norm import BATCH, LAYER
 from popnet.population.predict import Net
 from popnet.spec import bins
-from popnet.spec.recipe import choices
 from popnet.spec.shape import Shape, split_levels
 
 Group = list[int]
 """Numbers of nets that go through a graph together."""
+
+Part = tuple[str, np.ndarray]
+"""A tensor of some of the first layer's inputs, and which rows of its weights are theirs."""
 
 
 def groups(nets: Sequence[Net], chosen: Sequence[int]) -> list[Group]:
@@ -44,8 +45,13 @@ def groups(nets: Sequence[Net], chosen: Sequence[int]) -> list[Group]:
 
 def outputs(g: Graph, inputs: Inputs, nets: Sequence[Net]) -> str:
     """Return the outputs ``(M, N, O)`` of nets of one structure, float64: probabilities, or numbers."""
+    return dense(g, nets, _parts(inputs, nets))
+
+
+def dense(g: Graph, nets: Sequence[Net], parts: Sequence[Part]) -> str:
+    """Return the outputs of nets whose first layer's inputs are made already; see `outputs`."""
     shape = nets[0].shape
-    first = _First(g, inputs, nets)
+    first = _First(g, nets, parts)
     h: str | None = None
     for layer in range(shape.depth):
         h = _hidden(g, nets, layer, first, h)
@@ -63,37 +69,38 @@ def outputs(g: Graph, inputs: Inputs, nets: Sequence[Net]) -> str:
     return g.op("ReduceMean", out, i64([1]), keepdims=0)
 
 
+def _parts(inputs: Inputs, nets: Sequence[Net]) -> list[Part]:
+    """Return the parts of the first layer's inputs."""
+    shape, recipe = nets[0].shape, nets[0].recipe
+    frequency = phase = np.zeros(0)
+    if shape.frequencies:
+        frequency, phase = (
+            np.stack([net.parameters["periodic"][k].reshape(-1) for net in nets])[:, None, None]
+            for k in ("frequency", "phase")
+        )
+    tables = [
+        np.stack(of) for of in zip(*(n.parameters.get("tables", ()) for n in nets), strict=True)
+    ]
+    values = (
+        inputs.plain(shape),
+        inputs.waves(shape, recipe.embedding_quantiles, frequency, phase),
+        inputs.vectors(shape, tables),
+    )
+    return [
+        (value, rows) for value, rows in zip(values, _rows(shape), strict=True) if value is not None
+    ]
+
+
 class _First:
     """The first layer's inputs of some nets, and their products with weights."""
 
-    def __init__(self, g: Graph, inputs: Inputs, nets: Sequence[Net]) -> None:
-        self.graph, self.nets = g, nets
-        shape, recipe = nets[0].shape, nets[0].recipe
+    def __init__(self, g: Graph, nets: Sequence[Net], parts: Sequence[Part]) -> None:
+        self.graph, self.parts = g, parts
         self.scales = _scales(nets)
         self.adapters = None
-        if shape.heads > 1:
+        if nets[0].shape.heads > 1:
             stacked = np.stack([net.parameters["adapters"] for net in nets])
             self.adapters = stacked[:, :, None]  # (M, K, 1, D)
-        frequency = phase = np.zeros(0)
-        if shape.frequencies:
-            frequency, phase = (
-                np.stack([net.parameters["periodic"][k].reshape(-1) for net in nets])[:, None, None]
-                for k in ("frequency", "phase")
-            )
-        tables = [
-            np.stack(of) for of in zip(*(n.parameters.get("tables", ()) for n in nets), strict=True)
-        ]
-        quantiles = recipe.embedding_quantiles
-        values = (
-            inputs.plain(shape),
-            inputs.waves(shape, quantiles, frequency, phase),
-            inputs.vectors(shape, tables),
-        )
-        self.parts = [
-            (value, rows)
-            for value, rows in zip(values, _rows(shape), strict=True)
-            if value is not None
-        ]
 
     def product(self, w: np.ndarray) -> str:
         """Return the product ``(M, K, N, W)`` with weights ``(M, 1 or K, D, W)``."""
@@ -135,66 +142,10 @@ def _scales(nets: Sequence[Net]) -> np.ndarray:
 
 
 def _hidden(g: Graph, nets: Sequence[Net], layer: int, first: _First, h: str | None) -> str:
-    """Return a hidden layer's values ``(M, K, N, W)``; see `popnet.nn.block.evaluate`."""
-    shape, recipe = nets[0].shape, nets[0].recipe
-    kind = choices("norm").index(recipe.norm)
-    parts = [net.parameters["hidden"][layer] for net in nets]
-    w = np.stack([np.asarray(p["w"], np.float64) for p in parts])[:, None]
-    b = _per_unit([p["b"] for p in parts])
-    if kind == BATCH and not shape.after:
-        factor, b = _affine(nets, layer, "before")
-        w = w * factor
+    """Return a hidden layer's values ``(M, K, N, W)``."""
+    own = block.Layer.of(nets, "hidden", layer)
+    w = np.stack([np.asarray(p["w"], np.float64) for p in own.parameters])[:, None]
+    factor, shift = block.before(own)
+    w = w * factor
     z = first.product(w) if h is None else g.op("MatMul", h, f32(w))
-    z = g.op("Add", z, f32(b))
-    if kind == LAYER and not shape.after:
-        z = _layer_norm(g, nets, layer, "before", z)
-    numbers = Numbers(
-        _of_recipes(nets, "leaky_slope"),
-        _of_recipes(nets, "elu_alpha"),
-        f32(_per_unit([p["slope"] for p in parts])),
-    )
-    if shape.pieces > 1:
-        out = maxout(g, z, shape.pieces, shape.width)
-    else:
-        out = ACTIVATIONS[recipe.activation](g, z, numbers)
-    if not shape.after:
-        return out
-    if kind == LAYER:
-        return _layer_norm(g, nets, layer, "after", out)
-    factor, shift = _affine(nets, layer, "after")
-    return g.op("Add", g.op("Mul", out, f32(factor)), f32(shift))
-
-
-def _per_unit(values: Sequence[np.ndarray]) -> np.ndarray:
-    """Return numbers of each unit of each net, ``(M, 1, 1, W)``."""
-    return np.stack([np.asarray(v, np.float64) for v in values])[:, None, None]
-
-
-def _affine(nets: Sequence[Net], layer: int, place: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return what batch normalization multiplies by at evaluation and what it adds, ``(M, 1, 1, W)`` each."""
-    gamma, beta = _gamma_and_beta(nets, layer, place)
-    running = [net.running[layer][place] for net in nets]
-    factor = gamma / np.sqrt(
-        _per_unit([r.var for r in running]) + _of_recipes(nets, "norm_epsilon")
-    )
-    return factor, beta - _per_unit([r.mean for r in running]) * factor
-
-
-def _layer_norm(g: Graph, nets: Sequence[Net], layer: int, place: str, x: str) -> str:
-    """Return a layer, normalized by each row's own mean and deviation."""
-    gamma, beta = _gamma_and_beta(nets, layer, place)
-    centred = g.op("Sub", x, g.op("ReduceMean", x, i64([-1])))
-    variance = g.op("ReduceMean", g.op("Mul", centred, centred), i64([-1]))
-    deviation = g.op("Sqrt", g.op("Add", variance, f32(_of_recipes(nets, "norm_epsilon"))))
-    scaled = g.op("Mul", g.op("Div", centred, deviation), f32(gamma))
-    return g.op("Add", scaled, f32(beta))
-
-
-def _gamma_and_beta(nets: Sequence[Net], layer: int, place: str) -> tuple[np.ndarray, np.ndarray]:
-    parts = [net.parameters["hidden"][layer][place] for net in nets]
-    return _per_unit([p["gamma"] for p in parts]), _per_unit([p["beta"] for p in parts])
-
-
-def _of_recipes(nets: Sequence[Net], field: str) -> np.ndarray:
-    """Return a number of each net's recipe, ``(M, 1, 1, 1)``."""
-    return f32([getattr(n.recipe, field) for n in nets]).reshape(-1, 1, 1, 1)
+    return block.after(g, own, g.op("Add", z, f32(shift)))

@@ -1,4 +1,4 @@
-"""Export a model to an ONNX file, and see whether onnxruntime says the same of a table's rows."""
+"""Export a model to an ONNX file, and see whether onnxruntime says the same of a table's rows, or of images."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ import numpy as np
 import polars as pl
 
 from popnet._version import __version__
+from popnet.data.images.pictures import Pictures
 from popnet.errors import InputError
+from popnet.export.description import Description
 from popnet.export.inputs import as_inputs, input_of
+from popnet.export.session import need, run, session
 from popnet.model import saving
 from popnet.runtime.atomic_file import check_output_file, write_atomic
 
@@ -22,8 +25,8 @@ if TYPE_CHECKING:
 MAX_BYTES = 2**31 - 1
 """Of an ONNX file in one piece."""
 
-ROWS = 1000
-"""Rows that are checked at once: of an ensemble of 40 nets of 256 units they take 200 MB."""
+OWN = {"digest", "intervals", "reported"}
+"""Fields of a description that an exported file's metadata say otherwise: as ``model_sha256``, and by its outputs."""
 
 TOLERANCE = 1e-5
 """Largest difference of probabilities, or of values in deviations of the target, that passes the check: float32 sums in
@@ -87,7 +90,7 @@ def export(model: Model, path: str | Path, *, opset: int | None = None) -> Expor
     """Write a model as an ONNX file.
 
     Args:
-        model: of a table.
+        model: of a table, or of images, with the views that it has (`Model.with_views`).
         path: of the file; one that is there is replaced.
         opset: version of the operators, from 18 on; default 18.
 
@@ -103,7 +106,7 @@ def export(model: Model, path: str | Path, *, opset: int | None = None) -> Expor
 def as_bytes(model: Model, opset: int | None = None) -> tuple[bytes, dict[str, Any]]:
     """Return a model as an ONNX file's content, and what `Exported` says beside path and size; see `export`."""
     need("onnx")
-    from popnet.export import graph
+    from popnet.export import graph, images
     from popnet.export.ensemble import whole
 
     opset = graph.OPSET if opset is None else opset
@@ -113,16 +116,19 @@ def as_bytes(model: Model, opset: int | None = None) -> tuple[bytes, dict[str, A
             f"onnx knows; got {opset}."
         )
     g, outputs = whole(model)
-    inputs = [input_of(record) for record in model.encoder.columns]
+    described = Description.of(model)
+    inputs = {
+        i.name: {"type": i.type, "missing": i.missing} for i in map(input_of, model.encoder.columns)
+    }
+    if described.image is not None:
+        inputs = {images.NAME: {"type": "uint8", "size": list(described.image.size)}}
     score = None if model.facts is None else model.facts.scores.score
     metadata: dict[str, Any] = {
         "popnet": __version__,
-        "task": model.encoder.target.task,
-        "targets": list(model.encoder.target.names),
-        "classes": list(model.classes),
+        **described.model_dump(mode="json", exclude_defaults=True, exclude=OWN),
         "metric": model.metric,
         "score": score,
-        "inputs": {i.name: {"type": i.type, "missing": i.missing} for i in inputs},
+        "inputs": inputs,
         "outputs": outputs,
         "model_sha256": saving.digest(model),
     }
@@ -137,84 +143,44 @@ def as_bytes(model: Model, opset: int | None = None) -> tuple[bytes, dict[str, A
         raise InputError("The model is too large for an ONNX file, which holds at most 2 GB.")
     return data, {
         "opset": opset,
-        "inputs": {i.name: i.type for i in inputs},
+        "inputs": {name: str(given["type"]) for name, given in inputs.items()},
         "outputs": outputs,
         "members": int(np.count_nonzero(np.asarray(model.weights) > 0)),
     }
 
 
-def need(library: str) -> None:
-    """Raise an InputError, with what to do, if a library of the extra is not installed."""
-    from importlib.util import find_spec
-
-    if find_spec(library) is None:
-        raise InputError(
-            f"Exporting to ONNX needs {library}, which is not installed; pip install 'popnet[export]'."
-        )
-
-
-def session(source: str | Path | bytes, threads: int = 0) -> Any:
-    """Return an onnxruntime session of a file, or of its content, on the CPU.
-
-    Args:
-        source: the file.
-        threads: most of them; 0 leaves it to onnxruntime.
-    """
-    need("onnxruntime")
-    import onnxruntime
-
-    library: Any = onnxruntime
-    options = library.SessionOptions()
-    options.intra_op_num_threads = threads
-    content = source if isinstance(source, bytes) else str(source)
-    return library.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-
-
-def run(source: Any, inputs: dict[str, np.ndarray], outputs: list[str]) -> dict[str, np.ndarray]:
-    """Return a session's outputs for N rows, block by block.
-
-    Args:
-        source: from `session`.
-        inputs: ``(N, 1)`` each, as `popnet.export.inputs.as_inputs` gives them.
-        outputs: names.
-    """
-    count = len(next(iter(inputs.values())))
-    blocks = [
-        source.run(outputs, {k: v[start : start + ROWS] for k, v in inputs.items()})
-        for start in range(0, max(count, 1), ROWS)
-    ]
-    return {
-        name: np.concatenate(parts)
-        for name, parts in zip(outputs, zip(*blocks, strict=True), strict=True)
-    }
-
-
-def check(model: Model, exported: Exported, frame: pl.DataFrame) -> Check:
+def check(model: Model, exported: Exported, data: pl.DataFrame | Pictures) -> Check:
     """Compare an exported file's predictions with the model's own.
 
     Args:
         model: that was exported.
         exported: what `export` returned.
-        frame: rows of a table with the model's columns.
+        data: rows of a table with the model's columns, or images in the model's format.
 
     Raises:
         InputError: onnxruntime is not installed, or the rows do not fit the model.
     """
     own = session(exported.path)
-    if not frame.height:
+    count = len(data) if isinstance(data, pl.DataFrame) else len(data.pixels)
+    if not count:
         raise InputError("The table has no rows, so there is nothing to check.")
-    said = model.predict_frame(frame, proba=model.is_classifier)
+    if isinstance(data, pl.DataFrame):
+        said = model.predict_frame(data, proba=model.is_classifier)
+        found = run(own, as_inputs(model.encoder, data), exported.outputs)
+    else:
+        said = model.predict_pictures(data, proba=model.is_classifier)[:, 1:]
+        (name,) = exported.inputs
+        found = run(own, {name: data.pixels}, exported.outputs)
     names = model.encoder.target.names
-    found = run(own, as_inputs(model.encoder, frame), exported.outputs)
     first, second = exported.outputs[0], exported.outputs[-1]
     if model.is_classifier:
         labels = np.array(said[names[0]].to_list(), object)
         p = said.select(pl.nth(range(1, said.width))).to_numpy()
         equal = float((labels == found[first].astype(object)).mean())
-        return Check(frame.height, float(np.abs(found[second] - p).max()), equal)
+        return Check(count, float(np.abs(found[second] - p).max()), equal)
     values = said.select(names).to_numpy()
     off = found[first].reshape(values.shape) - values
-    return Check(frame.height, float(np.abs(off / deviations(model, values)).max()), None)
+    return Check(count, float(np.abs(off / deviations(model, values)).max()), None)
 
 
 def deviations(model: Model, values: np.ndarray) -> np.ndarray:

@@ -10,11 +10,10 @@ import polars as pl
 
 from popnet.data.dataset import Features, Images
 from popnet.errors import InputError
+from popnet.model.summary import NO_PROBABILITIES
 
 if TYPE_CHECKING:
     from popnet.model.model import Model
-
-NO_PROBABILITIES = "Probabilities are for classification; this model predicts numbers."
 
 
 def columns_of(

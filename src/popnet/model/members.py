@@ -8,7 +8,7 @@ from typing import cast
 import numpy as np
 
 from popnet.data.dataset import Features, Images
-from popnet.population.predict import Net, predict
+from popnet.population.predict import Evaluation, Net
 from popnet.trees.forest import Forest
 from popnet.types import Array
 
@@ -23,6 +23,7 @@ def outputs(
     *,
     views: int = 1,
     specialised: bool = True,
+    of_nets: Evaluation | None = None,
 ) -> np.ndarray:
     """Return outputs (logits, or scaled targets), ``(len(predictors), N, O)`` float32.
 
@@ -31,14 +32,16 @@ def outputs(
         features: inputs.
         rows: row numbers to predict; default all.
         views, specialised: of nets, see `popnet.population.predict.predict`.
+        of_nets: evaluates the nets among them; default one that is made for this call.
     """
-    nets = [p for p in predictors if isinstance(p, Net)]
+    if of_nets is None:
+        of_nets = Evaluation([p for p in predictors if isinstance(p, Net)], specialised)
     forests = [p for p in predictors if isinstance(p, Forest)]
-    of_nets = predict(nets, features, rows, views=views, specialised=specialised)
+    every = of_nets(features, rows, views=views)
     if not forests:
-        return of_nets
+        return every
     found = iter(forest.predict(cast("Features", features), rows) for forest in forests)
-    own = iter(of_nets)
+    own = iter(every)
     return np.stack([next(own if isinstance(p, Net) else found) for p in predictors])
 
 

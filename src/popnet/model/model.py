@@ -7,7 +7,8 @@ A model folder holds ``model.json`` (all but the arrays), ``weights.safetensors`
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,11 @@ from popnet.data.tables.records import frame_of
 from popnet.data.tables.schema import Schema
 from popnet.errors import InputError
 from popnet.model import saving, summary
-from popnet.model.answers import NO_PROBABILITIES, columns_of
+from popnet.model.answers import columns_of
 from popnet.model.facts import ModelFacts
 from popnet.model.members import Predictor, outputs
-from popnet.population.predict import Net
+from popnet.model.summary import NO_PROBABILITIES
+from popnet.population.predict import Evaluation, Net
 from popnet.predictions import ensemble, metrics
 from popnet.predictions.calibration import tempered
 from popnet.predictions.conformal import (
@@ -83,6 +85,15 @@ class Model:
 
     def _repr_html_(self) -> str:
         return notebook.table("popnet.Model", summary.lines(self))
+
+    @cached_property
+    def _evaluation(self) -> Evaluation:
+        """The nets as their programs take them, kept from the first prediction on."""
+        return Evaluation(self.nets)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what is only kept for speed."""
+        return {f.name: getattr(self, f.name) for f in fields(self)}
 
     @property
     def members(self) -> tuple[Predictor, ...]:
@@ -209,7 +220,9 @@ class Model:
         features = self.encoder.combine(features)
         for start in range(0, len(features), BLOCK_ROWS):
             rows = np.arange(start, min(start + BLOCK_ROWS, len(features)))
-            found = outputs(self.members, features, rows, views=self.views)
+            found = outputs(
+                self.members, features, rows, views=self.views, of_nets=self._evaluation
+            )
             yield rows, found if self.is_classifier else self.encoder.within_range(found)
 
     def decided(self, scores: Array) -> Array:
@@ -462,14 +475,14 @@ class Model:
         saving.save(self, folder)
 
     def export(self, path: str | Path, *, opset: int | None = None) -> None:
-        """Write an ONNX file that predicts without popnet, from columns as inputs; see `popnet.export.run.export`.
+        """Write an ONNX file that predicts without popnet, from columns or images; see `popnet.export.run.export`.
 
         Args:
             path: of the file, which ends in .onnx.
             opset: version of ONNX's operators, from 18 on; default 18.
 
         Raises:
-            InputError: onnx is not installed, the model takes images, or the file cannot be written.
+            InputError: onnx is not installed, a column cannot be an input, or the file cannot be written.
         """
         from popnet.export.run import export
 

@@ -9,6 +9,9 @@ if TYPE_CHECKING:
     from popnet.model.model import Model
 
 
+NO_PROBABILITIES = "Probabilities are for classification; this model predicts numbers."
+
+
 def number(value: float | None) -> str:
     """Return a score for people: five digits, thousands apart, a dash if there is none."""
     if value is None or not math.isfinite(value):

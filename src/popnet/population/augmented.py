@@ -42,9 +42,20 @@ def view(n: Numbers, images: Pixels, number: Array) -> Array:
         images: N of them.
         number: scalar int32, of the view, from 1.
     """
-    still = n._replace(elastic_alpha=jnp.zeros_like(n.elastic_alpha))
-    key = keys.fold_in(jnp.asarray(keys.GOLDEN, jnp.uint32), number)
-    each = jnp.full(images.pixels.shape[0], key)
+    still, each = _as_one(n, number, images.pixels.shape[0])
     seen = geometry.geometry(images.pixels, each, still, images.background)
     mirror = (number == 1) & (n.reflection > 0)
     return images.standardised(jnp.where(mirror, images.pixels[:, :, ::-1], seen))
+
+
+def view_matrices(n: Numbers, number: Array, height: int, width: int) -> Array:
+    """Return how a view that is no mirror image warps all images, ``(1, 2, 3)``: `geometry.affine`."""
+    still, each = _as_one(n, number, 1)
+    return geometry.affine(each, still, height, width)
+
+
+def _as_one(n: Numbers, number: Array, images: int) -> tuple[Numbers, Array]:
+    """Return a recipe's numbers without morphing, and the key of a view for each of some images, ``(N,)`` uint32."""
+    still = n._replace(elastic_alpha=jnp.zeros_like(n.elastic_alpha))
+    key = keys.fold_in(jnp.asarray(keys.GOLDEN, jnp.uint32), number)
+    return still, jnp.full(images, key)

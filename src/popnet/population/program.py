@@ -242,7 +242,14 @@ class Evaluator:
         self, weights: Array | np.ndarray, running: Array | np.ndarray, n: Numbers, inputs: Inputs, count: int,
         view: int | None = None,
     ) -> np.ndarray:  # fmt: skip
-        """Return outputs ``(T, N, O)`` of T batches, padded ones too (with the members as the first axis of lanes).
+        """Return outputs ``(T, N, O)`` of T batches, padded ones too; see `begin`."""
+        return np.asarray(self.begin(weights, running, n, inputs, count, view))
+
+    def begin(
+        self, weights: Array | np.ndarray, running: Array | np.ndarray, n: Numbers, inputs: Inputs, count: int,
+        view: int | None = None,
+    ) -> Array:  # fmt: skip
+        """Return outputs ``(T, N, O)`` of T batches, which may still be computed (members are the first axis of lanes).
 
         Args:
             weights, running: of the net, padded.
@@ -258,4 +265,4 @@ class Evaluator:
             copies = _evaluate if self.lanes == 1 else _evaluated_lanes
             run = copies.on(self.device, *arguments, form=self.form)
             self._compiled[view is None] = run
-        return np.asarray(run(*arguments))
+        return run(*arguments)

@@ -28,6 +28,10 @@ def parallel_for(
             and every quarter of a second.
     """
     workers = max(1, min(workers or cores(), n))
+    if workers == 1 and on_progress is None:  # a thread takes longer to begin than much of the work
+        for i in range(n):
+            work(i)
+        return
     numbers, stop, done = itertools.count(), threading.Event(), [0] * workers
 
     def run(worker: int) -> None:

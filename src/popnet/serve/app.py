@@ -10,7 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Annotated, Any, TypeVar, cast
 
-import polars as pl
 from fastapi import FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
@@ -22,16 +21,23 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from popnet._version import __version__
 from popnet.errors import InputError
-from popnet.explanation.explainer import Question
-from popnet.model.answers import NO_PROBABILITIES
-from popnet.model.model import Model
 from popnet.runtime import strict_json
-from popnet.serve import page, rows, schema
-from popnet.serve.batching import Asked, Batcher, Busy, Job
-from popnet.serve.explaining import NO_BACKGROUND, Explaining
+from popnet.serve import page, schema
+from popnet.serve.batching import Batcher, Busy, Job
 from popnet.serve.limits import MAX_NOTES, Limits, Problem, Refused
 from popnet.serve.metrics import Metrics
 from popnet.serve.reload import ServedModel
+from popnet.serve.served import (
+    CSV,
+    JSON,
+    NO_BACKGROUND,
+    PARQUET,
+    Asked,
+    Explains,
+    Predictions,
+    Rows,
+    Served,
+)
 
 T = TypeVar("T")
 
@@ -75,7 +81,7 @@ class Service:
     """
 
     def __init__(
-        self, served: ServedModel, metrics: Metrics, limits: Limits, explaining: Explaining | None
+        self, served: ServedModel, metrics: Metrics, limits: Limits, explaining: Explains | None
     ) -> None:
         self.served, self.metrics, self.limits = served, metrics, limits
         self.explaining = explaining
@@ -111,7 +117,7 @@ class Service:
         except TimeoutError:
             raise _late(stage, self.limits) from None
         self.metrics.predicted(time.monotonic() - began, frame.height)
-        return Response(answer, media_type=rows.JSON)
+        return Response(answer, media_type=JSON)
 
     async def explain(
         self,
@@ -125,22 +131,22 @@ class Service:
             raise Refused(404, NO_BACKGROUND)
         stage, model = _Stage(), self.served.model
         columns = tuple(name.strip() for name in (fixed or "").split(",") if name.strip())
-        question = Question(of_class, target, columns, nearest=0)
+        question = (of_class, target, columns)
         try:
             async with asyncio.timeout(self.limits.seconds):
                 read = await self._read(request, model, stage)
                 stage.name = "explaining"
-                found = await asyncio.wrap_future(self.explaining.submit(model, read, question))
+                found = await asyncio.wrap_future(self.explaining.submit(model, read, *question))
         except TimeoutError:
             raise _late(stage, self.limits) from None
         said = {
-            "target": list(model.encoder.target.names),
+            "target": list(model.description.targets),
             "ignored": list(read.ignored),
             "notes": list(read.notes[:MAX_NOTES]),
         }
         return _json(found | said)
 
-    async def _predicted(self, job: Job) -> pl.DataFrame:
+    async def _predicted(self, job: Job) -> Predictions:
         try:
             self.batcher.submit(job)
         except Busy:
@@ -152,20 +158,17 @@ class Service:
         except InputError as error:
             raise Refused(422, str(error)) from None
 
-    async def _read(self, request: Request, model: Model, stage: _Stage) -> rows.Rows:
+    async def _read(self, request: Request, model: Served, stage: _Stage) -> Rows:
         kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
         _check_kind(kind, model)
         body = await read_body(request, self.limits)
         stage.name = "reading"
-        if model.encoder.image is not None:
+        if model.description.image is not None:
             files = [("image", body)]
             if kind == "multipart/form-data":
                 files = await _files(request, body)
-            return await self._aside(lambda: rows.read_images(files, model, self.limits))
-        if kind == rows.CSV or kind in rows.PARQUET:
-            ending = ".csv" if kind == rows.CSV else ".parquet"
-            return await self._aside(lambda: rows.read_file(body, ending, model, self.limits))
-        return await self._aside(lambda: rows.read_json(body, model, self.limits))
+            return await self._aside(lambda: model.read_images(files, self.limits))
+        return await self._aside(lambda: model.read(kind, body, self.limits))
 
     async def _aside(self, work: Callable[[], T]) -> T:
         """Do something beside the event loop, which goes on taking requests."""
@@ -174,7 +177,7 @@ class Service:
     async def schema(self) -> Response:
         """Say which columns the model reads, their kinds and levels, the target and its classes, and an example row."""
         model = self.served.model
-        return _json(schema.describe(model))
+        return _json(schema.describe(model.description))
 
     async def health(self) -> Response:
         """Say whether the server is well: ``degraded`` where a new model cannot be used and the old one goes on."""
@@ -182,7 +185,8 @@ class Service:
         found: dict[str, Any] = {
             "status": "ok" if problem is None else "degraded",
             "popnet": __version__,
-            "target": list(self.served.model.encoder.target.names),
+            "target": list(self.served.model.description.targets),
+            "model_sha256": self.served.model.description.digest,
             "models_loaded": self.served.loads,
             "rows_waiting": self.batcher.waiting,
         }
@@ -196,19 +200,20 @@ class Service:
 
     async def form(self) -> Response:
         """Give a page on which a person fills in a row."""
-        return Response(page.render(self.served.model), media_type="text/html")
+        return Response(page.render(self.served.model.description), media_type="text/html")
 
     def openapi(self, app: FastAPI) -> dict[str, Any]:
         """Return OpenAPI's description with the columns of the model that is served now."""
         model = self.served.model
-        names = ", ".join(model.encoder.target.names)
+        names = ", ".join(model.description.targets)
         found = get_openapi(
             title=f"popnet: {names}", version=__version__, routes=app.routes,
             description=f"Predicts {names}.",
         )  # fmt: skip
         for path in ("/predict", "/explain"):
             if path in found["paths"]:
-                found["paths"][path]["post"]["requestBody"] = schema.request_body(model)
+                body = schema.request_body(model.description, model.kinds)
+                found["paths"][path]["post"]["requestBody"] = body
         return cast("dict[str, Any]", strict_json.finite(found))
 
 
@@ -232,7 +237,7 @@ def _late(stage: _Stage, limits: Limits) -> Refused:
     )
 
 
-def _asked(model: Model, proba: bool, interval: float | None, quantile: str | None) -> Asked:
+def _asked(model: Served, proba: bool, interval: float | None, quantile: str | None) -> Asked:
     """Return what a request wants; refuse what the model does not have."""
     levels: list[float] = []
     for text in [] if quantile is None else quantile.split(","):
@@ -243,27 +248,26 @@ def _asked(model: Model, proba: bool, interval: float | None, quantile: str | No
             raise Refused(
                 422, "A parameter cannot be used.", [Problem(None, "quantile", what)]
             ) from None
-    if proba and not model.is_classifier:
-        raise Refused(422, NO_PROBABILITIES)
-    if interval is not None or levels:
-        try:
-            model.intervals(interval, levels)
-        except InputError as error:
-            raise Refused(422, str(error)) from None
-    return Asked(proba, interval, tuple(levels))
+    asked = Asked(proba, interval, tuple(levels))
+    try:
+        model.check(asked)
+    except InputError as error:
+        raise Refused(422, str(error)) from None
+    return asked
 
 
-def _check_kind(kind: str, model: Model) -> None:
-    if model.encoder.image is not None:
+def _check_kind(kind: str, model: Served) -> None:
+    if model.description.image is not None:
         if kind == "multipart/form-data" or kind.startswith("image/"):
             return
         wanted = (
             "an image (Content-Type: image/png, image/jpeg, ...) or files as multipart/form-data"
         )
     else:
-        if kind in (rows.JSON, rows.CSV, *rows.PARQUET):
+        if kind in model.kinds:
             return
-        wanted = f"rows as {rows.JSON}, {rows.CSV} or {rows.PARQUET[0]}"
+        *others, last = (k for k in (JSON, CSV, PARQUET[0]) if k in model.kinds)
+        wanted = f"rows as {', '.join(others)} or {last}"
     shown = f"it is {kind[:80]!r}" if kind else "it is missing"
     raise Refused(
         415, f"Say what the body is in the header Content-Type ({shown}): the model takes {wanted}."
@@ -314,16 +318,12 @@ async def _files(request: Request, body: bytes) -> list[tuple[str, bytes]]:
     return found
 
 
-def _answer(model: Model, frame: pl.DataFrame, read: rows.Rows) -> bytes:
+def _answer(model: Served, frame: Predictions, read: Rows) -> bytes:
     """Write predictions as JSON; a number that is not finite becomes null."""
-    numbers = [c.name for c in frame if c.dtype.is_float()]
-    plain = frame.with_columns(
-        pl.when(pl.col(n).is_finite()).then(pl.col(n)).alias(n) for n in numbers
-    )
     found: dict[str, Any] = {
-        "predictions": plain.to_dicts(),
+        "predictions": frame.finite().to_dicts(),
         "rows": frame.height,
-        "target": list(model.encoder.target.names),
+        "target": list(model.description.targets),
         "ignored": list(read.ignored),
         "notes": list(read.notes[:MAX_NOTES]),
     }
@@ -331,7 +331,7 @@ def _answer(model: Model, frame: pl.DataFrame, read: rows.Rows) -> bytes:
 
 
 def _json(content: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    return Response(strict_json.dumps(content), status, headers, rows.JSON)
+    return Response(strict_json.dumps(content), status, headers, JSON)
 
 
 async def _refused(request: Request, error: Exception) -> Response:
@@ -397,7 +397,7 @@ def make_app(
     served: ServedModel,
     metrics: Metrics | None = None,
     limits: Limits | None = None,
-    explaining: Explaining | None = None,
+    explaining: Explains | None = None,
 ) -> FastAPI:
     """Return the server as ASGI has it; when it is shut down, its threads end."""
     metrics, limits = metrics or Metrics(), limits or Limits()

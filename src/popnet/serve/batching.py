@@ -10,14 +10,10 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from dataclasses import dataclass, field
+from typing import Any
 
-import numpy as np
-import polars as pl
-
-from popnet.data.dataset import Features, Images
-from popnet.model.model import Model
+from popnet.serve.served import Asked, Predictions, Served
 
 MAX_PASS_ROWS, SHARE_ROWS = 4096, 1024
 """Rows of one pass, and those of one request in it while others wait."""
@@ -25,14 +21,6 @@ MAX_PASS_ROWS, SHARE_ROWS = 4096, 1024
 GATHERING = 0.002
 """Seconds that a pass waits for more requests where the one before had several: clients that are answered together send
 their next requests together."""
-
-
-class Asked(NamedTuple):
-    """What a request wants beside predictions; see `popnet.model.model.Model.predict_frame`."""
-
-    proba: bool = False
-    interval: float | None = None
-    quantiles: tuple[float, ...] = ()
 
 
 class Busy(Exception):  # noqa: N818 - an answer
@@ -53,13 +41,13 @@ class Job:
         parts: their predictions.
     """
 
-    model: Model
-    features: Features | Images
+    model: Served
+    features: Any
     asked: Asked
-    answer: Future[pl.DataFrame] = field(default_factory=Future[pl.DataFrame])
+    answer: Future[Predictions] = field(default_factory=Future[Predictions])
     begun: bool = False
     done: int = 0
-    parts: list[pl.DataFrame] = field(default_factory=list[pl.DataFrame])
+    parts: list[Predictions] = field(default_factory=list[Predictions])
 
     @property
     def left(self) -> int:
@@ -175,10 +163,9 @@ def predict(jobs: Sequence[tuple[Job, int]], on_pass: Callable[[int, int], None]
     first = jobs[0][0]
     proba = any(job.asked.proba for job, _ in jobs)
     try:
-        features = joined([part(job, rows) for job, rows in jobs])
-        found = first.model.predict_features(
-            features, proba=proba, interval=first.asked.interval, quantiles=first.asked.quantiles
-        )
+        parts = [part(job, rows) for job, rows in jobs]
+        features = parts[0] if len(parts) == 1 else first.model.join(parts)
+        found = first.model.predict(features, first.asked._replace(proba=proba))
     except BaseException as error:
         if len(jobs) == 1:
             if first.answer.set_running_or_notify_cancel():
@@ -192,37 +179,16 @@ def predict(jobs: Sequence[tuple[Job, int]], on_pass: Callable[[int, int], None]
     for job, rows in jobs:
         own = found.slice(start, rows)
         if proba and not job.asked.proba:
-            own = own.select(job.model.encoder.target.names)
+            own = own.select(job.model.description.targets)
         start += rows
         job.done += rows
         job.parts.append(own)
         if not job.left and job.answer.set_running_or_notify_cancel():
-            job.answer.set_result(pl.concat(job.parts) if len(job.parts) > 1 else own)
+            job.answer.set_result(Predictions.joined(job.parts) if len(job.parts) > 1 else own)
 
 
-def part(job: Job, rows: int) -> Features | Images:
+def part(job: Job, rows: int) -> Any:
     """Return the next rows of a request."""
     if job.done == 0 and rows == len(job.features):
         return job.features
-    index = np.arange(job.done, job.done + rows)
-    if isinstance(job.features, Images):
-        return replace(job.features, pixels=job.features.pixels[index])
-    return job.features.take(index)
-
-
-def joined(parts: Sequence[Features | Images]) -> Features | Images:
-    """Return the rows of several requests for one model."""
-    first = parts[0]
-    if len(parts) == 1:
-        return first
-    if isinstance(first, Images):
-        return replace(
-            first, pixels=np.concatenate([p.pixels for p in parts if isinstance(p, Images)])
-        )
-    tables = [p for p in parts if isinstance(p, Features)]
-    return replace(
-        first,
-        numeric=np.concatenate([t.numeric for t in tables]),
-        flags=np.concatenate([t.flags for t in tables]),
-        codes=np.concatenate([t.codes for t in tables]),
-    )
+    return job.model.take(job.features, job.done, job.done + rows)

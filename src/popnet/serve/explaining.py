@@ -14,20 +14,20 @@ from typing import Any
 import polars as pl
 
 from popnet.data.dataset import Features
+from popnet.data.tables.read import read_table
 from popnet.errors import InputError
 from popnet.explanation.explainer import Explainer, Question, check_model
 from popnet.explanation.records import Explanation
 from popnet.model.model import Model
+from popnet.serve.folder_model import FolderModel
 from popnet.serve.limits import Refused
-from popnet.serve.rows import Rows
+from popnet.serve.served import Rows, Served
 
 MAX_ROWS = 100
 """Rows of a request: on adult, with 11 members, they take 5 s of a core."""
 
 MAX_WAITING = 4
 """Requests that may wait or be at work."""
-
-NO_BACKGROUND = "This server has no rows to compare with; it explains answers if it is started with --background DATA."
 
 
 class Explaining:
@@ -53,26 +53,34 @@ class Explaining:
         """End the thread after the request that it is at."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def submit(self, model: Model, read: Rows, question: Question) -> Future[dict[str, Any]]:
+    def submit(
+        self,
+        model: Served,
+        read: Rows,
+        of_class: str | None,
+        target: str | None,
+        fixed: tuple[str, ...],
+    ) -> Future[dict[str, Any]]:
         """Return the explanations of a request's rows, as soon as they are there.
 
         Raises:
             Refused: too many requests wait, there are too many rows, or the question does not fit the model.
         """
-        assert read.frame is not None
+        assert isinstance(model, FolderModel)
+        question = Question(of_class, target, fixed, nearest=0)
         if read.frame.height > MAX_ROWS:
             raise Refused(
                 413, f"At most {MAX_ROWS} rows are explained at once; send fewer at a time."
             )
         try:
-            question.check(model)
+            question.check(model.model)
         except InputError as error:
             raise Refused(422, str(error)) from None
         with self._lock:
             if self._count >= MAX_WAITING:
                 raise Refused(503, "Too many rows wait to be explained; try again in a moment.")
             self._count += 1
-        future = self._pool.submit(self._explained, model, read, question)
+        future = self._pool.submit(self._explained, model.model, read, question)
         future.add_done_callback(self._ended)
         return future
 
@@ -88,7 +96,6 @@ class Explaining:
                 raise Refused(
                     503, "The background table does not fit the model that is served now."
                 ) from None
-        assert read.frame is not None
         assert isinstance(read.features, Features)
         found, _ = self._explainer.explain(read.frame, question, features=read.features)
         back = self._explainer.background
@@ -102,3 +109,15 @@ def _sent(explanation: Explanation) -> Mapping[str, Any]:
     """Return what is sent of an explanation: no number of a row, and no background row."""
     record = explanation.record()
     return {k: v for k, v in record.items() if k not in ("row", "nearest")}
+
+
+def explaining(model: Served, background: str) -> Explaining:
+    """Return what explains a folder's model by the rows of a table.
+
+    Raises:
+        InputError: see `Explaining`, or the table cannot be read.
+    """
+    assert isinstance(model, FolderModel)
+    schema = model.model.schema
+    table = read_table(background, schema.reading.as_written(schema.target.names))
+    return Explaining(model.model, table)

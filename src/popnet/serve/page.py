@@ -10,10 +10,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from popnet.data.tables.columns import Boolean, Categorical, Datetime, Record
-from popnet.model import summary
-from popnet.model.model import Model
-from popnet.predictions.conformal import REPORTED
+from popnet.export.description import Column, Description
 from popnet.report.format import clean
 from popnet.serve.schema import example, truth_values
 
@@ -51,44 +48,38 @@ class Field:
     hint: str = ""
 
 
-def fields(model: Model) -> list[Field]:
+def fields(described: Description) -> list[Field]:
     """Return the form's inputs, one for each column that the model reads."""
-    first = example(model)
-    return [
-        _field(f"field{i}", record, first[record.name])
-        for i, record in enumerate(model.encoder.columns)
-    ]
+    first = example(described)
+    return [_field(f"field{i}", c, first[c.name]) for i, c in enumerate(described.columns)]
 
 
-def _field(name: str, record: Record, value: Any) -> Field:
+def _field(name: str, column: Column, value: Any) -> Field:
     text = "" if value is None else str(value)
-    if isinstance(record, Boolean):
-        known = [str(v).lower() if isinstance(v, bool) else f"{v:g}" for v in truth_values(record)]
+    if column.kind == "boolean":
+        known = [str(v).lower() if isinstance(v, bool) else f"{v:g}" for v in truth_values(column)]
         words = {"true": "yes", "false": "no"}
         options = tuple((v, words.get(v, v)) for v in known)
-        return Field(name, record.name, "select", known[0], options)
-    if isinstance(record, Categorical):
-        levels = tuple((level, level) for level in record.levels)
+        return Field(name, column.name, "select", known[0], options)
+    if column.kind == "categorical":
+        levels = tuple((str(level), str(level)) for level in column.levels)
         kind = "select" if len(levels) <= MAX_OPTIONS else "text"
-        return Field(name, record.name, kind, text, levels[:MAX_OPTIONS])
-    if isinstance(record, Datetime):
-        return Field(name, record.name, "datetime", text)
-    return Field(name, record.name, "number", text)
+        return Field(name, column.name, kind, text, levels[:MAX_OPTIONS])
+    return Field(name, column.name, "datetime" if column.kind == "datetime" else "number", text)
 
 
-def render(model: Model) -> str:
+def render(described: Description) -> str:
     """Return the page."""
-    target = model.encoder.target
     return (
         _environment()
         .get_template("page.html")
         .render(
-            target=", ".join(target.names),
-            classes=list(target.classes),
-            score=summary.score(model),
-            fields=fields(model),
-            image=model.encoder.image,
-            intervals=model.conformal is not None and model.conformal.gives(REPORTED),
+            target=", ".join(described.targets),
+            classes=list(described.classes),
+            score=described.headline,
+            fields=fields(described),
+            image=described.image,
+            intervals=described.reported,
         )
     )
 

@@ -1,4 +1,4 @@
-"""The model that is served; where its folder is replaced, the new one is taken while the old one still answers."""
+"""The model that is served; where it is replaced, the new one is taken while the old one still answers."""
 
 from __future__ import annotations
 
@@ -6,75 +6,77 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-
-from popnet.data.dataset import Features, Images
 from popnet.errors import PopnetError
 from popnet.model.folder import MODEL, WEIGHTS
-from popnet.model.model import Model
+from popnet.serve.served import Served
 
 CHECK_SECONDS = 1.0
-"""Between two looks at the folder: two calls of ``stat``."""
+"""Between two looks at the folder: two calls of ``stat``, or at the file: one."""
 
 Signature = tuple[tuple[int, int, int] | None, ...]
 """Moment of the last change, number and size of each file; None for one that is not there."""
 
 
-def signature(folder: Path) -> Signature:
-    """Return what tells a folder's model from the one that replaces it."""
+def signature(path: Path) -> Signature:
+    """Return what tells a model, in its folder or file, from the one that replaces it."""
 
-    def one(name: str) -> tuple[int, int, int] | None:
+    def one(file: Path) -> tuple[int, int, int] | None:
         try:
-            found = (folder / name).stat()
+            found = file.stat()
         except OSError:
             return None
         return found.st_mtime_ns, found.st_ino, found.st_size
 
-    return tuple(map(one, (MODEL, WEIGHTS)))
+    return (one(path),) if is_exported(path) else tuple(one(path / n) for n in (MODEL, WEIGHTS))
 
 
-def warm(model: Model) -> None:
-    """Predict one row, so that all programs are compiled; batches are padded, so that no other is needed."""
-    model.predict_features(empty_row(model))
+def is_exported(path: Path) -> bool:
+    """Whether a path is that of an ONNX file, and not of a model folder."""
+    return path.suffix.lower() == ".onnx" and not path.is_dir()
 
 
-def empty_row(model: Model) -> Features | Images:
-    """Return one encoded row with nothing in it."""
-    encoder = model.encoder
-    if encoder.image is not None:
-        return encoder.image.images(np.zeros((1, *encoder.image.size), np.uint8))
-    numeric, flags, codes, *_ = encoder.names
-    return Features(
-        np.zeros((1, len(numeric)), np.float32),
-        np.zeros((1, len(flags)), np.uint8),
-        np.zeros((1, len(codes)), np.int32),
-        encoder.levels,
-        encoder.knots,
-    )
+def load(path: Path) -> Served:
+    """Return a model that is ready.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    # Either brings libraries that the other does without.
+    if is_exported(path):
+        from popnet.serve.onnx_model import OnnxModel as Kind
+    else:
+        from popnet.serve.folder_model import FolderModel as Kind
+    model = Kind.load(path)
+    model.warm()
+    return model
 
 
 class ServedModel:
-    """The current model of a folder.
+    """The current model of a folder, or of an ONNX file.
 
     Args:
-        folder: of the model.
+        path: of the model.
         on_load: is told whether a model that replaced the first could be loaded.
-        seconds: between looks at the folder; None: `look` is called by hand.
+        seconds: between two looks; None: `look` is called by hand.
+
+    Attributes:
+        exported: whether it is an ONNX file.
 
     Raises:
-        ModelError: the folder holds no model that can be read.
+        InputError: there is no model that can be read.
     """
 
     def __init__(
         self,
-        folder: Path,
+        path: Path,
         on_load: Callable[[bool], None] = lambda good: None,
         seconds: float | None = CHECK_SECONDS,
     ) -> None:
-        self._folder, self._on_load = folder, on_load
-        self._seen = signature(folder)
-        self.model = Model.load(folder)
-        warm(self.model)
+        self._path, self._on_load = path, on_load
+        self.exported = is_exported(path)
+        self._place = "the file" if self.exported else "the folder"
+        self._seen = signature(path)
+        self.model = load(path)
         self.loads = 1
         self.problem: str | None = None
         self._end = threading.Event()
@@ -89,17 +91,16 @@ class ServedModel:
 
     def look(self) -> None:
         """Take a new model if there is one; one that cannot be read is said in `problem`, and the old one stays."""
-        found = signature(self._folder)
+        found = signature(self._path)
         if found == self._seen:
             return
         if None in found:  # also for a moment while a folder is replaced
-            self.problem = "the folder has no model any more; the one that was loaded goes on"
+            self.problem = f"{self._place} has no model any more; the one that was loaded goes on"
             return
         try:
-            model = Model.load(self._folder)
-            warm(model)
+            model = load(self._path)
         except (PopnetError, OSError, ValueError, MemoryError) as error:
-            said = str(error).replace(str(self._folder), "the folder")
+            said = str(error).replace(str(self._path), self._place)
             self.problem = f"the new model cannot be used ({said}); the one before goes on"
             self._on_load(False)
         else:

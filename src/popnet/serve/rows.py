@@ -1,141 +1,45 @@
-"""The body of a request, made into what a model predicts: JSON, CSV, Parquet, images.
-
-Every bad value is said by its row and column, and nothing of this machine (a path, say) is in what is said.
-"""
+"""The body of a request, encoded as a model folder's model takes it: JSON, CSV, Parquet."""
 
 from __future__ import annotations
 
-import json
-import re
 import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import polars as pl
 
-from popnet.data.dataset import Features, Images
 from popnet.data.tables.cast import show, spell, to_numbers, to_text, to_times
 from popnet.data.tables.columns import Boolean, Categorical, Datetime, Record
+from popnet.data.tables.formats import EITHER_DECIMAL
 from popnet.data.tables.frames import from_objects, plain
-from popnet.data.tables.number_format import EITHER_DECIMAL
 from popnet.data.tables.read import read_batches
 from popnet.errors import InputError
+from popnet.export.description import Description
 from popnet.model.model import Model
+from popnet.serve.body import check_count, ignored_of, json_rows, refuse, without
 from popnet.serve.limits import Limits, Problem, Refused
-
-JSON, CSV = "application/json", "text/csv"
-PARQUET = ("application/vnd.apache.parquet", "application/x-parquet")
-
-MAX_IGNORED = 50
-"""Names of ignored columns that an answer lists."""
+from popnet.serve.served import Rows
 
 
-@dataclass(frozen=True)
-class Rows:
-    """The rows of a request.
-
-    Attributes:
-        features: encoded, N rows.
-        ignored: names of columns that the model does not read, nor its table had.
-        notes: what was noticed, for people.
-        frame: the rows of a table as they came; None of images.
-    """
-
-    features: Features | Images
-    ignored: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-    frame: pl.DataFrame | None = None
-
-
-def read_json(body: bytes, model: Model, limits: Limits) -> Rows:
-    """Return the rows of ``{"rows": [...]}``, of a list of objects, or of one object."""
-    rows = records(parse(body, limits))
-    _check_count(len(rows), limits)
-    needed = {column.name: column for column in model.encoder.columns}
-    problems: list[Problem] = []
-    seen: dict[str, None] = {}
-    for i, row in enumerate(rows):
-        if not isinstance(row, dict):
-            what = f"a row must be an object of columns and values; this is {_kind(row)}"
-            problems.append(Problem(i + 1, None, what))
-            continue
-        fields = cast("dict[str, Any]", row)
-        seen.update(dict.fromkeys(fields))
-        for name in needed:
-            if name not in fields:
-                what = "the column is missing; null stands for a value that is not known"
-                problems.append(Problem(i + 1, name, what))
-            elif isinstance(fields[name], dict | list):
-                what = f"the value is {_kind(fields[name])}; give one value"
-                problems.append(Problem(i + 1, name, what))
-            elif isinstance(fields[name], str) and not _is_text(fields[name]):
-                problems.append(Problem(i + 1, name, "the text is not valid Unicode"))
-    ignored = _ignored(seen, model)
-    _refuse(problems, ignored)
-    objects = cast("Sequence[Mapping[str, Any]]", rows)
-    columns = [_json_column(r, [row[n] for row in objects]) for n, r in needed.items()]
+def read_json(body: bytes, model: Model, described: Description, limits: Limits) -> Rows:
+    """Return the rows of JSON; see `popnet.serve.body.json_rows`."""
+    objects, ignored = json_rows(body, described, limits)
+    columns = [_json_column(r, [row[r.name] for row in objects]) for r in model.encoder.columns]
     return encoded(pl.DataFrame(columns), model, ignored)
 
 
-def parse(body: bytes, limits: Limits) -> Any:
-    """Return what JSON says.
-
-    Raises:
-        Refused: it is no JSON in UTF-8, says NaN or Infinity, or is nested too deeply.
-    """
-    if depth(body) > limits.depth:
-        raise Refused(400, f"The JSON is nested more than {limits.depth} levels deep.")
-    try:
-        return json.loads(body.decode("utf-8-sig"), parse_constant=_no_constant)
-    except UnicodeDecodeError:
-        raise Refused(400, "The body is not UTF-8; JSON is written in UTF-8.") from None
-    except json.JSONDecodeError as error:
-        where = f"line {error.lineno}, column {error.colno}"
-        raise Refused(400, f"The body is not JSON ({error.msg}, {where}).") from None
-    except (ValueError, RecursionError) as error:
-        said = str(error) if isinstance(error, _ConstantError) else "a number has too many digits"
-        raise Refused(400, f"The body is not JSON that can be read: {said}.") from None
-
-
-class _ConstantError(ValueError):
-    """A word that Python reads as a number and JSON does not have."""
-
-
-def _no_constant(word: str) -> Any:
-    raise _ConstantError(f"{word} is no number of JSON; write null for a missing value")
-
-
-def depth(body: bytes) -> int:
-    """Return how deep the brackets of JSON are nested, those in strings left out."""
-    bare = re.sub(rb'"(?:[^"\\]|\\.)*"?', b"", body, flags=re.DOTALL)
-    signs = np.frombuffer(bare, np.uint8)
-    opens = ((signs == ord("[")) | (signs == ord("{"))).astype(np.int32)
-    closes = ((signs == ord("]")) | (signs == ord("}"))).astype(np.int32)
-    return int(np.cumsum(opens - closes).max(initial=0))
-
-
-def records(content: Any) -> list[Any]:
-    """Return the rows that parsed JSON means."""
-    if isinstance(content, dict):
-        fields = cast("dict[str, Any]", content)
-        return fields["rows"] if isinstance(fields.get("rows"), list) else [fields]
-    if isinstance(content, list):
-        return cast("list[Any]", content)
-    raise Refused(
-        422, f'The body is {_kind(content)}; give {{"rows": [...]}}, a list of objects, or one object.'
-    )  # fmt: skip
-
-
-def read_file(body: bytes, ending: str, model: Model, limits: Limits) -> Rows:
+def read_file(
+    body: bytes, ending: str, model: Model, described: Description, limits: Limits
+) -> Rows:
     """Return the rows of a table's file.
 
     Args:
         body: its bytes.
         ending: ``.csv`` or ``.parquet``.
         model: whose columns are read.
+        described: what it takes.
         limits: of its rows, which are counted before they are held.
     """
     needed = [c.name for c in model.encoder.columns]
@@ -146,14 +50,14 @@ def read_file(body: bytes, ending: str, model: Model, limits: Limits) -> Rows:
             read = _parquet if ending == ".parquet" else _csv
             names, frame = read(path, needed, limits.rows + 1)
         except InputError as error:
-            raise Refused(422, _without(str(error), path)) from None
+            raise Refused(422, without(str(error), path)) from None
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError):
             said = "The body is damaged, or not of the type that its Content-Type says."
             raise Refused(422, said) from None
-    _check_count(frame.height, limits)
-    ignored = _ignored(names, model)
+    check_count(frame.height, limits)
+    ignored = ignored_of(names, described)
     lacking = [n for n in needed if n not in frame.columns]
-    _refuse([Problem(None, n, "the column is missing; add it") for n in lacking], ignored)
+    refuse([Problem(None, n, "the column is missing; add it") for n in lacking], ignored)
     return encoded(frame.select(needed), model, ignored)
 
 
@@ -181,7 +85,7 @@ def encoded(frame: pl.DataFrame, model: Model, ignored: tuple[str, ...]) -> Rows
     Raises:
         Refused: some values are not of their columns' kinds; all of them are listed.
     """
-    _refuse([p for r in model.encoder.columns for p in bad_values(r, frame[r.name])], ignored)
+    refuse([p for r in model.encoder.columns for p in bad_values(r, frame[r.name])], ignored)
     notes: list[str] = []
     try:
         features = model.encoder.transform(frame, report=notes)
@@ -202,32 +106,6 @@ def bad_values(record: Record, column: pl.Series) -> list[Problem]:
         Problem(int(i) + 1, record.name, f"{show(column[int(i)])} is not {wanted}")
         for i in np.flatnonzero(bad.to_numpy())
     ]
-
-
-def read_images(files: Sequence[tuple[str, bytes]], model: Model, limits: Limits) -> Rows:
-    """Return images, a row each, of any size and format that a fit reads.
-
-    Args:
-        files: names, which are only said in messages, and contents.
-        model: of images.
-        limits: of their number.
-    """
-    form = model.encoder.image
-    assert form is not None
-    _check_count(len(files), limits)
-    problems: list[Problem] = []
-    pixels: list[np.ndarray] = []
-    with tempfile.TemporaryDirectory(prefix="popnet") as folder:
-        for i, (name, content) in enumerate(files):
-            path = Path(folder) / f"image{i}.png"  # what it is, its content says
-            path.write_bytes(content)
-            try:
-                pixels.append(np.asarray(form.read(str(path), strict=True).pixels))
-            except InputError as error:
-                problems.append(Problem(i + 1, name, _without(str(error), path, "the image")))
-            path.unlink()
-    _refuse(problems, ())
-    return Rows(form.images(np.concatenate(pixels)))
 
 
 def _json_column(record: Record, values: list[Any]) -> pl.Series:
@@ -252,48 +130,3 @@ def _level(record: Categorical, value: Any) -> str:
     text = str(to_text(alone)[0])
     spelled = list(record.levels) if record.numbers else spell(record.levels, alone.dtype)
     return record.levels[spelled.index(text)] if text in spelled else text
-
-
-def _ignored(names: Any, model: Model) -> tuple[str, ...]:
-    encoder = model.encoder
-    known = {*(c.name for c in encoder.columns), *encoder.other, *encoder.target.names}
-    new = [str(n) for n in names if n not in known]
-    return tuple(n.encode("utf-8", "replace").decode() for n in new[:MAX_IGNORED])
-
-
-def _check_count(count: int, limits: Limits) -> None:
-    if count < 1:
-        raise Refused(422, "The body has no rows; give at least one.")
-    if count > limits.rows:
-        raise Refused(413, f"The body has more than {limits.rows:,} rows; send fewer at a time.")
-
-
-def _refuse(problems: list[Problem], ignored: tuple[str, ...]) -> None:
-    if problems:
-        fields = "field" if len(problems) == 1 else "fields"
-        raise Refused(422, f"{len(problems)} {fields} cannot be used.", problems, ignored)
-
-
-def _is_text(value: str) -> bool:
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _kind(value: Any) -> str:
-    if isinstance(value, dict):
-        return "an object"
-    if isinstance(value, list):
-        return "a list"
-    if isinstance(value, str):
-        return "text"
-    return "null" if value is None else "a truth value" if isinstance(value, bool) else "a number"
-
-
-def _without(text: str, path: Path, name: str = "the body") -> str:
-    """Return a message without the place of a temporary file."""
-    for place in (path, path.parent):
-        text = text.replace(str(place), name)
-    return text.replace(path.name, name)

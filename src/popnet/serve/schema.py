@@ -2,72 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from popnet.data.tables.columns import Boolean, Categorical, Datetime, Discrete, Numeric, Record
-from popnet.model.model import Model
+from popnet.export.description import Column, Description
 
 MAX_LEVELS = 200
 """Levels of a column that are listed; an answer of thousands helps nobody."""
 
 
-def describe(model: Model) -> dict[str, Any]:
+def describe(described: Description) -> dict[str, Any]:
     """Return the columns that a model reads, its target and an example row, as plain JSON."""
-    target, image = model.encoder.target, model.encoder.image
+    image = described.image
     found: dict[str, Any] = {
-        "target": list(target.names),
-        "task": target.task,
-        "classes": list(target.classes),
-        "intervals": model.conformal is not None,
-        "columns": [column(record) for record in model.encoder.columns],
-        "example": example(model),
+        "target": list(described.targets),
+        "task": described.task,
+        "classes": list(described.classes),
+        "intervals": described.intervals,
+        "columns": [_column(column) for column in described.columns],
+        "example": example(described),
     }
     if image is not None:
         found["image"] = {"height": image.height, "width": image.width, "channels": image.channels}
     return found
 
 
-def column(record: Record) -> dict[str, Any]:
+def _column(column: Column) -> dict[str, Any]:
     """Return a column's name, kind, and what of its values is known."""
-    found: dict[str, Any] = {"name": record.name, "kind": record.kind, "missing": record.missing}
-    if isinstance(record, Categorical):
-        found["levels"] = list(record.levels[:MAX_LEVELS])
-        if len(record.levels) > MAX_LEVELS:
-            found["more_levels"] = len(record.levels) - MAX_LEVELS
-    elif isinstance(record, Boolean):
-        found["levels"] = truth_values(record)
-    elif isinstance(record, Discrete) and record.levels:
-        found["usual"] = sorted(record.levels[:MAX_LEVELS])
+    found: dict[str, Any] = {"name": column.name, "kind": column.kind, "missing": column.missing}
+    if column.kind == "categorical":
+        found["levels"] = list(column.levels[:MAX_LEVELS])
+        if len(column.levels) > MAX_LEVELS:
+            found["more_levels"] = len(column.levels) - MAX_LEVELS
+    elif column.kind == "boolean":
+        found["levels"] = truth_values(column)
+    elif column.kind == "discrete" and column.levels:
+        found["usual"] = sorted(map(float, column.levels[:MAX_LEVELS]))
     return found
 
 
-def truth_values(record: Boolean) -> list[Any]:
+def truth_values(column: Column) -> list[Any]:
     """Return the two values of a column, as JSON may have them."""
-    if (record.false, record.true) == (0.0, 1.0):
+    if (column.false, column.true) == (0.0, 1.0):
         return [False, True]
-    return [record.false, record.true]
+    return [column.false, column.true]
 
 
-def example(model: Model) -> dict[str, Any]:
+def example(described: Description) -> dict[str, Any]:
     """Return a row that the model takes: usual values of the training rows."""
-    return {record.name: _usual(record) for record in model.encoder.columns}
+    return {column.name: _usual(column) for column in described.columns}
 
 
-def _usual(record: Record) -> Any:
-    match record:
-        case Categorical():
-            return record.levels[0] if record.levels else None
-        case Boolean():
-            return truth_values(record)[0]
-        case Datetime():
-            seconds = record.seconds.centre if record.seconds else 0.0
-            return datetime.fromtimestamp(round(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%S")
-        case Discrete() if record.levels:
-            return _short(record.levels[0])
-        case Discrete() | Numeric():
-            return _short(record.scale.centre) if record.scale else None
+def _usual(column: Column) -> Any:
+    if column.kind == "categorical":
+        return column.levels[0] if column.levels else None
+    if column.kind == "boolean":
+        return truth_values(column)[0]
+    if column.kind == "datetime":
+        moment = datetime.fromtimestamp(round(column.centre or 0.0), UTC)
+        return moment.strftime("%Y-%m-%dT%H:%M:%S")
+    usual = column.levels[0] if column.levels else column.centre
+    return None if usual is None else _short(float(usual))
 
 
 def _short(value: float) -> float | int:
@@ -86,9 +82,14 @@ JSON_TYPES: Mapping[str, list[str]] = {
 """What JSON may hold for each kind of column; text where the table's format is text."""
 
 
-def request_body(model: Model) -> dict[str, Any]:
-    """Return OpenAPI's description of the body of ``/predict``."""
-    if model.encoder.image is not None:
+def request_body(described: Description, kinds: Sequence[str]) -> dict[str, Any]:
+    """Return OpenAPI's description of the body of ``/predict``.
+
+    Args:
+        described: the model.
+        kinds: types of a table's bodies.
+    """
+    if described.image is not None:
         one = {"schema": {"type": "string", "format": "binary"}}
         files = {"type": "array", "items": one["schema"]}
         form = {"type": "object", "properties": {"images": files}, "required": ["images"]}
@@ -100,25 +101,23 @@ def request_body(model: Model) -> dict[str, Any]:
                 "image/jpeg": one,
             },
         }
-    properties = {r.name: {"type": JSON_TYPES[r.kind]} for r in model.encoder.columns}
+    properties = {c.name: {"type": JSON_TYPES[c.kind]} for c in described.columns}
     row = {"type": "object", "properties": properties, "required": list(properties)}
     listed = {"type": "array", "items": row}
     rows = {"type": "object", "properties": {"rows": listed}, "required": ["rows"]}
-    one = example(model)
-    return {
-        "required": True,
-        "content": {
-            "application/json": {
-                "schema": {"anyOf": [rows, listed, row]},
-                "examples": {
-                    "rows": {"summary": "Some rows", "value": {"rows": [one]}},
-                    "row": {"summary": "One row", "value": one},
-                },
+    one = example(described)
+    content: dict[str, Any] = {
+        "application/json": {
+            "schema": {"anyOf": [rows, listed, row]},
+            "examples": {
+                "rows": {"summary": "Some rows", "value": {"rows": [one]}},
+                "row": {"summary": "One row", "value": one},
             },
-            "text/csv": {"schema": {"type": "string"}, "example": _csv(one)},
-            "application/vnd.apache.parquet": {"schema": {"type": "string", "format": "binary"}},
         },
+        "text/csv": {"schema": {"type": "string"}, "example": _csv(one)},
+        "application/vnd.apache.parquet": {"schema": {"type": "string", "format": "binary"}},
     }
+    return {"required": True, "content": {k: v for k, v in content.items() if k in kinds}}
 
 
 def _csv(row: Mapping[str, Any]) -> str:

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
-from popnet.data.tables.read import read_table
 from popnet.errors import InputError
 from popnet.serve.app import make_app
-from popnet.serve.explaining import Explaining
 from popnet.serve.limits import Limits
 from popnet.serve.metrics import Metrics
 from popnet.serve.reload import ServedModel
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+
+    from popnet.serve.served import Explains
 
 MAX_CONNECTIONS = 1000
 """Connections and requests at a time; others are answered with status 503."""
@@ -81,12 +81,12 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def make_server(
-    folder: Path, host: str, port: int, limits: Limits, ready: Callable[[str], None], background: str | None = None
+    path: Path, host: str, port: int, limits: Limits, ready: Callable[[str], None], background: str | None = None
 ) -> tuple[Server, socket.socket]:  # fmt: skip
     """Return a server with its model loaded and warm, and its socket.
 
     Args:
-        folder: of the model.
+        path: of the model's folder, or of an ONNX file.
         host, port: to listen on; port 0 takes one that is free.
         limits: of a request.
         ready: gets the address when it takes requests.
@@ -99,12 +99,8 @@ def make_server(
     listening = listen(host, port)
     try:
         metrics = Metrics()
-        served = ServedModel(folder, metrics.loaded)
-        explaining = None
-        if background is not None:
-            schema = served.model.schema
-            table = read_table(background, schema.reading.as_written(schema.target.names))
-            explaining = Explaining(served.model, table)
+        served = ServedModel(path, metrics.loaded)
+        explaining = None if background is None else _explaining(served, background)
     except BaseException:
         listening.close()
         raise
@@ -116,3 +112,18 @@ def make_server(
         timeout_graceful_shutdown=math.ceil(limits.seconds),
     )  # fmt: skip
     return Server(config, lambda: ready(address)), listening
+
+
+def _explaining(served: ServedModel, background: str) -> Explains:
+    """Return what explains the answers of a model folder by a table.
+
+    Raises:
+        InputError: the model is an exported file, or the table cannot be used.
+    """
+    if served.exported:
+        raise InputError(
+            "the answers of an exported file cannot be explained; serve the model folder, or leave --background out."
+        )
+    from popnet.serve.explaining import explaining  # needs what an exported file does without
+
+    return explaining(served.model, background)

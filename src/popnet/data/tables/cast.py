@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 
 from popnet.data.tables import date_format, number_format
+from popnet.data.tables.formats import ISO_FORMATS
 from popnet.data.tables.markers import (
     FALSE_WORDS,
     NULL_TOKENS,
@@ -21,6 +22,7 @@ from popnet.data.tables.markers import (
     is_marker,
     unprotect,
 )
+from popnet.data.tables.remarks import show
 from popnet.errors import InputError
 
 RowNumbers = int | np.ndarray
@@ -151,7 +153,7 @@ def to_times(
         nothing = pl.repeat(False, len(values), dtype=pl.Boolean, eager=True)
         return values.cast(pl.Datetime("us")), nothing
     text = to_text(values).str.strip_chars()
-    formats = "|".join([form, *date_format.ISO_FORMATS] if form else date_format.ISO_FORMATS)
+    formats = "|".join([form, *ISO_FORMATS] if form else ISO_FORMATS)
     times = date_format.parse(text, formats)
     return times, _not_missing(text, text.is_not_null() & times.is_null(), nulls)
 
@@ -291,10 +293,3 @@ def refuse(name: str, values: pl.Series, bad: pl.Series, wanted: str, rows: RowN
 def row_number(row: int, rows: RowNumbers) -> int:
     """Return the number that a message gives to the row at position ``row``."""
     return int(rows[row]) if isinstance(rows, np.ndarray) else row + rows
-
-
-def show(value: object) -> str:
-    """Write a value for a message: text in quotes, cut after 40 characters."""
-    if isinstance(value, str):
-        return repr(value if len(value) <= 40 else value[:39] + "…")
-    return str(value)

@@ -9,24 +9,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
+from popnet.data.tables import remarks
 from popnet.data.tables.cast import (
     RowNumbers,
     refuse,
-    show,
     spell,
     to_numbers,
     to_text,
     to_times,
 )
+from popnet.data.tables.formats import EITHER_DECIMAL, unit_of
 from popnet.data.tables.markers import MARKERS, NULL_TOKENS
-from popnet.data.tables.number_format import EITHER_DECIMAL, unit_of
-from popnet.data.tables.scale import FAR, LIMIT, Scale
+from popnet.data.tables.scale import FAR, Scale
+
+FEW_ROWS = 64
+"""Rows up to which values are looked up one by one: each call of polars on a column costs as much as 100 of them."""
 
 MONTHS, WEEKDAYS, HOURS = 12, 7, 24
 
@@ -92,7 +95,7 @@ class Numeric(_Record):
         scale: None if the column was constant in training (then only the flag is left).
         missing: training had missing values.
         nulls: words that count as missing.
-        format: how text writes the numbers, see `popnet.data.tables.number_format`.
+        format: how text writes the numbers, see `popnet.data.tables.formats`.
     """
 
     kind: Literal["numeric"] = "numeric"
@@ -195,12 +198,10 @@ class Boolean(_Record):
         other = bad.to_numpy() | ~(yes | np.isnan(values) | (values == self.false))
         absent = np.isnan(values) & ~other
         if other.any():
-            example = show(column[int(np.argmax(other))])
+            example = column[int(np.argmax(other))]
             taken = "missing" if self.missing else f"{self.false:g}"
-            notes.add(
-                f"column '{self.name}': {_values(other)} neither {self.false:g} nor "
-                f"{self.true:g}, e.g. {example}; taken as {taken}"
-            )
+            pair = self.false, self.true
+            notes.add(remarks.neither(self.name, int(other.sum()), pair, example, taken))
         _note_missing(self.name, absent, self.missing, notes)
         if self.varies:
             out.flags[:, 0] = yes
@@ -237,8 +238,9 @@ class Categorical(_Record):
         text = level_text(column, self.numbers)
         levels = self.levels if self.numbers else spell(self.levels, column.dtype)
         nulls = [w for w in (*self.nulls, *NULL_TOKENS) if w not in levels]
-        if text.dtype == pl.String and (marked := text.is_in(nulls)).any():
-            text = text.set(marked, None)
+        if text.dtype == pl.String and (len(text) > FEW_ROWS or set(nulls) & set(text.to_list())):
+            marked = text.is_in(nulls)
+            text = text.set(marked, None) if marked.any() else text
         if not self.missing and text.null_count():
             text = self._without_missing(text, levels, notes)
         out.codes[:, 0] = _codes(text, levels, self.missing)
@@ -365,11 +367,9 @@ def number_values(
 
 
 def note_unit(record: Numeric | Discrete, dtype: pl.DataType, notes: Notes) -> None:
-    """Say that a column comes as numbers where training had text with a unit: 0.14 may be meant for 14 %."""
+    """Say that a column comes as numbers where training had text with a unit."""
     if dtype.is_numeric() and not notes.training and (unit := unit_of(record.format)):
-        notes.add(
-            f"column '{record.name}': numbers without the unit {unit!r} that training had; taken as they are"
-        )
+        notes.add(remarks.without_unit(record.name, unit))
 
 
 def _fill_numbers(record: Numeric | Discrete, values: np.ndarray, out: Views, notes: Notes) -> None:
@@ -386,8 +386,11 @@ def _fill_numbers(record: Numeric | Discrete, values: np.ndarray, out: Views, no
 
 def _codes(values: pl.Series, levels: Sequence[str] | Sequence[float], missing: bool) -> np.ndarray:
     """Return ``(N,)`` int32 codes: 1 + position in ``levels``, 0 if it is not there."""
-    if levels:
-        numbers = list(range(1, len(levels) + 1))
+    numbers = list(range(1, len(levels) + 1))
+    if len(values) <= FEW_ROWS:
+        table = dict[Any, int](zip(levels, numbers, strict=True))
+        codes = np.array([table.get(v, 0) for v in values.to_list()], np.int32)
+    elif levels:
         codes = values.replace_strict(
             list(levels), numbers, default=0, return_dtype=pl.Int32
         ).to_numpy()
@@ -410,16 +413,8 @@ def _settle(
     if record.format in ("", EITHER_DECIMAL):
         refuse(record.name, column, bad, wanted, rows)
     elif bad.any() and not notes.training:
-        example = show(column[bad.arg_max()])  # type: ignore[index]
-        notes.add(
-            f"column '{record.name}': {_values(bad.to_numpy())} not {wanted} as training had them, e.g. {example}; "
-            "taken as missing"
-        )
-
-
-def _values(chosen: np.ndarray) -> str:
-    n = int(chosen.sum())
-    return "1 value is" if n == 1 else f"{n} values are"
+        example = column[int(np.argmax(bad.to_numpy()))]
+        notes.add(remarks.not_as_trained(record.name, int(bad.sum()), wanted, example))
 
 
 def _note_missing(
@@ -428,30 +423,27 @@ def _note_missing(
     # Of a training table these are rows held out of training, and no news to its owner.
     if expected or notes.training or not absent.any():
         return
-    n = int(absent.sum())
-    line = f"column '{name}': {n} missing value{'s' if n > 1 else ''}, training had none"
-    notes.add(f"{line}; {then}" if then else line)
+    notes.add(remarks.missing(name, int(absent.sum()), then))
 
 
 def _note_far(name: str, values: np.ndarray, scale: Scale | None, notes: Notes) -> None:
     infinite = np.isinf(values)
     n = int(infinite.sum())
     if n:
-        what = "1 infinite value" if n == 1 else f"{n} infinite values"
-        notes.add(f"column '{name}': {what}, taken as ±{LIMIT:g} after scaling")
+        notes.add(remarks.infinite(name, n))
     if scale is None or notes.training:
         return
     reach = FAR * scale.scale
     far = ((values < scale.centre - reach) | (values > scale.centre + reach)) & ~infinite
     if far.any():
-        notes.add(
-            f"column '{name}': {_values(far)} far outside the training's usual range, e.g. "
-            f"{values[int(np.argmax(far))]:g}; taken as the bound"
-        )
+        notes.add(remarks.far(name, int(far.sum()), values[int(np.argmax(far))]))
 
 
 def _note_unseen(name: str, values: pl.Series, codes: np.ndarray, notes: Notes) -> None:
-    other = (codes == 0) & values.is_not_null().to_numpy()
+    other = codes == 0
+    if not other.any():
+        return
+    other &= values.is_not_null().to_numpy()
     if not other.any():
         return
     if notes.training:
@@ -460,8 +452,4 @@ def _note_unseen(name: str, values: pl.Series, codes: np.ndarray, notes: Notes) 
         together = "" if n == 1 else " together"
         notes.add(f"column '{name}': {which} taken{together} as 'other'")
         return
-    which = "a level" if int(other.sum()) == 1 else "levels"
-    notes.add(
-        f"column '{name}': {_values(other)} {which} that training did not have or had rarely, e.g. "
-        f"{show(values[int(np.argmax(other))])}; taken as 'other'"
-    )
+    notes.add(remarks.unseen(name, int(other.sum()), values[int(np.argmax(other))]))

@@ -7,15 +7,8 @@ from __future__ import annotations
 
 import polars as pl
 
-ISO_FORMATS = (
-    "%Y-%m-%d",
-    "%Y-%m-%d %H:%M:%S%.f",
-    "%Y-%m-%dT%H:%M:%S%.f",
-    "%Y-%m-%dT%H:%M:%S%.f%#z",
-    "%Y-%m-%d %H:%M:%S%.f%#z",
-    "%Y-%m-%d %H:%M",
-    "%Y-%m-%dT%H:%M",
-)
+from popnet.data.tables.formats import FIRST_YEAR, ISO_FORMATS, LAST_YEAR
+
 DATE_FORMATS = (
     *ISO_FORMATS,
     "%Y-%m-%d %H:%M:%S%.f UTC",
@@ -89,9 +82,6 @@ COMPACT_DATE = "%Y%m%d"
 
 MONTH_FIRST, DAY_FIRST = ("%m/%d", "%m-%d-%Y"), ("%d/%m", "%d-%m-%Y")
 """How the formats begin that take the one number first, or the other."""
-
-FIRST_YEAR, LAST_YEAR = 1600, 2200
-"""Years of dates that name a month only."""
 
 SAMPLE = 200
 MAX_FORMATS = 4

@@ -13,6 +13,7 @@ import polars as pl
 from popnet.data.tables import date_format, number_format
 from popnet.data.tables.cast import has_leading_zeros, to_numbers, to_text
 from popnet.data.tables.date_format import COMPACT_DATE
+from popnet.data.tables.formats import ISO_FORMATS, signs
 from popnet.data.tables.markers import NULL_TOKENS, is_marker, truth_pair
 from popnet.data.tables.number_format import NumberFormat
 from popnet.data.tables.reading import GUESSED, ReadingChoices
@@ -264,7 +265,7 @@ def _find_in_text(
         return _with_words(found, read.words, read.guess)
     if (dates := _as_dates(values, shown, reading)) is not None:
         missing = column.null_count() + dates.rows
-        plain = dates.guess or dates.form in date_format.ISO_FORMATS
+        plain = dates.guess or dates.form in ISO_FORMATS
         reason = "" if plain else _as_read(shown, date_format.parse(shown, dates.form))
         found = _or_constant("datetime", missing, dates.distinct, dates.form, reason)
         return _with_words(found, dates.words, dates.guess)
@@ -344,7 +345,7 @@ def other_number(name: str, distinct: pl.Series, found: NumberFormat) -> str:
     if not differ.any():
         return ""
     example = int(differ.arg_max() or 0)
-    sign = number_format.signs(found.rival).decimal
+    sign = signs(found.rival).decimal
     return (
         f"column '{name}': '{distinct[example]}' is read as {ours[example]:.15g}; "
         f"--decimal {sign} reads {theirs[example]:.15g}"

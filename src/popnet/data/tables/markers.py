@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-import polars as pl
+if TYPE_CHECKING:
+    import polars as pl
 
 NULL_TOKENS = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "?")
 """Texts that may mean "missing" among text, where they are rare: a class or a level may bear such a name, too."""
@@ -67,8 +69,8 @@ def rare_as_null(text: pl.Series) -> pl.Series:
     marked = text.is_in(NULL_TOKENS)
     if marked.any():
         counts = text.filter(marked).value_counts(name="rows")
-        rare = (pl.col("rows") < RARE_SHARE * len(text)) | (pl.col(text.name) == "?")
-        few = counts.filter(rare)[text.name].to_list()
+        words, rows = counts[text.name], counts["rows"]
+        few = words.filter((rows < RARE_SHARE * len(text)) | (words == "?")).to_list()
         if few:
             text = text.set(text.is_in(few), None)
     return unprotect(text)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel, ConfigDict
 
-from popnet.data.tables.number_format import FORMATS
+from popnet.data.tables.formats import FORMATS
 from popnet.errors import InputError
 
 

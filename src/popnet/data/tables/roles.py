@@ -16,7 +16,7 @@ from popnet.data.tables.cast import (
 from popnet.data.tables.columns import (
     epoch_seconds,
 )
-from popnet.data.tables.number_format import EITHER_DECIMAL
+from popnet.data.tables.formats import EITHER_DECIMAL
 from popnet.data.tables.schema import Schema
 from popnet.errors import InputError, closest
 
