@@ -23,7 +23,7 @@ TIERS = (
     ("options", "model", "export"),
     ("prepare", "report"),
     ("ablation",),
-    ("diagnosis", "course"),
+    ("diagnosis", "course", "distillation"),
     ("fitting",),
     ("estimators",),
     ("serve",),
@@ -177,7 +177,17 @@ def test_files_are_short():
     [
         (
             "polars",
-            {"data", "prepare", "model", "export", "estimators", "report", "diagnosis", "serve"},
+            {
+                "data",
+                "prepare",
+                "model",
+                "export",
+                "estimators",
+                "report",
+                "diagnosis",
+                "distillation",
+                "serve",
+            },
         ),
         ("sklearn", {"model", "trees", "estimators", "diagnosis", "course"}),
         ("typer", {"cli"}),

@@ -44,9 +44,20 @@ ERRORS = "intervals/errors"
 
 def save(model: Model, folder: Path) -> None:
     """Write ``model.json`` and ``weights.safetensors`` into a folder that exists."""
-    content, data = _content(model)
+    text, data = _files(model)
     (folder / WEIGHTS).write_bytes(data)
-    (folder / MODEL).write_text(strict_json.dumps(content, indent=1), encoding="utf-8")
+    (folder / MODEL).write_bytes(text)
+
+
+def size(model: Model) -> int:
+    """Return the bytes that ``model.json`` and ``weights.safetensors`` take."""
+    return sum(map(len, _files(model)))
+
+
+def _files(model: Model) -> tuple[bytes, bytes]:
+    """Return ``model.json`` and ``weights.safetensors``."""
+    content, data = _content(model)
+    return strict_json.dumps(content, indent=1).encode("utf-8"), data
 
 
 def digest(model: Model) -> str:
