@@ -48,6 +48,13 @@ class Part(StrEnum):
     trees = "trees"
 
 
+class Refit(StrEnum):
+    """Which rows the chosen recipes are trained on again."""
+
+    train = "train"
+    all = "all"
+
+
 class Ensemble(StrEnum):
     """How members are combined."""
 

@@ -40,6 +40,8 @@ def print_fit(fitted: Fitted, folder: Path, as_json: bool, quiet: bool) -> None:
 
 
 def _print_fit(fitted: Fitted, folder: Path, as_json: bool, quiet: bool) -> None:
+    from dataclasses import asdict
+
     from popnet.model.summary import number
     from popnet.report.fit_page.facts import to_json
 
@@ -62,6 +64,7 @@ def _print_fit(fitted: Fitted, folder: Path, as_json: bool, quiet: bool) -> None
                     "warnings": facts.warnings,
                     "notes": facts.notes,
                     "guesses": facts.data.guesses,
+                    **({"refit": asdict(facts.refit)} if facts.refit else {}),
                     **({"augmentation": to_json(facts.augmentation)} if facts.augmentation else {}),
                 }
             )

@@ -106,7 +106,7 @@ def _points(features: Features, rng: np.random.Generator) -> np.ndarray:
     parts = [np.clip(features.numeric, -FAR, FAR), features.flags.astype(np.float32)]
     for c, levels in enumerate(features.levels):
         # Two vectors of random signs are about sqrt(2) apart, as those of two one-hot levels are.
-        signs = rng.choice(np.float32([-1, 1]), (levels, CODE_SIZE)) / np.sqrt(
+        signs = rng.choice(np.array([-1, 1], np.float32), (levels, CODE_SIZE)) / np.sqrt(
             np.float32(CODE_SIZE)
         )
         parts.append(signs[features.codes[:, c]])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -127,9 +126,8 @@ class Teaching:
             for s in students
         ]
         found: list[tuple[Student, Result]] = []
-        with contextlib.closing(self._trainer.run(enumerate(members))) as training:
-            for i, result in training:
-                found.append((students[i], result))
-                self.results.append(result)
-                self._tell(len(self.results))
+        for i, result in self._trainer.run(enumerate(members)):
+            found.append((students[i], result))
+            self.results.append(result)
+            self._tell(len(self.results))
         return found

@@ -11,7 +11,7 @@ class Progress:
 
     Attributes:
         stage: ``reading``, ``reading images``, ``reading rows``, ``augmentation``, ``planning``, ``compiling``,
-            ``training``, ``finishing``, ``study``, ``doctor``, ``claims``.
+            ``training``, ``training again``, ``finishing``, ``study``, ``doctor``, ``claims``.
         done: members that ended.
         total: members to train, or None if the time limit says how many.
         left: seconds left, or None if unknown.
