@@ -37,11 +37,9 @@ def distil(
     from popnet.distillation.run import distil as run
 
     check_place(out, model, overwrite)
-    limits = {
-        "latency": None if latency is None else seconds(latency, "duration", "2ms"),
-        "size": None if size is None else bytes_of(size, "size", "200kB or 1MB"),
-        "time_limit": seconds(time_limit),
-    }
+    longest = None if latency is None else seconds(latency, "duration", "2ms")
+    most = None if size is None else bytes_of(size, "size", "200kB or 1MB")
+    limit = seconds(time_limit)
     with (
         Watcher(quiet or as_json) as watch,
         graceful_interrupt(
@@ -49,8 +47,8 @@ def distil(
         ) as stop,
     ):
         found = run(
-            model, table, width=width, test=test, seed=seed, workers=workers, on_progress=watch, stop=stop,
-            began=BEGAN, **limits,
+            model, table, width=width, latency=longest, size=most, test=test, time_limit=limit, seed=seed,
+            workers=workers, on_progress=watch, stop=stop, began=BEGAN,
         )  # fmt: skip
         found.save(out, overwrite=overwrite)
     with made(f"the model is in {out}"):
