@@ -13,6 +13,7 @@ import pytest
 from popnet import Model, Recipe, train_population
 from popnet.fitting.refit import Again, _order
 from popnet.fitting.run import Fitted, Options, fit, prepare
+from popnet.model import baselines
 from popnet.model.folder import write_folder
 from popnet.population.predict import Net, predict
 from popnet.report.fit_page import facts as page_facts
@@ -49,24 +50,27 @@ def same(a: Net, b: Net) -> bool:
 
 
 def trained(rows: np.ndarray, fitted: Fitted) -> list[Net]:
-    """Train nets of the recipe on some rows, each to the mean of the folds' best epochs."""
+    """Train nets of the recipe on some rows, each to the mean of the folds' best epochs; and the linear model."""
     prepared = prepare(TABLE, "y", OPTIONS)
     epochs = round(float(np.mean([r.best_epoch for r in fitted.results])))
     assert 1 <= epochs < RECIPE.epochs  # early stopping has something to say
-    seed = fitted.results[0].member.seed
+    member = fitted.results[0].member
+    recipe, seed = member.recipe, member.seed
+    assert recipe.schedule == recipe.dropout_schedule == recipe.decay_schedule == "constant"
     population = train_population(
-        prepared.data, recipes=[RECIPE.replace(epochs=epochs, patience=99)], folds=[(rows, rows[:20])],
+        prepared.data, recipes=[recipe.replace(epochs=epochs, patience=99)], folds=[(rows, rows[:20])],
         seeds=[seed, int(keys.key(seed, "refit", 1))], workers=1,
     )  # fmt: skip
-    return [Net.at_last(r) or Net.of(r) for r in population]
+    nets = [Net.at_last(r) or Net.of(r) for r in population]
+    return [baselines.linear(prepared.data, rows, OPTIONS.seed), *nets]
 
 
 def test_the_new_nets_are_those_of_all_training_rows(again, plain):
     prepared = prepare(TABLE, "y", OPTIONS)
     expected = trained(prepared.train, plain)
-    assert len(again.model.nets) == 2
+    assert len(again.model.nets) == 3
     assert all(same(a, b) for a, b in zip(again.model.nets, expected, strict=True))
-    mean = predict(expected, prepared.data.features).mean(0)
+    mean = np.average(predict(expected, prepared.data.features), axis=0, weights=[2, 1, 1])
     found = again.model.predict(TABLE)
     np.testing.assert_allclose(found, prepared.encoder.decode_target(mean)[:, 0], rtol=1e-5)
     # They are scored by the test part, which stays apart; what the folds' nets had is told.
