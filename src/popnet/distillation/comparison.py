@@ -87,7 +87,7 @@ def compare(
         student=student.score_outputs(scored.target, own, weights),
         ensemble=ensemble.score_outputs(scored.target, theirs, weights),
         interval=intervals.interval(metric, true, first, draws[:, 0], weights, groups),
-        lost=sign * (metric(true, first, weights) - metric(true, second, weights)),
+        lost=sign * (metric(true, first, weights) - metric(true, second, weights)) + 0.0,  # no -0
         low=low,
         high=high,
         agreement=agreement,

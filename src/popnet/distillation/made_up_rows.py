@@ -6,7 +6,8 @@ part, as near rows have much in common; rows made of columns that were drawn on 
 table does. A number moves to anywhere between both rows', as in SMOTE (Chawla et al. 2002); another value is one or the
 other. With as many such rows as the table has and equally many steps, students of 64 units had 2.6 % less log-loss on
 phoneme and 1.3 % less RMSE on wine_quality than without (values that are one or the other: .7 and 1.2 %; all numbers of
-a row by the same share: 1.5 and 1.1 %), but 1 to 2 % more on california: so the students are taught with and without.
+a row by the same share: 1.5 and 1.1 %, and on california these two had 2 and 3 % more). That is of one split and two
+seeds, which differ by up to 2 %, so it is no more than a reason to try: students are taught with and without.
 """
 
 from __future__ import annotations
