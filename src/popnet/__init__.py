@@ -18,6 +18,8 @@ if TYPE_CHECKING:  # the names below are for type checkers; `__getattr__` loads 
     from popnet.course.run import Claims, claims
     from popnet.data.dataset import Dataset, Features
     from popnet.diagnosis.run import Diagnosis, doctor
+    from popnet.distillation.record import Distilled
+    from popnet.distillation.run import distil
     from popnet.errors import ForkError, InputError, ModelError, PopnetError, RecipeError
     from popnet.estimators import Classifier, Regressor
     from popnet.explanation.run import Explanations, explain
@@ -32,6 +34,8 @@ _HOME = {
     "Claims": "course.run",
     "Classifier": "estimators",
     "Diagnosis": "diagnosis.run",
+    "Distilled": "distillation.record",
+    "distil": "distillation.run",
     "doctor": "diagnosis.run",
     "Explanations": "explanation.run",
     "explain": "explanation.run",

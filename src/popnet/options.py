@@ -15,6 +15,7 @@ from popnet.tuning.strategies.factory import check as check_search
 
 AUGMENT = ("auto", "none", "standard")
 TREES = ("auto", "none", "hist", "lightgbm")
+REFIT = (None, "train", "all")
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,8 @@ class Options:
         combinations: whether a table gets columns made of two others that are clearly of use, see
             `popnet.fitting.combined_columns`; with a recipe it never does.
         recipe: every net keeps the fields that are set in it; the others are chosen by the data or searched.
+        refit: ``train`` trains the chosen recipes once more on all training rows, ``all`` on those of the test part,
+            too; None leaves the nets of the folds.
         test_size: share of rows held out for the test score; None chooses by the number of rows, 0 holds out none.
         weight: column of row weights.
         group: column whose equal values are never split between parts.
@@ -79,6 +82,7 @@ class Options:
     trees: str = "auto"
     combinations: bool = True
     recipe: Recipe | None = None
+    refit: str | None = None
     test_size: float | None = None
     weight: str | None = None
     group: str | None = None
@@ -126,11 +130,11 @@ class Options:
         if self.test_size is not None and not 0 <= self.test_size < 1:
             raise InputError(f"test_size must be from 0 to below 1; got {self.test_size:g}.")
         for name, known in (
-            ("ensemble", ("greedy", "average", "vote")), ("augment", AUGMENT), ("trees", TREES),
+            ("ensemble", ("greedy", "average", "vote")), ("augment", AUGMENT), ("trees", TREES), ("refit", REFIT),
         ):  # fmt: skip
             if getattr(self, name) not in known:
                 raise InputError(
-                    f"{name} must be one of {', '.join(known)}; got {getattr(self, name)!r}."
+                    f"{name} must be one of {', '.join(map(str, known))}; got {getattr(self, name)!r}."
                 )
 
     @property

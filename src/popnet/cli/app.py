@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from popnet._version import __version__
-from popnet.cli import evidence, explaining, export, models, serving, settings
+from popnet.cli import distillation, evidence, explaining, export, models, serving, settings
 from popnet.cli.console import fail, usage_error
 from popnet.cli.interrupts import end_at_once, on_interrupt
 from popnet.cli.streams import drop, open_streams
@@ -34,6 +34,7 @@ for command in (
     models.evaluate,
     models.show,
     explaining.explain,
+    distillation.distil,
     export.export,
     serving.serve,
     settings.recipe,

@@ -49,6 +49,13 @@ class Part(StrEnum):
     combinations = "combinations"
 
 
+class Refit(StrEnum):
+    """Which rows the chosen recipes are trained on again."""
+
+    train = "train"
+    all = "all"
+
+
 class Ensemble(StrEnum):
     """How members are combined."""
 

@@ -49,6 +49,7 @@ def print_fit(
 def _print_fit(
     fitted: Fitted, folder: Path, as_json: bool, quiet: bool, tracked: Sequence[Tracked]
 ) -> None:
+
     from popnet.model.summary import number
     from popnet.report.fit_page.facts import to_json
 
@@ -72,6 +73,7 @@ def _print_fit(
                     "notes": facts.notes,
                     "guesses": facts.data.guesses,
                     **({"tracking": [asdict(each) for each in tracked]} if tracked else {}),
+                    **({"refit": asdict(facts.refit)} if facts.refit else {}),
                     **({"augmentation": to_json(facts.augmentation)} if facts.augmentation else {}),
                 }
             )

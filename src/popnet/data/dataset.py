@@ -179,8 +179,8 @@ class Dataset:
 
     Attributes:
         features: inputs of N rows.
-        target: ``(N,)`` int32 class numbers in ``[0, n_outputs)``, or ``(N, O)`` float32 targets,
-            which should have mean 0 and standard deviation near 1.
+        target: ``(N,)`` int32 class numbers in ``[0, n_outputs)``; or ``(N, O)`` float32: probabilities of the classes
+            (soft targets), or the targets of a regression, which should have mean 0 and standard deviation near 1.
         task: ``"classification"`` or ``"regression"``: which loss is trained.
         n_outputs: O, number of classes or of targets.
         weights: ``(N,)`` float32 row weights with mean 1, or None for equal weights.
@@ -200,6 +200,11 @@ class Dataset:
 
     def __len__(self) -> int:
         return len(self.features)
+
+    @property
+    def soft(self) -> bool:
+        """Whether the target is probabilities of classes."""
+        return self.task == "classification" and self.target.ndim == 2
 
     @classmethod
     def from_arrays(

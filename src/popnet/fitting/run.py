@@ -16,7 +16,7 @@ from popnet._version import __version__
 from popnet.data.dataset import StoredFeatures
 from popnet.diagnosis.tables import leakage, time_order
 from popnet.errors import InputError
-from popnet.fitting import selection
+from popnet.fitting import refit, selection
 from popnet.fitting.candidates import Candidates, is_trees
 from popnet.fitting.combined_columns import with_combined_columns
 from popnet.fitting.plan import epochs_note, wanted_epochs
@@ -288,7 +288,28 @@ def _finish(training: FitTraining, reading: float, source: str, command: str) ->
         views=candidates.views, conformal=selection.calibrated(candidates, [*nets, *trees], weights),
         decision=selection.decision(candidates, chosen), temperature=chosen.temperature, trees=trees,
     )  # fmt: skip
+    refitted: refit.Refitted | None = None
+    measured = options.refit is not None and refit.is_measured(table, options.refit)
+    if measured:
+        refitted = _again(training, chosen, 0.6)
+        model = model if refitted is None else refit.with_members(model, refitted)
     scores = Scoring(model, candidates, chosen.held_out, training.finish, options.seed).scores()
+    warnings = [*chosen.warnings, *_warnings(training, scores, model.level is not None)]
+    if not measured:
+        refitted = _again(training, chosen, 0.2)
+        model = model if refitted is None else refit.with_members(model, refitted)
+    again, notes = None, list[str]()
+    if options.refit is not None and refitted is None:
+        warnings.append("nothing was trained again: there was no time, or no recipe that could be")
+    elif options.refit is not None and refitted is not None:
+        gain = chosen.gain
+        again = refit.facts(
+            refitted, table, options.refit, scores, None if gain is None else gain.score
+        )
+        notes.append(refit.sentence(again, metric.name))
+        if not measured:
+            where = f"{scores.scored_on}, before the nets were trained again"
+            scores = replace(scores, scored_on=where)
     seconds = Seconds(
         total=training.clock.elapsed(), reading=reading, compiling=trainer.compile_seconds,
         training=training.seconds,
@@ -311,15 +332,34 @@ def _finish(training: FitTraining, reading: float, source: str, command: str) ->
         chosen.gain,
         gather.Circumstances(
             command=command, time_limit=options.time_limit, wanted_epochs=wanted_epochs(plan.space, plan.parts),
-            warnings=[*chosen.warnings, *_warnings(training, scores, model.level is not None)],
+            warnings=warnings,
             notes=[
                 *_described(model), *table.notes, *epochs_note(table.fold_rows, plan.parts), *plan.notes,
-                *_settled(training),
+                *_settled(training), *notes,
             ],
             importance=_importance(training), augmentation=plan.check,
         ),
     )  # fmt: skip
-    return Fitted(model, facts, results, trainer.interrupted)
+    return Fitted(model, replace(facts, refit=again), results, trainer.interrupted)
+
+
+def _again(training: FitTraining, chosen: selection.Chosen, share: float) -> refit.Refitted | None:
+    """Train the chosen recipes once more if the user says so; None if no net was.
+
+    Args:
+        training: that has ended.
+        chosen: the ensemble.
+        share: of the time that is kept for the end, which must be left.
+    """
+    options, candidates = training.options, training.candidates
+    if options.refit is None or training.trainer.interrupted:
+        return None
+    training.tell(Progress("training again", left=finite(training.clock.left())))
+    found = refit.refit(
+        candidates, training.results, chosen, refit.rows_of(candidates.table, options.refit), options.seed,
+        training.finish.moment(share), options.workers, training.stop, training.memory,
+    )  # fmt: skip
+    return found if found is not None and found.trained else None
 
 
 def _trees(candidates: Candidates, model: Model) -> TreesFacts | None:

@@ -402,15 +402,15 @@ def calibrated(
     candidates: Candidates, members: Sequence[Predictor], weights: np.ndarray
 ) -> conformal.Conformal | None:
     """Return what intervals are made from: errors on the rows that each member's fold holds out; None for classes."""
-    data, homes = candidates.table.data, _homes(candidates, members)
-    if data.task == "classification" or homes is None:
+    data, known = candidates.table.data, homes(candidates, members)
+    if data.task == "classification" or known is None:
         return None
-    centre, spread = _held_out(candidates, homes, weights)
+    centre, spread = _held_out(candidates, known, weights)
     return conformal.calibrate(
         data.target[candidates.rows],
         centre,
         spread,
-        [fold for _, fold in homes],
+        [fold for _, fold in known],
         candidates.pool_weights(),
     )
 
@@ -423,14 +423,14 @@ def decision(candidates: Candidates, chosen: Chosen) -> decisions.Decision | Non
     metric, table = candidates.metric, candidates.table
     if not candidates.by_rule or metric.level is not None:
         return None
-    homes = _homes(candidates, chosen.members)
-    if homes is None:
+    known = homes(candidates, chosen.members)
+    if known is None:
         rows = table.train[:MAX_SELECTION_ROWS]
         found = ensemble.softmax(outputs(chosen.members, table.data.features, rows))
         predicted = ensemble.combine(found, chosen.weights)
     else:
         rows = candidates.rows
-        predicted, _ = _held_out(candidates, homes, chosen.weights)
+        predicted, _ = _held_out(candidates, known, chosen.weights)
     there = np.isfinite(predicted).all(1)
     predicted[there] = calibration.tempered(predicted[there], chosen.temperature)
     weights = table.data.weights
@@ -441,13 +441,13 @@ def decision(candidates: Candidates, chosen: Chosen) -> decisions.Decision | Non
     return found if isinstance(found, decisions.Decision) else None
 
 
-def _homes(
+def homes(
     candidates: Candidates, members: Sequence[Predictor]
 ) -> list[tuple[Candidate, int]] | None:
     """Return each member's candidate and fold; None if one is no candidate, as the linear model of all rows."""
     every = [*candidates.late.values(), *candidates.by_id.values()]
-    homes = {id(m): (c, k) for c in every for k, m in c.members.items()}
-    return None if any(id(m) not in homes for m in members) else [homes[id(m)] for m in members]
+    known = {id(m): (c, k) for c in every for k, m in c.members.items()}
+    return None if any(id(m) not in known for m in members) else [known[id(m)] for m in members]
 
 
 def _held_out(

@@ -61,6 +61,9 @@ in 30 s, so that the linear model stood in (accuracy .65); now they have .836, 5
 MARGIN = 0.1
 """Memory is short when less than this share of its limit is left."""
 
+REFIT_SHARE = 0.25
+"""Of a time limit that is kept for training the chosen recipes again: an ensemble has about a quarter of the nets."""
+
 MAX_CANDIDATES = 100
 """Recipes that are kept for the ensemble, the best by score; the others' weights and predictions are dropped."""
 
@@ -84,6 +87,7 @@ class FitTraining:
         results: by member's number; in the order of the recipes when training has ended.
         runs: likewise, what the strategy asked for.
         seconds: that training took.
+        refitting: seconds that are kept for training the chosen recipes again.
         settling: whether the ensemble still improves, if that is to end the search.
         plan: what is trained; None until that is known.
     """
@@ -98,6 +102,8 @@ class FitTraining:
         self._linear = _linear_seconds(table, options.time_limit)
         kept = finishing_seconds(options.time_limit, len(table.test))
         self.finish = Finish(clock, kept + (self._linear or 0.0))
+        share = 0.0 if options.refit is None or options.time_limit is None else REFIT_SHARE
+        self.refitting = share * (options.time_limit or 0.0)
         pilot = [pilot_fold(table)] if table.encoder.image is not None else []
         self.trainer = engines.make(
             options.engine,
@@ -107,7 +113,7 @@ class FitTraining:
                 [*table.folds, *pilot],
                 EPOCH_ROWS if table.encoder.image is None else None,
             ),
-            deadline=clock.training_deadline(self.finish.seconds),
+            deadline=clock.training_deadline(self.finish.seconds + self.refitting),
             workers=options.workers,
             stop=stop,
             memory=memory,

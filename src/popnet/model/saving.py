@@ -50,9 +50,19 @@ def save(model: Model, folder: Path) -> None:
     Raises:
         OSError: they cannot be written; earlier ones stay.
     """
+    text, data = _files(model)
+    write_together(folder, {WEIGHTS: data, MODEL: text})
+
+
+def size(model: Model) -> int:
+    """Return the bytes that ``model.json`` and ``weights.safetensors`` take."""
+    return sum(map(len, _files(model)))
+
+
+def _files(model: Model) -> tuple[bytes, bytes]:
+    """Return ``model.json`` and ``weights.safetensors``."""
     content, data = _content(model)
-    text = strict_json.dumps(content, indent=1)
-    write_together(folder, {WEIGHTS: data, MODEL: text.encode()})
+    return strict_json.dumps(content, indent=1).encode("utf-8"), data
 
 
 def digest(model: Model) -> str:

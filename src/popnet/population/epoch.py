@@ -30,7 +30,7 @@ class Rows(NamedTuple):
 
     Attributes:
         inputs: of N rows.
-        target: ``(N,)`` int32 or ``(N, O)`` float32.
+        target: ``(N,)`` int32 class numbers, or ``(N, O)`` float32: numbers, or probabilities of classes.
         share: ``(N,)``, 1/n for the n real rows of a batch, 0 for padding.
         weight: ``(N,)``, each row's weight in the loss, 0 for padding.
     """
@@ -108,7 +108,7 @@ def batch_loss(
         target = row_augment.mix(batch.target, pairs)
         of_rows = losses.squared_error
     else:
-        classes = losses.one_hot(batch.target, form.n_outputs)
+        classes = losses.probabilities(batch.target, form.n_outputs)
         target = losses.smooth(row_augment.mix(classes, pairs), n.label_smoothing, sizes.classes)
         of_rows = losses.cross_entropy
     weight, target = (heads.repeated(x, form.heads) for x in (batch.weight, target))

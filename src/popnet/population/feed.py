@@ -222,8 +222,9 @@ def class_weight(data: Dataset, index: np.ndarray) -> np.ndarray:
     """Return ``(O,)`` float32: rows / (classes * rows of the class) over some rows; 1 for absent classes."""
     if data.task == "regression":
         return np.ones(data.n_outputs, np.float32)
-    counts = np.bincount(np.asarray(data.target)[index], minlength=data.n_outputs)
-    present = np.maximum(counts, 1)
+    target = np.asarray(data.target)[index]
+    counts = target.sum(0) if data.soft else np.bincount(target, minlength=data.n_outputs)
+    present = np.where(counts > 0, counts, 1)
     return np.where(counts > 0, len(index) / (data.n_outputs * present), 1.0).astype(np.float32)
 
 
@@ -232,7 +233,8 @@ def row_weights(data: Dataset, fold: np.ndarray, class_balance: float) -> np.nda
     for equal weights."""
     weights = None if data.weights is None else np.asarray(data.weights, np.float32)
     if class_balance and data.task == "classification":
-        balance = (class_weight(data, fold) ** np.float32(class_balance))[data.target]
+        of_class = class_weight(data, fold) ** np.float32(class_balance)
+        balance = data.target @ of_class if data.soft else of_class[data.target]
         return balance if weights is None else weights * balance
     return weights
 

@@ -261,7 +261,9 @@ class Lanes:
 
     def _arguments(self, lanes: Sequence[Lane]) -> tuple[Any, ...]:
         shaped = [self._blocks.of(k, self.arrays.train_feed, lane) for k, lane in enumerate(lanes)]
-        one = program.example(self.form, shaped[0].inputs)
+        data = self.arrays.train
+        soft = data.n_outputs if data.soft else None
+        one = program.example(self.form, shaped[0].inputs, soft)
         if self.count == 1:
             return one
         many = [program.stack([tree] * self.count) for tree in one[:4]]

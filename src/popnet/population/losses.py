@@ -1,4 +1,7 @@
-"""The losses that are trained: softmax cross-entropy and squared error, per row."""
+"""The losses that are trained: softmax cross-entropy and squared error, per row.
+
+The target of a row's class is its number, or probabilities of all classes (soft targets, Hinton et al. 2015,
+arXiv:1503.02531)."""
 
 from __future__ import annotations
 
@@ -11,6 +14,13 @@ from jax import Array
 def one_hot(target: Array, n_outputs: int) -> Array:
     """Return ``(N, O)`` float32 of class numbers ``(N,)``."""
     return (target[:, None] == jnp.arange(n_outputs)[None, :]).astype(jnp.float32)
+
+
+def probabilities(target: Array, n_outputs: int) -> Array:
+    """Return ``(N, O)`` float32 of class numbers ``(N,)``, or of probabilities of the first of O classes."""
+    if target.ndim == 1:
+        return one_hot(target, n_outputs)
+    return jnp.pad(target, ((0, 0), (0, n_outputs - target.shape[1])))
 
 
 def smooth(probabilities: Array, smoothing: Array, classes: Array) -> Array:
@@ -36,12 +46,13 @@ def scores(
 
     Args:
         outputs: ``(N, O)``, logits or numbers.
-        target: ``(N,)`` class numbers or ``(N, O)`` numbers.
+        target: ``(N,)`` class numbers, or ``(N, O)`` probabilities of classes or numbers.
         weight: ``(N,)``, of the rows.
         task: ``"classification"`` or ``"regression"``.
 
     Returns:
-        Mean cross-entropy and share of wrong classes, or mean squared and mean absolute error.
+        Mean cross-entropy and share of wrong classes (other ones than the most probable), or mean squared and mean
+        absolute error.
     """
     with np.errstate(
         all="ignore"
@@ -51,9 +62,13 @@ def scores(
             loss, wrong = (off * off).mean(1), np.abs(off).mean(1)
         else:
             shifted = outputs - outputs.max(1, keepdims=True)
-            right: np.ndarray = np.take_along_axis(shifted, target[:, None], 1)[:, 0]
+            right: np.ndarray
+            if target.ndim == 1:
+                right, true = np.take_along_axis(shifted, target[:, None], 1)[:, 0], target
+            else:
+                right, true = (target * shifted).sum(1), target.argmax(1)
             loss = np.log(np.exp(shifted).sum(1)) - right
-            wrong = outputs.argmax(1) != target
+            wrong = outputs.argmax(1) != true
         total = weight.sum()
         return float(weight @ loss / total), float(weight @ wrong / total)
 
@@ -62,4 +77,5 @@ def error(outputs: Array, target: Array, task: str) -> Array:
     """Return each row's error, ``(N,)``: 1 for a wrong class and 0 for the right one, or the mean absolute error."""
     if task == "regression":
         return jnp.mean(jnp.abs(outputs - target), axis=1)
-    return (jnp.argmax(outputs, axis=1) != target).astype(jnp.float32)
+    true = target if target.ndim == 1 else jnp.argmax(target, axis=1)
+    return (jnp.argmax(outputs, axis=1) != true).astype(jnp.float32)

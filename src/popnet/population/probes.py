@@ -184,7 +184,7 @@ def _losses(outputs: Array, rows: Rows, form: Form) -> tuple[Array, Array]:
     if form.task == "regression":
         loss = losses.squared_error(outputs, rows.target)
     else:
-        loss = losses.cross_entropy(outputs, losses.one_hot(rows.target, form.n_outputs))
+        loss = losses.cross_entropy(outputs, losses.probabilities(rows.target, form.n_outputs))
     error = losses.error(outputs, rows.target, form.task)
     total = jnp.maximum(rows.weight.sum(), TINY)
     return rows.weight @ loss / total, rows.weight @ error / total

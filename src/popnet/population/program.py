@@ -181,13 +181,14 @@ class Program:
 
 
 def example(
-    form: Form, inputs: Inputs
+    form: Form, inputs: Inputs, soft: int | None = None
 ) -> tuple[State, Numbers, NetSizes, Timetable, Rows, np.int32]:
     """Return arguments of a program that trains one member, of any values: what it is compiled for.
 
     Args:
         form: of the program.
         inputs: a block, as a feed makes it.
+        soft: number of classes, where targets are probabilities of classes; None for other targets.
     """
     weights, running = (np.zeros(layout.size, np.float32) for layout in net.form_layouts(form))
     batches = inputs.rows.shape[:2]
@@ -198,6 +199,8 @@ def example(
     )
     if form.task == "regression":
         target = np.zeros((*batches, form.n_outputs), np.float32)
+    elif soft is not None:
+        target = np.zeros((*batches, soft), np.float32)
     else:
         target = np.zeros(batches, np.int32)
     floats = np.zeros(batches, np.float32)

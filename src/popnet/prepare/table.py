@@ -35,21 +35,8 @@ def prepare_table(source: Any, target: str | Sequence[str], options: Options) ->
     notes: list[str] = []
     usable = usable_rows(frame, schema, notes)
     frame, numbers = frame.filter(usable), np.flatnonzero(usable) + 1
-    names = schema.target.names
-    rows = frame.height
     classification = schema.target.task != "regression"
-    groups = times = None
-    if options.group:
-        groups = group_numbers(frame, options.group, row_numbers=numbers)
-    if options.time:
-        times = time_numbers(frame, schema, row_numbers=numbers)
-    classes = frame[names[0]].rank("dense").to_numpy() if classification else None
-    split_keys = SplitKeys(classes, groups, times)
-    fraction = split_sizes.test_fraction(rows) if options.test_size is None else options.test_size
-    if fraction > 0:
-        part = split_keys.holdout(rows, fraction, options.seed)
-    else:
-        part = splits.Fold(np.arange(rows, dtype=np.int32), np.zeros(0, np.int32))
+    split_keys, part = parts_of(frame, schema, options, numbers)
     encoder = fit_encoder(
         frame, schema, part.train, row_numbers=numbers, log_target=options.log_target
     )
@@ -66,6 +53,31 @@ def prepare_table(source: Any, target: str | Sequence[str], options: Options) ->
         schema, encoder, data, part.train, part.valid, folds, split, notes, test_groups, split_keys,
         some_rows(frame, part.train, options.seed),
     )  # fmt: skip
+
+
+def parts_of(
+    frame: pl.DataFrame, schema: Schema, options: Options, row_numbers: np.ndarray
+) -> tuple[SplitKeys, splits.Fold]:
+    """Return by what usable rows of a table are split, and which of them are held out for the score.
+
+    Args:
+        frame: the rows, conformed to the schema.
+        schema: of the table.
+        options: the user's.
+        row_numbers: ``(N,)``, of the rows in the user's table, for messages.
+    """
+    rows, groups, times, classes = frame.height, None, None, None
+    if options.group:
+        groups = group_numbers(frame, options.group, row_numbers=row_numbers)
+    if options.time:
+        times = time_numbers(frame, schema, row_numbers=row_numbers)
+    if schema.target.task != "regression":
+        classes = frame[schema.target.names[0]].rank("dense").to_numpy()
+    split_keys = SplitKeys(classes, groups, times)
+    fraction = split_sizes.test_fraction(rows) if options.test_size is None else options.test_size
+    if fraction > 0:
+        return split_keys, split_keys.holdout(rows, fraction, options.seed)
+    return split_keys, splits.Fold(np.arange(rows, dtype=np.int32), np.zeros(0, np.int32))
 
 
 def some_rows(frame: pl.DataFrame, train: np.ndarray, seed: int) -> pl.DataFrame:

@@ -11,7 +11,8 @@ class Progress:
 
     Attributes:
         stage: ``reading``, ``reading images``, ``reading rows``, ``combining columns``, ``augmentation``,
-            ``planning``, ``compiling``, ``training``, ``finishing``, ``study``, ``doctor``, ``claims``, ``explaining``.
+            ``planning``, ``compiling``, ``training``, ``training again``, ``finishing``, ``study``, ``doctor``,
+            ``claims``, ``explaining``.
         done: members that ended.
         total: members to train, or None if the time limit says how many.
         left: seconds left, or None if unknown.

@@ -12,15 +12,20 @@ UNITS = {
 }  # fmt: skip
 
 
-def bytes_of(text: str) -> float:
+def bytes_of(text: str, what: str = "amount of memory", example: str = "500MB or 4GB") -> float:
     """Return the bytes of ``500MB``, ``4GB``, ``1.5 GiB`` or ``8g``.
+
+    Args:
+        text: as people write it.
+        what: it is, for the message.
+        example: of it.
 
     Raises:
         InputError: it is no size, or has no unit.
     """
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]i?b?)\s*", text.lower())
     if found is None or found[2] not in UNITS:
-        raise InputError(f"'{text}' is no amount of memory; write for example 500MB or 4GB.")
+        raise InputError(f"'{text}' is no {what}; write for example {example}.")
     return float(found[1]) * UNITS[found[2]]
 
 

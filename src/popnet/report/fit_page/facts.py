@@ -241,6 +241,26 @@ class AugmentationFacts:
 
 
 @dataclass(frozen=True)
+class RefitFacts:
+    """Nets of the chosen recipes that were trained once more.
+
+    ``rows`` is ``train`` or ``all``, ``trained_on`` their number. ``nets`` of ``recipes`` were trained, ``kept``
+    recipes kept the nets of their folds, as boosted ``trees`` do if there are any. ``measured`` says whether the fit's
+    score is of the new nets; ``expected`` is the score of the folds' nets, on the rows that ``expected_on`` names.
+    """
+
+    rows: str
+    trained_on: int
+    nets: int
+    recipes: int
+    kept: int
+    trees: bool
+    measured: bool
+    expected: Score
+    expected_on: str
+
+
+@dataclass(frozen=True)
 class FitFacts:
     """Everything that the page shows.
 
@@ -248,8 +268,8 @@ class FitFacts:
     ``data.test_rows`` is 0: then ``scored_on`` says of which rows, and the page calls them optimistic.
     ``linear`` is None if the linear model was no candidate of the ensemble, ``trees`` if there were no boosted trees,
     ``ensemble`` if nothing is known of what it gained. ``wanted_epochs`` are those of a member without a time limit.
-    ``augmentation`` is None where no twins were trained. ``importance`` is the share of the scores' variance that each
-    field of the recipes explains.
+    ``refit`` is None where no net was trained again, ``augmentation`` where no twins were trained. ``importance`` is
+    the share of the scores' variance that each field of the recipes explains.
     """
 
     title: str
@@ -279,6 +299,7 @@ class FitFacts:
     notes: list[str] = field(default_factory=list[str])
     importance: dict[str, float] = field(default_factory=dict[str, float])
     augmentation: AugmentationFacts | None = None
+    refit: RefitFacts | None = None
 
 
 _FACTS, _AUGMENTATION = TypeAdapter(FitFacts), TypeAdapter(AugmentationFacts)

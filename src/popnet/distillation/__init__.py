@@ -1,0 +1,1 @@
+"""One small net that learns what an ensemble predicts (popnet distil)."""
