@@ -23,7 +23,7 @@ TIERS = (
     ("options", "model", "export"),
     ("prepare", "report"),
     ("ablation",),
-    ("diagnosis", "course"),
+    ("diagnosis", "course", "explanation"),
     ("fitting",),
     ("estimators",),
     ("serve",),
@@ -177,7 +177,7 @@ def test_files_are_short():
     [
         (
             "polars",
-            {"data", "prepare", "model", "export", "estimators", "report", "diagnosis", "serve"},
+            {"data", "prepare", "model", "export", "estimators", "report", "diagnosis", "serve", "explanation"},
         ),
         ("sklearn", {"model", "trees", "estimators", "diagnosis", "course"}),
         ("typer", {"cli"}),

@@ -20,6 +20,8 @@ if TYPE_CHECKING:  # the names below are for type checkers; `__getattr__` loads 
     from popnet.diagnosis.run import Diagnosis, doctor
     from popnet.errors import ForkError, InputError, ModelError, PopnetError, RecipeError
     from popnet.estimators import Classifier, Regressor
+    from popnet.explanation.effects import effects
+    from popnet.explanation.importance import importance
     from popnet.model.load import load
     from popnet.model.model import Model
     from popnet.population.members import Member, Result
@@ -32,6 +34,8 @@ _HOME = {
     "Classifier": "estimators",
     "Diagnosis": "diagnosis.run",
     "doctor": "diagnosis.run",
+    "effects": "explanation.effects",
+    "importance": "explanation.importance",
     "load": "model.load",
     "Regressor": "estimators",
     "Model": "model.model",

@@ -43,6 +43,8 @@ class Options:
             ``accuracy``, ``rmse``, or ``r2`` of several targets.
         trees: boosted trees of a table, beside the nets: ``hist`` (scikit-learn's), ``lightgbm`` (if that is
             installed), ``none``, or ``auto``, which is ``hist`` unless a recipe is given.
+        importance: whether it is measured, of a table, which columns matter to the model, and how its predictions
+            depend on them.
         recipe: every net keeps the fields that are set in it; the others are chosen by the data or searched.
         test_size: share of rows held out for the test score; None chooses by the number of rows, 0 holds out none.
         weight: column of row weights.
@@ -75,6 +77,7 @@ class Options:
     ensemble: str = "greedy"
     metric: str | None = None
     trees: str = "auto"
+    importance: bool = True
     recipe: Recipe | None = None
     test_size: float | None = None
     weight: str | None = None

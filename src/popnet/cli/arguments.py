@@ -46,6 +46,7 @@ class Part(StrEnum):
     """What a fit can do without."""
 
     trees = "trees"
+    importance = "importance"
 
 
 class Ensemble(StrEnum):

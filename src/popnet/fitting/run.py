@@ -16,7 +16,7 @@ from popnet._version import __version__
 from popnet.data.dataset import StoredFeatures
 from popnet.diagnosis.tables import leakage, time_order
 from popnet.errors import InputError
-from popnet.fitting import selection
+from popnet.fitting import explanation, selection
 from popnet.fitting.candidates import Candidates, is_trees
 from popnet.fitting.plan import epochs_note, wanted_epochs
 from popnet.fitting.scoring import Scoring
@@ -159,7 +159,16 @@ def _identity(table: Prepared, options: Options) -> dict[str, Any]:
         f"--{f.name.replace('_', '-')}": getattr(options, f.name)
         for f in fields(options)
         if f.name
-        not in ("workers", "engine", "memory_limit", "ranges", "recipe", "task", "reading")
+        not in (
+            "workers",
+            "engine",
+            "memory_limit",
+            "ranges",
+            "recipe",
+            "task",
+            "reading",
+            "importance",
+        )
     } | {
         f"--{name.replace('_', '-')}": chosen
         for name, chosen in options.reading.model_dump(mode="json").items()
@@ -291,7 +300,10 @@ def _finish(training: FitTraining, reading: float, source: str, command: str) ->
         total=training.clock.elapsed(), reading=reading, compiling=trainer.compile_seconds,
         training=training.seconds,
     )  # fmt: skip
-    known = ModelFacts(scores, FitRecord(len(results), seconds, options.seed, source))
+    explained = explanation.explain(model, candidates, [*nets, *trees], options, training.finish)
+    known = ModelFacts(
+        scores, FitRecord(len(results), seconds, options.seed, source), explained.importance
+    )
     model = replace(model, facts=known)
     from popnet.report.fit_page import gather
 
@@ -314,7 +326,7 @@ def _finish(training: FitTraining, reading: float, source: str, command: str) ->
                 *_described(model), *table.notes, *epochs_note(table.fold_rows, plan.parts), *plan.notes,
                 *_settled(training),
             ],
-            importance=_importance(training), augmentation=plan.check,
+            importance=_importance(training), augmentation=plan.check, effects=explained.effects,
         ),
     )  # fmt: skip
     return Fitted(model, facts, results, trainer.interrupted)

@@ -402,7 +402,7 @@ def calibrated(
     candidates: Candidates, members: Sequence[Predictor], weights: np.ndarray
 ) -> conformal.Conformal | None:
     """Return what intervals are made from: errors on the rows that each member's fold holds out; None for classes."""
-    data, homes = candidates.table.data, _homes(candidates, members)
+    data, homes = candidates.table.data, homes_of(candidates, members)
     if data.task == "classification" or homes is None:
         return None
     centre, spread = _held_out(candidates, homes, weights)
@@ -423,7 +423,7 @@ def decision(candidates: Candidates, chosen: Chosen) -> decisions.Decision | Non
     metric, table = candidates.metric, candidates.table
     if not candidates.by_rule or metric.level is not None:
         return None
-    homes = _homes(candidates, chosen.members)
+    homes = homes_of(candidates, chosen.members)
     if homes is None:
         rows = table.train[:MAX_SELECTION_ROWS]
         found = ensemble.softmax(outputs(chosen.members, table.data.features, rows))
@@ -441,7 +441,7 @@ def decision(candidates: Candidates, chosen: Chosen) -> decisions.Decision | Non
     return found if isinstance(found, decisions.Decision) else None
 
 
-def _homes(
+def homes_of(
     candidates: Candidates, members: Sequence[Predictor]
 ) -> list[tuple[Candidate, int]] | None:
     """Return each member's candidate and fold; None if one is no candidate, as the linear model of all rows."""

@@ -1,0 +1,239 @@
+"""Permutation importance: how much worse a model predicts held-out rows that have a column's values of other rows.
+
+Breiman (2001, *Random forests*); Fisher, Rudin and Dominici (2019, *All models are wrong, but many are useful*), who
+exchange values between rows as it is done here. It is what the model owes to a column, not what the target does: of
+two columns that say the same a model may use either, so such columns are permuted together, and what only resembles
+(`popnet.explanation.groups`) may share what it says.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from popnet.ablation.intervals import Interval, holm
+from popnet.ablation.verdicts import DETECT_SHARE, MIN_DETECT, verdict_of
+from popnet.errors import InputError, closest
+from popnet.explanation.blocks import Block, blocks_of, exchanged
+from popnet.explanation.groups import groups_of
+from popnet.explanation.judged import Judged, judged, stacks
+from popnet.explanation.statistics import Blocks, Losses, increase, loss_of, of_counts
+from popnet.model.facts import ColumnImportance, GroupImportance, ImportanceVerdict
+from popnet.model.model import Model
+from popnet.runtime import keys
+
+MAX_ROWS, MIN_ROWS = 5_000, 100
+"""Rows that importance is measured on, unless it is asked for more; and those without which it is not measured where
+time is short."""
+
+REPEATS, MIN_REPEATS = 5, 3
+"""Times that each group of columns is exchanged; and those at least, where time is short."""
+
+MAX_STACKED = 3_000_000
+"""Rows that are predicted in all, unless it is asked for more: of a thousand columns there are fewer of each."""
+
+WORDS: dict[str, ImportanceVerdict] = {
+    "helps": "matters", "harms": "harms", "no effect": "no effect", "not decided": "not decided",
+}  # fmt: skip
+"""What the verdicts on effects (`popnet.ablation.verdicts`) are called here."""
+
+
+class Effort(NamedTuple):
+    """How much is measured.
+
+    Attributes:
+        rows: at most.
+        repeats: of each group.
+        seconds: that it may take, about; rows and repeats become fewer if they would take longer. None for any time.
+    """
+
+    rows: int = MAX_ROWS
+    repeats: int = REPEATS
+    seconds: float | None = None
+
+
+def importance(
+    model: Model,
+    data: Any,
+    *,
+    columns: Sequence[str] | None = None,
+    rows: int | None = None,
+    repeats: int = REPEATS,
+    seed: int = 0,
+) -> ColumnImportance:
+    """Return how much each column of a table matters to a model, by permutation.
+
+    Args:
+        model: of a table.
+        data: rows that the model was not trained on: a path, a pandas or polars frame, with the target.
+        columns: to measure; a column is measured with those that say the same. Default: all that the model reads.
+        rows: that are predicted at most, drawn at random; default `MAX_ROWS`.
+        repeats: times that each column is exchanged among the rows.
+        seed: of random choices.
+
+    Raises:
+        InputError: the model takes images, the data lacks the target or a column, or the model reads no such column.
+    """
+    if repeats < 1 or (rows is not None and rows < 2):
+        raise InputError("importance needs at least one repeat, and two rows.")
+    found = measure(
+        judged(model, data),
+        blocks_of(model.encoder),
+        Effort(rows or MAX_ROWS, repeats),
+        seed,
+        columns,
+    )
+    assert found is not None  # no time limit
+    return found
+
+
+def measure(
+    held_out: Judged, blocks: Sequence[Block], effort: Effort, seed: int, columns: Sequence[str] | None = None
+) -> ColumnImportance | None:  # fmt: skip
+    """Return how much each of some columns matters on rows; None if there is too little time for `MIN_ROWS`.
+
+    Args:
+        held_out: rows and what predicts them.
+        blocks: all columns that it reads.
+        effort: how much is measured.
+        seed: of random choices.
+        columns: to measure, with those that say the same; default all.
+
+    Raises:
+        InputError: there is no such column.
+    """
+    rng = keys.generator(seed, "importance")
+    available = len(held_out)
+    groups = _asked(groups_of(held_out.features, blocks, rng), blocks, columns)
+    most = min(effort.rows, max(MAX_STACKED // (effort.repeats * max(len(groups), 1)), MIN_ROWS))
+    order = rng.permutation(available)
+    some, repeats = held_out.take(np.sort(order[:most])), effort.repeats
+    if effort.seconds is not None:
+        fitted = _within(held_out.take(order[: min(most, 2_000)]), len(groups), effort, most)
+        if fitted is None:
+            return None
+        rows, repeats = fitted
+        some = held_out.take(np.sort(order[:rows]))
+    dealt = Blocks.deal(len(some), some.units, rng)
+    shifts = dealt.shifts(repeats, rng)
+    donors = [dealt.donors(shift, rng) for shift in shifts]
+    before = some.predict(some.features, np.arange(len(some)))
+    base = Losses.of(some.metric, some.true, before, some.weights, dealt)
+    intervals: list[Interval] = []
+    for group in groups:
+        losses, moved = _permuted(some, [blocks[i] for i in group], donors, dealt, before)
+        least = of_counts(some.metric, len(some)) if moved else 0.0
+        intervals.append(increase(base, losses, shifts, least))
+    names = [[blocks[i].name for i in group] for group in groups]
+    return summary(some, names, intervals, base.whole, available, repeats)
+
+
+def _asked(
+    groups: list[list[int]], blocks: Sequence[Block], columns: Sequence[str] | None
+) -> list[list[int]]:
+    """Return the groups that hold one of some columns."""
+    if columns is None:
+        return groups
+    known = {block.name: i for i, block in enumerate(blocks)}
+    for name in columns:
+        if name not in known:
+            raise InputError(f"The model reads no column '{name}'.{closest(name, list(known))}")
+    wanted = {known[name] for name in columns}
+    return [group for group in groups if wanted & set(group)]
+
+
+def _within(some: Judged, groups: int, effort: Effort, most: int) -> tuple[int, int] | None:
+    """Return rows and repeats that so many seconds are enough for, by the time that some rows take."""
+    seconds = effort.seconds
+    assert seconds is not None
+    places = np.arange(len(some))
+    some.predict(some.features.take(places[:256]), places[:256])  # programs are loaded
+    began = time.monotonic()
+    found = some.predict(some.features, places)
+    dealt = Blocks.deal(len(some), None, keys.generator(0, "pilot"))
+    Losses.of(some.metric, some.true, found, some.weights, dealt)
+    taken = time.monotonic() - began
+    passes = (seconds - 2 * taken) / (
+        taken / len(some)
+    )  # rows that can be predicted and judged in all
+    rows = int(min(most, passes / (max(groups, 1) * MIN_REPEATS)))
+    if rows < min(MIN_ROWS, len(some)):
+        return None
+    return rows, int(np.clip(passes / (max(groups, 1) * rows), MIN_REPEATS, effort.repeats))
+
+
+def _permuted(
+    some: Judged, blocks: Sequence[Block], donors: Sequence[np.ndarray], dealt: Blocks, before: np.ndarray
+) -> tuple[list[Losses], bool]:  # fmt: skip
+    """Return the losses of rows that have some columns of others, repeat by repeat, and whether predictions changed."""
+    n, moved = len(some), False
+    found: list[Losses] = []
+    for part in stacks(n, len(donors)):
+        places = np.tile(np.arange(n), len(part))
+        rows = np.concatenate([donors[r] for r in part])
+        stacked = exchanged(some.features.take(places), blocks, some.features, rows)
+        predicted = some.predict(stacked, places)
+        for own in np.split(predicted, len(part)):
+            found.append(Losses.of(some.metric, some.true, own, some.weights, dealt))
+            moved = moved or not np.array_equal(own, before)
+    return found, moved
+
+
+def summary(
+    some: Judged, names: Sequence[list[str]], intervals: Sequence[Interval], loss: float, available: int,
+    repeats: int, retrained: bool = False,
+) -> ColumnImportance:  # fmt: skip
+    """Return what was measured with verdicts, the greatest increase first.
+
+    Args:
+        some: the rows.
+        names: the columns of each group.
+        intervals: of each group's increase of the loss.
+        loss: of the model.
+        available: rows that there were.
+        repeats: of each group.
+        retrained: whether nets were trained anew.
+    """
+    detect = smallest_that_matters(some, loss)
+    corrected = holm([i.p for i in intervals])
+    groups = [
+        GroupImportance(
+            columns=columns,
+            increase=found.mean,
+            low=_number(found.low),
+            high=_number(found.high),
+            share=found.mean / loss if loss > 0 else None,
+            p=float(p),
+            verdict=WORDS[verdict_of(found, float(p), detect, 0.0)],
+        )
+        for columns, found, p in zip(names, intervals, corrected, strict=True)
+    ]
+    ranked = sorted(groups, key=lambda g: -(g.increase or 0.0))
+    return ColumnImportance(
+        some.metric.name, loss, len(some), available, some.on, repeats, detect, ranked, retrained
+    )
+
+
+def smallest_that_matters(some: Judged, loss: float) -> float:
+    """Return the smallest increase of a loss that matters.
+
+    It is `DETECT_SHARE` of the model's loss, as of a study's baseline, and at least `MIN_DETECT` of a share, or of the
+    loss of a constant.
+    """
+    metric = some.metric
+    scale = 1.0
+    if metric.tasks == ("regression",) and not metric.greater_is_better:
+        true = np.asarray(some.true, float)
+        level = (
+            np.median(true, 0) if metric.level is None else np.quantile(true, metric.level, axis=0)
+        )
+        constant = np.broadcast_to(level, true.shape)
+        scale = loss_of(metric, metric(true, constant, some.weights))
+    return max(MIN_DETECT * scale, DETECT_SHARE * loss)
+
+
+def _number(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
