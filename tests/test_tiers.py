@@ -177,7 +177,17 @@ def test_files_are_short():
     [
         (
             "polars",
-            {"data", "prepare", "model", "export", "estimators", "report", "diagnosis", "serve", "explanation"},
+            {
+                "data",
+                "prepare",
+                "model",
+                "export",
+                "estimators",
+                "report",
+                "diagnosis",
+                "serve",
+                "explanation",
+            },
         ),
         ("sklearn", {"model", "trees", "estimators", "diagnosis", "course"}),
         ("typer", {"cli"}),

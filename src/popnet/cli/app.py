@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from popnet._version import __version__
-from popnet.cli import evidence, export, models, serving, settings
+from popnet.cli import evidence, explaining, export, models, serving, settings
 from popnet.cli.console import fail, usage_error
 from popnet.cli.interrupts import end_at_once, on_interrupt
 from popnet.cli.streams import drop, open_streams
@@ -33,6 +33,7 @@ for command in (
     models.predict,
     models.evaluate,
     models.show,
+    explaining.importance,
     export.export,
     serving.serve,
     settings.recipe,

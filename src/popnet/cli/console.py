@@ -62,6 +62,7 @@ def _print_fit(fitted: Fitted, folder: Path, as_json: bool, quiet: bool) -> None
                     "warnings": facts.warnings,
                     "notes": facts.notes,
                     "guesses": facts.data.guesses,
+                    **({"importance": facts.columns.to_dict()} if facts.columns else {}),
                     **({"augmentation": to_json(facts.augmentation)} if facts.augmentation else {}),
                 }
             )
@@ -80,6 +81,10 @@ def _print_fit(fitted: Fitted, folder: Path, as_json: bool, quiet: bool) -> None
         print(f"  {b.name:<9} {number(b.metrics.get(metric))}")
     if facts.trees:
         print(f"  {_trees_line(facts)}")
+    if facts.columns:
+        from popnet.report.fit_page.importance import line
+
+        print(f"  {line(facts.columns)}")
     if facts.augmentation:
         from popnet.ablation.transformations.summary import short
         from popnet.report.fit_page.augmentation import used_names

@@ -122,7 +122,7 @@ class _Effects:
         self._model, self._frame = model, frame
         self._all = model.encoder.transform(frame)
         order = keys.generator(seed, "effects").permutation(frame.height)
-        self._rows = np.sort(order[:rows])
+        self._rows = order[:rows]
         self._blocks = {block.name: block for block in blocks_of(model.encoder)}
         self._records = {record.name: record for record in model.encoder.columns}
         self.predicted = 0

@@ -60,6 +60,7 @@ def importance(
     data: Any,
     *,
     columns: Sequence[str] | None = None,
+    metric: str | None = None,
     rows: int | None = None,
     repeats: int = REPEATS,
     seed: int = 0,
@@ -70,17 +71,20 @@ def importance(
         model: of a table.
         data: rows that the model was not trained on: a path, a pandas or polars frame, with the target.
         columns: to measure; a column is measured with those that say the same. Default: all that the model reads.
+        metric: whose loss is measured; default the model's own. Of classes ``log_loss`` tells more than ``accuracy``,
+            which moves in steps.
         rows: that are predicted at most, drawn at random; default `MAX_ROWS`.
         repeats: times that each column is exchanged among the rows.
         seed: of random choices.
 
     Raises:
-        InputError: the model takes images, the data lacks the target or a column, or the model reads no such column.
+        InputError: the model takes images, the data lacks the target or a column, the model reads no such column, or
+            there is no such metric.
     """
     if repeats < 1 or (rows is not None and rows < 2):
         raise InputError("importance needs at least one repeat, and two rows.")
     found = measure(
-        judged(model, data),
+        judged(model, data, metric),
         blocks_of(model.encoder),
         Effort(rows or MAX_ROWS, repeats),
         seed,

@@ -62,15 +62,17 @@ class Judged:
         )
 
 
-def judged(model: Model, data: Any) -> Judged:
+def judged(model: Model, data: Any, metric: str | None = None) -> Judged:
     """Return the rows of a table that have a target, to be judged on.
 
     Args:
         model: of a table.
         data: a path, a pandas or polars frame, with the columns that the model reads and its target.
+        metric: that judges; default the model's own.
 
     Raises:
-        InputError: the model takes images, no row has a target, or a column is missing or cannot be read.
+        InputError: the model takes images, no row has a target, a column is missing or cannot be read, or there is no
+            such metric.
     """
     of_table(model)
     frame = read_table(data)
@@ -83,10 +85,12 @@ def judged(model: Model, data: Any) -> Judged:
     if model.schema.weight is not None and model.schema.weight in frame.columns:
         found = model.encoder.weights(frame)
         weights = None if found is None else found[rows]
-    metric = metrics.choose(model.metric, model.encoder.target.task)
+    judge = metrics.choose(metric or model.metric, model.encoder.target.task)
     true, _ = model.encoder.in_units(y[rows], np.zeros((len(rows), model.encoder.n_outputs)))
+    if model.encoder.target.task == "regression":
+        metrics.check(judge, true)
     return Judged(
-        features, true, lambda x, _: predictions(model, metric, x), metric, "rows given", weights
+        features, true, lambda x, _: predictions(model, judge, x), judge, "rows given", weights
     )
 
 
@@ -103,7 +107,10 @@ def predictions(model: Model, metric: Metric, features: Features) -> np.ndarray:
     if model.is_classifier:
         scores = model.scores(features)
         return model.decided(scores) if metric.uses_decision_rule else np.asarray(scores)
-    return model.encoder.decode_target(model.predict_point(features))
+    own = metric.level is not None and metric.level == model.level
+    return model.encoder.decode_target(
+        model.predict_point(features) if own else model.scores(features)
+    )
 
 
 def out_of_fold(
