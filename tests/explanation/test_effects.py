@@ -13,6 +13,7 @@ from sklearn.inspection import partial_dependence, permutation_importance
 import popnet
 from popnet import InputError, Recipe, Regressor
 from popnet.explanation.effects import interaction
+from popnet.explanation.retrained import retrained_importance
 from popnet.report.charts.time_axis import time_axis
 
 ROWS = 300
@@ -139,3 +140,20 @@ def test_an_axis_of_dates_has_round_ticks(first, last, wanted):
 
 def test_times_beyond_the_calendar_have_an_axis():
     assert time_axis([-1e14, 1e14]).ticks
+
+
+def test_nets_trained_anew_miss_what_only_a_column_says(regressor):
+    found = retrained_importance(
+        regressor.model_, FRAME, columns=["size", "age"], pairs=5, workers=1
+    )
+    size, age = found.groups
+    # Size has a variance of 1 of the price's, which is that of the rest and 1.
+    share = np.var(FRAME["size"]) / (np.var(FRAME["price"]) / 100)
+    assert size.columns == ["size"]
+    assert size.low < share < size.high
+    assert size.verdict == "matters"
+    assert abs(age.increase) < share / 4
+    assert age.verdict in ("no effect", "not decided")
+    assert (found.retrained, found.metric, found.rows, found.repeats) == (True, "r2", ROWS, 5)
+    with pytest.raises(InputError, match="give more time"):
+        retrained_importance(regressor.model_, FRAME, columns=["age"], pairs=3, time_limit=0)

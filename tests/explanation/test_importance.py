@@ -118,7 +118,7 @@ def test_rows_of_a_unit_vary_together():
             metrics.METRICS["rmse"],
             "rows given",
             units=units,
-        )  # fmt: skip
+        )
         for units in (None, np.repeat(np.arange(80), 10))
     ]
     widths = []

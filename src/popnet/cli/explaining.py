@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from popnet.cli.arguments import Json, ModelFolder, Quiet, Seed, TimeLimit, Workers
+from popnet.cli.interrupts import graceful_interrupt
 from popnet.errors import InputError
 from popnet.runtime import strict_json
 from popnet.runtime.durations import seconds
@@ -32,15 +33,23 @@ def importance(
     from popnet.report.fit_page.importance import lines
 
     loaded = Model.load(model)
+    interrupted = False
     if retrain:
         if metric or repeats:
             raise InputError("--metric and --repeats are not for --retrain; leave them out.")
+        from popnet.cli.status_line import Watcher
         from popnet.explanation.retrained import retrained_importance
 
-        found = retrained_importance(
-            loaded, data, columns=columns, rows=rows, seed=seed, workers=workers,
-            time_limit=None if time_limit is None else seconds(time_limit),
-        )  # fmt: skip
+        limit = None if time_limit is None else seconds(time_limit)
+        with (
+            Watcher(quiet or as_json) as watch,
+            graceful_interrupt("interrupted; comparing the nets trained so far") as stop,
+        ):
+            found = retrained_importance(
+                loaded, data, columns=columns, rows=rows, seed=seed, workers=workers, time_limit=limit,
+                on_progress=watch, stop=stop,
+            )  # fmt: skip
+            interrupted = stop.is_set()
     else:
         if time_limit or workers:
             raise InputError(
@@ -53,3 +62,5 @@ def importance(
         print(strict_json.dumps(found.to_dict()))
     elif not quiet:
         print("\n".join(lines(found)))
+    if interrupted:
+        raise typer.Exit(130)

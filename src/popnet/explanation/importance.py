@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -111,7 +112,7 @@ def measure(
     """
     rng = keys.generator(seed, "importance")
     available = len(held_out)
-    groups = _asked(groups_of(held_out.features, blocks, rng), blocks, columns)
+    groups = asked_groups(groups_of(held_out.features, blocks, rng), blocks, columns)
     most = min(effort.rows, max(MAX_STACKED // (effort.repeats * max(len(groups), 1)), MIN_ROWS))
     order = rng.permutation(available)
     some, repeats = held_out.take(np.sort(order[:most])), effort.repeats
@@ -132,10 +133,20 @@ def measure(
         least = of_counts(some.metric, len(some)) if moved else 0.0
         intervals.append(increase(base, losses, shifts, least))
     names = [[blocks[i].name for i in group] for group in groups]
-    return summary(some, names, intervals, base.whole, available, repeats)
+    measured = ColumnImportance(
+        metric=some.metric.name,
+        loss=base.whole,
+        rows=len(some),
+        available=available,
+        on=some.on,
+        repeats=repeats,
+        detect=smallest_that_matters(some, base.whole),
+        groups=[],
+    )
+    return summary(measured, names, intervals)
 
 
-def _asked(
+def asked_groups(
     groups: list[list[int]], blocks: Sequence[Block], columns: Sequence[str] | None
 ) -> list[list[int]]:
     """Return the groups that hold one of some columns."""
@@ -187,22 +198,17 @@ def _permuted(
 
 
 def summary(
-    some: Judged, names: Sequence[list[str]], intervals: Sequence[Interval], loss: float, available: int,
-    repeats: int, retrained: bool = False,
-) -> ColumnImportance:  # fmt: skip
-    """Return what was measured with verdicts, the greatest increase first.
+    measured: ColumnImportance, names: Sequence[list[str]], intervals: Sequence[Interval]
+) -> ColumnImportance:
+    """Return what was measured with its groups and their verdicts, the greatest increase first.
 
     Args:
-        some: the rows.
+        measured: without groups.
         names: the columns of each group.
         intervals: of each group's increase of the loss.
-        loss: of the model.
-        available: rows that there were.
-        repeats: of each group.
-        retrained: whether nets were trained anew.
     """
-    detect = smallest_that_matters(some, loss)
-    corrected = holm([i.p for i in intervals])
+    loss, detect = measured.loss or 0.0, measured.detect or 0.0
+    corrected = holm(np.array([i.p for i in intervals]))
     groups = [
         GroupImportance(
             columns=columns,
@@ -215,10 +221,7 @@ def summary(
         )
         for columns, found, p in zip(names, intervals, corrected, strict=True)
     ]
-    ranked = sorted(groups, key=lambda g: -(g.increase or 0.0))
-    return ColumnImportance(
-        some.metric.name, loss, len(some), available, some.on, repeats, detect, ranked, retrained
-    )
+    return replace(measured, groups=sorted(groups, key=lambda g: -(g.increase or 0.0)))
 
 
 def smallest_that_matters(some: Judged, loss: float) -> float:
