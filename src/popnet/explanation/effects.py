@@ -88,21 +88,22 @@ def effects_within(
         seed: of random choices.
         deadline: moment of ``time.monotonic()``; None for none.
     """
-    rows = ROWS
     first = list(columns)[:COLUMNS]
     if not first:
         return None
-    if deadline is not None:
-        some = _Effects(model, frame, 256, seed)
-        some.of(first[:1])  # programs are loaded
-        began = time.monotonic()
-        some.of(first[:1])
-        a_row = (time.monotonic() - began) / some.predicted
-        pairs = len(list(combinations(first[:PAIRED], 2))) * PAIR_VALUES**2 * PAIR_ROWS / ROWS
-        rows = int((deadline - time.monotonic()) / a_row / (len(first) * VALUES + pairs))
-        if rows < MIN_ROWS:
-            return None
-    return _Effects(model, frame, min(rows, ROWS), seed).of(first)
+    if deadline is None:
+        return _Effects(model, frame, ROWS, seed).of(first)
+    pilot = _Effects(model, frame, MIN_ROWS, seed)
+    began = time.monotonic()
+    pilot.of(first[:1])
+    a_row = (time.monotonic() - began) / pilot.predicted
+    for count, paired in ((COLUMNS, PAIRED), (4, 0), (2, 0)):
+        pairs = len(list(combinations(first[:paired], 2))) * PAIR_VALUES**2 * PAIR_ROWS / ROWS
+        wanted = len(first[:count]) * VALUES + pairs
+        rows = int((deadline - time.monotonic()) / a_row / wanted)
+        if rows >= MIN_ROWS:
+            return _Effects(model, frame, min(rows, ROWS), seed).of(first[:count], paired)
+    return None
 
 
 class _Effects:
@@ -128,15 +129,15 @@ class _Effects:
         self.predicted = 0
         self._outputs = self._chosen_outputs()
 
-    def of(self, columns: list[str]) -> EffectsOfColumns:
-        """Return the effects of columns, and of the two of the first `PAIRED` that interact most."""
+    def of(self, columns: list[str], paired: int = PAIRED) -> EffectsOfColumns:
+        """Return the effects of columns, and of the two of so many first ones that interact most."""
         self.predicted = 0
         names = self._model.encoder.target.names
         if self._model.is_classifier:
             names = [str(self._model.classes[k]) for k in self._outputs]
         return EffectsOfColumns(
             list(names), self._model.is_classifier, len(self._rows), [self._column(c) for c in columns],
-            self._strongest(columns[:PAIRED]),
+            self._strongest(columns[:paired]),
         )  # fmt: skip
 
     def _chosen_outputs(self) -> list[int]:

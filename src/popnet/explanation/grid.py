@@ -66,7 +66,8 @@ def grid_of(record: Record, column: pl.Series, most: int) -> Grid:
     counts = text.value_counts(sort=True)
     ranked = counts.sort(["count", text.name], descending=[True, False]).head(most)
     levels = ranked[text.name].to_list()
-    donors = np.array([int(text.eq(level).arg_max() or 0) for level in levels], np.intp)
+    known = text.to_list()
+    donors = np.array([known.index(level) for level in levels], np.intp)
     shares = ranked["count"].to_numpy() / max(ranked["count"].sum(), 1)
     return Grid("category", levels, donors, shares)
 

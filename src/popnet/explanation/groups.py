@@ -9,6 +9,7 @@ linkage, so that any two columns of a group say the same.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -49,8 +50,9 @@ def groups_of(
         return [[i] for i in range(len(blocks))]
     apart = 1 - _likeness(features, blocks, rng)
     np.fill_diagonal(apart, 0)
-    tree = hierarchy.linkage(squareform(apart, checks=False), "complete")
-    labels = hierarchy.fcluster(tree, 1 - SAME, "distance").tolist()
+    clusters: Any = hierarchy  # SciPy's types are partly unknown
+    tree = clusters.linkage(squareform(apart, checks=False), "complete")
+    labels: list[int] = clusters.fcluster(tree, 1 - SAME, "distance").tolist()
     found: dict[int, list[int]] = {}
     for i, label in enumerate(labels):
         found.setdefault(label, []).append(i)

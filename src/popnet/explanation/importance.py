@@ -30,8 +30,12 @@ MAX_ROWS, MIN_ROWS = 5_000, 100
 """Rows that importance is measured on, unless it is asked for more; and those without which it is not measured where
 time is short."""
 
-REPEATS, MIN_REPEATS = 5, 3
-"""Times that each group of columns is exchanged; and those at least, where time is short."""
+REPEATS, MIN_REPEATS = 5, 2
+"""Times that each group of columns is exchanged; and those where time is short: more rows tell more than more repeats,
+and two are enough to tell the variance of what is put together."""
+
+PILOT_ROWS = 512
+"""Rows whose prediction is timed, where time is short."""
 
 MAX_STACKED = 3_000_000
 """Rows that are predicted in all, unless it is asked for more: of a thousand columns there are fewer of each."""
@@ -49,11 +53,13 @@ class Effort(NamedTuple):
         rows: at most.
         repeats: of each group.
         seconds: that it may take, about; rows and repeats become fewer if they would take longer. None for any time.
+        least: rows without which nothing is measured, if there are so many.
     """
 
     rows: int = MAX_ROWS
     repeats: int = REPEATS
     seconds: float | None = None
+    least: int = MIN_ROWS
 
 
 def importance(
@@ -98,7 +104,7 @@ def importance(
 def measure(
     held_out: Judged, blocks: Sequence[Block], effort: Effort, seed: int, columns: Sequence[str] | None = None
 ) -> ColumnImportance | None:  # fmt: skip
-    """Return how much each of some columns matters on rows; None if there is too little time for `MIN_ROWS`.
+    """Return how much each of some columns matters on rows; None if there is too little time for enough rows.
 
     Args:
         held_out: rows and what predicts them.
@@ -110,14 +116,15 @@ def measure(
     Raises:
         InputError: there is no such column.
     """
-    rng = keys.generator(seed, "importance")
+    began, rng = time.monotonic(), keys.generator(seed, "importance")
     available = len(held_out)
     groups = asked_groups(groups_of(held_out.features, blocks, rng), blocks, columns)
     most = min(effort.rows, max(MAX_STACKED // (effort.repeats * max(len(groups), 1)), MIN_ROWS))
     order = rng.permutation(available)
     some, repeats = held_out.take(np.sort(order[:most])), effort.repeats
     if effort.seconds is not None:
-        fitted = _within(held_out.take(order[: min(most, 2_000)]), len(groups), effort, most)
+        pilot = held_out.take(order[: min(most, PILOT_ROWS)])
+        fitted = _within(pilot, len(groups), effort, min(most, available), began + effort.seconds)
         if fitted is None:
             return None
         rows, repeats = fitted
@@ -160,22 +167,27 @@ def asked_groups(
     return [group for group in groups if wanted & set(group)]
 
 
-def _within(some: Judged, groups: int, effort: Effort, most: int) -> tuple[int, int] | None:
-    """Return rows and repeats that so many seconds are enough for, by the time that some rows take."""
-    seconds = effort.seconds
-    assert seconds is not None
-    places = np.arange(len(some))
-    some.predict(some.features.take(places[:256]), places[:256])  # programs are loaded
+def _within(
+    pilot: Judged, groups: int, effort: Effort, most: int, end: float
+) -> tuple[int, int] | None:
+    """Return rows and repeats that there is time for, by the time that some rows take; None if these are too few.
+
+    Args:
+        pilot: some of the rows.
+        groups: of columns.
+        effort: that was asked for.
+        most: rows.
+        end: moment of ``time.monotonic()``.
+    """
+    places = np.arange(len(pilot))
+    dealt = Blocks.deal(len(pilot), None, keys.generator(0, "pilot"))
     began = time.monotonic()
-    found = some.predict(some.features, places)
-    dealt = Blocks.deal(len(some), None, keys.generator(0, "pilot"))
-    Losses.of(some.metric, some.true, found, some.weights, dealt)
-    taken = time.monotonic() - began
-    passes = (seconds - 2 * taken) / (
-        taken / len(some)
-    )  # rows that can be predicted and judged in all
-    rows = int(min(most, passes / (max(groups, 1) * MIN_REPEATS)))
-    if rows < min(MIN_ROWS, len(some)):
+    found = pilot.predict(pilot.features, places)
+    Losses.of(pilot.metric, pilot.true, found, pilot.weights, dealt)
+    a_row = (time.monotonic() - began) / len(pilot)
+    passes = (end - time.monotonic()) / a_row
+    rows = int(min(most, passes / (max(groups, 1) * MIN_REPEATS + 1)))
+    if rows < min(effort.least, most):
         return None
     return rows, int(np.clip(passes / (max(groups, 1) * rows), MIN_REPEATS, effort.repeats))
 

@@ -36,7 +36,6 @@ class Judged:
         on: what the rows are, in words.
         weights: ``(N,)`` row weights, or None.
         units: ``(N,)`` whole numbers: rows of one are alike and go together; or None.
-        constant: the metric's loss of the best constant.
     """
 
     features: Features
@@ -52,11 +51,15 @@ class Judged:
 
     def take(self, rows: Array) -> Judged:
         """Return some of the rows."""
+
+        def predict(features: Features, places: Array) -> np.ndarray:
+            return self.predict(features, rows[places])
+
         return replace(
             self,
             features=self.features.take(rows),
             true=self.true[rows],
-            predict=lambda features, places: self.predict(features, rows[places]),
+            predict=predict,
             weights=None if self.weights is None else self.weights[rows],
             units=None if self.units is None else self.units[rows],
         )
@@ -136,13 +139,15 @@ def out_of_fold(
                 out[rows] = predictions(part, metric, x.take(rows))
         return out
 
-    predict = plain
-    if (
-        metric.level is not None
-    ):  # the fold's members give means; the rule is that of `popnet.fitting.scoring`
+    rule = None
+    if metric.level is not None:
+        # The fold's members give means; the rule is that of `popnet.fitting.scoring`.
         rule = proven(metric, true, plain(features, np.arange(len(features))), weights)
-        if rule is not None:
-            predict = lambda x, places: rule(plain(x, places))  # noqa: E731
+
+    def predict(x: Features, places: Array) -> np.ndarray:
+        found = plain(x, places)
+        return found if rule is None else rule(found)
+
     return Judged(features, true, predict, metric, "out-of-fold rows", weights, units)
 
 

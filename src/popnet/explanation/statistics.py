@@ -159,7 +159,7 @@ def _variance(found: np.ndarray, shifts: list[int]) -> float:
     repeats, count = found.shape
     predicted = found.mean(0)
     gives = np.mean([np.roll(row, s) for row, s in zip(found, shifts, strict=True)], 0)
-    both = float(np.cov(predicted, gives)[0, 1])
+    both = float((predicted - predicted.mean()) @ (gives - gives.mean())) / (count - 1)
     apart = float(predicted.var(ddof=1) + gives.var(ddof=1))
     if repeats == 1:  # the rest cannot be told from the blocks, and is counted twice
         return max(apart + 2 * both, 0.0) / count

@@ -12,7 +12,7 @@ import numpy as np
 from popnet.data.dataset import Features
 from popnet.explanation.blocks import blocks_of
 from popnet.explanation.effects import EffectsOfColumns, effects_within
-from popnet.explanation.importance import Effort, measure
+from popnet.explanation.importance import MIN_ROWS, Effort, measure
 from popnet.explanation.judged import Judged, out_of_fold, predictions
 from popnet.fitting.candidates import Candidates
 from popnet.fitting.selection import homes_of
@@ -22,19 +22,35 @@ from popnet.model.model import Model
 from popnet.options import Options
 from popnet.prepare.prepared import Prepared
 from popnet.runtime.clock import Finish
+from popnet.types import Array
 
 SHARE = 0.03
 """Of a time limit, what it takes at most: two thirds for importance, the rest for effects."""
+
+SUFFICIENT_ROWS = 1_000
+"""Rows of the test part that are enough. Where there is no time for so many of those that there are, rows that folds
+hold out are taken: each is predicted by one fold's members alone, in a fraction of the time."""
+
+TOO_SHORT = (
+    "there was no time to measure which columns matter; popnet importance MODEL DATA measures it"
+)
 
 RESERVE = 0.25
 """Share of the finishing time that is left to the report and the saving."""
 
 
 class Explained(NamedTuple):
-    """What was found; None of each for which there was no time, no held-out row, or that was not asked for."""
+    """What was found; None of each for which there was no time, no held-out row, or that was not asked for.
+
+    Attributes:
+        importance: which columns matter.
+        effects: how predictions depend on the first of them.
+        notes: a sentence if time was short.
+    """
 
     importance: ColumnImportance | None = None
     effects: EffectsOfColumns | None = None
+    notes: tuple[str, ...] = ()
 
 
 def seconds(options: Options, table: Prepared) -> float | None:
@@ -61,12 +77,20 @@ def explain(
     if budget == 0.0:
         return Explained()
     end = None if budget is None else time.monotonic() + min(budget, _left(finish))
-    held_out = _held_out(model, candidates, members)
-    if held_out is None:
+    found = None
+    parts = _held_out(model, candidates, members)
+    if not parts:
         return Explained()
-    effort = Effort(seconds=None if end is None else (end - time.monotonic()) * 2 / 3)
-    found = measure(held_out, blocks_of(model.encoder), effort, options.seed)
-    if found is None or table.some_rows is None:
+    for held_out, least in zip(parts, (SUFFICIENT_ROWS, MIN_ROWS)[-len(parts) :], strict=True):
+        left = None if end is None else (end - time.monotonic()) * 2 / 3
+        found = measure(
+            held_out, blocks_of(model.encoder), Effort(seconds=left, least=least), options.seed
+        )
+        if found is not None:
+            break
+    if found is None:
+        return Explained(notes=(TOO_SHORT,))
+    if table.some_rows is None:
         return Explained(found)
     columns = [g.columns[0] for g in found.groups if g.verdict != "no effect"]
     return Explained(
@@ -79,24 +103,21 @@ def _left(finish: Finish) -> float:
     return max(finish.clock.left() - RESERVE * finish.seconds, 0.0)
 
 
-def _held_out(model: Model, candidates: Candidates, members: Sequence[Predictor]) -> Judged | None:
-    """Return the test part; without one the rows that folds hold out; None if neither is there."""
+def _held_out(model: Model, candidates: Candidates, members: Sequence[Predictor]) -> list[Judged]:
+    """Return the test part, and the rows that folds hold out; where either is not there, it is not among them."""
     table, metric = candidates.table, candidates.metric
-    rows = table.test if len(table.test) else candidates.rows
-    features = cast("Features", table.data.features).take(rows)
-    weights = table.data.weights
-    w = None if weights is None else np.asarray(weights)[rows]
-    target = table.data.target[rows]
-    true, _ = table.encoder.in_units(target, np.zeros((len(rows), table.data.n_outputs)))
+    found: list[Judged] = []
     if len(table.test):
-        return Judged(
-            features, true, lambda x, _: predictions(model, metric, x), metric, "test rows", w,
-            table.test_groups,
-        )  # fmt: skip
+        features, true, w = _rows(table, table.test)
+
+        def predict(x: Features, places: Array) -> np.ndarray:
+            return predictions(model, metric, x)
+
+        found.append(Judged(features, true, predict, metric, "test rows", w, table.test_groups))
     homes = homes_of(candidates, members)
     if homes is None:
-        return None
-    fold = np.full(len(rows), -1)
+        return found
+    fold = np.full(len(candidates.rows), -1)
     parts: list[Model] = []
     for k in sorted({k for _, k in homes}):
         fold[candidates.places(table.folds[k].valid)] = len(parts)
@@ -105,8 +126,17 @@ def _held_out(model: Model, candidates: Candidates, members: Sequence[Predictor]
         nets, trees, shares = as_members([members[i] for i in mine], own / own.sum())
         parts.append(replace(model, nets=nets, trees=trees, weights=shares, facts=None))
     known = np.flatnonzero(fold >= 0)
+    features, true, w = _rows(table, candidates.rows[known])
     groups = table.split_keys.groups
-    return out_of_fold(
-        parts, fold[known], metric, features.take(known), true[known], None if w is None else w[known],
-        None if groups is None else np.unique(groups[rows[known]], return_inverse=True)[1],
-    )  # fmt: skip
+    units = None
+    if groups is not None:
+        units = np.unique(groups[candidates.rows[known]], return_inverse=True)[1]
+    return [*found, out_of_fold(parts, fold[known], metric, features, true, w, units)]
+
+
+def _rows(table: Prepared, rows: Array) -> tuple[Features, np.ndarray, np.ndarray | None]:
+    """Return inputs, targets as metrics take them, and weights of some rows."""
+    weights, target = table.data.weights, table.data.target[rows]
+    true, _ = table.encoder.in_units(target, np.zeros((len(rows), table.data.n_outputs)))
+    features = cast("Features", table.data.features).take(rows)
+    return features, true, None if weights is None else np.asarray(weights)[rows]

@@ -324,7 +324,7 @@ def _finish(training: FitTraining, reading: float, source: str, command: str) ->
             warnings=[*chosen.warnings, *_warnings(training, scores, model.level is not None)],
             notes=[
                 *_described(model), *table.notes, *epochs_note(table.fold_rows, plan.parts), *plan.notes,
-                *_settled(training),
+                *_settled(training), *explained.notes,
             ],
             importance=_importance(training), augmentation=plan.check, effects=explained.effects,
         ),

@@ -21,7 +21,7 @@ STEPS: tuple[tuple[str, int, str], ...] = (
 
 HOUR = 3600.0
 SECONDS = {"hour": HOUR, "day": 24 * HOUR, "month": 30 * 24 * HOUR, "year": 365 * 24 * HOUR}
-FIRST, LAST = dt.datetime(1, 1, 2), dt.datetime(9999, 1, 1)
+LAST = dt.datetime(9999, 1, 1)
 EPOCH = dt.datetime(1970, 1, 1)
 
 
@@ -50,8 +50,7 @@ def day(seconds: float) -> str:
 def _marks(low: float, unit: str, step: int, high: float) -> Iterator[dt.datetime]:
     """Yield the round moments between two."""
     try:
-        at = EPOCH + dt.timedelta(seconds=low)
-        EPOCH + dt.timedelta(seconds=high)
+        at, _ = (EPOCH + dt.timedelta(seconds=end) for end in (low, high))
     except OverflowError:
         return
     at = at.replace(minute=0, second=0, microsecond=0)
