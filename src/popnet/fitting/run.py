@@ -300,7 +300,11 @@ def _finish(training: FitTraining, reading: float, source: str, command: str) ->
         total=training.clock.elapsed(), reading=reading, compiling=trainer.compile_seconds,
         training=training.seconds,
     )  # fmt: skip
-    explained = explanation.explain(model, candidates, [*nets, *trees], options, training.finish)
+    explained = explanation.Explained()
+    if not training.stop.is_set():  # whoever presses Ctrl-C does not want to wait for more
+        explained = explanation.explain(
+            model, candidates, [*nets, *trees], options, training.finish
+        )
     known = ModelFacts(
         scores, FitRecord(len(results), seconds, options.seed, source), explained.importance
     )

@@ -137,10 +137,15 @@ def loss_name(metric: str) -> str:
 
 def line(found: ColumnImportance) -> str:
     """Return the columns that matter most, in a line for a terminal."""
+    return f"columns that matter most: {brief(found)}"
+
+
+def brief(found: ColumnImportance) -> str:
+    """Return the columns that matter most, and how many make no difference or are not decided."""
     first = _first(found.groups)
     counts = {v: sum(g.verdict == v for g in found.groups) for v in VERDICTS}
     if not first:
-        rest = "no column surely matters"
+        rest = "none surely"
     else:
         more = counts["matters"] - len(first)
         rest = ", ".join(first) + (f" and {more} more" if more > 0 else "")
@@ -149,7 +154,7 @@ def line(found: ColumnImportance) -> str:
         for v, words in (("no effect", "make no difference"), ("not decided", "not decided"))
         if counts[v]
     ]
-    return f"columns that matter most: {rest}" + (f" ({', '.join(others)})" if others else "")
+    return rest + (f" ({', '.join(others)})" if others else "")
 
 
 def lines(found: ColumnImportance) -> list[str]:
