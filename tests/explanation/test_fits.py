@@ -18,7 +18,7 @@ from popnet.report.fit_page import facts
 from popnet.report.fit_page.importance import line, lines
 from popnet.report.folder import write_all
 
-RECIPE = Recipe(depth=1, width=8, batch_size=32, epochs=12, learning_rate=0.02, norm="none")
+RECIPE = Recipe(depth=1, width=8, batch_size=32, epochs=6, learning_rate=0.02, norm="none")
 OPTIONS = Options(members=2, folds=2, recipe=RECIPE, workers=1, trees="hist")
 
 
@@ -59,7 +59,6 @@ def test_importance_is_of_the_rows_of_the_score(fitted):
     assert set(groups) == {("size", "twice"), ("age",), ("colour",)}
     assert groups["size", "twice"].verdict == "matters"
     assert groups["age",].verdict != "matters"
-    # Trees and nets predict together: exchanging columns by hand and asking the model gives the same loss.
     effects = fitted.facts.effects
     assert effects is not None
     assert effects.outputs == ["high", "low", "middle"]
