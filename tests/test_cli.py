@@ -94,6 +94,8 @@ def test_fit_prints_one_json_object_and_nothing_else(run, tmp_path, target, othe
     assert all(set(b) == names for b in facts["baselines"].values())
     assert facts["members"] == 4
     assert facts["seconds"] > 0
+    columns = [g["columns"] for g in facts["importance"]["groups"]]
+    assert sorted(columns) == [["age"], ["colour"], ["size"]]
     assert {p.name for p in (tmp_path / "m").iterdir()} == {
         "model.json",
         "weights.safetensors",

@@ -22,6 +22,8 @@ if TYPE_CHECKING:  # the names below are for type checkers; `__getattr__` loads 
     from popnet.distillation.run import distil
     from popnet.errors import ForkError, InputError, ModelError, PopnetError, RecipeError
     from popnet.estimators import Classifier, Regressor
+    from popnet.explanation.effects import effects
+    from popnet.explanation.importance import importance
     from popnet.explanation.run import Explanations, explain
     from popnet.model.load import load
     from popnet.model.model import Model
@@ -37,8 +39,10 @@ _HOME = {
     "Distilled": "distillation.record",
     "distil": "distillation.run",
     "doctor": "diagnosis.run",
+    "effects": "explanation.effects",
     "Explanations": "explanation.run",
     "explain": "explanation.run",
+    "importance": "explanation.importance",
     "load": "model.load",
     "Regressor": "estimators",
     "Model": "model.model",

@@ -171,7 +171,7 @@ class _Estimator(BaseEstimator):
             task=task, time_limit=limit, memory_limit=memory, members=self.members, folds=self.folds,
             search=self.search, search_patience=self.search_patience,
             ensemble=self.ensemble, metric=self.metric, trees=self.trees, recipe=self.recipe, test_size=self.test_size,
-            combinations=self.combinations, ranges=user_space.dimensions(self.space or {}),
+            combinations=self.combinations, ranges=user_space.dimensions(self.space or {}), importance=False,
             weight=WEIGHT if sample_weight is not None else None, seed=self.seed, workers=self.workers,
             keep=() if isinstance(data, Pictures) else tuple(data.columns),
             reading=ReadingChoices(categorical=self._categories(X, data)),

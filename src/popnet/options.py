@@ -46,6 +46,8 @@ class Options:
             installed), ``none``, or ``auto``, which is ``hist`` unless a recipe is given.
         combinations: whether a table gets columns made of two others that are clearly of use, see
             `popnet.fitting.combined_columns`; with a recipe it never does.
+        importance: whether it is measured, of a table, which columns matter to the model, and how its predictions
+            depend on them.
         recipe: every net keeps the fields that are set in it; the others are chosen by the data or searched.
         refit: ``train`` trains the chosen recipes once more on all training rows, ``all`` on those of the test part,
             too; None leaves the nets of the folds.
@@ -81,6 +83,7 @@ class Options:
     metric: str | None = None
     trees: str = "auto"
     combinations: bool = True
+    importance: bool = True
     recipe: Recipe | None = None
     refit: str | None = None
     test_size: float | None = None

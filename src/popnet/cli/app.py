@@ -33,6 +33,7 @@ for command in (
     models.predict,
     models.evaluate,
     models.show,
+    explaining.importance,
     explaining.explain,
     distillation.distil,
     export.export,

@@ -47,6 +47,7 @@ class Part(StrEnum):
 
     trees = "trees"
     combinations = "combinations"
+    importance = "importance"
 
 
 class Refit(StrEnum):

@@ -74,6 +74,7 @@ def _print_fit(
                     "guesses": facts.data.guesses,
                     **({"tracking": [asdict(each) for each in tracked]} if tracked else {}),
                     **({"refit": asdict(facts.refit)} if facts.refit else {}),
+                    **({"importance": facts.columns.to_dict()} if facts.columns else {}),
                     **({"augmentation": to_json(facts.augmentation)} if facts.augmentation else {}),
                 }
             )
@@ -92,6 +93,10 @@ def _print_fit(
         print(f"  {b.name:<9} {number(b.metrics.get(metric))}")
     if facts.trees:
         print(f"  {_trees_line(facts)}")
+    if facts.columns:
+        from popnet.report.fit_page.importance import line
+
+        print(f"  {line(facts.columns)}")
     if facts.augmentation:
         from popnet.ablation.transformations.summary import short
         from popnet.report.fit_page.augmentation import used_names

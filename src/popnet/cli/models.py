@@ -68,7 +68,7 @@ def fit(
     metric: Annotated[str | None, typer.Option(help="Metric to optimise. Classes: accuracy, balanced_accuracy, f1 (for these three the ensemble is chosen by log-loss; for the last two class thresholds are tuned), log_loss, roc_auc, average_precision. Numbers: rmse, mae, rmsle, r2, or a pinball loss such as pinball_90, with which the 90 % quantile is predicted. [default: accuracy, rmse, or r2 of several targets]")] = None,
     ensemble: Annotated[Ensemble, typer.Option(help="How nets are combined: greedy (weights chosen on held-out rows), average, or vote (classes only).")] = Ensemble.greedy,
     trees: Annotated[Trees, typer.Option(help="Boosted trees that are fitted to a table beside the nets, as a baseline and as members of the ensemble: hist (scikit-learn's), lightgbm (if that is installed), none, or auto (hist, unless --recipe or --fix is given).")] = Trees.auto,
-    without: Annotated[list[Part] | None, typer.Option(help="Leave out a part (repeatable): trees (the ensemble is made of nets alone, as with --trees none), or combinations (columns made of two others are not sought).")] = None,
+    without: Annotated[list[Part] | None, typer.Option(help="Leave out a part (repeatable): trees (the ensemble is made of nets alone, as with --trees none), combinations (columns made of two others are not sought), or importance (which columns matter is not measured).")] = None,
     refit: Annotated[Refit | None, typer.Option(help="Train the recipes of the ensemble once more, on no folds: on all training rows (train), which the test part then scores, or on the test part as well (all), after which no rows are left to score them.")] = None,
     task: TaskOption = None,
     recipe: Annotated[Path | None, typer.Option(help="TOML or JSON file whose fields are fixed in every net; the others are chosen or searched.")] = None,
@@ -125,7 +125,7 @@ def fit(
         na_values=na_values, decimal=decimal, thousands=thousands, day_first=day_first, folds=folds, members=members, search=search,
         search_patience=search_patience, storage=storage, ensemble=ensemble.value, metric=metric, recipe=user_space.recipe(recipe, fix or ()),
         ranges=user_space.merged(space, set_ or ()), refit=None if refit is None else refit.value, test_size=test_size, weight=weight, group=group, time=time_column,
-        trees="none" if Part.trees in (without or ()) else trees.value, combinations=Part.combinations not in (without or ()), strict=strict, augment=augment.value, tta=tta, seed=seed, workers=workers, engine=engine,
+        trees="none" if Part.trees in (without or ()) else trees.value, combinations=Part.combinations not in (without or ()), importance=Part.importance not in (without or ()), strict=strict, augment=augment.value, tta=tta, seed=seed, workers=workers, engine=engine,
     )  # fmt: skip
     command = "popnet " + " ".join(sys.argv[1:])
     tracking = Tracking.of(track)

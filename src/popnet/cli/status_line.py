@@ -11,7 +11,7 @@ from popnet.runtime.progress import Progress, clock
 
 COUNTED = {
     "reading images": "read", "reading rows": "read", "augmentation": "nets", "study": "nets", "doctor": "nets",
-    "claims": "claims", "explaining": "rows",
+    "claims": "claims", "explaining": "rows", "importance": "nets",
 }  # fmt: skip
 """Stages beside the training that are counted, and what is counted."""
 

@@ -16,7 +16,7 @@ from popnet._version import __version__
 from popnet.data.dataset import StoredFeatures
 from popnet.diagnosis.tables import leakage, time_order
 from popnet.errors import InputError
-from popnet.fitting import refit, selection
+from popnet.fitting import explanation, refit, selection
 from popnet.fitting.candidates import Candidates, is_trees
 from popnet.fitting.combined_columns import with_combined_columns
 from popnet.fitting.plan import epochs_note, wanted_epochs
@@ -161,7 +161,16 @@ def _identity(table: Prepared, options: Options) -> dict[str, Any]:
         f"--{f.name.replace('_', '-')}": getattr(options, f.name)
         for f in fields(options)
         if f.name
-        not in ("workers", "engine", "memory_limit", "ranges", "recipe", "task", "reading")
+        not in (
+            "workers",
+            "engine",
+            "memory_limit",
+            "ranges",
+            "recipe",
+            "task",
+            "reading",
+            "importance",
+        )
     } | {
         f"--{name.replace('_', '-')}": chosen
         for name, chosen in options.reading.model_dump(mode="json").items()
@@ -295,6 +304,9 @@ def _finish(training: FitTraining, reading: float, source: str, command: str) ->
         model = model if refitted is None else refit.with_members(model, refitted)
     scores = Scoring(model, candidates, chosen.held_out, training.finish, options.seed).scores()
     warnings = [*chosen.warnings, *_warnings(training, scores, model.level is not None)]
+    explained = explanation.Explained()
+    if not training.stop.is_set():  # whoever presses Ctrl-C does not want to wait for more
+        explained = explanation.explain(model, candidates, options, training.finish)
     if not measured:
         refitted = _again(training, chosen, 0.2)
         model = model if refitted is None else refit.with_members(model, refitted)
@@ -314,7 +326,9 @@ def _finish(training: FitTraining, reading: float, source: str, command: str) ->
         total=training.clock.elapsed(), reading=reading, compiling=trainer.compile_seconds,
         training=training.seconds,
     )  # fmt: skip
-    known = ModelFacts(scores, FitRecord(len(results), seconds, options.seed, source))
+    known = ModelFacts(
+        scores, FitRecord(len(results), seconds, options.seed, source), explained.importance
+    )
     model = replace(model, facts=known)
     from popnet.report.fit_page import gather
 
@@ -335,9 +349,9 @@ def _finish(training: FitTraining, reading: float, source: str, command: str) ->
             warnings=warnings,
             notes=[
                 *_described(model), *table.notes, *epochs_note(table.fold_rows, plan.parts), *plan.notes,
-                *_settled(training), *notes,
+                *_settled(training), *notes, *explained.notes,
             ],
-            importance=_importance(training), augmentation=plan.check,
+            importance=_importance(training), augmentation=plan.check, effects=explained.effects,
         ),
     )  # fmt: skip
     return Fitted(model, replace(facts, refit=again), results, trainer.interrupted)

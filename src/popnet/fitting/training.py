@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from popnet.fitting import pacing
+from popnet.fitting import explanation, pacing
 from popnet.fitting.boosted_trees import BoostedTrees
 from popnet.fitting.candidates import PILOT_ID, TREES_ID, Candidates, is_net
 from popnet.fitting.plan import FitPlan, seed_of
@@ -100,7 +100,9 @@ class FitTraining:
         self.memory, self.tell, self.stop, self.journal = memory, tell, stop, journal
         self.table = table = candidates.table
         self._linear = _linear_seconds(table, options.time_limit)
-        kept = finishing_seconds(options.time_limit, len(table.test))
+        kept = finishing_seconds(
+            options.time_limit, len(table.test), explanation.seconds(options, table) or 0.0
+        )
         self.finish = Finish(clock, kept + (self._linear or 0.0))
         share = 0.0 if options.refit is None or options.time_limit is None else REFIT_SHARE
         self.refitting = share * (options.time_limit or 0.0)

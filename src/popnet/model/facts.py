@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
@@ -84,20 +84,82 @@ class FitRecord:
     source: str = ""
 
 
+ImportanceVerdict = Literal["matters", "harms", "no effect", "not decided"]
+
+
+@dataclass(frozen=True)
+class GroupImportance:
+    """How much worse a model predicts without what a column says, or several columns that say the same.
+
+    Attributes:
+        columns: their names.
+        increase: of the loss, in the metric's unit, when rows have these columns' values of other rows.
+        low, high: ends of its 95 % interval; None where there are too few rows for one.
+        share: the increase as a share of the model's loss; None if that is 0.
+        p: p-value of no increase, corrected for the number of groups (Holm 1979).
+        verdict: ``matters``: the loss increases, surely; ``harms``: it decreases; ``no effect``: any change is smaller
+            than what matters; ``not decided``: none of these can be said.
+    """
+
+    columns: list[str]
+    increase: Score
+    low: Score
+    high: Score
+    share: Score
+    p: Score
+    verdict: ImportanceVerdict
+
+
+@dataclass(frozen=True)
+class ColumnImportance:
+    """Which columns matter to a model.
+
+    Attributes:
+        metric: whose loss is measured: itself where smaller is better, else 1 minus it.
+        loss: of the model on these rows.
+        rows: that it was measured on.
+        available: rows that there were; above ``rows`` if time was short.
+        on: what they are: "test rows", "out-of-fold rows" or "rows given".
+        repeats: times that each group was exchanged among the rows.
+        detect: the smallest increase that matters.
+        groups: of columns, the greatest increase first.
+        retrained: whether nets were trained anew without the columns, in place of permuting them.
+    """
+
+    metric: str
+    loss: Score
+    rows: int
+    available: int
+    on: str
+    repeats: int
+    detect: Score
+    groups: list[GroupImportance]
+    retrained: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain JSON."""
+        return asdict(self)
+
+
 @dataclass(frozen=True)
 class ModelFacts:
-    """How good a model is, and how it was made."""
+    """How good a model is, how it was made, and which columns matter to it (None where that was not measured)."""
 
     scores: EnsembleScores
     fit: FitRecord
+    importance: ColumnImportance | None = None
 
 
 _SCORES, _FIT = TypeAdapter(EnsembleScores), TypeAdapter(FitRecord)
+_IMPORTANCE = TypeAdapter(ColumnImportance)
 
 
 def to_json(facts: ModelFacts | None) -> dict[str, Any]:
     """Return facts as a model folder holds them: all in one object, empty where there are none."""
-    return {} if facts is None else {**asdict(facts.scores), **asdict(facts.fit)}
+    if facts is None:
+        return {}
+    more = {} if facts.importance is None else {"importance": asdict(facts.importance)}
+    return {**asdict(facts.scores), **asdict(facts.fit), **more}
 
 
 def from_json(content: Mapping[str, Any]) -> ModelFacts | None:
@@ -108,4 +170,8 @@ def from_json(content: Mapping[str, Any]) -> ModelFacts | None:
     """
     if not content:
         return None
-    return ModelFacts(_SCORES.validate_python(content), _FIT.validate_python(content))
+    known = content.get("importance")
+    return ModelFacts(
+        _SCORES.validate_python(content), _FIT.validate_python(content),
+        None if known is None else _IMPORTANCE.validate_python(known),
+    )  # fmt: skip

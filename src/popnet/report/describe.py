@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from popnet.model.model import Model
 from popnet.model.summary import members, number, score
+from popnet.report.fit_page.importance import brief
 from popnet.spec.recipe import Recipe
 
 RECIPES_SHOWN = 5
@@ -19,6 +20,8 @@ def describe(model: Model) -> list[str]:
         lines.append(f"score      {score(model)}")
         for name, values in scores.baselines.items():
             lines.append(f"           {name} model: {number(values.get(scores.metric))}")
+        if model.facts.importance is not None:
+            lines.append(f"matter     {brief(model.facts.importance)}")
     if model.decision_sentence is not None:
         lines.append(f"decision   {model.decision_sentence}")
     lines.append(f"ensemble   {members(model)}")

@@ -62,8 +62,8 @@ class Finish:
         return None if limit is None else self.clock.began + limit - share * self.seconds
 
 
-def finishing_seconds(limit: float | None, test_rows: int) -> float:
-    """Return seconds to keep for ensemble, test score, report and saving, of a time limit."""
+def finishing_seconds(limit: float | None, test_rows: int, more: float = 0.0) -> float:
+    """Return seconds to keep for ensemble, test score, report and saving, of a time limit, and ``more``."""
     if limit is None:
         return 0.0
-    return min(0.3 * limit, 1.0 + 0.02 * limit + test_rows / 20_000)
+    return min(0.3 * limit, 1.0 + 0.02 * limit + test_rows / 20_000 + more)

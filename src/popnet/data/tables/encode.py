@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -169,6 +170,11 @@ class Encoder(BaseModel):
         if features.numeric.shape[1] == len(self.member_numbers):
             return features
         return with_combinations(features, self.combinations, self.numbers)
+
+    def without_combinations(self, features: Features) -> Features:
+        """Return rows as `transform` encodes them, from rows with `combinations` or without."""
+        own = features.numeric[:, : len(self.names.numeric)]
+        return replace(features, numeric=own, knots=self.knots)
 
     def transform(
         self,

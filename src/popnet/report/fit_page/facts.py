@@ -12,7 +12,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, TypeAdapter
 
-from popnet.model.facts import Score, Seconds, TruePredicted
+from popnet.model.effects import EffectsOfColumns
+from popnet.model.facts import ColumnImportance, Score, Seconds, TruePredicted
 from popnet.population.members import Status
 from popnet.predictions.ensemble import Method
 from popnet.types import Task
@@ -269,7 +270,8 @@ class FitFacts:
     ``linear`` is None if the linear model was no candidate of the ensemble, ``trees`` if there were no boosted trees,
     ``ensemble`` if nothing is known of what it gained. ``wanted_epochs`` are those of a member without a time limit.
     ``refit`` is None where no net was trained again, ``augmentation`` where no twins were trained. ``importance`` is
-    the share of the scores' variance that each field of the recipes explains.
+    the share of the scores' variance that each field of the recipes explains. ``columns`` says which columns matter,
+    ``effects`` how predictions depend on the first of them; None where that was not measured.
     """
 
     title: str
@@ -300,6 +302,8 @@ class FitFacts:
     importance: dict[str, float] = field(default_factory=dict[str, float])
     augmentation: AugmentationFacts | None = None
     refit: RefitFacts | None = None
+    columns: ColumnImportance | None = None
+    effects: EffectsOfColumns | None = None
 
 
 _FACTS, _AUGMENTATION = TypeAdapter(FitFacts), TypeAdapter(AugmentationFacts)

@@ -12,6 +12,7 @@ import polars as pl
 from popnet._version import __version__
 from popnet.data.tables.schema import Schema
 from popnet.model.baselines import LINEAR_ID
+from popnet.model.effects import EffectsOfColumns
 from popnet.model.facts import ModelFacts
 from popnet.population.members import Result
 from popnet.predictions.metrics import Metric
@@ -84,6 +85,7 @@ class Circumstances:
     notes: Sequence[str]
     importance: Mapping[str, float]
     augmentation: AugmentationFacts | None
+    effects: EffectsOfColumns | None = None
 
 
 def gather(
@@ -135,6 +137,8 @@ def gather(
         notes=list(circumstances.notes),
         importance=dict(circumstances.importance),
         augmentation=circumstances.augmentation,
+        columns=known.importance,
+        effects=circumstances.effects,
     )
 
 

@@ -8,8 +8,10 @@ from popnet.report.fit_page import (
     augmentation,
     board,
     curves,
+    effects,
     ensemble,
     headline,
+    importance,
     nets,
     parallel,
     recipes,
@@ -35,6 +37,8 @@ class Sections:
     test: test_scores.MetricTable
     confusion: test_scores.ConfusionTable | None
     scatter: list[test_scores.ScatterPanel]
+    matters: importance.ImportanceSection | None
+    depend: effects.EffectsSection | None
     together: ensemble.EnsembleSection | None
     strip: nets.Strip
     board: board.Board
@@ -58,6 +62,8 @@ def sections(facts: FitFacts) -> Sections:
         test=test_scores.metrics(facts, scores),
         confusion=test_scores.confusion(facts),
         scatter=test_scores.scatter(facts),
+        matters=importance.show(facts.columns),
+        depend=effects.show(facts.effects),
         together=ensemble.show(facts, scores),
         strip=nets.show(facts, scores),
         board=board.show(facts, scores),
