@@ -16,7 +16,7 @@ from popnet._version import __version__
 from popnet.data.dataset import StoredFeatures
 from popnet.diagnosis.tables import leakage, time_order
 from popnet.errors import InputError
-from popnet.fitting import selection
+from popnet.fitting import evidence, selection
 from popnet.fitting.candidates import Candidates, is_trees
 from popnet.fitting.plan import epochs_note, wanted_epochs
 from popnet.fitting.scoring import Scoring
@@ -212,7 +212,8 @@ def prepare(
     table = prepare_source(source, target, options, reading, memory)
     if options.time_limit is not None and options.time_limit < CHECK_SECONDS:
         return table
-    return replace(table, notes=[*table.notes, *_doubts(table, options.seed)])
+    doubts = _doubts(table, options.seed)
+    return replace(table, notes=[*table.notes, *doubts], doubts=tuple(doubts))
 
 
 def _doubts(table: Prepared, seed: int) -> list[str]:
@@ -286,7 +287,9 @@ def _finish(training: FitTraining, reading: float, source: str, command: str) ->
         views=candidates.views, conformal=selection.calibrated(candidates, [*nets, *trees], weights),
         decision=selection.decision(candidates, chosen), temperature=chosen.temperature, trees=trees,
     )  # fmt: skip
-    scores = Scoring(model, candidates, chosen.held_out, training.finish, options.seed).scores()
+    scoring = Scoring(model, candidates, chosen.held_out, training.finish, options.seed)
+    scores = scoring.scores()
+    seen = evidence.find(scoring, training.finish)
     seconds = Seconds(
         total=training.clock.elapsed(), reading=reading, compiling=trainer.compile_seconds,
         training=training.seconds,
@@ -300,7 +303,8 @@ def _finish(training: FitTraining, reading: float, source: str, command: str) ->
     facts = gather.gather(
         table.schema, metric, known,
         gather.Parts(
-            len(table.train), len(table.test), table.split, len(table.folds), table.notes, _class_counts(table)
+            len(table.train), len(table.test), table.split, len(table.folds), table.notes, _class_counts(table),
+            table.doubts,
         ),
         gather.Population(
             results, [run.recipe_id for run in runs], chosen.member_weight, candidates.member_scores,
@@ -316,6 +320,7 @@ def _finish(training: FitTraining, reading: float, source: str, command: str) ->
             ],
             importance=_importance(training), augmentation=plan.check,
         ),
+        seen,
     )  # fmt: skip
     return Fitted(model, facts, results, trainer.interrupted)
 

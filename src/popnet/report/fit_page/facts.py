@@ -15,6 +15,9 @@ from pydantic import BeforeValidator, TypeAdapter
 from popnet.model.facts import Score, Seconds, TruePredicted
 from popnet.population.members import Status
 from popnet.predictions.ensemble import Method
+from popnet.predictions.reliability import Coverage, ErrorBin, ReliabilityBin
+from popnet.predictions.slices import Slices
+from popnet.predictions.thresholds import ThresholdCounts
 from popnet.types import Task
 
 RecipeValues = dict[str, object]
@@ -38,7 +41,8 @@ class DataFacts:
     """The table, or images (one column of the kind "image"), and its parts.
 
     ``split`` is "random", "stratified", "grouped", "time-ordered", or "given" where the data came with its own.
-    ``guesses`` says what was read in one of several ways that fit, with the options that read it otherwise.
+    ``guesses`` says what was read in one of several ways that fit, with the options that read it otherwise, ``doubts``
+    are the ``notes`` on what may flatter the score: columns that give the target away, an order in time.
     """
 
     source: str
@@ -51,6 +55,7 @@ class DataFacts:
     columns: list[ColumnFacts]
     notes: list[str]
     guesses: list[str] = field(default_factory=list[str])
+    doubts: list[str] = field(default_factory=list[str])
 
 
 @dataclass(frozen=True)
@@ -240,6 +245,36 @@ class AugmentationFacts:
     together: PolicyFacts | None = None
 
 
+LossName = Literal["wrong", "absolute", "scaled"]
+"""What groups of rows are compared by: wrong predictions; absolute errors; their mean over targets of unit spread."""
+
+
+@dataclass(frozen=True)
+class SliceFacts:
+    """For which groups of rows the model is worse, by which loss of a row."""
+
+    loss: LossName
+    slices: Slices
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What predictions of rows that the nets were not trained on show beside the metrics.
+
+    ``thresholds`` and ``threshold``, by which the second of two classes is told from the first, are of two classes;
+    ``reliability`` compares probabilities (of the second of two classes, or of the predicted one of several) with what
+    happened; ``errors`` and ``coverage`` are of a single number. ``rows`` is the number of rows.
+    """
+
+    rows: int
+    thresholds: ThresholdCounts | None = None
+    threshold: Score = None
+    reliability: list[ReliabilityBin] = field(default_factory=list[ReliabilityBin])
+    errors: list[ErrorBin] = field(default_factory=list[ErrorBin])
+    coverage: list[Coverage] = field(default_factory=list[Coverage])
+    worse: SliceFacts | None = None
+
+
 @dataclass(frozen=True)
 class FitFacts:
     """Everything that the page shows.
@@ -248,8 +283,8 @@ class FitFacts:
     ``data.test_rows`` is 0: then ``scored_on`` says of which rows, and the page calls them optimistic.
     ``linear`` is None if the linear model was no candidate of the ensemble, ``trees`` if there were no boosted trees,
     ``ensemble`` if nothing is known of what it gained. ``wanted_epochs`` are those of a member without a time limit.
-    ``augmentation`` is None where no twins were trained. ``importance`` is the share of the scores' variance that each
-    field of the recipes explains.
+    ``augmentation`` is None where no twins were trained, ``evidence`` where there are no rows to see it on.
+    ``importance`` is the share of the scores' variance that each field of the recipes explains.
     """
 
     title: str
@@ -279,6 +314,7 @@ class FitFacts:
     notes: list[str] = field(default_factory=list[str])
     importance: dict[str, float] = field(default_factory=dict[str, float])
     augmentation: AugmentationFacts | None = None
+    evidence: Evidence | None = None
 
 
 _FACTS, _AUGMENTATION = TypeAdapter(FitFacts), TypeAdapter(AugmentationFacts)

@@ -22,6 +22,7 @@ from popnet.report.fit_page.facts import (
     CurveFacts,
     DataFacts,
     EnsembleFacts,
+    Evidence,
     FitFacts,
     LinearFacts,
     MemberFacts,
@@ -42,6 +43,7 @@ class Parts:
         folds: that the training rows were cut into.
         notes: lines about the data.
         class_counts: rows of each class; none of a regression.
+        doubts: those notes that say what may flatter the score.
     """
 
     train: int
@@ -50,6 +52,7 @@ class Parts:
     folds: int
     notes: Sequence[str]
     class_counts: Sequence[int]
+    doubts: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,7 @@ def gather(
     population: Population,
     ensemble: EnsembleFacts | None,
     circumstances: Circumstances,
+    evidence: Evidence | None = None,
 ) -> FitFacts:
     """Return a fit's facts."""
     scores, fit = known.scores, known.fit
@@ -135,6 +139,7 @@ def gather(
         notes=list(circumstances.notes),
         importance=dict(circumstances.importance),
         augmentation=circumstances.augmentation,
+        evidence=evidence,
     )
 
 
@@ -153,6 +158,7 @@ def _data(schema: Schema, source: str, parts: Parts) -> DataFacts:
         ],
         notes=list(parts.notes),
         guesses=list(schema.guesses),
+        doubts=list(parts.doubts),
     )
 
 
