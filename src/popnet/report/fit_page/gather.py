@@ -31,6 +31,7 @@ from popnet.report.fit_page.facts import (
     TargetFacts,
     TreesFacts,
 )
+from popnet.report.format import name_of
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ def gather(
     scores, fit = known.scores, known.fit
     members = _members(population)
     return FitFacts(
-        title=f"{', '.join(schema.target.names)} from {fit.source}",
+        title=f"{', '.join(schema.target.names)} from {name_of(fit.source)}",
         version=__version__,
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         command=circumstances.command,
