@@ -60,8 +60,11 @@ class Browser:
         )
 
     def media(self, scheme: str = "light", media: str = "") -> None:
-        """Take a colour scheme, "light" or "dark", and a medium, as "print" ("" for a screen)."""
-        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        """Take a colour scheme, "light" or "dark", and a medium, as "print" ("" for a screen); nothing glides."""
+        features = [
+            {"name": "prefers-color-scheme", "value": scheme},
+            {"name": "prefers-reduced-motion", "value": "reduce"},
+        ]
         self.driver.execute_cdp_cmd(
             "Emulation.setEmulatedMedia", {"media": media, "features": features}
         )

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-
 from benchmarks.browser import Browser, browser, missing
+
 from popnet.fitting import evidence
 from popnet.fitting.run import fit
 from popnet.fitting.scoring import Scored
@@ -88,9 +88,10 @@ def made_document() -> Document:
         "points of accuracy, right is better",
     )
     epochs = list(range(1, 31))
+    loss = [1 / e for e in epochs]
     lines = Lines(
         (
-            Line("with the remedy", epochs, [1 / e for e in epochs], [0.8 / e for e in epochs], [1.2 / e for e in epochs]),
+            Line("with the remedy", epochs, loss, [0.8 * v for v in loss], [1.2 * v for v in loss]),
             Line("without", epochs, [0.7] * 30),
         ),
         "epoch", "loss", log_y=True,

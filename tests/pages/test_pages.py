@@ -176,8 +176,9 @@ def test_recipes_are_filtered_by_keyboard_and_by_mouse(show):
     low = score.find_element("css selector", ".low")
     for _ in range(10):  # the upper half of the scores
         low.send_keys(keys.ARROW_RIGHT)
-    ends = "return Array.from(document.querySelectorAll('polyline[data-recipe]'), (l) => [l.dataset.recipe, l.points[l.points.numberOfItems - 1].y])"
-    wanted = {recipe for recipe, y in page.run(ends) if y <= 50}
+    lines = "return Array.from(document.querySelectorAll('polyline[data-recipe]'), (l) => "
+    lines += "[l.dataset.recipe, l.points[l.points.numberOfItems - 1].y])"
+    wanted = {recipe for recipe, y in page.run(lines) if y <= 50}
     assert set(page.run(kept)) == set(page.run(left)) == wanted
     assert 0 < len(wanted) < 8
     said = page.driver.find_element("css selector", ".brushes output").text

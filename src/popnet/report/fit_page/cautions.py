@@ -9,6 +9,7 @@ from popnet.predictions.conformal import REPORTED
 from popnet.report import format
 from popnet.report.fit_page.curves import shortened
 from popnet.report.fit_page.facts import FitFacts
+from popnet.report.fit_page.fields import of_images
 from popnet.report.fit_page.headline import SMALL_TEST
 from popnet.report.fit_page.scores import Scores
 from popnet.report.format import is_number
@@ -38,10 +39,10 @@ def show(facts: FitFacts, scores: Scores) -> list[Caution]:
 
 
 def _few_rows(facts: FitFacts, scores: Scores) -> Iterator[Caution]:
-    tested = facts.data.test_rows
+    tested, item = facts.data.test_rows, "image" if of_images(facts) else "row"
     if is_number(facts.score) and not tested:
         yield Caution(
-            "No rows were kept for a test, so the score is optimistic: rows that are new to the model may do worse.",
+            f"No {item}s were kept for a test, so the score is optimistic: new {item}s may do worse.",
             "test",
         )
     elif 0 < tested < SMALL_TEST:
@@ -52,7 +53,7 @@ def _few_rows(facts: FitFacts, scores: Scores) -> Iterator[Caution]:
             else ""
         )
         yield Caution(
-            f"There are only {format.count(tested, 'test row')}: the score is a rough one{where}.",
+            f"There are only {format.count(tested, f'test {item}')}: the score is a rough one{where}.",
             "test",
         )
     rare = sorted(
@@ -64,7 +65,7 @@ def _few_rows(facts: FitFacts, scores: Scores) -> Iterator[Caution]:
         n, name = rare[0]
         more = f" (and {len(rare) - 1} more classes are rare)" if len(rare) > 1 else ""
         yield Caution(
-            f"Only {format.count(n, 'row')} {'is' if n == 1 else 'are'} of the class {format.short(name, 40)}{more}: "
+            f"Only {format.count(n, item)} {'is' if n == 1 else 'are'} of the class {format.short(name, 40)}{more}: "
             "what the model says of it rests on few examples.",
             "data",
         )
@@ -72,7 +73,7 @@ def _few_rows(facts: FitFacts, scores: Scores) -> Iterator[Caution]:
 
 def _promises(facts: FitFacts) -> Iterator[Caution]:
     """Yield what probabilities, intervals and predictions promise and do not keep."""
-    seen = facts.evidence
+    seen, item = facts.evidence, "image" if of_images(facts) else "row"
     if seen is None:
         return
     off = [b for b in seen.reliability if b.off]
@@ -80,7 +81,7 @@ def _promises(facts: FitFacts) -> Iterator[Caution]:
         worst = max(off, key=lambda b: abs(b.predicted - b.happened))
         yield Caution(
             f"Probabilities are not all right: where the model says about {format.percent(worst.predicted)}, it "
-            f"happens in {format.percent(worst.happened)} of the rows.",
+            f"happens in {format.percent(worst.happened)} of the {item}s.",
             "calibration",
         )
     errors = [b for b in seen.errors if b.off]

@@ -165,7 +165,7 @@ def _classes(facts: FitFacts) -> str:
         return ""
     ranked = sorted(zip(counts, map(str, facts.target.classes), strict=False), key=lambda c: -c[0])
     named = [
-        f"{format.short(name, 30)} ({format.percent(n / total)} of the rows)"
+        f"{format.short(name, 30)} ({format.percent(n / total)} of the {'images' if of_images(facts) else 'rows'})"
         for n, name in ranked[:NAMED_CLASSES]
     ]
     if rest := len(ranked) - len(named):
