@@ -172,6 +172,7 @@ def test_recipes_are_filtered_by_keyboard_and_by_mouse(show):
     left = "return Array.from(document.querySelectorAll('tr[data-recipe]:not(.out)'), (r) => r.dataset.recipe)"
     every = page.run(kept)
     assert len(every) == 8
+    page.driver.find_element("css selector", ".brushes summary").send_keys(keys.ENTER)
     score = page.driver.find_elements("css selector", ".brushes fieldset")[-1]
     low = score.find_element("css selector", ".low")
     for _ in range(10):  # the upper half of the scores

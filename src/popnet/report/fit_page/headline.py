@@ -52,6 +52,7 @@ class Headline:
         chart: the score and the baselines'.
         verdict: how it compares with the best baseline.
         gain: the difference and the ends of its interval.
+        alike: whether both are as good on every resample, so that there is no difference.
         best, best_score: the best baseline in words, and its score.
         several: whether there are more.
         cut: by how much the error is smaller, and what that is a share of.
@@ -78,6 +79,7 @@ class Headline:
     chart: DotChart
     verdict: Comparison
     gain: tuple[str, str, str] | None
+    alike: bool
     best: str
     best_score: str
     several: bool
@@ -128,6 +130,7 @@ def show(facts: FitFacts, scores: Scores) -> Headline:
         chart=dot_chart(rows, facts.interval, scores),
         verdict=verdict,
         gain=gain and _texts(gain, scores),
+        alike=gain is not None and not any(gain),
         best=BASELINE_WORDS.get(best.name, f"the baseline “{best.name}”") if best else "",
         best_score=scores.text(base) if best else "",
         several=len(baselines) > 1,
