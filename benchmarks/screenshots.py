@@ -92,7 +92,7 @@ SHOTS = {
 """All pictures by the names of their files."""
 
 PLACE = """
-const [first, last] = arguments.map((s) => document.querySelector(s)?.getBoundingClientRect());
+const [first, last] = Array.from(arguments,(s) => document.querySelector(s)?.getBoundingClientRect());
 return first && last ? [first.top + scrollY, last.bottom + scrollY] : null;
 """
 
