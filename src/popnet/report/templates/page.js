@@ -271,6 +271,7 @@ for (const panel of $$(".parallel")) {
     if (pulled && Math.abs(up(event) - pulled.from) <= 2) { ranges[pulled.k].splice(0, 2, 0, 100); draw(); }
     pulled = null;
   });
+  plot.addEventListener("pointercancel", () => { pulled = null; });
   draw();
 }
 
