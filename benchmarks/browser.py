@@ -69,17 +69,13 @@ class Browser:
             "Emulation.setEmulatedMedia", {"media": media, "features": features}
         )
 
-    def hover(self, selector: str, across: float = 0.5, down: float = 0.5) -> None:
-        """Move the mouse to a place within an element, in shares of its width and its height."""
+    def hover(self, selector: str) -> None:
+        """Move the mouse to the middle of an element that is on the screen."""
         element = self.driver.find_element("css selector", selector)
-        self.run("arguments[0].scrollIntoView({ block: 'center' })", element)
-        left, top, width, height = self.run(
-            "const b = arguments[0].getBoundingClientRect(); return [b.left, b.top, b.width, b.height]", element
-        )  # fmt: skip
-        self.driver.execute_cdp_cmd(
-            "Input.dispatchMouseEvent",
-            {"type": "mouseMoved", "x": left + across * width, "y": top + down * height},
-        )
+        box = self.run("return arguments[0].getBoundingClientRect().toJSON()", element)
+        x, y = (box["left"] + box["right"]) / 2, (box["top"] + box["bottom"]) / 2
+        event = {"type": "mouseMoved", "x": x, "y": y}
+        self.driver.execute_cdp_cmd("Input.dispatchMouseEvent", event)
 
     def height(self) -> int:
         """Return the height of the whole page in CSS pixels."""

@@ -26,7 +26,7 @@ from popnet.errors import InputError
 
 DOCS = Path(__file__).parents[1] / "docs"
 
-WIDTH, MARGIN, SCALE = 1000, 24, 1.5
+WIDTH, MARGIN, SCALE = 1000, 14, 1.5
 """CSS pixels of the window and of the room around what is shown, and device pixels for each of them."""
 
 
@@ -72,23 +72,44 @@ PAGES = {
 
 @dataclass(frozen=True)
 class Shot:
-    """A picture: the page that it is of, the first and the last part of it that are shown, and what the mouse is on."""
+    """A picture.
+
+    Attributes:
+        page: that it is of.
+        first, last: the parts that it shows, from the first to the last, as selectors.
+        scheme: of colours.
+        script: what is done on the page before.
+        hover: the mark that the mouse is on.
+    """
 
     page: str
     first: str
     last: str
     scheme: str = "light"
+    script: str = ""
     hover: str = ""
 
 
+SET = "const set = (n, v) => { n.value = v; n.dispatchEvent(new Event('input')); };"
+
 SHOTS = {
     "report": Shot("classes", ".top", "#result .warnings"),
-    "threshold": Shot("classes", ".threshold", ".panels.wide", hover=".panels.wide [data-chart]"),
+    "threshold": Shot(
+        "classes", ".threshold", ".panels.wide",
+        script=SET + "const s = document.getElementById('threshold'); set(s, s.value - 40);",
+    ),
     "groups": Shot("classes", "#slices h2", "#slices .forest"),
-    "errors": Shot("numbers", "#calibration h2", "#calibration figure", hover=".plot-errors"),
-    "recipes": Shot("numbers", ".parallel", ".brushes", scheme="dark"),
-    "doctor": Shot("doctor", ".top", "main > section:nth-of-type(2)"),
-}
+    "errors": Shot(
+        "numbers", "#calibration h2", "#calibration figure",
+        hover=".plot-errors circle[data-tip]:nth-of-type(8)",
+    ),
+    "recipes": Shot(
+        "numbers", ".parallel", ".brushes", scheme="dark",
+        script=SET + "document.querySelector('.brushes details').open = true;"
+        "set(document.querySelectorAll('.brushes .high')[6], 40);",
+    ),
+    "doctor": Shot("doctor", ".top", "main > section:nth-of-type(2) figure"),
+}  # fmt: skip
 """All pictures by the names of their files."""
 
 PLACE = """
@@ -115,11 +136,13 @@ def shoot(chromium: Browser, shot: Shot, path: Path) -> bytes:
     chromium.size(WIDTH, scale=SCALE)
     chromium.media(shot.scheme)
     chromium.open(path)
+    chromium.size(WIDTH, chromium.height(), SCALE)  # nothing scrolls under the mouse
+    chromium.run(shot.script)
     place = chromium.run(PLACE, shot.first, shot.last)
     if place is None:
         raise InputError(f"{path} has no {shot.first} or no {shot.last}.")
     if shot.hover:
-        chromium.hover(shot.hover, 0.35, 0.35)
+        chromium.hover(shot.hover)
     top, bottom = place[0] - MARGIN, place[1] + MARGIN
     clip = {"x": 0, "y": max(top, 0), "width": WIDTH, "height": bottom - max(top, 0), "scale": 1}
     found = chromium.driver.execute_cdp_cmd(
