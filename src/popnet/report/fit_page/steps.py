@@ -55,7 +55,7 @@ def show(facts: FitFacts, model: str = "") -> list[Step]:
         )
     if known:
         steps.append(
-            Step("Look for faults of the data and the training", f"popnet doctor {data}{target}")
+            Step("Look for faults in the data and the training", f"popnet doctor {data}{target}")
         )
         steps.append(Step("See which techniques help on this data", f"popnet study {data}{target}"))
     if not images:
@@ -68,5 +68,5 @@ def show(facts: FitFacts, model: str = "") -> list[Step]:
     steps.append(Step("Answer requests over HTTP", f"popnet serve {folder}"))
     if not images:
         name = shlex.quote(PurePath(model or MODEL).stem + ".onnx")
-        steps.append(Step("Take it to where popnet is not", f"popnet export {folder} {name}"))
+        steps.append(Step("Use it without popnet", f"popnet export {folder} {name}"))
     return steps
