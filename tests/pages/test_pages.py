@@ -210,8 +210,7 @@ def test_the_mouse_reads_a_picture(show):
     assert page.run(box, shown[0])
 
 
-# What a fit keeps for its page, against what was scored: these need no browser. They stand here so that one process makes
-# the fits.
+# What a fit keeps for its page, against what was scored: these need no browser, and stand here to share the fits.
 
 
 def test_a_fit_of_classes_counts_its_test_rows(fits):
