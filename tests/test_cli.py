@@ -446,7 +446,7 @@ def test_a_disk_that_is_full_behind_stdout_is_one_sentence(folder):
 
 
 def test_a_fault_in_the_page_does_not_cost_the_model(run, tmp_path, monkeypatch):
-    def fault(facts):
+    def fault(facts, model):
         raise ZeroDivisionError
 
     monkeypatch.setattr("popnet.report.html.render", fault)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from test_page import page, read, shown  # pyright: ignore[reportMissingImports]
 
 from popnet.report.fit_page import parallel
@@ -42,13 +44,15 @@ def test_the_best_recipes_are_bold_and_end_at_the_top_of_the_scores(make_facts):
     assert names[:2] == ["dropout", "learning_rate"]  # by what they explain
     assert names[-1] == scores.words.title
     assert [a.at for a in found.axes][0 :: len(names) - 1] == [0, 100]
-    steps = len(names) - 1
-    assert len(found.segments) == found.shown * steps
-    last = found.segments[steps - 1 :: steps]  # a line's last stretch, from the worst recipe on
-    ends = [s.y2 for s in last]
+    assert len(found.lines) == found.shown
+    assert {len(line.points.split()) for line in found.lines} == {len(names)}
+    # From the worst recipe on, so that the best lie on top.
+    ends = [float(line.points.split(",")[-1]) for line in found.lines]
     assert ends == sorted(ends, reverse=True) if scores.greater else ends == sorted(ends)
-    assert [s.tone == "best" for s in last].count(True) == found.best
-    assert last[-1].tone == "best"
+    assert [line.tone == "best" for line in found.lines].count(True) == found.best
+    assert found.lines[-1].tone == "best"
+    steps = json.loads(found.axes[-1].ends)
+    assert [steps[0], steps[-1]] == [t.text for t in found.axes[-1].ticks]
     assert [(r.field, r.bar) for r in found.importance] == [
         ("dropout", 100.0), ("learning_rate", 37.1),
     ]  # fmt: skip

@@ -7,7 +7,7 @@ import shlex
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from typing import Any, cast
 
 import numpy as np
@@ -16,53 +16,20 @@ from popnet._version import __version__
 from popnet.data.dataset import StoredFeatures
 from popnet.diagnosis.tables import leakage, time_order
 from popnet.errors import InputError
-from popnet.fitting import explanation, refit, selection
-from popnet.fitting.candidates import Candidates, is_trees
+from popnet.fitting.candidates import Candidates
 from popnet.fitting.combined_columns import with_combined_columns
-from popnet.fitting.plan import epochs_note, wanted_epochs
-from popnet.fitting.scoring import Scoring
+from popnet.fitting.finishing import Fitted, decision_notes, described, finish, settled
 from popnet.fitting.training import EPOCH_ROWS, FitTraining
-from popnet.model import summary
-from popnet.model.facts import EnsembleScores, FitRecord, ModelFacts, Seconds
-from popnet.model.members import as_members
-from popnet.model.model import Model
 from popnet.options import DEFAULTS, Options
-from popnet.population.members import Result
 from popnet.predictions import metrics
 from popnet.predictions.conformal import MAX_ERRORS, place_of
 from popnet.prepare.prepared import Prepared
 from popnet.prepare.source import prepare_source
-from popnet.report.fit_page.facts import FitFacts, TreesFacts
-from popnet.report.format import count, is_number
-from popnet.runtime import notebook
 from popnet.runtime.clock import Clock, finite
 from popnet.runtime.memory import COMPILING, Memory, used
 from popnet.runtime.progress import Progress
 from popnet.runtime.sizes import words
-from popnet.tuning.importance import importance
 from popnet.tuning.journal import Journal
-
-
-@dataclass(frozen=True)
-class Fitted:
-    """What a fit leaves: the model, the facts for the report, and every member's result."""
-
-    model: Model
-    facts: FitFacts
-    results: list[Result]
-    interrupted: bool
-
-    def __repr__(self) -> str:
-        return f"<popnet fit of {self._nets}: {self.model!r}>"
-
-    def _repr_html_(self) -> str:
-        lines = [*summary.lines(self.model), ("trained", self._nets)]
-        lines += [("warning", text) for text in self.facts.warnings]
-        return notebook.table("popnet fit", lines)
-
-    @property
-    def _nets(self) -> str:
-        return f"{count(len(self.results), 'net')}{', interrupted' if self.interrupted else ''}"
 
 
 def fit(
@@ -130,8 +97,8 @@ def fit(
     done, left = len(training.results), finite(clock.left())
     tell(Progress("finishing", done=done, left=left, metric=metric.name))
     called = source if isinstance(source, str) else type(source).__name__
-    fitted = _finish(training, reading, called, command)
-    for note in [*_settled(training), *_decision_notes(fitted.model)]:
+    fitted = finish(training, reading, called, command)
+    for note in [*settled(training), *decision_notes(fitted.model)]:
         tell(Progress("finishing", done=done, metric=metric.name, note=note))
     return fitted
 
@@ -223,7 +190,8 @@ def prepare(
     table = prepare_source(source, target, options, reading, memory)
     if options.time_limit is not None and options.time_limit < CHECK_SECONDS:
         return table
-    return replace(table, notes=[*table.notes, *_doubts(table, options.seed)])
+    doubts = _doubts(table, options.seed)
+    return replace(table, notes=[*table.notes, *doubts], doubts=tuple(doubts))
 
 
 def _doubts(table: Prepared, seed: int) -> list[str]:
@@ -262,191 +230,6 @@ def relabelled(fitted: Fitted, labels: Sequence[Any]) -> Fitted:
     facts = replace(
         known,
         target=replace(known.target, classes=list(labels)),
-        notes=[*_described(renamed), *known.notes[len(_described(model)) :]],
+        notes=[*described(renamed), *known.notes[len(described(model)) :]],
     )
     return replace(fitted, model=renamed, facts=facts)
-
-
-def _described(model: Model) -> list[str]:
-    """Return what there is to be said about a model's table, and about its decisions."""
-    return [*model.schema.describe(), *_decision_notes(model)]
-
-
-def _decision_notes(model: Model) -> list[str]:
-    return [] if model.decision_sentence is None else [model.decision_sentence]
-
-
-def _finish(training: FitTraining, reading: float, source: str, command: str) -> Fitted:
-    """Choose the ensemble, score it on the test part, and gather the facts.
-
-    Args:
-        training: that has ended.
-        reading: seconds that it took to read the data.
-        source: what the data is called.
-        command: how the user called this.
-    """
-    candidates, trainer, options = training.candidates, training.trainer, training.options
-    table, metric = candidates.table, candidates.metric
-    results, runs = list(training.results.values()), list(training.runs.values())
-    chosen = selection.choose(
-        candidates, training.results, options, training.finish, trainer.interrupted
-    )
-    nets, trees, weights = as_members(chosen.members, chosen.weights)
-    model = Model(
-        table.schema, table.encoder, nets, weights, chosen.method, metric.name,
-        views=candidates.views, conformal=selection.calibrated(candidates, [*nets, *trees], weights),
-        decision=selection.decision(candidates, chosen), temperature=chosen.temperature, trees=trees,
-    )  # fmt: skip
-    refitted: refit.Refitted | None = None
-    measured = options.refit is not None and refit.is_measured(table, options.refit)
-    if measured:
-        refitted = _again(training, chosen, 0.6)
-        model = model if refitted is None else refit.with_members(model, refitted)
-    scores = Scoring(model, candidates, chosen.held_out, training.finish, options.seed).scores()
-    warnings = [*chosen.warnings, *_warnings(training, scores, model.level is not None)]
-    explained = explanation.Explained()
-    if not training.stop.is_set():  # whoever presses Ctrl-C does not want to wait for more
-        explained = explanation.explain(model, candidates, options, training.finish)
-    if not measured:
-        refitted = _again(training, chosen, 0.2)
-        model = model if refitted is None else refit.with_members(model, refitted)
-    again, notes = None, list[str]()
-    if options.refit is not None and refitted is None:
-        warnings.append("nothing was trained again: there was no time, or no recipe that could be")
-    elif options.refit is not None and refitted is not None:
-        gain = chosen.gain
-        again = refit.facts(
-            refitted, table, options.refit, scores, None if gain is None else gain.score
-        )
-        notes.append(refit.sentence(again, metric.name))
-        if not measured:
-            where = f"{scores.scored_on}, before the nets were trained again"
-            scores = replace(scores, scored_on=where)
-    seconds = Seconds(
-        total=training.clock.elapsed(), reading=reading, compiling=trainer.compile_seconds,
-        training=training.seconds,
-    )  # fmt: skip
-    known = ModelFacts(
-        scores, FitRecord(len(results), seconds, options.seed, source), explained.importance
-    )
-    model = replace(model, facts=known)
-    from popnet.report.fit_page import gather
-
-    plan = training.plan
-    assert plan is not None
-    facts = gather.gather(
-        table.schema, metric, known,
-        gather.Parts(
-            len(table.train), len(table.test), table.split, len(table.folds), table.notes, _class_counts(table)
-        ),
-        gather.Population(
-            results, [run.recipe_id for run in runs], chosen.member_weight, candidates.member_scores,
-            candidates.scores, _trees(candidates, model),
-        ),
-        chosen.gain,
-        gather.Circumstances(
-            command=command, time_limit=options.time_limit, wanted_epochs=wanted_epochs(plan.space, plan.parts),
-            warnings=warnings,
-            notes=[
-                *_described(model), *table.notes, *epochs_note(table.fold_rows, plan.parts), *plan.notes,
-                *_settled(training), *notes, *explained.notes,
-            ],
-            importance=_importance(training), augmentation=plan.check, effects=explained.effects,
-        ),
-    )  # fmt: skip
-    return Fitted(model, replace(facts, refit=again), results, trainer.interrupted)
-
-
-def _again(training: FitTraining, chosen: selection.Chosen, share: float) -> refit.Refitted | None:
-    """Train the chosen recipes once more if the user says so; None if no net was.
-
-    Args:
-        training: that has ended.
-        chosen: the ensemble.
-        share: of the time that is kept for the end, which must be left.
-    """
-    options, candidates = training.options, training.candidates
-    if options.refit is None or training.trainer.interrupted:
-        return None
-    training.tell(Progress("training again", left=finite(training.clock.left())))
-    found = refit.refit(
-        candidates, training.results, chosen, refit.rows_of(candidates.table, options.refit), options.seed,
-        training.finish.moment(share), options.workers, training.stop, training.memory,
-    )  # fmt: skip
-    return found if found is not None and found.trained else None
-
-
-def _trees(candidates: Candidates, model: Model) -> TreesFacts | None:
-    """Return how boosted trees did, None if there were none."""
-    fitted = [i for i in candidates.by_id if is_trees(i)]
-    if not fitted:
-        return None
-    best = candidates.best_trees()
-    score = None if best is None else candidates.scores[best.recipe_id]
-    return TreesFacts(score, float(model.tree_weights.sum()), len(fitted))
-
-
-def _settled(training: FitTraining) -> list[str]:
-    """Return a sentence if the search ended by itself."""
-    settling = training.settling
-    if settling is None or settling.last is None:
-        return []
-    return [
-        f"the search stopped early: the last {training.options.search_patience} of "
-        f"{settling.seen} recipes did not improve the ensemble"
-    ]
-
-
-def _warnings(training: FitTraining, scores: EnsembleScores, quantile: bool) -> list[str]:
-    """Return what there is to be said about how training ended, and about the score.
-
-    Args:
-        training: that has ended.
-        scores: of the model.
-        quantile: whether the model predicts one.
-    """
-    warnings: list[str] = []
-    trainer, metric = training.trainer, training.candidates.metric
-    if trainer.interrupted and training.candidates.by_id:
-        warnings.append(
-            "training was interrupted; the model is built from the nets trained until then"
-        )
-    if training.trees.problem is not None:
-        warnings.append(training.trees.problem)
-    if trainer.out_of_memory:
-        warnings.append(
-            f"training ended early, at the memory limit of {words(training.memory.limit)}; give a greater "
-            "--memory-limit, or fewer --workers"
-        )
-    if metric.level is not None and not quantile:
-        warnings.append(
-            "there are too few held-out errors to make quantiles from, so that the model predicts means"
-        )
-    score, constant = scores.score, scores.baselines.get("constant", {}).get(metric.name)
-    if (
-        is_number(score)
-        and is_number(constant)
-        and metric.loss_of(score) >= metric.loss_of(constant)
-    ):
-        warnings.append(
-            "the model predicts no better than a constant: the columns may say nothing about the target"
-        )
-    return warnings
-
-
-def _importance(training: FitTraining) -> dict[str, float]:
-    """Return how much each hyper-parameter explains of the recipes' scores; nothing if the time is over."""
-    if not training.finish.has_left(0.3):
-        return {}
-    scores, loss_of = training.candidates.scores, training.candidates.metric.loss_of
-    recipes = {run.recipe_id: run.recipe.model_dump() for run in training.runs.values()}
-    known = [i for i in scores if i in recipes]
-    return importance(
-        [recipes[i] for i in known], [loss_of(scores[i]) for i in known], training.options.seed
-    )
-
-
-def _class_counts(table: Prepared) -> list[int]:
-    if table.data.task == "regression":
-        return []
-    return np.bincount(table.data.target, minlength=table.data.n_outputs).tolist()

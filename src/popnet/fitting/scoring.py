@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import numpy as np
 
+from popnet.data.dataset import Features, Images
 from popnet.fitting.candidates import Candidate, Candidates
 from popnet.fitting.selection import MAX_SELECTION_ROWS
 from popnet.model import baselines
@@ -14,6 +16,7 @@ from popnet.model.members import as_members
 from popnet.model.model import Model
 from popnet.population.predict import Net
 from popnet.predictions import intervals, metrics
+from popnet.predictions.conformal import REPORTED, ends
 from popnet.predictions.decisions import decided, proven
 from popnet.runtime import keys
 from popnet.runtime.clock import Finish
@@ -26,6 +29,24 @@ SHOWN_PREDICTIONS = 1000
 """True and predicted numbers that a chart shows."""
 
 
+COVERAGES = (0.5, 0.8, REPORTED, 0.95)
+"""Of the intervals whose share of true numbers is counted."""
+
+
+class Scored(NamedTuple):
+    """What was scored.
+
+    Attributes:
+        true: class numbers ``(N,)`` or targets ``(N, T)`` in their units.
+        predicted: probabilities ``(N, O)`` or predictions ``(N, T)``.
+        decided: ``(N, O)`` what the predicted class is the largest of; or predictions, of a pinball loss its quantile.
+    """
+
+    true: np.ndarray
+    predicted: np.ndarray
+    decided: np.ndarray
+
+
 class Scoring:
     """Scores the ensemble and the baselines on the test part; without one, on out-of-fold predictions.
 
@@ -35,6 +56,15 @@ class Scoring:
         held_out: the ensemble's predictions of the pool's rows, see `popnet.fitting.selection.Chosen`.
         finish: the time for it.
         seed: of random choices.
+
+    Attributes:
+        honest: whether the rows are the test part.
+        out_of_fold: whether they are training rows, each predicted by nets that were not trained on it.
+        rows: their numbers.
+        groups: of the test part, which of its rows are alike; None if none are.
+        weights: of the rows, or None.
+        scored: what was scored; None before `scores`.
+        ends: standardised low and high ends of intervals ``(N, T)`` of the test rows, by their coverage.
     """
 
     def __init__(
@@ -58,8 +88,11 @@ class Scoring:
         else:
             self.rows = table.train
             self._where = "on the {rows} {items} that it was trained on: optimistic"
+        self.honest = honest
         weights = table.data.weights
         self.weights = None if weights is None else np.asarray(weights)[self.rows]
+        self.scored: Scored | None = None
+        self.ends: dict[float, tuple[np.ndarray, np.ndarray]] = {}
 
     def scores(self) -> EnsembleScores:
         """Return the score and all that belongs to it."""
@@ -76,8 +109,9 @@ class Scoring:
             n: metrics.all_of(task, true, p, w, decisions[n], metric) for n, p in scores.items()
         }
         base = decisions if metric.uses_decision_rule else scores
+        self.scored = Scored(true, predicted, self.model.decision_outputs(outputs))
         if metric.uses_decision_rule:
-            predicted = self.model.decision_outputs(outputs)
+            predicted = self.scored.decided
         bounds, gains = self._intervals(true, predicted, base)
         return EnsembleScores(
             task=task,
@@ -99,9 +133,22 @@ class Scoring:
         if self.out_of_fold:
             assert self._held_out is not None
             return self._with_quantile(self._held_out)
-        if len(self.table.test):
-            return self.model.evaluation_outputs(features.take(self.rows))
+        if self.honest:
+            return self._with_intervals(features.take(self.rows))
         return self._with_quantile(self.model.scores(features.take(self.rows)))
+
+    def _with_intervals(self, features: Features | Images) -> np.ndarray:
+        """Return what `Model.evaluation_outputs` does, and keep the ends of intervals of all `COVERAGES`."""
+        model, conformal = self.model, self.model.conformal
+        given = [c for c in COVERAGES if conformal is not None and conformal.gives(c)]
+        if REPORTED not in given:
+            return model.evaluation_outputs(features)
+        own = () if model.level is None else (model.level,)
+        found = model.bounds(features, None, [*own, *(level for c in given for level in ends(c))])
+        first = 1 + len(own)
+        for i, c in enumerate(given):
+            self.ends[c] = found[first + 2 * i], found[first + 2 * i + 1]
+        return np.stack([found[0], *self.ends[REPORTED], *found[1:first]])
 
     def _with_quantile(self, scores: np.ndarray) -> np.ndarray:
         """Return scores of the rows, and the quantile if the metric wants one.

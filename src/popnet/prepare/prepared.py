@@ -15,6 +15,19 @@ from popnet.data.tables.schema import Schema
 
 
 @dataclass(frozen=True)
+class HeldOutRows:
+    """Some rows of the test part as the table has them.
+
+    Attributes:
+        places: ``(n,)`` of these rows among `Prepared.test`, ascending.
+        frame: the rows, as `popnet.data.tables.schema.conform` gives them.
+    """
+
+    places: np.ndarray
+    frame: pl.DataFrame
+
+
+@dataclass(frozen=True)
 class Prepared:
     """Rows with a target, encoded; the test part and the folds of the rest.
 
@@ -30,6 +43,8 @@ class Prepared:
         test_groups: ``(len(test),)``, what the score's interval resamples together, or None.
         split_keys: by which all rows are split.
         some_rows: some training rows of a table, as `popnet.data.tables.schema.conform` gives them; None of images.
+        doubts: those of the ``notes`` that say what may flatter the score.
+        test_rows: some test rows of a table; None of images, and of a table that does not fit into memory.
     """
 
     schema: Schema
@@ -43,6 +58,8 @@ class Prepared:
     test_groups: np.ndarray | None
     split_keys: SplitKeys
     some_rows: pl.DataFrame | None = None
+    doubts: tuple[str, ...] = ()
+    test_rows: HeldOutRows | None = None
 
     @property
     def fold_rows(self) -> int:

@@ -18,12 +18,15 @@ from popnet.data.tables.roles import group_numbers, time_numbers
 from popnet.data.tables.schema import MIN_ROWS, Schema, conform, infer_schema
 from popnet.errors import InputError
 from popnet.options import Options
-from popnet.prepare.prepared import Prepared
+from popnet.prepare.prepared import HeldOutRows, Prepared
 from popnet.runtime import keys
 from popnet.types import Array
 
 SOME_ROWS = 5_000
 """Rows that a table is checked by before a fit."""
+
+MAX_TEST_ROWS = 20_000
+"""Test rows that are kept as they are, to see for which of them the model is worse."""
 
 TIME_BLOCKS = 25
 """Blocks of consecutive rows that the test part of a time-ordered split is resampled by."""
@@ -52,6 +55,7 @@ def prepare_table(source: Any, target: str | Sequence[str], options: Options) ->
     return Prepared(
         schema, encoder, data, part.train, part.valid, folds, split, notes, test_groups, split_keys,
         some_rows(frame, part.train, options.seed),
+        test_rows=_held_out_rows(frame, part.valid, options.seed),
     )  # fmt: skip
 
 
@@ -78,6 +82,15 @@ def parts_of(
     if fraction > 0:
         return split_keys, split_keys.holdout(rows, fraction, options.seed)
     return split_keys, splits.Fold(np.arange(rows, dtype=np.int32), np.zeros(0, np.int32))
+
+
+def _held_out_rows(frame: pl.DataFrame, test: np.ndarray, seed: int) -> HeldOutRows:
+    """Return all test rows of a table, or `MAX_TEST_ROWS` drawn at random."""
+    places = np.arange(len(test))
+    if len(test) > MAX_TEST_ROWS:
+        rng = keys.generator(seed, "test rows")
+        places = np.sort(rng.choice(places, MAX_TEST_ROWS, replace=False))
+    return HeldOutRows(places, frame[test[places]])
 
 
 def some_rows(frame: pl.DataFrame, train: np.ndarray, seed: int) -> pl.DataFrame:

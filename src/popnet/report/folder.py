@@ -24,6 +24,6 @@ def write_all(folder: Path, model: Model, facts: FitFacts) -> None:
     """
     files = {POPULATION: population_parquet(facts)}
     try:
-        files[REPORT] = html.render(facts).encode()
+        files[REPORT] = html.render(facts, folder.name).encode()
     finally:
         write_folder(folder, model, files)

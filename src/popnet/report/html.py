@@ -19,34 +19,38 @@ from popnet.report.fit_page.facts import FitFacts
 from popnet.runtime.atomic_file import write_atomic
 
 
-def render(facts: FitFacts) -> str:
-    """Return the page of a fit as HTML; the same facts give the same text, byte for byte."""
-    env = _environment()
-    style, script = _source("page.css"), _source("page.js")
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    return env.get_template("page.html").render(
-        facts=facts,
-        title=facts.title,
-        version=facts.version,
-        style=Markup(style),
-        script=Markup(script),
-        script_hash=f"sha256-{digest}",
-        **vars(sections.sections(facts)),
-    )
+def render(facts: FitFacts, model: str = "") -> str:
+    """Return the page of a fit as HTML; the same facts give the same text, byte for byte.
+
+    Args:
+        facts: of the fit.
+        model: the model folder's name, for the commands; "" if it is not known.
+    """
+    return _page(
+        "page.html", facts.version, facts.title, facts=facts, **vars(sections.sections(facts, model))
+    )  # fmt: skip
 
 
 def render_document(document: Document) -> str:
-    """Return a document as HTML; the same document gives the same text, byte for byte. It needs no script."""
+    """Return a document as HTML; the same document gives the same text, byte for byte."""
+    shown = document_view.show(document)._asdict()
+    return _page("document.html", document.version, document.title, document=document, **shown)
+
+
+def _page(template: str, version: str, title: str, **shown: Any) -> str:
+    """Return a page with its style and its script, which is the only one that a browser runs there."""
+    script = _source("page.js")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return (
         _environment()
-        .get_template("document.html")
+        .get_template(template)
         .render(
-            document=document,
-            title=document.title,
-            version=document.version,
-            style=Markup(_source("page.css")),
-            script_hash="",
-            **document_view.show(document)._asdict(),
+            title=title,
+            version=version,
+            style=Markup(_source("page.css") + _source("print.css")),
+            script=Markup(script),
+            script_hash=f"sha256-{digest}",
+            **shown,
         )
     )
 

@@ -16,6 +16,9 @@ from popnet.model.effects import EffectsOfColumns
 from popnet.model.facts import ColumnImportance, Score, Seconds, TruePredicted
 from popnet.population.members import Status
 from popnet.predictions.ensemble import Method
+from popnet.predictions.reliability import Coverage, ErrorBin, ReliabilityBin
+from popnet.predictions.slices import Slices
+from popnet.predictions.thresholds import ThresholdCounts
 from popnet.types import Task
 
 RecipeValues = dict[str, object]
@@ -39,7 +42,8 @@ class DataFacts:
     """The table, or images (one column of the kind "image"), and its parts.
 
     ``split`` is "random", "stratified", "grouped", "time-ordered", or "given" where the data came with its own.
-    ``guesses`` says what was read in one of several ways that fit, with the options that read it otherwise.
+    ``guesses`` says what was read in one of several ways that fit, with the options that read it otherwise, ``doubts``
+    are the ``notes`` on what may flatter the score: columns that give the target away, an order in time.
     """
 
     source: str
@@ -52,6 +56,7 @@ class DataFacts:
     columns: list[ColumnFacts]
     notes: list[str]
     guesses: list[str] = field(default_factory=list[str])
+    doubts: list[str] = field(default_factory=list[str])
 
 
 @dataclass(frozen=True)
@@ -241,6 +246,36 @@ class AugmentationFacts:
     together: PolicyFacts | None = None
 
 
+LossName = Literal["wrong", "absolute", "scaled"]
+"""What groups of rows are compared by: wrong predictions; absolute errors; their mean over targets of unit spread."""
+
+
+@dataclass(frozen=True)
+class SliceFacts:
+    """For which groups of rows the model is worse, by which loss of a row."""
+
+    loss: LossName
+    slices: Slices
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What predictions of rows that the nets were not trained on show beside the metrics.
+
+    ``thresholds`` and ``threshold``, by which the second of two classes is told from the first, are of two classes;
+    ``reliability`` compares probabilities (of the second of two classes, or of the predicted one of several) with what
+    happened; ``errors`` and ``coverage`` are of a single number. ``rows`` is the number of rows.
+    """
+
+    rows: int
+    thresholds: ThresholdCounts | None = None
+    threshold: Score = None
+    reliability: list[ReliabilityBin] = field(default_factory=list[ReliabilityBin])
+    errors: list[ErrorBin] = field(default_factory=list[ErrorBin])
+    coverage: list[Coverage] = field(default_factory=list[Coverage])
+    worse: SliceFacts | None = None
+
+
 @dataclass(frozen=True)
 class RefitFacts:
     """Nets of the chosen recipes that were trained once more.
@@ -269,9 +304,10 @@ class FitFacts:
     ``data.test_rows`` is 0: then ``scored_on`` says of which rows, and the page calls them optimistic.
     ``linear`` is None if the linear model was no candidate of the ensemble, ``trees`` if there were no boosted trees,
     ``ensemble`` if nothing is known of what it gained. ``wanted_epochs`` are those of a member without a time limit.
-    ``refit`` is None where no net was trained again, ``augmentation`` where no twins were trained. ``importance`` is
-    the share of the scores' variance that each field of the recipes explains. ``columns`` says which columns matter,
-    ``effects`` how predictions depend on the first of them; None where that was not measured.
+    ``refit`` is None where no net was trained again, ``augmentation`` where no twins were trained, ``evidence`` where
+    there are no rows to see it on. ``importance`` is the share of the scores' variance that each field of the recipes
+    explains. ``columns`` says which columns matter, ``effects`` how predictions depend on the first of them; None where
+    that was not measured.
     """
 
     title: str
@@ -304,6 +340,7 @@ class FitFacts:
     refit: RefitFacts | None = None
     columns: ColumnImportance | None = None
     effects: EffectsOfColumns | None = None
+    evidence: Evidence | None = None
 
 
 _FACTS, _AUGMENTATION = TypeAdapter(FitFacts), TypeAdapter(AugmentationFacts)

@@ -23,6 +23,7 @@ from popnet.report.fit_page.facts import (
     CurveFacts,
     DataFacts,
     EnsembleFacts,
+    Evidence,
     FitFacts,
     LinearFacts,
     MemberFacts,
@@ -31,6 +32,7 @@ from popnet.report.fit_page.facts import (
     TargetFacts,
     TreesFacts,
 )
+from popnet.report.format import name_of
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ class Parts:
         folds: that the training rows were cut into.
         notes: lines about the data.
         class_counts: rows of each class; none of a regression.
+        doubts: those notes that say what may flatter the score.
     """
 
     train: int
@@ -51,6 +54,7 @@ class Parts:
     folds: int
     notes: Sequence[str]
     class_counts: Sequence[int]
+    doubts: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -96,12 +100,13 @@ def gather(
     population: Population,
     ensemble: EnsembleFacts | None,
     circumstances: Circumstances,
+    evidence: Evidence | None = None,
 ) -> FitFacts:
     """Return a fit's facts."""
     scores, fit = known.scores, known.fit
     members = _members(population)
     return FitFacts(
-        title=f"{', '.join(schema.target.names)} from {fit.source}",
+        title=f"{', '.join(schema.target.names)} from {name_of(fit.source)}",
         version=__version__,
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         command=circumstances.command,
@@ -139,6 +144,7 @@ def gather(
         augmentation=circumstances.augmentation,
         columns=known.importance,
         effects=circumstances.effects,
+        evidence=evidence,
     )
 
 
@@ -157,6 +163,7 @@ def _data(schema: Schema, source: str, parts: Parts) -> DataFacts:
         ],
         notes=list(parts.notes),
         guesses=list(schema.guesses),
+        doubts=list(parts.doubts),
     )
 
 

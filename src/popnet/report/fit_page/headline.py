@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Literal
 
 from popnet.report import format, vocabulary
 from popnet.report.fit_page.facts import BaselineFacts, FitFacts
+from popnet.report.fit_page.fields import of_images
 from popnet.report.fit_page.ranking import best_baselines
 from popnet.report.fit_page.scores import DotChart, Scores, dot_chart
 from popnet.report.fit_page.shares import made_of
 from popnet.report.format import is_number
+
+NAMED_CLASSES = 4
+"""Classes that the first paragraph names, at most."""
 
 SMALL_TEST = 200
 """With fewer test rows the page says that the score is rough."""
@@ -38,12 +43,16 @@ class Headline:
         usable: whether there is a score.
         nets: whether a net is in the ensemble.
         made_of: the parts of the ensemble, in words.
-        warnings: what there is to be said about the fit.
+        source: what the data is called.
+        kinds: how many of the columns that are used are of each kind, in words.
+        classes: which classes there are and how frequent they are, in words; "" of a regression.
+        sentence: how good the model is, in words that need no metric; "" if the metric has none.
         interval, low, high: whether the score has an interval, and its ends.
         score: as text.
         chart: the score and the baselines'.
         verdict: how it compares with the best baseline.
         gain: the difference and the ends of its interval.
+        alike: whether both are as good on every resample, so that there is no difference.
         best, best_score: the best baseline in words, and its score.
         several: whether there are more.
         cut: by how much the error is smaller, and what that is a share of.
@@ -59,7 +68,10 @@ class Headline:
     usable: bool
     nets: bool
     made_of: str
-    warnings: list[str]
+    source: str
+    kinds: str
+    classes: str
+    sentence: str
     interval: bool
     low: str
     high: str
@@ -67,6 +79,7 @@ class Headline:
     chart: DotChart
     verdict: Comparison
     gain: tuple[str, str, str] | None
+    alike: bool
     best: str
     best_score: str
     several: bool
@@ -106,7 +119,10 @@ def show(facts: FitFacts, scores: Scores) -> Headline:
         usable=usable,
         nets=bool(chosen),
         made_of=made_of(facts),
-        warnings=facts.warnings,
+        source=format.name_of(facts.data.source),
+        kinds=_kinds(facts),
+        classes=_classes(facts),
+        sentence=_sentence(facts, scores) if usable else "",
         interval=is_number(low) and is_number(high),
         low=scores.text(low),
         high=scores.text(high),
@@ -114,6 +130,7 @@ def show(facts: FitFacts, scores: Scores) -> Headline:
         chart=dot_chart(rows, facts.interval, scores),
         verdict=verdict,
         gain=gain and _texts(gain, scores),
+        alike=gain is not None and not any(gain),
         best=BASELINE_WORDS.get(best.name, f"the baseline “{best.name}”") if best else "",
         best_score=scores.text(base) if best else "",
         several=len(baselines) > 1,
@@ -135,6 +152,53 @@ def what(task: str, classes: int, targets: int) -> str:
     if task == "regression" and targets > 1:
         return format.count(targets, "number")
     return "one of two classes" if task == "binary" else vocabulary.TASKS.get(task, task)
+
+
+def _kinds(facts: FitFacts) -> str:
+    """Return how many of the used columns are of each kind: ``8 categorical and 6 numeric``."""
+    kinds = Counter(c.kind for c in facts.data.columns if c.used)
+    return format.enumeration([f"{n} {kind}" for kind, n in kinds.most_common()])
+
+
+def _classes(facts: FitFacts) -> str:
+    """Return the classes and their shares of the rows, the most frequent ones first."""
+    counts = facts.target.class_counts
+    total = sum(counts)
+    if facts.target.task == "regression" or not total:
+        return ""
+    ranked = sorted(zip(counts, map(str, facts.target.classes), strict=False), key=lambda c: -c[0])
+    named = [
+        f"{format.short(name, 30)} ({format.percent(n / total)} of the {'images' if of_images(facts) else 'rows'})"
+        for n, name in ranked[:NAMED_CLASSES]
+    ]
+    if rest := len(ranked) - len(named):
+        named.append(f"{rest} more")
+    return f"The classes are {format.enumeration(named)}."
+
+
+def _sentence(facts: FitFacts, scores: Scores) -> str:
+    """Return how good the model is beside a constant, in plain words; "" where the metric has none."""
+    constant = next((b for b in facts.baselines if b.name == "constant"), None)
+    score, base = facts.score, constant.metrics.get(scores.name) if constant else None
+    if not is_number(score):
+        return ""
+    rows = "rows" if not of_images(facts) else "images"
+    seen = "it had never seen" if facts.data.test_rows else "that it is measured on"
+    if scores.name == "accuracy":
+        said = f"It is right for {_share(score)} of the {rows} {seen}"
+        other = "always predicting the most frequent class would be right for {}"
+        return f"{said}; {other.format(_share(base))}." if is_number(base) else f"{said}."
+    if scores.name in ("rmse", "mae") and len(facts.target.names) == 1:
+        how = "typically" if scores.name == "rmse" else "on average"
+        said = f"Its predictions for {rows} {seen} are {how} off by {scores.text(score)}"
+        other = "always predicting the mean would be off by {}"
+        return f"{said}; {other.format(scores.text(base))}." if is_number(base) else f"{said}."
+    return ""
+
+
+def _share(value: float) -> str:
+    """Return a share as per cent with one decimal."""
+    return f"{format.fixed(100 * value, 1)}{format.NARROW}%"
 
 
 def _paired(baseline: BaselineFacts) -> tuple[float, float, float] | None:

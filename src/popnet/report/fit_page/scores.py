@@ -64,7 +64,7 @@ class Scores:
 
 
 class Dot(NamedTuple):
-    """A row of a dot picture: places in per cent, None if there is no number."""
+    """A row of a dot picture: places in per cent, None if there is no number; ``range`` tells the interval."""
 
     label: str
     text: str
@@ -72,6 +72,7 @@ class Dot(NamedTuple):
     low: float | None = None
     high: float | None = None
     strong: bool = False
+    range: str = ""
 
 
 class DotChart(NamedTuple):
@@ -97,6 +98,7 @@ def dot_chart(
             axis.at(low) if strong and both and is_number(low) else None,
             axis.at(high) if strong and both and is_number(high) else None,
             strong,
+            f" ({scores.text(low)} to {scores.text(high)})" if strong and both else "",
         )
         for label, value, strong in rows
     ]

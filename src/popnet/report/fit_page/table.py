@@ -12,7 +12,7 @@ from popnet.report.fit_page.fields import of_images
 CLASSES_SHOWN = 12
 MISSING_SHOWN = 10
 COLUMNS_SHOWN = 1000
-COLUMNS_OPEN = 20
+COLUMNS_OPEN = 8
 """A longer table of columns is folded."""
 
 
