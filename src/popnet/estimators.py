@@ -20,6 +20,7 @@ from popnet.data.tables.frames import is_missing
 from popnet.data.tables.read import declared_categories, read_table
 from popnet.data.tables.reading import ReadingChoices
 from popnet.errors import InputError
+from popnet.prepare.arrays import WEIGHT, apart, holds_images, holds_text, labels_of, target_names
 from popnet.runtime.durations import seconds
 from popnet.runtime.fork import begin_threads
 from popnet.runtime.sizes import bytes_of
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     from popnet.model.model import Model
     from popnet.spec.recipe import Recipe
     from popnet.types import Array
-
-WEIGHT = "__weight__"
 
 
 class _Estimator(BaseEstimator):
@@ -105,7 +104,7 @@ class _Estimator(BaseEstimator):
         array: Any = X if hasattr(X, "dtype") or hasattr(X, "tocsr") else np.asarray(X)
         if getattr(array, "dtype", None) is not None and array.dtype.kind in "US":
             array = np.asarray(X, dtype=object)  # a list of text and numbers: NumPy made all text
-        if getattr(array, "dtype", None) == np.dtype(object) and _holds_text(array):
+        if getattr(array, "dtype", None) == np.dtype(object) and holds_text(array):
             validation.validate_data(self, array, reset=reset, dtype=None, ensure_all_finite=False)
         else:
             array = cast(
@@ -154,7 +153,7 @@ class _Estimator(BaseEstimator):
         if frame.height < 2:
             raise InputError("Found 1 sample; at least 2 are needed to train and to validate.")
         columns = y.T if y.ndim == 2 else [y]
-        targets = _apart(names, frame.columns)
+        targets = apart(names, frame.columns)
         frame = frame.with_columns(
             pl.Series(n, c.tolist() if c.dtype.kind in "OUS" else c)
             for n, c in zip(targets, columns, strict=True)
@@ -226,7 +225,7 @@ class _Estimator(BaseEstimator):
         validation.check_is_fitted(self, "model_")
         image = self.model_.encoder.image
         if image is not None:
-            if not _holds_images(X):
+            if not holds_images(X):
                 raise InputError(
                     f"X must be images (n, height, width[, channels]) as in fit; got {np.shape(X)}."
                 )
@@ -340,10 +339,10 @@ class Classifier(ClassifierMixin, _Estimator):
     def fit(self, X: Any, y: Any, sample_weight: Array | None = None) -> Self:
         """Fit to X ``(n_samples, n_features)`` and labels y ``(n_samples,)``."""
         began = time.monotonic()
-        frame = self._pictures(X) if _holds_images(X) else self._frame(X, reset=True)
+        frame = self._pictures(X) if holds_images(X) else self._frame(X, reset=True)
         if y is None:
             raise ValueError("requires y to be passed, but the target y is None.")
-        names = _target_names(y, 1)
+        names = target_names(y, 1)
         if getattr(getattr(y, "dtype", None), "name", "") == "boolean" and not y.isna().any():
             y = y.to_numpy(bool)  # of pandas' nullable type, which would become 0.0 and 1.0
         y = cast("np.ndarray", validation.column_or_1d(y, warn=True))
@@ -357,7 +356,7 @@ class Classifier(ClassifierMixin, _Estimator):
             )
         codes = cast("np.ndarray", np.searchsorted(self.classes_, y))
         task = "binary" if len(self.classes_) == 2 else "multiclass"
-        self._fit(X, frame, codes, sample_weight, task, began, names, _labels(self.classes_))
+        self._fit(X, frame, codes, sample_weight, task, began, names, labels_of(self.classes_))
         return self
 
     def predict_proba(self, X: Any) -> np.ndarray:
@@ -386,7 +385,7 @@ class Regressor(RegressorMixin, _Estimator):
     def fit(self, X: Any, y: Any, sample_weight: Array | None = None) -> Self:
         """Fit to X ``(n_samples, n_features)`` and targets y ``(n_samples,)`` or ``(n_samples, n_targets)``."""
         began = time.monotonic()
-        frame = self._pictures(X) if _holds_images(X) else self._frame(X, reset=True)
+        frame = self._pictures(X) if holds_images(X) else self._frame(X, reset=True)
         if y is None:
             raise ValueError("requires y to be passed, but the target y is None.")
         given = y
@@ -394,7 +393,7 @@ class Regressor(RegressorMixin, _Estimator):
             "np.ndarray",
             validation.check_array(y, ensure_2d=False, dtype="numeric", input_name="y"),
         ).astype(np.float64)
-        names = _target_names(given, y.shape[1] if y.ndim == 2 else 1)
+        names = target_names(given, y.shape[1] if y.ndim == 2 else 1)
         if y.ndim == 2 and y.shape[1] == 1:
             y = cast("np.ndarray", validation.column_or_1d(y, warn=True))
         self._fit(X, frame, y, sample_weight, "regression", began, names)
@@ -464,40 +463,3 @@ def _warn_unused(model: Model) -> None:
             f"Columns not used, as nearly every text in them is unique: {listed}. Make numbers or categories of them.",
             stacklevel=4,
         )
-
-
-def _holds_images(X: Any) -> bool:
-    return isinstance(X, np.ndarray) and X.ndim in (3, 4)
-
-
-def _holds_text(array: np.ndarray) -> bool:
-    return any(isinstance(v, str) for v in array.reshape(-1))
-
-
-def _target_names(y: Any, count: int) -> list[str]:
-    """Return names for the columns of y: its own, or ``target``, ``target1``, ..."""
-    own = getattr(y, "columns", None)
-    if own is None and getattr(y, "name", None) is not None:
-        own = [y.name]
-    if own is not None and len(own) == count:
-        return [str(name) for name in own]
-    return ["target"] if count == 1 else [f"target{k + 1}" for k in range(count)]
-
-
-def _apart(names: list[str], columns: list[str]) -> list[str]:
-    """Return names that are neither columns nor given twice."""
-    out: list[str] = []
-    for name in names:
-        while name in columns or name in out or name == WEIGHT:
-            name += "_"
-        out.append(name)
-    return out
-
-
-def _labels(classes: np.ndarray) -> list[Any] | None:
-    """Return classes as a model file holds them; None for kinds that it cannot hold, which stay numbers."""
-    labels = classes.tolist()
-    plain = all(
-        type(c) is type(labels[0]) and isinstance(c, bool | int | float | str) for c in labels
-    )
-    return labels if plain else None
