@@ -78,7 +78,9 @@ def fuzz(name: str, corpus: Path, options: list[str]) -> None:
     def one(data: bytes) -> None:
         try:
             target(data)
-        except Exception as error:
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # polars' panics are no Exceptions
             kind = _kind(error)
             kept = found / kind
             if not kept.exists() or kept.stat().st_size > len(data):

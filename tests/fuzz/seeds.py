@@ -49,9 +49,10 @@ def columnar() -> Iterator[bytes]:
         for compression in ("uncompressed", "snappy"):
             yield b"\0" + parquet(frame, compression=compression)
         for write in (frame.write_ipc, frame.write_ipc_stream):
-            out = io.BytesIO()
-            write(out)
-            yield b"\1" + out.getvalue()  # fmt: skip
+            for packing in ("uncompressed", "lz4", "zstd"):
+                out = io.BytesIO()
+                write(out, compression=packing)
+                yield b"\1" + out.getvalue()
 
 
 def _pixels(shape: Sequence[int], dtype: str = "uint8") -> np.ndarray:

@@ -161,7 +161,7 @@ def _places(content: Any) -> Any:
             yield from _places(content[key])
 
 
-TYPES = "f2 f4 f8 i1 i2 i4 i8 u1 u4 u8 ?".split()
+TYPES = ["f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u4", "u8", "?"]
 NUMBERS = (0, 1, -1, 2, 3, 63, 64, 255, 256, 2**31 - 1, -(2**31))
 
 

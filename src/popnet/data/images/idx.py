@@ -23,6 +23,7 @@ from popnet.data.images.pictures import (
     own_parts,
 )
 from popnet.errors import InputError
+from popnet.runtime.memory import check_fits
 
 _IMAGES = re.compile(r"^(.*?)[-._]?images[-.]idx3[-.]ubyte(\.gz)?$", re.IGNORECASE)
 _LABELS = re.compile(r"^(.*?)[-._]?labels[-.]idx1[-.]ubyte(\.gz)?$", re.IGNORECASE)
@@ -136,6 +137,7 @@ def _parse(file: BinaryIO, path: Path) -> np.ndarray:
     shape = tuple(int(v) for v in np.frombuffer(sides, ">u4"))
     kind = np.dtype(_TYPES[head[2]])
     due = math.prod(shape) * kind.itemsize
+    check_fits(due, str(path))
     data = bytearray()
     # In pieces: a false header must not ask for memory that the file does not fill.
     while len(data) <= due and (piece := file.read(min(_PIECE, due + 1 - len(data)))):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -107,6 +108,26 @@ class Encoder(BaseModel):
     weight: str | None = None
     other: tuple[str, ...] = ()
     image: ImageFormat | None = None
+
+    def check(self) -> None:
+        """Raise ValueError if the parts of an encoder that was read from a file do not fit together."""
+        target, names = self.target, [column.name for column in self.columns]
+        classes = len(target.classes)
+        fits = {
+            "regression": classes == 0 and len(self.scales) == len(target.names),
+            "binary": classes == 2,
+            "multiclass": classes >= 2,
+        }
+        if not target.names or not fits[target.task] or (classes and len(target.names) > 1):
+            raise ValueError("the target's classes or scales do not fit its task")
+        if len(set(names)) < len(names) or len(set(target.names)) < len(target.names):
+            raise ValueError("a column is there twice")
+        if bool(names) == (self.image is not None):
+            raise ValueError("it reads neither columns nor images, or both")
+        if any(
+            not (s.std > 0 and math.isfinite(s.std) and math.isfinite(s.mean)) for s in self.scales
+        ):
+            raise ValueError("the scale of a target is not a number above 0")
 
     @property
     def n_outputs(self) -> int:

@@ -13,10 +13,12 @@ from typing import Any, BinaryIO, TypeVar, cast
 
 import polars as pl
 
+from popnet.data.tables import limits
 from popnet.data.tables.delimited import chunks, read_delimited, string_batches, string_blocks
 from popnet.data.tables.frames import frame_categories, from_frame, not_empty, plain
 from popnet.errors import InputError
 from popnet.runtime.fork import begin_threads
+from popnet.runtime.memory import check_fits
 
 FORMATS = {
     ".csv": "delimited",
@@ -35,6 +37,10 @@ PACKED = ("delimited", "jsonl")
 """Formats that may also be gzip-compressed (.csv.gz, ...)."""
 
 _SLICE_ROWS = 200_000
+
+_VALUE_BYTES = {pl.String: 16, pl.Float64: 8, pl.Int64: 8, pl.UInt64: 8, pl.Float32: 4, pl.Int32: 4}
+"""What a value takes in memory, at least; 1 for other types. A file may hold a billion equal ones in a few bytes."""
+
 T = TypeVar("T")
 
 
@@ -68,7 +74,10 @@ def read_table(source: Any, as_written: Sequence[str] | None = ()) -> pl.DataFra
     if form == "delimited":
         return read_delimited(path, as_written)
     if form == "jsonl":
-        frames = list(_json_frames(path))
+        frames: list[pl.DataFrame] = []
+        for frame in _json_frames(path):
+            frames.append(frame)
+            limits.check_held(sum(f.estimated_size() for f in frames), path)
         return not_empty(_stack(frames), str(path))
     return not_empty(plain(_columnar(path, form), str(path)), str(path))
 
@@ -247,6 +256,8 @@ def _json_frames(path: Path) -> Iterator[pl.DataFrame]:
             yield from _json_block(rest[:end], line, path, names)
             line += rest.count(b"\n", 0, end)
             rest = rest[end:]
+        if len(rest) > limits.LONGEST_RECORD:
+            raise limits.too_long(path, line)
     yield from _json_block(rest, line, path, names)
     if not names:
         raise InputError(f"{path} holds no rows; give one JSON object a line.")
@@ -271,6 +282,9 @@ def _json_block(
 
 
 def _columnar(path: Path, form: str) -> pl.DataFrame:
+    if rows := count_rows(path, form):
+        types = _guarded(_scan(path, form).collect_schema, path, form).dtypes()
+        check_fits(rows * sum(_VALUE_BYTES.get(t, 1) for t in types), str(path))
     return _guarded(lambda: _scan(path, form).collect(), path, form)
 
 
