@@ -125,6 +125,8 @@ def read_file(body: bytes, ending: str, model: Model, limits: Limits) -> Rows:
         limits: of its rows, which are counted before they are held.
     """
     needed = [c.name for c in model.encoder.columns]
+    if body.startswith(b"\x1f\x8b"):  # read_batches would unpack it, to any size
+        raise Refused(415, "Compressed bodies are not taken (this is gzip); send it as it is.")
     with tempfile.TemporaryDirectory(prefix="popnet") as folder:
         path = Path(folder) / f"body{ending}"
         path.write_bytes(body)
@@ -198,16 +200,25 @@ def read_images(files: Sequence[tuple[str, bytes]], model: Model, limits: Limits
         model: of images.
         limits: of their number.
     """
+    from popnet.data.images.decode import MAX_PIXELS, pixel_count  # loads Pillow
+
     form = model.encoder.image
     assert form is not None
     _check_count(len(files), limits)
     problems: list[Problem] = []
     pixels: list[np.ndarray] = []
+    seen = 0
     with tempfile.TemporaryDirectory(prefix="popnet") as folder:
         for i, (name, content) in enumerate(files):
             path = Path(folder) / f"image{i}.png"  # what it is, its content says
             path.write_bytes(content)
             try:
+                seen += pixel_count(path)
+                if seen > MAX_PIXELS:
+                    most = f"{MAX_PIXELS // 1_000_000} million pixels"
+                    raise Refused(
+                        413, f"The images have more than {most} together; send fewer at a time."
+                    )
                 pixels.append(np.asarray(form.read(str(path), strict=True).pixels))
             except InputError as error:
                 problems.append(Problem(i + 1, name, _without(str(error), path, "the image")))

@@ -121,6 +121,90 @@ def request_body(model: Model) -> dict[str, Any]:
     }
 
 
+ERRORS = {
+    400: "The body is no JSON, is not UTF-8, is nested too deeply, or has a key twice.",
+    408: "The body did not arrive in time.",
+    413: "Too many rows, bytes or pixels.",
+    415: "A Content-Type that the model does not take, or a compressed body.",
+    422: "Rows or parameters that cannot be used.",
+    503: "Too much waits; `Retry-After` says when to try again.",
+    504: "Predicting took longer than the time limit.",
+}
+"""What ``/predict`` refuses with, by its status."""
+
+PROBLEM = {
+    "type": "object",
+    "properties": {
+        "row": {"type": ["integer", "null"]},
+        "field": {"type": ["string", "null"]},
+        "problem": {"type": "string"},
+    },
+    "required": ["row", "field", "problem"],
+    "additionalProperties": False,
+}
+ERROR = {
+    "type": "object",
+    "properties": {
+        "error": {"type": "string"},
+        "problems": {"type": "array", "items": PROBLEM},
+        "more_problems": {"type": "integer"},
+        "ignored": {"type": "array", "items": {"type": "string"}},
+    },
+    "required": ["error"],
+    "additionalProperties": False,
+}
+"""Of every answer that is a refusal."""
+
+
+def describe_routes(found: dict[str, Any], model: Model) -> None:
+    """Write what each route takes and gives into OpenAPI's description.
+
+    Args:
+        found: the description, which is changed.
+        model: that is served.
+    """
+    paths = found["paths"]
+    predict = paths["/predict"]["post"]
+    predict["requestBody"] = request_body(model)
+    error = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
+    predict["responses"] = {
+        "200": _object("The predictions, a row each.", _predictions(model)),
+        **{str(status): {"description": text, "content": error} for status, text in ERRORS.items()},
+    }
+    listed = {"type": "array", "items": {"type": "object"}}
+    names = {"type": "array", "items": {"type": "string"}}
+    described = {
+        "target": names, "task": {"type": "string"}, "classes": {"type": "array"}, "intervals": {"type": "boolean"},
+        "columns": listed, "example": {"type": "object"},
+    }  # fmt: skip
+    healthy = {
+        "status": {"enum": ["ok", "degraded"]}, "popnet": {"type": "string"}, "target": names,
+        "models_loaded": {"type": "integer"}, "rows_waiting": {"type": "integer"},
+    }  # fmt: skip
+    texts = {"description": "Metrics.", "content": {"text/plain": {"schema": {"type": "string"}}}}
+    paths["/schema"]["get"]["responses"] = {"200": _object("What the model takes.", described)}
+    paths["/health"]["get"]["responses"] = {"200": _object("How the server is.", healthy)}
+    paths["/metrics"]["get"]["responses"] = {"200": texts}
+    found["components"] = {"schemas": {"Error": ERROR}}
+
+
+def _object(description: str, properties: Mapping[str, Any]) -> dict[str, Any]:
+    schema = {"type": "object", "properties": dict(properties), "required": list(properties)}
+    return {"description": description, "content": {"application/json": {"schema": schema}}}
+
+
+def _predictions(model: Model) -> dict[str, Any]:
+    """Return what an answer holds: labels of any type, or numbers; what is asked for beside them are numbers."""
+    own = {} if model.is_classifier else {"type": ["number", "null"]}
+    targets = list(model.encoder.target.names)
+    row = {"type": "object", "properties": dict.fromkeys(targets, own), "required": targets}
+    names = {"type": "array", "items": {"type": "string"}}
+    return {
+        "predictions": {"type": "array", "items": row}, "rows": {"type": "integer"}, "target": names,
+        "ignored": names, "notes": names,
+    }  # fmt: skip
+
+
 def _csv(row: Mapping[str, Any]) -> str:
     def cell(value: Any) -> str:
         text = "" if value is None else str(value)

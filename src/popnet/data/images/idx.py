@@ -13,6 +13,7 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 
 from popnet.data.images.arrays import read_arrays, read_labels
+from popnet.data.images.files import check_link
 from popnet.data.images.pictures import (
     PART_NAMES,
     TEST,
@@ -54,6 +55,9 @@ def read_idx_images(source: Path, wish: ReadOptions) -> Pictures:
             a folder has several sets for one part, fewer than 10 images.
     """
     files = find_idx(source) if source.is_dir() else [source]
+    if source.is_dir():
+        for file in files:
+            check_link(file, source.resolve())
     parts = [_part(p) for p in files]
     if len(files) > 1 and (len(set(parts)) < len(parts) or None in parts):
         raise InputError(

@@ -83,7 +83,7 @@ def read_delimited(path: Path, as_written: Sequence[str] | None = ()) -> pl.Data
     held = 0
     for layout, frame in ahead(string_blocks(path)):
         names = frame.columns
-        held += frame.estimated_size()
+        held += limits.frame_size(frame)
         limits.check_held(held, path)
         known = [c for c in frame.columns if c in text]
         for name in known:

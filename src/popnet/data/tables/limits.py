@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import polars as pl
+
 from popnet.errors import InputError
 from popnet.runtime import memory
 from popnet.runtime.sizes import words
@@ -21,6 +23,11 @@ def check_columns(count: int, path: Path, line: int) -> None:
         raise InputError(
             f"{path}, line {line} has {count:,} columns, more than {MAX_COLUMNS:,}; give a table with a row a line."
         )
+
+
+def frame_size(frame: pl.DataFrame) -> int:
+    """Return about how many bytes a frame takes: its texts, and 8 a value, which polars leaves out of short texts."""
+    return int(frame.estimated_size()) + 8 * frame.height * frame.width
 
 
 def check_held(held: float, path: Path) -> None:

@@ -77,7 +77,7 @@ def read_table(source: Any, as_written: Sequence[str] | None = ()) -> pl.DataFra
         frames: list[pl.DataFrame] = []
         for frame in _json_frames(path):
             frames.append(frame)
-            limits.check_held(sum(f.estimated_size() for f in frames), path)
+            limits.check_held(sum(map(limits.frame_size, frames)), path)
         return not_empty(_stack(frames), str(path))
     return not_empty(plain(_columnar(path, form), str(path)), str(path))
 
