@@ -115,6 +115,10 @@ CHANGES: dict[str, Callable[[dict[str, Any]], object]] = {
     "classes of a regression": lambda c: c["encoder"]["target"].update(task="regression"),
     "no classes": lambda c: c["encoder"]["target"].update(classes=[]),
     "a column twice": lambda c: c["encoder"]["columns"].append(c["encoder"]["columns"][0]),
+    "a level twice": lambda c: next(
+        k for k in c["encoder"]["columns"] if k["kind"] == "categorical"
+    ).update(levels=["red", "red", "blue"]),
+    "a schema without classes": lambda c: c["schema"]["target"].update(classes=[]),
     "a scale of nothing": lambda c: c["encoder"]["columns"][0]["scale"].update(scale=0),
     "an unknown field": lambda c: c["encoder"].update(path="../../etc/passwd"),
     "trees that are not there": lambda c: c.update(trees=[{"weight": 0.0}]),

@@ -160,6 +160,8 @@ def _model(
 ) -> Model:
     encoder = Encoder.model_validate_json(json.dumps(content["encoder"]))
     encoder.check()
+    schema = Schema.model_validate_json(json.dumps(content["schema"]))
+    schema.target.check()
     of_trees = content.get("trees", [])
     weights = np.array([r["weight"] for r in (*content["nets"], *of_trees)], np.float64)
     if not (len(weights) and np.all(weights >= 0) and abs(weights.sum() - 1) < 1e-6):
@@ -197,7 +199,7 @@ def _model(
     if not 0 < temperature < np.inf:
         raise ValueError(f"a temperature of {temperature}")
     return cls(
-        schema=Schema.model_validate_json(json.dumps(content["schema"])),
+        schema=schema,
         encoder=encoder,
         nets=tuple(nets),
         weights=weights,

@@ -27,8 +27,8 @@ IDLE_SECONDS = 30
 """That a connection is kept after an answer."""
 
 HEAD_SECONDS = 10.0
-"""Within which the first line and the headers of a request have to come, twice as long at most: uvicorn waits for ever, and
-connections that send nothing would soon be all that there may be."""
+"""Within which the first line and the headers of a request have to come, twice as long at most: uvicorn waits for ever,
+and connections that send nothing would soon be all that there may be."""
 
 TICK_SECONDS = 0.1
 """Between two calls of uvicorn's ``on_tick``."""

@@ -111,17 +111,17 @@ class Encoder(BaseModel):
 
     def check(self) -> None:
         """Raise ValueError if the parts of an encoder that was read from a file do not fit together."""
-        target, names = self.target, [column.name for column in self.columns]
-        classes = len(target.classes)
-        fits = {
-            "regression": classes == 0 and len(self.scales) == len(target.names),
-            "binary": classes == 2,
-            "multiclass": classes >= 2,
-        }
-        if not target.names or not fits[target.task] or (classes and len(target.names) > 1):
-            raise ValueError("the target's classes or scales do not fit its task")
-        if len(set(names)) < len(names) or len(set(target.names)) < len(target.names):
+        self.target.check()
+        names = [column.name for column in self.columns]
+        targets = len(self.target.names) if self.target.task == "regression" else 0
+        if len(self.scales) != targets:
+            raise ValueError("there is not a scale for each target of numbers")
+        if len(set(names)) < len(names):
             raise ValueError("a column is there twice")
+        for column in self.columns:
+            levels = column.levels if isinstance(column, Categorical | Discrete) else None
+            if levels is not None and len(set(levels)) < len(levels):
+                raise ValueError(f"a level of column {show(column.name)} is there twice")
         if bool(names) == (self.image is not None):
             raise ValueError("it reads neither columns nor images, or both")
         if any(

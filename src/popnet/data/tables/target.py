@@ -73,6 +73,16 @@ class Target(BaseModel):
     guesses: tuple[str, ...] = ()
     positive_guessed: bool = False
 
+    def check(self) -> None:
+        """Raise ValueError if the classes of a target that was read from a file do not fit its task."""
+        classes = len(self.classes)
+        fits = {"regression": classes == 0, "binary": classes == 2, "multiclass": classes >= 2}
+        guessed = self.positive_guessed and self.task != "binary"
+        if not self.names or not fits[self.task] or guessed or (classes and len(self.names) > 1):
+            raise ValueError("the target's classes do not fit its task")
+        if len(set(self.names)) < len(self.names) or len(set(map(repr, self.classes))) < classes:
+            raise ValueError("a target or a class is there twice")
+
     @property
     def positive(self) -> Label | None:
         """The positive class: of precision, recall, F1 and the areas under curves; None but of a binary task."""
