@@ -22,6 +22,7 @@ from popnet.data.tables.cast import (
 )
 from popnet.data.tables.columns import (
     Categorical,
+    Datetime,
     Discrete,
     Notes,
     Numeric,
@@ -32,6 +33,7 @@ from popnet.data.tables.columns import (
 )
 from popnet.data.tables.fit_columns import fit_record
 from popnet.data.tables.markers import is_marker
+from popnet.data.tables.number_format import is_known
 from popnet.data.tables.roles import mean_one, raw_weights
 from popnet.data.tables.scale import KNOTS
 from popnet.data.tables.schema import Schema
@@ -119,6 +121,8 @@ class Encoder(BaseModel):
         if len(set(names)) < len(names):
             raise ValueError("a column is there twice")
         for column in self.columns:
+            if not isinstance(column, Datetime | Categorical) and not is_known(column.format):
+                raise ValueError(f"the format of column {show(column.name)} is not known")
             levels = column.levels if isinstance(column, Categorical | Discrete) else None
             if levels is not None and len(set(levels)) < len(levels):
                 raise ValueError(f"a level of column {show(column.name)} is there twice")

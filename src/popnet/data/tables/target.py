@@ -80,6 +80,8 @@ class Target(BaseModel):
         guessed = self.positive_guessed and self.task != "binary"
         if not self.names or not fits[self.task] or guessed or (classes and len(self.names) > 1):
             raise ValueError("the target's classes do not fit its task")
+        if not all(map(number_format.is_known, self.formats)):
+            raise ValueError("a format of the target is not known")
         if len(set(self.names)) < len(self.names) or len(set(map(repr, self.classes))) < classes:
             raise ValueError("a target or a class is there twice")
 
