@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,27 @@ def test_json_that_others_would_read_otherwise(place, text, part):
 def test_strict_json_reads_what_it_writes():
     value = {"a": [1, 2.5, None, "ü", {"b": {}}], "c": "[{"}
     assert strict_json.loads(strict_json.dumps(value).encode()) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "depth"),
+    [
+        (b"1", 0),
+        (b'{"a": [1, {"b": "[[["}]}', 3),
+        (rb'["\"[", "\\", [], "[', 2),
+        (b'"' + b"a" * 1_000_000, 0),
+        (b'"' + b'\\"' * 500_000 + b'"[', 1),
+        (b"[" * 1_000_000, 1_000_000),
+    ],
+    ids=["number", "nested", "escapes", "a long string", "long escapes", "brackets"],
+)
+def test_how_deep_json_is_and_that_it_takes_little_to_tell(text, depth):
+    tracemalloc.start()
+    try:
+        assert strict_json.depth(text) == depth
+        assert tracemalloc.get_traced_memory()[1] < 15 * len(text) + 10_000
+    finally:
+        tracemalloc.stop()
 
 
 CHANGES: dict[str, Callable[[dict[str, Any]], object]] = {

@@ -188,6 +188,12 @@ def test_bodies_that_unpack_are_not_unpacked(serve):
     assert (said.status_code, "gzip" in said.json()["error"]) == (415, True)
 
 
+def test_a_line_of_commas_is_refused_before_it_is_cut(serve):
+    commas = b"," * 5_000_000 + b"\n1\n"
+    said = serve().post("/predict", content=commas, headers={"Content-Type": "text/csv"})
+    assert (said.status_code, "5,000,001 columns" in said.json()["error"]) == (422, True)
+
+
 def test_a_key_that_stands_twice(serve):
     row = json.dumps(as_json(NEW)[0])
     twice = '{"size": 1, ' + row[1:]

@@ -58,11 +58,12 @@ def loads(text: bytes, max_depth: int = MAX_DEPTH) -> Any:
 
 def depth(text: bytes) -> int:
     """Return how deep the brackets of JSON are nested, those in strings left out."""
-    bare = re.sub(rb'"(?:[^"\\]|\\.)*"?', b"", text, flags=re.DOTALL)
+    # Possessive: else each sign of a string is a place to go back to, which takes 100 bytes.
+    bare = re.sub(rb'"(?:[^"\\]++|\\.)*+"?', b"", text, flags=re.DOTALL)
     signs = np.frombuffer(bare, np.uint8)
-    opens = ((signs == ord("[")) | (signs == ord("{"))).astype(np.int32)
-    closes = ((signs == ord("]")) | (signs == ord("}"))).astype(np.int32)
-    return int(np.cumsum(opens - closes).max(initial=0))
+    opens = ((signs == ord("[")) | (signs == ord("{"))).view(np.int8)
+    closes = ((signs == ord("]")) | (signs == ord("}"))).view(np.int8)
+    return int(np.cumsum(opens - closes, dtype=np.int32).max(initial=0))
 
 
 class RefusedJsonError(ValueError):

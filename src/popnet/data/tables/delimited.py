@@ -27,7 +27,7 @@ from popnet.errors import InputError
 FIRST_BYTES, BLOCK_BYTES = 1 << 20, 16 << 20
 """Of the first block, so that who looks at the first rows alone does not wait for many, and of later ones."""
 DELIMITERS = ",;\t|"
-SNIFFED_RECORDS = 200
+SNIFFED_RECORDS, SNIFFED_BYTES = 200, 1 << 18
 _NEWLINE, _QUOTE = 10, 34
 _MAGIC = {
     b"PAR1": "a Parquet file",
@@ -355,13 +355,14 @@ def _record_start(data: bytes, record: int) -> int:
     """Return where a record begins, by its number from 0."""
     if record == 0:
         return 0
-    ends = _outside(np.frombuffer(data[: 1 << 18], np.uint8), (_NEWLINE,))[0]
+    ends = _outside(np.frombuffer(data[:SNIFFED_BYTES], np.uint8), (_NEWLINE,))[0]
     return int(ends[record - 1]) + 1 if record <= len(ends) else len(data)
 
 
 def _record(data: bytes, record: int) -> str:
-    """Return the text of one of the first records."""
-    return data[_record_start(data, record) : _record_start(data, record + 1)].decode("utf-8")
+    """Return the text of one of the first records, as far as the delimiter is looked for."""
+    start, end = _record_start(data, record), _record_start(data, record + 1)
+    return data[start : min(end, start + SNIFFED_BYTES)].decode("utf-8", "ignore")
 
 
 def _titles(data: bytes, delimiter: str, fields: list[int]) -> int:
@@ -380,7 +381,7 @@ def _lacks_first_name(data: bytes, delimiter: str, fields: list[int]) -> bool:
 
 def _fields(data: bytes, delimiter: str) -> list[int]:
     """Return the number of fields of each of the first records."""
-    array = np.frombuffer(data[: 1 << 18], np.uint8)
+    array = np.frombuffer(data[:SNIFFED_BYTES], np.uint8)
     ends, places = _outside(array, (_NEWLINE, ord(delimiter)))
     ends = ends[:SNIFFED_RECORDS]
     if not len(ends):  # the first record is longer than the sample
