@@ -146,7 +146,7 @@ def test_idx_files_that_lie(tmp_path):
     path = tmp_path / "a-images-idx3-ubyte"
     head = struct.pack(">HBB3I", 0, 8, 3, 2**32 - 1, 2**32 - 1, 2**32 - 1)
     path.write_bytes(head + b"\0" * 100)
-    no_images(path, "more than fits")
+    no_images(path, "is not whole")
     bomb = struct.pack(">HBB3I", 0, 8, 3, 4000, 40, 40) + b"\0" * 6_400_000
     path.with_suffix(".gz").write_bytes(gzip.compress(bomb))
     no_images(path.with_suffix(".gz"), "more than fits")

@@ -141,11 +141,11 @@ def _parse(file: BinaryIO, path: Path) -> np.ndarray:
     shape = tuple(int(v) for v in np.frombuffer(sides, ">u4"))
     kind = np.dtype(_TYPES[head[2]])
     due = math.prod(shape) * kind.itemsize
-    check_fits(due, str(path))
     data = bytearray()
     # In pieces: a false header must not ask for memory that the file does not fill.
     while len(data) <= due and (piece := file.read(min(_PIECE, due + 1 - len(data)))):
         data += piece
+        check_fits(len(data), str(path))
     if len(data) != due:
         what = "there are more" if len(data) > due else f"there are {len(data):,}"
         raise InputError(
