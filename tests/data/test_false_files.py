@@ -71,6 +71,25 @@ def test_a_row_without_end(tmp_path, monkeypatch, name, start):
             read(tmp_path / name)
 
 
+def test_what_is_packed_within_text_is_not_unpacked(tmp_path):
+    body = zlib.compress(b"a,b\n1,2\n" * 1000, 1)
+    assert body.startswith(b"x\x01")
+    for name, data in (
+        ("t.jsonl", gzip.compress(b'{"a": 1}\n')),
+        ("t.jsonl.gz", gzip.compress(gzip.compress(b'{"a": 1}\n'))),
+        ("t.jsonl", body),
+        ("t.csv", b"x\x01,b\n1,2\n"),
+        ("t.csv", b"a,b\nx\x01,2\n"),
+    ):
+        (tmp_path / name).write_bytes(data)
+        if name == "t.jsonl" and data.startswith(b"\x1f"):
+            assert (
+                read_table(tmp_path / name).height == 1
+            )  # gzip is known by its content, and unpacked once
+        else:
+            refused(tmp_path / name, name)
+
+
 def test_columns_without_end(tmp_path, monkeypatch):
     monkeypatch.setattr(limits, "MAX_COLUMNS", 1000)
     (tmp_path / "t.csv").write_bytes(b"," * 1000 + b"\n")

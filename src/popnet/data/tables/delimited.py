@@ -304,6 +304,7 @@ def _read_header(block: Block, path: Path) -> tuple[Layout, Block]:
     end = int(ends[0]) + 1
     limits.check_columns(data.count(delimiter.encode(), 0, end) + 1, path, line)
     try:
+        _refuse_packed(data)
         header = pl.read_csv(data[:end], has_header=False, separator=delimiter, infer_schema=False)
     except pl.exceptions.PolarsError:
         raise _not_fields(path, line) from None
@@ -461,7 +462,14 @@ def _parse(data: bytes, layout: Layout, path: Path, line: int) -> pl.DataFrame:
         raise _not_fields(path, line) from None
 
 
+def _refuse_packed(data: bytes) -> None:
+    """Raise for what polars would take for zlib and unpack; gzip and zstd do not begin like UTF-8."""
+    if data.startswith(b"x\x01"):
+        raise pl.exceptions.ComputeError("compressed")
+
+
 def _read(data: bytes, layout: Layout) -> pl.DataFrame:
+    _refuse_packed(data)
     return pl.read_csv(
         protect_quoted(data, layout.delimiter),
         has_header=False,

@@ -38,9 +38,6 @@ PACKED = ("delimited", "jsonl")
 
 _SLICE_ROWS = 200_000
 
-_VALUE_BYTES = {pl.String: 16, pl.Float64: 8, pl.Int64: 8, pl.UInt64: 8, pl.Float32: 4, pl.Int32: 4}
-"""What a value takes in memory, at least; 1 for other types. A file may hold a billion equal ones in a few bytes."""
-
 T = TypeVar("T")
 
 
@@ -269,8 +266,12 @@ def _json_block(
     if not data.strip():
         return
     try:
+        if not data.lstrip().startswith(
+            b"{"
+        ):  # polars would unpack what begins like gzip, zlib or zstd
+            raise pl.exceptions.ComputeError("a line is no object")
         frame = pl.read_ndjson(data, infer_schema_length=None)
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         reason = (str(error).splitlines() or ["damaged"])[0].rstrip(".")
         raise InputError(
             f"{path}: the text from line {line} on is not JSON lines ({reason}); write one JSON "
@@ -284,8 +285,15 @@ def _json_block(
 def _columnar(path: Path, form: str) -> pl.DataFrame:
     if rows := count_rows(path, form):
         types = _guarded(_scan(path, form).collect_schema, path, form).dtypes()
-        check_fits(rows * sum(_VALUE_BYTES.get(t, 1) for t in types), str(path))
+        check_fits(rows * sum(map(_value_bytes, types)), str(path))
     return _guarded(lambda: _scan(path, form).collect(), path, form)
+
+
+def _value_bytes(dtype: pl.DataType) -> int:
+    """Return what a value takes in memory, at least: a file may hold a billion equal ones in a few bytes."""
+    if dtype == pl.String:
+        return 16
+    return 8 if dtype in (pl.Int64, pl.UInt64, pl.Float64) else 1
 
 
 def _columnar_frames(path: Path, form: str) -> Iterator[pl.DataFrame]:
