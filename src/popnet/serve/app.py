@@ -253,10 +253,10 @@ async def read_body(request: Request, limits: Limits, held: Body) -> bytes:
         raise large
     found = bytearray()
     async for chunk in request.stream():
+        if len(found) + len(chunk) > limits.bytes:
+            raise large
         held.take(len(chunk))
         found += chunk
-        if len(found) > limits.bytes:
-            raise large
     return bytes(found)
 
 
