@@ -1,9 +1,11 @@
 """Requests per second and latencies of `popnet serve`, and what it does under abuse.
 
     python -m benchmarks.serving MODEL [--seconds 5] [--clients 1,16,64] [--rows 1,1000]
+    python -m benchmarks.serving MODEL --abuse
 
 MODEL is a model folder of a table; its example row is sent again and again. The server is a process of its own on the
-same machine, so that the clients' share of the processors is a part of what is measured. Prints one JSON object a line.
+same machine, so that the clients' share of the processors is a part of what is measured. Prints one JSON object a line;
+with ``--abuse`` a table of what requests that are made to harm do to it, and nothing else.
 """
 
 from __future__ import annotations
@@ -22,14 +24,17 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+import psutil
+
+from benchmarks.abuse import Abuse
 
 WARM_SECONDS = 0.5
 """Before counting begins."""
 
 
 @contextmanager
-def server(model: str, *options: str) -> Iterator[int]:
-    """Serve a model and give its port."""
+def server(model: str, *options: str) -> Iterator[tuple[int, int]]:
+    """Serve a model; give its port and its process' number."""
     command = [sys.executable, "-m", "popnet", "serve", model, "--port", "0", *options]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     try:
@@ -38,7 +43,7 @@ def server(model: str, *options: str) -> Iterator[int]:
         found = re.search(r"ready on http://[^:]+:(\d+)", line)
         if found is None:
             raise SystemExit(line + process.stderr.read())
-        yield int(found[1])
+        yield int(found[1]), process.pid
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(60)
@@ -94,34 +99,6 @@ async def load(port: int, asked: bytes, clients: int, seconds: float) -> dict[st
     }
 
 
-async def abuse(port: int, row: dict[str, Any]) -> dict[str, Any]:
-    """Give up requests half-way, send too much, open many connections; then ask as usual."""
-    body = json.dumps({"rows": [row]}).encode()
-    for cut in range(20):
-        _, writer = await asyncio.open_connection("127.0.0.1", port)
-        asked = request("/predict", body)
-        writer.write(asked[: 10 + cut * len(asked) // 20])
-        writer.transport.abort()
-    large = request("/predict", b"[" + b" " * 11_000_000 + b"]")
-    try:
-        too_large = (await once(port, large))[0]
-    except (ConnectionError, asyncio.IncompleteReadError):
-        too_large = 0  # the connection was closed before all was sent
-    idle = [await asyncio.open_connection("127.0.0.1", port) for _ in range(500)]
-    status, _ = await once(port, request("/predict", body))
-    for _, writer in idle:
-        writer.close()
-    many = await asyncio.gather(*(once(port, request("/predict", body)) for _ in range(500)))
-    health, said = await once(port, request("/health"))
-    return {
-        "too_large": too_large,
-        "beside_500_idle_connections": status,
-        "500_at_once": dict(Counter(s for s, _ in many)),
-        "health": health,
-        "status": json.loads(said)["status"],
-    }
-
-
 def main() -> None:
     """Run the benchmark."""
     options = argparse.ArgumentParser(description=__doc__)
@@ -129,16 +106,19 @@ def main() -> None:
     options.add_argument("--seconds", type=float, default=5.0)
     options.add_argument("--clients", default="1,16,64")
     options.add_argument("--rows", default="1,1000")
+    options.add_argument("--abuse", action="store_true")
     given = options.parse_args()
-    with server(given.model) as port:
+    with server(given.model) as (port, pid):
         _, schema = asyncio.run(once(port, request("/schema")))
         row = json.loads(schema)["example"]
+        if given.abuse:
+            print(asyncio.run(Abuse(port, row).table(psutil.Process(pid))))
+            return
         for rows in map(int, given.rows.split(",")):
             asked = request("/predict", json.dumps({"rows": [row] * rows}).encode())
             for clients in map(int, given.clients.split(",")):
                 found = asyncio.run(load(port, asked, clients, given.seconds))
                 print(json.dumps({"rows": rows, "clients": clients, **found}), flush=True)
-        print(json.dumps({"abuse": asyncio.run(abuse(port, row))}), flush=True)
 
 
 if __name__ == "__main__":

@@ -411,12 +411,18 @@ def test_an_archive_in_a_folder_of_its_own(tmp_path):
     assert set(read_images(tmp_path).labels or []) == {"a", "b"}
 
 
-def test_links_are_followed_once(tmp_path):
+def test_links_are_followed_once_and_within_the_folder(tmp_path):
     folder(tmp_path / "far", {"a": 5})
-    folder(tmp_path / "here", {"b": 5})
-    (tmp_path / "here" / "a").symlink_to(tmp_path / "far" / "a")
+    folder(tmp_path / "real", {"b": 5, ".kept/a": 5})
+    (tmp_path / "here").symlink_to(tmp_path / "real")
+    (tmp_path / "here" / "a").symlink_to(tmp_path / "here" / ".kept" / "a")
     (tmp_path / "here" / "b" / "loop").symlink_to(tmp_path / "here")
     assert sorted(set(read_images(tmp_path / "here").labels or [])) == ["a", "b"]
+    for link, goal in (("c", "far/a"), ("b/x.png", "far/a/000.png")):
+        (tmp_path / "here" / link).symlink_to(tmp_path / goal)
+        with pytest.raises(InputError, match=f"{link} is a link that leads out of the folder, to"):
+            read_images(tmp_path / "here")
+        (tmp_path / "here" / link).unlink()
 
 
 def test_predicting_needs_no_classes(tmp_path):

@@ -60,9 +60,9 @@ def columns_of(
             for k, name in enumerate(names)
             for v, end in zip(values, endings, strict=True)
         ]
-        if len({c.name for c in columns}) < len(columns):
-            raise InputError(
-                "Two columns would have the same name: a quantile is given twice, or a target is named like a "
-                "column of another target's interval; rename that target and fit again."
-            )
+    if len({c.name for c in columns}) < len(columns):
+        raise InputError(
+            "Two columns would have the same name: a quantile is given twice, or a target is named like a column of "
+            "probabilities or of another target's interval; rename that target and fit again."
+        )
     return columns

@@ -12,16 +12,17 @@ from typing import TYPE_CHECKING, Any, get_args
 import jax
 import numpy as np
 from pydantic import ValidationError
+from safetensors import SafetensorError
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
 from popnet._version import __version__
 from popnet.data.tables.encode import Encoder
 from popnet.data.tables.schema import Schema
-from popnet.errors import InputError, ModelError
-from popnet.model import facts
+from popnet.errors import ModelError
+from popnet.model import facts, files
 from popnet.model.folder import MODEL, WEIGHTS, lost
-from popnet.nn.net import init
+from popnet.nn.net import init, weight_count
 from popnet.population.predict import Net
 from popnet.predictions import ensemble, metrics
 from popnet.predictions.conformal import Conformal
@@ -39,6 +40,12 @@ if TYPE_CHECKING:
 FORMAT, WITH_TREES, WITH_COMBINATIONS = 1, 2, 3
 """Versions of the folder's format: of nets alone, as all popnets read it, of nets and trees, and of columns made of two
 others. A folder has the first that can hold it."""
+
+MAX_REASON = 300
+"""Characters of what is wrong with a content: it may quote a value of any length."""
+
+MAX_VIEWS = 1000
+"""Views of an image that a saved model may predict by; each takes a pass over all nets."""
 
 ERRORS = "intervals/errors"
 """The tensor of held-out errors."""
@@ -127,56 +134,79 @@ def load(cls: type[Model], folder: str | Path) -> Model:
         raise ModelError(f"There is no folder {folder}; {lost(folder) or 'check the path.'}")
     if not (folder / MODEL).is_file():
         raise ModelError(f"{folder} is not a model folder: it has no {MODEL}.")
+    text = files.read(folder, MODEL)
     try:
-        content = json.loads((folder / MODEL).read_bytes())
+        content = strict_json.loads(text)
         version = content["format"]
+    except strict_json.RefusedJsonError as error:
+        raise ModelError(f"{folder / MODEL} cannot be read as a model: {error}.") from None
     except (ValueError, KeyError, TypeError):
         raise ModelError(
             f"{folder / MODEL} is cut short or damaged; copy the folder again."
         ) from None
-    except OSError as error:
-        raise ModelError(f"{folder / MODEL} cannot be read: {error.strerror}.") from None
     if version not in (FORMAT, WITH_TREES, WITH_COMBINATIONS):
         raise ModelError(
-            f"{folder} has format {version}, this popnet ({__version__}) reads {FORMAT} to {WITH_COMBINATIONS}; "
-            f"use popnet {content.get('popnet', 'of another version')}."
+            f"{folder} has format {str(version)[:20]}, this popnet ({__version__}) reads {FORMAT} to "
+            f"{WITH_COMBINATIONS}; use popnet {str(content.get('popnet', 'of another version'))[:20]}."
         )
     if content.pop("sha256", None) != _digest(content):
         raise ModelError(f"{folder / MODEL} was altered after it was saved; copy the folder again.")
-    try:
-        data = (folder / WEIGHTS).read_bytes()
-    except OSError as error:
-        raise ModelError(f"{folder / WEIGHTS} cannot be read: {error.strerror}.") from None
+    data = files.read(folder, WEIGHTS)
     if hashlib.sha256(data).hexdigest() != content.get("weights_sha256"):
         raise ModelError(f"{folder / WEIGHTS} is cut short or was altered; copy the folder again.")
     try:
         return _model(cls, content, load_tensors(data))
-    except (
-        KeyError,
-        TypeError,
-        ValueError,
-        ValidationError,
-        InputError,
-        struct.error,
-    ) as error:
-        raise ModelError(f"{folder} cannot be read as a model: {error}.") from None
+    except _NO_MODEL as error:
+        raise ModelError(f"{folder} cannot be read as a model: {_reason(error)}.") from None
+
+
+_NO_MODEL = (
+    ArithmeticError, AttributeError, LookupError, MemoryError, RecursionError, SafetensorError, TypeError, ValueError,
+    struct.error,
+)  # fmt: skip
+"""What comes of a content that was signed but is none of a model; pydantic's errors and popnet's are ValueErrors."""
+
+
+def _reason(error: BaseException) -> str:
+    """Return in a few words what is wrong with a content."""
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        said = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    elif isinstance(error, KeyError):
+        said = f"{error} is missing"
+    else:
+        said = str(error) or type(error).__name__
+    said = said.split("\n", 1)[0].rstrip(".")
+    return said if len(said) <= MAX_REASON else f"{said[:MAX_REASON]}…"
 
 
 def _model(
     cls: type[Model], content: Mapping[str, Any], tensors: Mapping[str, np.ndarray]
 ) -> Model:
     encoder = Encoder.model_validate_json(json.dumps(content["encoder"]))
+    encoder.check()
+    schema = Schema.model_validate_json(json.dumps(content["schema"]))
+    schema.target.check()
     of_trees = content.get("trees", [])
     weights = np.array([r["weight"] for r in (*content["nets"], *of_trees)], np.float64)
     if not (len(weights) and np.all(weights >= 0) and abs(weights.sum() - 1) < 1e-6):
         raise ValueError("the weights of its members are no shares of 1")
     if content["method"] not in get_args(ensemble.Method):
         raise ValueError(f"it combines members by {content['method']!r}, which is not known")
+    if not isinstance(content["metric"], str):
+        raise ValueError("its metric is no name")
     metrics.choose(content["metric"], encoder.target.task)
+    views = content.get("views", 1)
+    if not isinstance(views, int) or not 1 <= views <= MAX_VIEWS:
+        raise ValueError(f"{views} views of an image")
     nets: list[Net] = []
     for i, record in enumerate(content["nets"]):
         recipe = Recipe.from_mapping(record["recipe"])
         shape = net_shape(recipe, encoder)
+        prefix = f"{i}/parameters"
+        size = sum(array.size for name, array in tensors.items() if name.startswith(prefix))
+        if size < weight_count(shape):  # before as many are drawn as a recipe asks for
+            raise ValueError(f"{prefix}: fewer weights than the net of its recipe has")
         trees: list[Tree] = []
         for part, template in zip(("parameters", "running"), init(recipe, shape, 0), strict=True):
             trees.append(_fill(template, tensors, f"{i}/{part}"))
@@ -194,14 +224,14 @@ def _model(
     if not 0 < temperature < np.inf:
         raise ValueError(f"a temperature of {temperature}")
     return cls(
-        schema=Schema.model_validate_json(json.dumps(content["schema"])),
+        schema=schema,
         encoder=encoder,
         nets=tuple(nets),
         weights=weights,
         method=content["method"],
         metric=content["metric"],
         facts=facts.from_json(content["facts"]),
-        views=int(content.get("views", 1)),
+        views=views,
         conformal=conformal,
         decision=decision,
         temperature=temperature,
@@ -215,6 +245,8 @@ def _forest(tensors: Mapping[str, np.ndarray], prefix: str, encoder: Encoder) ->
     Raises:
         KeyError, ValueError: they are not there, or not of the encoder's columns and outputs.
     """
+    if encoder.image is not None:
+        raise ValueError("trees beside nets of images")
     found = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
     forest, names = Forest.of_arrays(found), encoder.names
     columns = len(names.codes) + len(encoder.member_numbers) + len(names.flags)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import jax
@@ -28,6 +29,17 @@ def init(recipe: Recipe, shape: Shape, seed: int) -> tuple[Tree, Tree]:
     """Draw a net's parameters and its running statistics, trees of float32 NumPy arrays on the host."""
     family = mlp if shape.kind == "mlp" else convnet
     return family.init(recipe, shape, seed)
+
+
+def weight_count(shape: Shape) -> int:
+    """Return the number of the layers' weights, without making them: a net has these parameters, and some more."""
+    if shape.kind != "mlp":
+        plan = convnet.plan(shape)
+        inner = sum(9 * layer.channels_in * layer.channels for layer in plan)
+        return inner * shape.pieces + plan[-1].channels * shape.n_outputs
+    sizes = [mlp.input_size(shape), *[shape.width] * shape.depth]
+    inner = sum(a * b for a, b in pairwise(sizes))
+    return inner * shape.pieces + shape.heads * sizes[-1] * shape.n_outputs
 
 
 @cache

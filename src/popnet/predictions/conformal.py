@@ -193,7 +193,12 @@ class Conformal:
         errors = np.asarray(errors, np.float32)
         if errors.ndim != 2 or not len(errors) or errors.shape[1] != len(sizes):
             raise ValueError(f"held-out errors of {errors.shape} for {len(sizes)} targets")
-        if not np.isfinite(errors).all() or any(len(s.knots) != len(s.logs) for s in sizes):
+        whole = [
+            len(s.knots) == len(s.logs) > 0
+            and np.isfinite([*s.knots, *s.logs, s.power, s.offset]).all()
+            for s in sizes
+        ]
+        if not np.isfinite(errors).all() or not all(whole):
             raise ValueError("held-out errors or their sizes are not whole")
         return cls(folds, sizes, errors)
 
@@ -203,7 +208,8 @@ def _size_to_json(size: Size) -> dict[str, Any]:
 
 
 def _size_from_json(content: Mapping[str, Any]) -> Size:
-    return Size(content["knots"], content["logs"], content["power"], content["least"])
+    knots, logs = (tuple(map(float, content[name])) for name in ("knots", "logs"))
+    return Size(knots, logs, float(content["power"]), float(content["least"]))
 
 
 def check_coverage(coverage: float) -> None:

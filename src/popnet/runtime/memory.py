@@ -13,6 +13,9 @@ from typing import Any
 
 import psutil
 
+from popnet.errors import InputError
+from popnet.runtime.sizes import words
+
 SHARE = 0.8
 """Share of the memory free at the start that a run may take by default."""
 
@@ -41,6 +44,21 @@ def _container() -> float:
         return max(0.0, float(limit) - float((CGROUP / "memory.current").read_text()))
     except (OSError, ValueError):
         return float("inf")
+
+
+def check_fits(count: float, what: str, copies: float = 2.0) -> None:
+    """Raise `InputError` if bytes that a file says or turns out to hold do not fit into the memory that is free.
+
+    Args:
+        count: bytes when it is unpacked.
+        what: the file, for the message.
+        copies: times that it is held while it is read.
+    """
+    if copies * count > free():
+        raise InputError(
+            f"{what} holds {words(count)} when it is unpacked, more than fits into the {words(free())} of memory that "
+            "are free; give a smaller one."
+        )
 
 
 def give_back() -> None:

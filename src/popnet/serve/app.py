@@ -24,7 +24,7 @@ from popnet.errors import InputError
 from popnet.runtime import strict_json
 from popnet.serve import page, schema
 from popnet.serve.batching import Batcher, Busy, Job
-from popnet.serve.limits import MAX_NOTES, Limits, Problem, Refused
+from popnet.serve.limits import MAX_NOTES, Bodies, Body, Limits, Problem, Refused
 from popnet.serve.metrics import Metrics
 from popnet.serve.reload import ServedModel
 from popnet.serve.served import (
@@ -46,6 +46,9 @@ READERS = 2
 
 RETRY_SECONDS = "1"
 """What a client that is refused for load is told to wait."""
+
+UNREAD = (408, 413, 415, 503)
+"""Statuses of refusals that come before a body is read; the connection is closed, or the rest would still be sent."""
 
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -85,6 +88,7 @@ class Service:
     ) -> None:
         self.served, self.metrics, self.limits = served, metrics, limits
         self.explaining = explaining
+        self.bodies = Bodies(limits.bodies * limits.bytes)
         self.batcher = Batcher(limits.waiting * limits.rows, metrics.passed)
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="popnet reads")
 
@@ -108,12 +112,13 @@ class Service:
         model = self.served.model
         asked = _asked(model, proba, interval, quantile)
         try:
-            async with asyncio.timeout(self.limits.seconds):
-                read = await self._read(request, model, stage)
-                job = Job(model, read.features, asked)
-                stage.name, stage.job = "predicting", job
-                frame = await self._predicted(job)
-                answer = await self._aside(lambda: _answer(model, frame, read))
+            with self.bodies.one() as held:
+                async with asyncio.timeout(self.limits.seconds):
+                    read = await self._read(request, model, stage, held)
+                    job = Job(model, read.features, asked)
+                    stage.name, stage.job = "predicting", job
+                    frame = await self._predicted(job)
+                    answer = await self._aside(lambda: _answer(model, frame, read))
         except TimeoutError:
             raise _late(stage, self.limits) from None
         self.metrics.predicted(time.monotonic() - began, frame.height)
@@ -133,10 +138,13 @@ class Service:
         columns = tuple(name.strip() for name in (fixed or "").split(",") if name.strip())
         question = (of_class, target, columns)
         try:
-            async with asyncio.timeout(self.limits.seconds):
-                read = await self._read(request, model, stage)
-                stage.name = "explaining"
-                found = await asyncio.wrap_future(self.explaining.submit(model, read, *question))
+            with self.bodies.one() as held:
+                async with asyncio.timeout(self.limits.seconds):
+                    read = await self._read(request, model, stage, held)
+                    stage.name = "explaining"
+                    found = await asyncio.wrap_future(
+                        self.explaining.submit(model, read, *question)
+                    )
         except TimeoutError:
             raise _late(stage, self.limits) from None
         said = {
@@ -158,10 +166,10 @@ class Service:
         except InputError as error:
             raise Refused(422, str(error)) from None
 
-    async def _read(self, request: Request, model: Served, stage: _Stage) -> Rows:
+    async def _read(self, request: Request, model: Served, stage: _Stage, held: Body) -> Rows:
         kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
         _check_kind(kind, model)
-        body = await read_body(request, self.limits)
+        body = await read_body(request, self.limits, held)
         stage.name = "reading"
         if model.description.image is not None:
             files = [("image", body)]
@@ -210,10 +218,7 @@ class Service:
             title=f"popnet: {names}", version=__version__, routes=app.routes,
             description=f"Predicts {names}.",
         )  # fmt: skip
-        for path in ("/predict", "/explain"):
-            if path in found["paths"]:
-                body = schema.request_body(model.description, model.kinds)
-                found["paths"][path]["post"]["requestBody"] = body
+        schema.describe_routes(found, model.description, model.kinds)
         return cast("dict[str, Any]", strict_json.finite(found))
 
 
@@ -274,8 +279,8 @@ def _check_kind(kind: str, model: Served) -> None:
     )
 
 
-async def read_body(request: Request, limits: Limits) -> bytes:
-    """Return the body of a request; refuse it as soon as it is too large, whatever its headers say."""
+async def read_body(request: Request, limits: Limits, held: Body) -> bytes:
+    """Return the body of a request; refuse it as soon as it is too large, whatever its headers say, or all are."""
     if (coding := request.headers.get("content-encoding", "identity").lower()) not in (
         "",
         "identity",
@@ -292,9 +297,10 @@ async def read_body(request: Request, limits: Limits) -> bytes:
         raise large
     found = bytearray()
     async for chunk in request.stream():
-        found += chunk
-        if len(found) > limits.bytes:
+        if len(found) + len(chunk) > limits.bytes:
             raise large
+        held.take(len(chunk))
+        found += chunk
     return bytes(found)
 
 
@@ -336,7 +342,9 @@ def _json(content: Any, status: int = 200, headers: dict[str, str] | None = None
 
 async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, Refused)
-    headers = {"Retry-After": RETRY_SECONDS} if error.status == 503 else None
+    headers = {"Retry-After": RETRY_SECONDS} if error.status == 503 else {}
+    if error.status in UNREAD:
+        headers["Connection"] = "close"
     return _json(error.content(), error.status, headers)
 
 

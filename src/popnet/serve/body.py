@@ -6,7 +6,6 @@ Every bad value is said by its row and column, and nothing of this machine (a pa
 from __future__ import annotations
 
 import json
-import re
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy as np
 
 from popnet.errors import InputError
 from popnet.export.description import Description
+from popnet.runtime import strict_json
 from popnet.serve.limits import Limits, Problem, Refused
 
 MAX_IGNORED = 50
@@ -65,37 +65,25 @@ def parse(body: bytes, limits: Limits) -> Any:
     """Return what JSON says.
 
     Raises:
-        Refused: it is no JSON in UTF-8, says NaN or Infinity, or is nested too deeply.
+        Refused: it is no JSON in UTF-8, says NaN or Infinity, has a key twice, or is nested too deeply.
     """
-    if depth(body) > limits.depth:
+    if strict_json.depth(body) > limits.depth:
         raise Refused(400, f"The JSON is nested more than {limits.depth} levels deep.")
     try:
-        return json.loads(body.decode("utf-8-sig"), parse_constant=_no_constant)
+        return json.loads(
+            body.decode("utf-8-sig"),
+            object_pairs_hook=strict_json.unique,
+            parse_constant=strict_json.no_constant,
+        )
     except UnicodeDecodeError:
         raise Refused(400, "The body is not UTF-8; JSON is written in UTF-8.") from None
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
         raise Refused(400, f"The body is not JSON ({error.msg}, {where}).") from None
     except (ValueError, RecursionError) as error:
-        said = str(error) if isinstance(error, _ConstantError) else "a number has too many digits"
+        known = isinstance(error, strict_json.RefusedJsonError)
+        said = str(error) if known else "a number has too many digits"
         raise Refused(400, f"The body is not JSON that can be read: {said}.") from None
-
-
-class _ConstantError(ValueError):
-    """A word that Python reads as a number and JSON does not have."""
-
-
-def _no_constant(word: str) -> Any:
-    raise _ConstantError(f"{word} is no number of JSON; write null for a missing value")
-
-
-def depth(body: bytes) -> int:
-    """Return how deep the brackets of JSON are nested, those in strings left out."""
-    bare = re.sub(rb'"(?:[^"\\]|\\.)*"?', b"", body, flags=re.DOTALL)
-    signs = np.frombuffer(bare, np.uint8)
-    opens = ((signs == ord("[")) | (signs == ord("{"))).astype(np.int32)
-    closes = ((signs == ord("]")) | (signs == ord("}"))).astype(np.int32)
-    return int(np.cumsum(opens - closes).max(initial=0))
 
 
 def records(content: Any) -> list[Any]:
@@ -142,14 +130,23 @@ def read_images(
         read: a file's pixels ``(1, H, W, C)``; raises an `InputError`.
         limits: of their number.
     """
+    from popnet.data.images.decode import MAX_PIXELS, pixel_count  # loads Pillow
+
     check_count(len(files), limits)
     problems: list[Problem] = []
     pixels: list[np.ndarray] = []
+    seen = 0
     with tempfile.TemporaryDirectory(prefix="popnet") as folder:
         for i, (name, content) in enumerate(files):
             path = Path(folder) / f"image{i}.png"  # what it is, its content says
             path.write_bytes(content)
             try:
+                seen += pixel_count(path)
+                if seen > MAX_PIXELS:
+                    most = f"{MAX_PIXELS // 1_000_000} million pixels"
+                    raise Refused(
+                        413, f"The images have more than {most} together; send fewer at a time."
+                    )
                 pixels.append(read(path))
             except InputError as error:
                 problems.append(Problem(i + 1, name, without(str(error), path, "the image")))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -25,6 +27,7 @@ class Limits:
         depth: brackets within brackets of JSON; rows need three.
         waiting: rows of all requests that may wait to be predicted, in requests of the most rows; beyond, a request is
             refused at once and may be sent again.
+        bodies: bytes of all bodies that may be held at a time, in bodies of the most bytes; beyond, likewise.
     """
 
     rows: int = 10_000
@@ -32,6 +35,7 @@ class Limits:
     seconds: float = 30.0
     depth: int = 8
     waiting: int = 8
+    bodies: int = 32
 
     def check(self) -> None:
         """Raise `InputError` if nothing could be answered within these."""
@@ -88,3 +92,45 @@ class Refused(Exception):  # noqa: N818 - an answer, not an error of the program
         if self.ignored:
             found["ignored"] = list(self.ignored)
         return found
+
+
+class Bodies:
+    """The bytes of all bodies that are held: many requests at once, each within its limit, must not fill the memory.
+
+    Args:
+        most: bytes.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most, self._held = most, 0
+
+    @contextmanager
+    def one(self) -> Generator[Body]:
+        """Count a body until the request is done with."""
+        body = Body(self)
+        try:
+            yield body
+        finally:
+            self._held -= body.size
+
+    def take(self, count: int) -> None:
+        """Count some bytes more; raise `Refused` if there is no room for them."""
+        if self._held + count > self._most:
+            raise Refused(503, "Too many large bodies are sent at once; try again in a moment.")
+        self._held += count
+
+
+class Body:
+    """What has come of a body.
+
+    Attributes:
+        size: its bytes.
+    """
+
+    def __init__(self, bodies: Bodies) -> None:
+        self._bodies, self.size = bodies, 0
+
+    def take(self, count: int) -> None:
+        """Count some bytes more; see `Bodies.take`."""
+        self._bodies.take(count)
+        self.size += count

@@ -43,6 +43,8 @@ def read_file(
         limits: of its rows, which are counted before they are held.
     """
     needed = [c.name for c in model.encoder.columns]
+    if body.startswith(b"\x1f\x8b"):  # read_batches would unpack it, to any size
+        raise Refused(415, "Compressed bodies are not taken (this is gzip); send it as it is.")
     with tempfile.TemporaryDirectory(prefix="popnet") as folder:
         path = Path(folder) / f"body{ending}"
         path.write_bytes(body)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from popnet.export.description import Column, Description
+from popnet.serve.served import NO_BACKGROUND
 
 MAX_LEVELS = 200
 """Levels of a column that are listed; an answer of thousands helps nobody."""
@@ -118,6 +119,99 @@ def request_body(described: Description, kinds: Sequence[str]) -> dict[str, Any]
         "application/vnd.apache.parquet": {"schema": {"type": "string", "format": "binary"}},
     }
     return {"required": True, "content": {k: v for k, v in content.items() if k in kinds}}
+
+
+ERRORS = {
+    400: "The body is no JSON, is not UTF-8, is nested too deeply, or has a key twice.",
+    408: "The body did not arrive in time.",
+    413: "Too many rows, bytes or pixels.",
+    415: "A Content-Type that the model does not take, or a compressed body.",
+    422: "Rows or parameters that cannot be used.",
+    503: "Too much waits; `Retry-After` says when to try again.",
+    504: "Predicting took longer than the time limit.",
+}
+"""What ``/predict`` refuses with, by its status."""
+
+PROBLEM = {
+    "type": "object",
+    "properties": {
+        "row": {"type": ["integer", "null"]},
+        "field": {"type": ["string", "null"]},
+        "problem": {"type": "string"},
+    },
+    "required": ["row", "field", "problem"],
+    "additionalProperties": False,
+}
+ERROR = {
+    "type": "object",
+    "properties": {
+        "error": {"type": "string"},
+        "problems": {"type": "array", "items": PROBLEM},
+        "more_problems": {"type": "integer"},
+        "ignored": {"type": "array", "items": {"type": "string"}},
+    },
+    "required": ["error"],
+    "additionalProperties": False,
+}
+"""Of every answer that is a refusal."""
+
+
+def describe_routes(found: dict[str, Any], model: Description, kinds: Sequence[str]) -> None:
+    """Write what each route takes and gives into OpenAPI's description.
+
+    Args:
+        found: the description, which is changed.
+        model: that is served.
+        kinds: types of a table's bodies.
+    """
+    paths = found["paths"]
+    body = request_body(model, kinds)
+    predict = paths["/predict"]["post"]
+    predict["requestBody"] = body
+    error = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
+    predict["responses"] = {
+        "200": _object("The predictions, a row each.", _predictions(model)),
+        **{str(status): {"description": text, "content": error} for status, text in ERRORS.items()},
+    }
+    if "/explain" in paths:
+        explain = paths["/explain"]["post"]
+        explain["requestBody"] = body
+        explain["responses"] = predict["responses"] | {
+            "200": _object("Why the rows have their answers.", {"explanations": {"type": "array"}}),
+            "404": {"description": NO_BACKGROUND, "content": error},
+        }
+    listed = {"type": "array", "items": {"type": "object"}}
+    names = {"type": "array", "items": {"type": "string"}}
+    described = {
+        "target": names, "task": {"type": "string"}, "classes": {"type": "array"}, "intervals": {"type": "boolean"},
+        "columns": listed, "example": {"type": "object"},
+    }  # fmt: skip
+    healthy = {
+        "status": {"enum": ["ok", "degraded"]}, "popnet": {"type": "string"}, "target": names,
+        "model_sha256": {"type": "string"}, "models_loaded": {"type": "integer"}, "rows_waiting": {"type": "integer"},
+    }  # fmt: skip
+    texts = {"description": "Metrics.", "content": {"text/plain": {"schema": {"type": "string"}}}}
+    paths["/schema"]["get"]["responses"] = {"200": _object("What the model takes.", described)}
+    paths["/health"]["get"]["responses"] = {"200": _object("How the server is.", healthy)}
+    paths["/metrics"]["get"]["responses"] = {"200": texts}
+    found["components"] = {"schemas": {"Error": ERROR}}
+
+
+def _object(description: str, properties: Mapping[str, Any]) -> dict[str, Any]:
+    schema = {"type": "object", "properties": dict(properties), "required": list(properties)}
+    return {"description": description, "content": {"application/json": {"schema": schema}}}
+
+
+def _predictions(model: Description) -> dict[str, Any]:
+    """Return what an answer holds: labels of any type, or numbers; what is asked for beside them are numbers."""
+    own = {} if model.is_classifier else {"type": ["number", "null"]}
+    targets = list(model.targets)
+    row = {"type": "object", "properties": dict.fromkeys(targets, own), "required": targets}
+    names = {"type": "array", "items": {"type": "string"}}
+    return {
+        "predictions": {"type": "array", "items": row}, "rows": {"type": "integer"}, "target": names,
+        "ignored": names, "notes": names,
+    }  # fmt: skip
 
 
 def _csv(row: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
@@ -26,7 +26,17 @@ MAX_CONNECTIONS = 1000
 """Connections and requests at a time; others are answered with status 503."""
 
 IDLE_SECONDS = 30
-"""That a connection without a request is kept."""
+"""That a connection is kept after an answer."""
+
+HEAD_SECONDS = 10.0
+"""Within which the first line and the headers of a request have to come, twice as long at most: uvicorn waits for ever,
+and connections that send nothing would soon be all that there may be."""
+
+TICK_SECONDS = 0.1
+"""Between two calls of uvicorn's ``on_tick``."""
+
+MAX_FILES = 65_536
+"""Files and connections that the process may have open, as far as the system lets it raise its own limit."""
 
 
 class Server(uvicorn.Server):
@@ -35,11 +45,16 @@ class Server(uvicorn.Server):
     Args:
         config: of uvicorn.
         ready: called once it takes requests.
+        head_seconds: see `HEAD_SECONDS`.
     """
 
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, ready: Callable[[], None], head_seconds: float = HEAD_SECONDS
+    ) -> None:
         super().__init__(config)
         self._ready = ready
+        self._ticks = max(1, round(head_seconds / TICK_SECONDS))
+        self._idle: dict[Any, Any] = {}
 
     @contextmanager
     def capture_signals(self) -> Generator[None]:
@@ -53,6 +68,26 @@ class Server(uvicorn.Server):
         """Begin to take requests."""
         await super().startup(sockets)
         self._ready()
+
+    async def on_tick(self, counter: int) -> bool:
+        """Now and then, close connections on which no request has begun since the last time."""
+        if counter % self._ticks == 0:
+            self._close_idle()
+        return await super().on_tick(counter)
+
+    def _close_idle(self) -> None:
+        idle: dict[Any, Any] = {}
+        for connection in list[Any](self.server_state.connections):
+            request = getattr(connection, "cycle", None)
+            if request is not None and not request.response_complete:
+                continue
+            if connection in self._idle and self._idle[connection] is request:
+                # After an answer, uvicorn's own timer ends it; but not if half of a request has come.
+                if request is None or connection.timeout_keep_alive_task is None:
+                    connection.transport.close()
+            else:
+                idle[connection] = request
+        self._idle = idle
 
     def end(self) -> None:
         """Take no new requests and end when those at work are answered; asked again, end at once."""
@@ -80,6 +115,18 @@ def listen(host: str, port: int) -> socket.socket:
         ) from None
 
 
+def _raise_file_limit() -> None:
+    """Let the process have as many connections as it may: 1,024 files are a usual limit, which a stranger reaches."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MAX_FILES if hard == resource.RLIM_INFINITY else min(MAX_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
 def make_server(
     path: Path, host: str, port: int, limits: Limits, ready: Callable[[str], None], background: str | None = None
 ) -> tuple[Server, socket.socket]:  # fmt: skip
@@ -96,6 +143,7 @@ def make_server(
         InputError: the model, the address, a limit or the background cannot be used.
     """
     limits.check()
+    _raise_file_limit()
     listening = listen(host, port)
     try:
         metrics = Metrics()
@@ -108,7 +156,7 @@ def make_server(
     address = f"http://{shown}:{listening.getsockname()[1]}"
     config = uvicorn.Config(
         make_app(served, metrics, limits, explaining), log_level="warning", access_log=False, server_header=False,
-        limit_concurrency=MAX_CONNECTIONS, timeout_keep_alive=IDLE_SECONDS,
+        ws="none", limit_concurrency=MAX_CONNECTIONS, timeout_keep_alive=IDLE_SECONDS,
         timeout_graceful_shutdown=math.ceil(limits.seconds),
     )  # fmt: skip
     return Server(config, lambda: ready(address)), listening

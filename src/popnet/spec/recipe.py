@@ -432,7 +432,7 @@ class Recipe(BaseModel):
             raise InputError(
                 f"The recipe {path} cannot be read: {error.strerror or error}."
             ) from None
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise InputError(f"The recipe {path} is not valid TOML or JSON: {error}.") from None
         if not isinstance(values, dict):
             raise InputError(f"The recipe {path} must be a table of fields, as in 'depth = 2'.")

@@ -74,6 +74,8 @@ class Forest:
 
     def __post_init__(self) -> None:
         counts = len(self.output), len(self.column), len(self.value)
+        if not len(self.splits) or not len(self.leaves):
+            raise ValueError("the trees' numbers of splits or leaves are not there")
         ends = int(self.splits[-1]), int(self.leaves[-1])
         if (
             len(self.splits) != counts[0] + 1
@@ -115,25 +117,46 @@ class Forest:
         return forest
 
     def check(self) -> None:
-        """Raise ValueError if a number points to what is not there."""
-        splits = np.repeat(np.diff(self.splits), np.diff(self.splits))
-        own = np.concatenate([[0], np.arange(len(self.column))])[1:] - np.repeat(
-            self.splits[:-1], np.diff(self.splits)
-        )
-        for child in (self.left, self.right):
-            inner = child >= 0
-            if np.any(inner & ((child <= own) | (child >= splits))) or np.any(
-                ~inner & (-1 - child > splits)
-            ):
-                raise ValueError("a child of a split is none of its tree")
+        """Raise ValueError if these are no trees: prediction would then read what is not there, or go in circles."""
+        if not len(self.base) or self.sets.shape[1] != 32:
+            raise ValueError("trees have no outputs, or sets of another size")
+        if any(len(getattr(self, name)) != len(self.column) for name in _OF_SPLITS):
+            raise ValueError("the trees' numbers of splits do not fit together")
+        if self.splits[0] != 0 or self.leaves[0] != 0 or np.any(np.diff(self.leaves) < 1):
+            raise ValueError("a tree has no leaves")
+        self._check_children()
         if np.any((self.output < 0) | (self.output >= len(self.base))) or np.any(self.column < 0):
             raise ValueError("a tree's output or a split's column does not exist")
-        if np.any(self.level_set >= len(self.sets)) or self.sets.shape[1] != 32:
-            raise ValueError("a split's set of levels does not exist")
-        if np.any((self.level_set >= 0) & (self.column >= len(self.levels))):
-            raise ValueError("a split of levels is of a column of numbers")
-        if int(self.levels.sum()) != len(self.known) or np.any(self.known > MAX_LEVELS):
+        of_levels = self.column < len(self.levels)
+        if np.any(of_levels != (self.level_set >= 0)) or np.any(self.level_set >= len(self.sets)):
+            raise ValueError("a split's set of levels does not exist, or is of a column of numbers")
+        known = np.any((self.known < -1) | (self.known > MAX_LEVELS))
+        if (
+            known
+            or np.any(self.levels < 0)
+            or int(self.levels.sum(dtype=np.int64)) != len(self.known)
+        ):
             raise ValueError("the known levels do not fit the columns")
+
+    def _check_children(self) -> None:
+        """Raise ValueError if a split or a leaf has not one parent before it; the first of a tree has none."""
+        counts = np.diff(self.splits)
+        first_split, first_leaf = (np.repeat(a[:-1], counts) for a in (self.splits, self.leaves))
+        own, last = np.arange(len(self.column)) - first_split, np.repeat(counts, counts)
+        parents_of_splits = np.zeros(len(self.column), np.int64)
+        parents_of_leaves = np.zeros(len(self.value), np.int64)
+        for child in (self.left.astype(np.int64), self.right.astype(np.int64)):
+            inner = child >= 0
+            if np.any(inner & ((child <= own) | (child >= last))) or np.any(-1 - child > last):
+                raise ValueError("a child of a split is none of its tree")
+            np.add.at(parents_of_splits, (first_split + child)[inner], 1)
+            np.add.at(parents_of_leaves, (first_leaf - 1 - child)[~inner], 1)
+        roots = self.splits[:-1][counts > 0]
+        alone = self.leaves[:-1][counts == 0]
+        parents_of_splits[roots] += 1
+        parents_of_leaves[alone] += 1
+        if np.any(parents_of_splits != 1) or np.any(parents_of_leaves != 1):
+            raise ValueError("a split or a leaf has no parent, or two")
 
     def predict(self, features: Features, rows: Array | None = None) -> np.ndarray:
         """Return outputs (logits, or scaled targets), ``(N, O)`` float32.
@@ -161,6 +184,9 @@ class Forest:
     def _scorer(self) -> _Scorer:
         return _Scorer(self)
 
+
+_OF_SPLITS = ("threshold", "left", "right", "level_set", "unknown_left")
+"""Arrays with a number for each split."""
 
 _TYPES = {
     **dict.fromkeys(("base", "threshold", "value"), np.dtype(np.float32)),

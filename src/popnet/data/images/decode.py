@@ -88,6 +88,16 @@ def read_header(path: Path) -> Header:
         return Header(_size(image), image.mode in _GREY_MODES, _is_deep(image))
 
 
+def pixel_count(path: Path) -> int:
+    """Return how many pixels an image file says it has; 0 if it cannot be read, which is said when it is decoded."""
+    try:
+        with quiet(), _opened(path) as image:
+            width, height = image.size
+            return width * height
+    except UnreadableImage:
+        return 0
+
+
 def read_extent(path: Path) -> Extent:
     """Return the extent of the values of an image file.
 

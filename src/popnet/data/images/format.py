@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 from pydantic import (
@@ -11,10 +11,11 @@ from pydantic import (
     Field,
     SerializerFunctionWrapHandler,
     model_serializer,
+    model_validator,
 )
 
 from popnet.data.dataset import Images
-from popnet.data.images.pictures import Pictures, Progress
+from popnet.data.images.pictures import LARGEST_SIDE, Pictures, Progress
 from popnet.types import Array
 
 
@@ -33,8 +34,8 @@ class ImageFormat(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    height: int = Field(ge=1)
-    width: int = Field(ge=1)
+    height: int = Field(ge=1, le=LARGEST_SIDE)
+    width: int = Field(ge=1, le=LARGEST_SIDE)
     channels: Literal[1, 3]
     fit: Literal["pad", "crop", "stretch"] = "pad"
     value_range: tuple[float, float] = (0.0, 255.0)
@@ -42,6 +43,22 @@ class ImageFormat(BaseModel):
     mean: tuple[float, ...]
     std: tuple[float, ...]
     background: tuple[float, ...]
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        numbers = (
+            *self.mean,
+            *self.std,
+            *self.background,
+            *self.value_range,
+            *(self.file_range or ()),
+        )
+        lengths = {len(self.mean), len(self.std), len(self.background)}
+        if lengths != {self.channels} or not np.isfinite(numbers).all() or min(self.std) <= 0:
+            raise ValueError("mean, std and background are not numbers of each channel")
+        if any(low >= high for low, high in (self.value_range, self.file_range or (0, 1))):
+            raise ValueError("black is not darker than white")
+        return self
 
     @model_serializer(mode="wrap")
     def _saved(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 
 from popnet.data.images.arrays import read_arrays, read_labels
+from popnet.data.images.files import check_link
 from popnet.data.images.pictures import (
     PART_NAMES,
     TEST,
@@ -23,6 +24,7 @@ from popnet.data.images.pictures import (
     own_parts,
 )
 from popnet.errors import InputError
+from popnet.runtime.memory import check_fits
 
 _IMAGES = re.compile(r"^(.*?)[-._]?images[-.]idx3[-.]ubyte(\.gz)?$", re.IGNORECASE)
 _LABELS = re.compile(r"^(.*?)[-._]?labels[-.]idx1[-.]ubyte(\.gz)?$", re.IGNORECASE)
@@ -53,6 +55,9 @@ def read_idx_images(source: Path, wish: ReadOptions) -> Pictures:
             a folder has several sets for one part, fewer than 10 images.
     """
     files = find_idx(source) if source.is_dir() else [source]
+    if source.is_dir():
+        for file in files:
+            check_link(file, source.resolve())
     parts = [_part(p) for p in files]
     if len(files) > 1 and (len(set(parts)) < len(parts) or None in parts):
         raise InputError(
@@ -140,6 +145,7 @@ def _parse(file: BinaryIO, path: Path) -> np.ndarray:
     # In pieces: a false header must not ask for memory that the file does not fill.
     while len(data) <= due and (piece := file.read(min(_PIECE, due + 1 - len(data)))):
         data += piece
+        check_fits(len(data), str(path))
     if len(data) != due:
         what = "there are more" if len(data) > due else f"there are {len(data):,}"
         raise InputError(

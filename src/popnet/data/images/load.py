@@ -22,6 +22,7 @@ from popnet.data.images.pictures import Pictures, Progress, ReadOptions, Size, c
 from popnet.data.images.resize import choose_size, size_note
 from popnet.data.images.values import Extent, range_of
 from popnet.errors import InputError
+from popnet.runtime import memory
 from popnet.runtime.parallel import parallel_for
 
 COLOUR_SAMPLE = 200
@@ -153,13 +154,16 @@ def _channels(unsure: list[Path], wish: ReadOptions) -> int:
 
 
 def _allocate(n: int, size: Size, channels: int) -> np.ndarray:
+    said = InputError(
+        f"{n:,} images of {size[1]}x{size[0]} pixels do not fit into memory; choose a smaller size."
+    )
+    # The system promises more memory than there is, and ends the process when it is used.
+    if n * size[0] * size[1] * channels > memory.free():
+        raise said
     try:
         return np.empty((n, *size, channels), np.uint8)
     except MemoryError:
-        raise InputError(
-            f"{n:,} images of {size[1]}x{size[0]} pixels do not fit into memory; choose a smaller "
-            "size."
-        ) from None
+        raise said from None
 
 
 def _listed(broken: Sequence[tuple[str, str]]) -> str:

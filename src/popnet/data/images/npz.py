@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import lzma
+import math
+import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -22,6 +26,7 @@ from popnet.data.images.pictures import (
     own_parts,
 )
 from popnet.errors import InputError
+from popnet.runtime.memory import check_fits
 
 _SCHEMES = (
     (
@@ -86,16 +91,52 @@ def _load(path: Path) -> dict[str, np.ndarray]:
             if isinstance(file, np.ndarray):
                 raise InputError(f"{path} holds one array without a name; save it with np.savez.")
             names = {name.lower(): name for name in file.files}
+            _check_sizes(path, {n for lower, n in names.items() if lower in known})
             return {lower: file[names[lower]] if lower in known else _NONE for lower in names}
     except InputError:
         raise
-    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+    except MemoryError:
+        raise InputError(
+            f"{path} says that it holds more than there is memory for; make it again."
+        ) from None
+    # Besides what NumPy raises: an unknown compression, a password, damage within a compressed stream.
+    except (ArithmeticError, EOFError, LookupError, OSError, RuntimeError, SyntaxError, TypeError, ValueError,
+            lzma.LZMAError, struct.error, tokenize.TokenError, zipfile.BadZipFile, zlib.error) as error:  # fmt: skip
         if "allow_pickle" in str(error) and zipfile.is_zipfile(path):
             raise InputError(
                 f"{path} holds an array of Python objects, which could run code when read; save "
                 "it as an array of numbers (images of one size)."
             ) from None
         raise InputError(f"{path} is not an .npz file, or is damaged; make it again.") from None
+
+
+def _check_sizes(path: Path, wanted: set[str]) -> None:
+    """Raise an InputError before an array is unpacked that does not fit into memory, or is not what its header says."""
+    with zipfile.ZipFile(path) as archive:
+        entries = [e for e in archive.infolist() if e.filename.removesuffix(".npy") in wanted]
+        # A zip file cannot give more than it says: the rest is not unpacked.
+        check_fits(sum(entry.file_size for entry in entries), str(path))
+        for entry in entries:
+            with archive.open(entry) as file:
+                shape, kind = _header(file)
+                if math.prod(shape) * kind.itemsize > entry.file_size:
+                    raise InputError(
+                        f"{path} is damaged: '{entry.filename}' says that it holds {' x '.join(map(str, shape))} "
+                        "values, and is shorter; make it again."
+                    )
+
+
+def _header(file: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Return the shape and type that an array's header tells."""
+    version = np.lib.format.read_magic(file)
+    read = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }
+    if version not in read:
+        raise ValueError("an unknown version")
+    shape, _, kind = read[version](file)
+    return shape, kind
 
 
 def _find(path: Path, arrays: Mapping[str, np.ndarray]) -> list[tuple[str, str, int]]:

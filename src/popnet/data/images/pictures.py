@@ -17,6 +17,9 @@ do not keep it."""
 Size = tuple[int, int]
 """Height and width in pixels."""
 
+LARGEST_SIDE = 4096
+"""Pixels that images are read with, in height or width, at most."""
+
 Progress = Callable[[int, int], None]
 """Called with the images done and their number."""
 

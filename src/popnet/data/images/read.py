@@ -14,11 +14,9 @@ from popnet.data.images.files import is_image_name
 from popnet.data.images.folder import read_class_folders, read_unlabelled
 from popnet.data.images.idx import find_idx, is_idx_name, read_idx_images
 from popnet.data.images.npz import read_npz
-from popnet.data.images.pictures import Fit, Pictures, Progress, ReadOptions, Size
+from popnet.data.images.pictures import LARGEST_SIDE, Fit, Pictures, Progress, ReadOptions, Size
 from popnet.data.images.table import is_image_table, read_image_table
 from popnet.errors import InputError, closest
-
-LARGEST_SIDE = 4096
 
 
 def is_image_source(source: Any) -> bool:

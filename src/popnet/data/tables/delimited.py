@@ -19,16 +19,15 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 import polars as pl
 
-from popnet.data.tables import preamble
+from popnet.data.tables import limits, preamble
 from popnet.data.tables.cast import clean_frame, plain_text, type_frame
 from popnet.data.tables.markers import protect_quoted, rare_as_null, unprotect
 from popnet.errors import InputError
 
 FIRST_BYTES, BLOCK_BYTES = 1 << 20, 16 << 20
 """Of the first block, so that who looks at the first rows alone does not wait for many, and of later ones."""
-LONGEST_RECORD = 64 << 20
 DELIMITERS = ",;\t|"
-SNIFFED_RECORDS = 200
+SNIFFED_RECORDS, SNIFFED_BYTES = 200, 1 << 18
 _NEWLINE, _QUOTE = 10, 34
 _MAGIC = {
     b"PAR1": "a Parquet file",
@@ -81,8 +80,11 @@ def read_delimited(path: Path, as_written: Sequence[str] | None = ()) -> pl.Data
     text: set[str] = set()
     had_tokens: set[str] = set()
     names: list[str] = []
+    held = 0
     for layout, frame in ahead(string_blocks(path)):
         names = frame.columns
+        held += limits.frame_size(frame)
+        limits.check_held(held, path)
         known = [c for c in frame.columns if c in text]
         for name in known:
             parts[name].append(plain_text(frame[name]))
@@ -220,7 +222,7 @@ def _blocks(path: Path) -> Iterator[Block]:
             yield Block(rest[:end], line)
             line += rest.count(b"\n", 0, end)
             rest = rest[end:]
-        if len(rest) > LONGEST_RECORD:
+        if len(rest) > limits.LONGEST_RECORD:
             raise _open_quote(path, rest, line)
     if rest.count(b'"') % 2:
         raise _open_quote(path, rest, line)
@@ -229,6 +231,8 @@ def _blocks(path: Path) -> Iterator[Block]:
 
 
 def _open_quote(path: Path, rest: bytes, line: int) -> InputError:
+    if b'"' not in rest:
+        return limits.too_long(path, line)
     line += rest.count(b"\n", 0, max(rest.find(b'"'), 0))
     return InputError(
         f"{path}, line {line}: a quotation mark is opened and never closed; close it, or double it "
@@ -294,8 +298,13 @@ def _read_header(block: Block, path: Path) -> tuple[Layout, Block]:
     titles = _titles(data, delimiter, fields)
     data, fields = data[_record_start(data, titles) :], fields[titles:]
     line = block.line + block.data.count(b"\n", 0, len(block.data) - len(data))
-    end = int(_outside(np.frombuffer(data, np.uint8), (_NEWLINE,))[0][0]) + 1
+    ends = _outside(np.frombuffer(data, np.uint8), (_NEWLINE,))[0]
+    if not len(ends):
+        raise _not_fields(path, line)
+    end = int(ends[0]) + 1
+    limits.check_columns(data.count(delimiter.encode(), 0, end) + 1, path, line)
     try:
+        _refuse_packed(data)
         header = pl.read_csv(data[:end], has_header=False, separator=delimiter, infer_schema=False)
     except pl.exceptions.PolarsError:
         raise _not_fields(path, line) from None
@@ -347,13 +356,14 @@ def _record_start(data: bytes, record: int) -> int:
     """Return where a record begins, by its number from 0."""
     if record == 0:
         return 0
-    ends = _outside(np.frombuffer(data[: 1 << 18], np.uint8), (_NEWLINE,))[0]
-    return int(ends[record - 1]) + 1
+    ends = _outside(np.frombuffer(data[:SNIFFED_BYTES], np.uint8), (_NEWLINE,))[0]
+    return int(ends[record - 1]) + 1 if record <= len(ends) else len(data)
 
 
 def _record(data: bytes, record: int) -> str:
-    """Return the text of one of the first records."""
-    return data[_record_start(data, record) : _record_start(data, record + 1)].decode("utf-8")
+    """Return the text of one of the first records, as far as the delimiter is looked for."""
+    start, end = _record_start(data, record), _record_start(data, record + 1)
+    return data[start : min(end, start + SNIFFED_BYTES)].decode("utf-8", "ignore")
 
 
 def _titles(data: bytes, delimiter: str, fields: list[int]) -> int:
@@ -372,7 +382,7 @@ def _lacks_first_name(data: bytes, delimiter: str, fields: list[int]) -> bool:
 
 def _fields(data: bytes, delimiter: str) -> list[int]:
     """Return the number of fields of each of the first records."""
-    array = np.frombuffer(data[: 1 << 18], np.uint8)
+    array = np.frombuffer(data[:SNIFFED_BYTES], np.uint8)
     ends, places = _outside(array, (_NEWLINE, ord(delimiter)))
     ends = ends[:SNIFFED_RECORDS]
     if not len(ends):  # the first record is longer than the sample
@@ -452,7 +462,14 @@ def _parse(data: bytes, layout: Layout, path: Path, line: int) -> pl.DataFrame:
         raise _not_fields(path, line) from None
 
 
+def _refuse_packed(data: bytes) -> None:
+    """Raise for what polars would take for zlib and unpack; gzip and zstd do not begin like UTF-8."""
+    if data.startswith(b"x\x01"):
+        raise pl.exceptions.ComputeError("compressed")
+
+
 def _read(data: bytes, layout: Layout) -> pl.DataFrame:
+    _refuse_packed(data)
     return pl.read_csv(
         protect_quoted(data, layout.delimiter),
         has_header=False,

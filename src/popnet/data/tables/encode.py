@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import NamedTuple
@@ -12,11 +13,10 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 from popnet.data.dataset import Features, Images
 from popnet.data.images.format import ImageFormat
-from popnet.data.tables.cast import (
-    RowNumbers,
-)
+from popnet.data.tables.cast import RowNumbers, show
 from popnet.data.tables.columns import (
     Categorical,
+    Datetime,
     Discrete,
     Notes,
     Numeric,
@@ -27,6 +27,7 @@ from popnet.data.tables.columns import (
 )
 from popnet.data.tables.combinations import Combination, knots_of, with_combinations
 from popnet.data.tables.fit_columns import fit_record
+from popnet.data.tables.formats import is_known
 from popnet.data.tables.roles import mean_one, raw_weights
 from popnet.data.tables.scale import KNOTS, Scale
 from popnet.data.tables.schema import Schema
@@ -115,6 +116,28 @@ class Encoder(BaseModel):
                 f"combinations are of {sorted(unknown)}, which are no columns of numbers"
             )
         return self
+
+    def check(self) -> None:
+        """Raise ValueError if the parts of an encoder that was read from a file do not fit together."""
+        self.target.check()
+        names = [column.name for column in self.columns]
+        targets = len(self.target.names) if self.target.task == "regression" else 0
+        if len(self.scales) != targets:
+            raise ValueError("there is not a scale for each target of numbers")
+        if len(set(names)) < len(names):
+            raise ValueError("a column is there twice")
+        for column in self.columns:
+            if not isinstance(column, Datetime | Categorical) and not is_known(column.format):
+                raise ValueError(f"the format of column {show(column.name)} is not known")
+            levels = column.levels if isinstance(column, Categorical | Discrete) else None
+            if levels is not None and len(set(levels)) < len(levels):
+                raise ValueError(f"a level of column {show(column.name)} is there twice")
+        if bool(names) == (self.image is not None):
+            raise ValueError("it reads neither columns nor images, or both")
+        if any(
+            not (s.std > 0 and math.isfinite(s.std) and math.isfinite(s.mean)) for s in self.scales
+        ):
+            raise ValueError("the scale of a target is not a number above 0")
 
     @property
     def n_outputs(self) -> int:

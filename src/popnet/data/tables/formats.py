@@ -72,6 +72,12 @@ def signs(form: str) -> Signs:
     return Signs(".", "") if form in ("", CLOCK) else split(form)[0]
 
 
+def is_known(form: str) -> bool:
+    """Whether a format is one of these, with any unit."""
+    plain = ("", CLOCK, EITHER_DECIMAL)
+    return form in plain or any(form == n or form.startswith(n + " ") for n in FORMATS)
+
+
 def unit_of(form: str) -> str:
     """Return a format's unit or currency, "" if it has none."""
     return "" if form in ("", CLOCK, EITHER_DECIMAL) else split(form)[1]

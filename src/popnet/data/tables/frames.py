@@ -18,6 +18,9 @@ import polars as pl
 from popnet.data.tables.delimited import check_names
 from popnet.errors import InputError
 
+FIRST_DAY, LAST_DAY = -719_162, 2_932_896
+"""1 January of the year 1 and 31 December 9999, in days since 1970: Python's dates."""
+
 
 def from_frame(source: Any) -> pl.DataFrame | None:
     """Make a plain frame of a pandas or polars frame, an array or a list of rows.
@@ -79,10 +82,16 @@ def _plain_column(column: pl.Series, where: str) -> pl.Series:
             return column.cast(pl.Float64) if whole.null_count() > column.null_count() else whole
         return column
     if isinstance(dtype, pl.Datetime):
+        _check_calendar(
+            column, 86_400 * {"ms": 10**3, "us": 10**6, "ns": 10**9}[dtype.time_unit], where
+        )
         if dtype.time_zone is not None:
             column = column.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
         return column.cast(pl.Datetime("us"))
-    if dtype in (pl.Boolean, pl.String, pl.Date):
+    if dtype == pl.Date:
+        _check_calendar(column, 1, where)
+        return column
+    if dtype in (pl.Boolean, pl.String):
         return column
     if dtype in (pl.Categorical, pl.Enum, pl.Null):
         return column.cast(pl.String)
@@ -98,6 +107,21 @@ def _plain_column(column: pl.Series, where: str) -> pl.Series:
         f"column '{column.name}' of {where} holds {dtype} values; make plain columns of it or "
         "drop it."
     )
+
+
+def _check_calendar(column: pl.Series, per_day: int, where: str) -> None:
+    """Raise an InputError if a time is none of the calendar: polars panics when it casts or writes such a one.
+
+    Args:
+        column: dates or times.
+        per_day: units of its numbers in a day.
+        where: it is from.
+    """
+    days = column.to_physical().cast(pl.Int64) // per_day
+    if ((days < FIRST_DAY) | (days > LAST_DAY)).any():
+        raise InputError(
+            f"column '{column.name}' of {where} holds times outside of the years 1 to 9999; correct or drop them."
+        )
 
 
 def frame_categories(source: Any) -> tuple[str, ...]:

@@ -13,10 +13,12 @@ from typing import Any, BinaryIO, TypeVar, cast
 
 import polars as pl
 
+from popnet.data.tables import limits
 from popnet.data.tables.delimited import chunks, read_delimited, string_batches, string_blocks
 from popnet.data.tables.frames import frame_categories, from_frame, not_empty, plain
 from popnet.errors import InputError
 from popnet.runtime.fork import begin_threads
+from popnet.runtime.memory import check_fits
 
 FORMATS = {
     ".csv": "delimited",
@@ -35,6 +37,7 @@ PACKED = ("delimited", "jsonl")
 """Formats that may also be gzip-compressed (.csv.gz, ...)."""
 
 _SLICE_ROWS = 200_000
+
 T = TypeVar("T")
 
 
@@ -68,7 +71,10 @@ def read_table(source: Any, as_written: Sequence[str] | None = ()) -> pl.DataFra
     if form == "delimited":
         return read_delimited(path, as_written)
     if form == "jsonl":
-        frames = list(_json_frames(path))
+        frames: list[pl.DataFrame] = []
+        for frame in _json_frames(path):
+            frames.append(frame)
+            limits.check_held(sum(map(limits.frame_size, frames)), path)
         return not_empty(_stack(frames), str(path))
     return not_empty(plain(_columnar(path, form), str(path)), str(path))
 
@@ -247,6 +253,8 @@ def _json_frames(path: Path) -> Iterator[pl.DataFrame]:
             yield from _json_block(rest[:end], line, path, names)
             line += rest.count(b"\n", 0, end)
             rest = rest[end:]
+        if len(rest) > limits.LONGEST_RECORD:
+            raise limits.too_long(path, line)
     yield from _json_block(rest, line, path, names)
     if not names:
         raise InputError(f"{path} holds no rows; give one JSON object a line.")
@@ -258,8 +266,12 @@ def _json_block(
     if not data.strip():
         return
     try:
+        if not data.lstrip().startswith(
+            b"{"
+        ):  # polars would unpack what begins like gzip, zlib or zstd
+            raise pl.exceptions.ComputeError("a line is no object")
         frame = pl.read_ndjson(data, infer_schema_length=None)
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         reason = (str(error).splitlines() or ["damaged"])[0].rstrip(".")
         raise InputError(
             f"{path}: the text from line {line} on is not JSON lines ({reason}); write one JSON "
@@ -271,7 +283,17 @@ def _json_block(
 
 
 def _columnar(path: Path, form: str) -> pl.DataFrame:
+    if rows := count_rows(path, form):
+        types = _guarded(_scan(path, form).collect_schema, path, form).dtypes()
+        check_fits(rows * sum(map(_value_bytes, types)), str(path))
     return _guarded(lambda: _scan(path, form).collect(), path, form)
+
+
+def _value_bytes(dtype: pl.DataType) -> int:
+    """Return what a value takes in memory, at least: a file may hold a billion equal ones in a few bytes."""
+    if dtype == pl.String:
+        return 16
+    return 8 if dtype in (pl.Int64, pl.UInt64, pl.Float64) else 1
 
 
 def _columnar_frames(path: Path, form: str) -> Iterator[pl.DataFrame]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import cast
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 LIMIT = 3.0
 """Bound of scaled numbers: z / sqrt(1 + (z / LIMIT)^2), near z for small z."""
@@ -38,8 +38,8 @@ class Scale(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    centre: float
-    scale: float
+    centre: float = Field(allow_inf_nan=False)
+    scale: float = Field(gt=0, allow_inf_nan=False)
     knots: tuple[float, ...] = ()
 
     def apply(self, values: np.ndarray) -> np.ndarray:

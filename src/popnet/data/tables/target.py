@@ -18,6 +18,7 @@ from popnet.data.tables.cast import (
     show,
     to_numbers,
 )
+from popnet.data.tables.formats import is_known
 from popnet.data.tables.kinds import MAX_SPELLINGS, numbers_rows, other_number
 from popnet.data.tables.markers import (
     NULL_TOKENS,
@@ -72,6 +73,18 @@ class Target(BaseModel):
     nulls: tuple[str, ...] = ()
     guesses: tuple[str, ...] = ()
     positive_guessed: bool = False
+
+    def check(self) -> None:
+        """Raise ValueError if the classes of a target that was read from a file do not fit its task."""
+        classes = len(self.classes)
+        fits = {"regression": classes == 0, "binary": classes == 2, "multiclass": classes >= 2}
+        guessed = self.positive_guessed and self.task != "binary"
+        if not self.names or not fits[self.task] or guessed or (classes and len(self.names) > 1):
+            raise ValueError("the target's classes do not fit its task")
+        if not all(map(is_known, self.formats)):
+            raise ValueError("a format of the target is not known")
+        if len(set(self.names)) < len(self.names) or len(set(map(repr, self.classes))) < classes:
+            raise ValueError("a target or a class is there twice")
 
     @property
     def positive(self) -> Label | None:

@@ -66,7 +66,7 @@ def load(path: str | Path) -> tuple[Dimension, ...]:
         specs = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"The space {path} cannot be read: {error.strerror or error}.") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"The space {path} is not valid TOML: {error}.") from None
     try:
         return dimensions(specs)
