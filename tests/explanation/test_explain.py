@@ -176,7 +176,7 @@ def test_a_background_is_needed_and_images_are_refused(classifier, regressor, ta
         popnet.explain(3, table)
     images = replace(classifier, encoder=classifier.encoder.model_copy(update={"image": object()}))
     with pytest.raises(InputError, match="images"):
-        images.explain(table)
+        popnet.explain(images, table)
 
 
 def test_the_command_prints_writes_a_page_and_gives_json(run, folder, csv, classifier, tmp_path):

@@ -288,7 +288,7 @@ def test_what_cannot_be_written_is_refused(model, tmp_path, name, opset, message
 
 @pytest.mark.parametrize("library", ["onnx", "onnxruntime"])
 def test_a_missing_library_is_named(monkeypatch, library):
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("popnet.export.session.find_spec", lambda name: None)
     with pytest.raises(InputError, match=rf"needs {library}, .* pip install 'popnet\[export\]'"):
         run.need(library)
 

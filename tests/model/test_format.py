@@ -19,7 +19,7 @@ from popnet import Model, Recipe
 from popnet.data.tables.encode import Encoder
 from popnet.data.tables.schema import Schema
 from popnet.model.facts import EnsembleScores, FitRecord
-from popnet.model.saving import FORMAT, WITH_TREES, net_shape
+from popnet.model.saving import FORMAT, WITH_COMBINATIONS, WITH_TREES, net_shape
 from popnet.nn.net import init
 from popnet.trees.forest import Forest
 
@@ -72,7 +72,7 @@ def test_a_kept_folder_predicts_what_its_version_predicted(folder, make, run, tm
 
 def test_there_is_a_folder_of_every_format_and_kind():
     contents = [json.loads((f / "model.json").read_bytes()) for f in FOLDERS]
-    assert {c["format"] for c in contents} == {FORMAT, WITH_TREES}
+    assert {c["format"] for c in contents} == {FORMAT, WITH_TREES, WITH_COMBINATIONS}
     assert {c["encoder"]["target"]["task"] for c in contents} == {
         "binary", "multiclass", "regression",
     }  # fmt: skip

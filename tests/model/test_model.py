@@ -18,7 +18,7 @@ from popnet.errors import InputError
 from popnet.fitting.run import Options, fit, prepare
 from popnet.model import folder as folders
 from popnet.model.folder import check_output, write_folder
-from popnet.model.saving import FORMAT, WITH_TREES, _digest
+from popnet.model.saving import FORMAT, WITH_COMBINATIONS, WITH_TREES, _digest
 from popnet.report.describe import describe
 from popnet.trees.boosting import Boosting
 from popnet.trees.grown import Setting
@@ -323,9 +323,11 @@ def test_a_description_of_another_kind(folder, content):
 
 def test_a_newer_format_says_which_popnet_reads_it(folder):
     content = json.loads((folder / "model.json").read_bytes())
-    content |= {"format": WITH_TREES + 1, "popnet": "99.1"}
+    content |= {"format": WITH_COMBINATIONS + 1, "popnet": "99.1"}
     (folder / "model.json").write_text(json.dumps(content), encoding="utf-8")
-    with pytest.raises(ModelError, match=f"has format {WITH_TREES + 1}.*use popnet 99.1") as error:
+    with pytest.raises(
+        ModelError, match=f"has format {WITH_COMBINATIONS + 1}.*use popnet 99.1"
+    ) as error:
         Model.load(folder)
     one_sentence(error)
 

@@ -51,7 +51,7 @@ def serve(folders) -> Iterator[Client]:
         **limits: object,
     ) -> TestClient:
         served = ServedModel(folder or folders[target], seconds=None)
-        explaining = Explaining(served.model, TABLE) if explained else None
+        explaining = Explaining(served.model.model, TABLE) if explained else None
         client = TestClient(make_app(served, limits=Limits(**limits), explaining=explaining))
         open_.append(client.__enter__())
         return client

@@ -25,7 +25,7 @@ from pathlib import Path
 import numpy as np
 
 HERE = Path(__file__).parent
-ROWS, KEPT = 160, 12
+ROWS, MANY_ROWS, KEPT = 160, 1600, 12
 
 RECIPE = """
 depth = 1
@@ -46,35 +46,44 @@ CASES: dict[str, dict[str, tuple[str, ...]]] = {
     "two": {"fit": ("--target", "price", "--target", "cost"), "predict": ()},
     "trees": {"fit": ("--target", "step", "--trees", "hist", "--ensemble", "greedy"), "predict": ("--interval", "0.8")},
     "images": {"fit": (), "predict": ("--proba",)},
+    "combined": {
+        "fit": (
+            "--target", "area", "--trees", "none", "--members", "1", "--folds", "1", "--drop", "town", "--drop", "day",
+            "--drop", "ready", "--drop", "rooms",
+        ),
+        "predict": ("--interval", "0.8"),
+    },
 }  # fmt: skip
-"""Options by case; those of a table leave out the other targets."""
+"""Options by case; those of a table leave out the other targets. Columns are only combined of many rows without a
+recipe."""
 
-TARGETS = ("kind", "rare", "price", "cost", "step")
+TARGETS = ("kind", "rare", "price", "cost", "step", "area")
 
 
-def write_table(path: Path) -> list[str]:
+def write_table(path: Path, rows: int = ROWS) -> list[str]:
     """Write a table with columns of every kind, and missing values; return its features' names."""
     rng = np.random.default_rng(5)
-    x, size = np.round(rng.standard_normal((2, ROWS)), 3)
-    colour = rng.choice(["red", "green", "blue"], ROWS)
-    town = rng.integers(0, 25, ROWS)
-    signal = x + (colour == "red") + 0.1 * rng.standard_normal(ROWS)
+    x, size = np.round(rng.standard_normal((2, rows)), 3)
+    colour = rng.choice(["red", "green", "blue"], rows)
+    town = rng.integers(0, 25, rows)
+    signal = x + (colour == "red") + 0.1 * rng.standard_normal(rows)
     columns = {
         "x": [f"{v:.3f}" for v in x],
         "size": ["" if k % 9 == 0 else f"{v:.3f}" for k, v in enumerate(size)],
         "colour": colour.tolist(),
         "town": [f"town {k}" for k in town],
-        "ready": rng.choice(["yes", "no"], ROWS).tolist(),
-        "rooms": rng.integers(1, 5, ROWS).tolist(),
-        "day": [f"2025-{1 + k % 12:02d}-{1 + k % 28:02d}" for k in rng.integers(0, 336, ROWS)],
+        "ready": rng.choice(["yes", "no"], rows).tolist(),
+        "rooms": rng.integers(1, 5, rows).tolist(),
+        "day": [f"2025-{1 + k % 12:02d}-{1 + k % 28:02d}" for k in rng.integers(0, 336, rows)],
         "kind": np.array(["a", "b", "c"])[np.digitize(signal, [-0.2, 0.8])].tolist(),
         "rare": np.where(signal > 1.3, "hit", "miss").tolist(),
         "price": [f"{v:.2f}" for v in 300 + 25 * signal],
         "cost": [f"{v:.2f}" for v in 5 - signal + 0.1 * size],
         "step": [
             f"{v:.2f}"
-            for v in 4 * ((x > 0) ^ (colour == "red")) + 2 * x + 2 * rng.standard_normal(ROWS)
+            for v in 4 * ((x > 0) ^ (colour == "red")) + 2 * x + 2 * rng.standard_normal(rows)
         ],
+        "area": [f"{v:.3f}" for v in 5 * x * size + 0.1 * signal],
     }
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
@@ -125,7 +134,8 @@ def make(case: str, version: str, home: Path) -> None:
         options += ["--augment", "none"]
     else:
         data, rows = home / "data.csv", home / "rows.csv"
-        names = write_table(data)
+        combined = case == "combined"
+        names = write_table(data, MANY_ROWS if combined else ROWS)
         targets = [options[k + 1] for k, word in enumerate(options) if word == "--target"]
         for name in TARGETS:
             options += [] if name in targets else ["--drop", name]
@@ -135,7 +145,8 @@ def make(case: str, version: str, home: Path) -> None:
             writer.writerows(row for row, _ in zip(csv.DictReader(file), range(KEPT), strict=False))
     if out.exists():
         shutil.rmtree(out)
-    popnet("fit", data, "--out", out, "--recipe", recipe, *COMMON, *options)
+    fixed = () if case == "combined" else ("--recipe", recipe)
+    popnet("fit", data, "--out", out, *fixed, *COMMON, *options)
     popnet("predict", out, rows, "--out", predicted, "--quiet", *CASES[case]["predict"])
     place = HERE / f"{case}-{version}"
     place.mkdir(exist_ok=True)
