@@ -7,13 +7,14 @@ import gzip
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 import numpy as np
 import polars as pl
 import pytest
 
 from popnet.cli import app
+from popnet.runtime import atomic_file
 
 ROWS = 120
 RECIPE = 'depth = 1\nwidth = 8\nbatch_size = 32\nepochs = 3\nnorm = "none"\n'
@@ -333,18 +334,17 @@ def test_an_output_that_cannot_be_written(shell):
 def test_a_disk_that_is_full_when_the_model_is_written(shell, monkeypatch):
     altered()(Path("table.csv"))
     before = shell.files()
-    write = Path.write_bytes
+    sync = atomic_file._sync
 
-    def full(path: Path, data: bytes) -> int:
-        if path.name == "report.html":
-            write(path, data[:100])
+    def full(file: IO[bytes]) -> None:
+        if "report.html" in file.name:
             raise OSError(errno.ENOSPC, "No space left on device")
-        return write(path, data)
+        sync(file)
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(atomic_file, "_sync", full)
     shell.refuses(shell.fit("table.csv", "--quiet"), "model", "No space left on device")
     assert {f for f in shell.files() if not str(f).startswith("model.run")} == set(before)
-    monkeypatch.setattr(Path, "write_bytes", write)
+    monkeypatch.setattr(atomic_file, "_sync", sync)
     again = shell.fit("table.csv", "--quiet", "--resume")  # nothing that was trained is lost
     assert again.status == 0, again.err
     assert not any(str(f).startswith("model.run") for f in shell.files())
@@ -353,8 +353,8 @@ def test_a_disk_that_is_full_when_the_model_is_written(shell, monkeypatch):
 def test_a_disk_that_is_full_when_predictions_are_written(fitted, monkeypatch):
     before = fitted.files()
 
-    def full(frame: pl.DataFrame, file: object, **_: object) -> None:
-        Path(str(file)).write_bytes(b"PAR1")
+    def full(frame: pl.DataFrame, file: IO[bytes], **_: object) -> None:
+        file.write(b"PAR1")
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(pl.DataFrame, "write_parquet", full)

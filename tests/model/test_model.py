@@ -188,7 +188,8 @@ def test_a_target_called_as_anothers_interval_is_refused():
     table = make_table().rename({"other": "score_low"}).drop("bought")
     found = fit(table, ["score", "score_low"], OPTIONS).model
     with pytest.raises(
-        InputError, match="a target is named like a column of another target's interval"
+        InputError,
+        match="a target is named like a column of probabilities or of another target's interval",
     ):
         found.predict_frame(table, interval=0.5)
 

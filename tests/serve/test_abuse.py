@@ -13,8 +13,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import psutil
@@ -203,17 +201,15 @@ def test_a_key_that_stands_twice(serve):
 
 def test_images_have_a_limit_together(monkeypatch):
     from popnet.data.images import decode
-    from popnet.serve import rows
+    from popnet.serve import body
 
-    form = SimpleNamespace(
-        read=lambda path, strict: SimpleNamespace(pixels=np.zeros((1, 8, 8, 1), np.uint8))
-    )
-    model: Any = SimpleNamespace(encoder=SimpleNamespace(image=form))
     monkeypatch.setattr(decode, "MAX_PIXELS", 700)
     out = io.BytesIO()
     Image.new("L", (30, 20)).save(out, "PNG")
     with pytest.raises(Refused, match="images have more than") as error:
-        rows.read_images([("a.png", out.getvalue())] * 2, model, Limits())
+        body.read_images(
+            [("a.png", out.getvalue())] * 2, lambda path: np.zeros((1, 8, 8, 1), np.uint8), Limits()
+        )
     assert error.value.status == 413
 
 

@@ -9,8 +9,6 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-import numpy as np
-
 MAX_DEPTH = 32
 """Brackets within brackets of text that is read; a model's has 9."""
 
@@ -58,6 +56,8 @@ def loads(text: bytes, max_depth: int = MAX_DEPTH) -> Any:
 
 def depth(text: bytes) -> int:
     """Return how deep the brackets of JSON are nested, those in strings left out."""
+    import numpy as np  # the command line starts without it
+
     # Possessive: else each sign of a string is a place to go back to, which takes 100 bytes.
     bare = re.sub(rb'"(?:[^"\\]++|\\.)*+"?', b"", text, flags=re.DOTALL)
     signs = np.frombuffer(bare, np.uint8)
