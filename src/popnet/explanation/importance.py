@@ -34,8 +34,8 @@ REPEATS, MIN_REPEATS = 5, 2
 """Times that each group of columns is exchanged; and those where time is short: more rows tell more than more repeats,
 and two are enough to tell the variance of what is put together."""
 
-PILOT_ROWS = 512
-"""Rows whose prediction is timed, where time is short."""
+PILOT_ROWS = 2048
+"""Rows whose prediction is timed, where time is short: programs take whole blocks, so that few rows tell little."""
 
 MAX_STACKED = 3_000_000
 """Rows that are predicted in all, unless it is asked for more: of a thousand columns there are fewer of each."""
@@ -181,6 +181,7 @@ def _within(
     """
     places = np.arange(len(pilot))
     dealt = Blocks.deal(len(pilot), None, keys.generator(0, "pilot"))
+    pilot.predict(pilot.features, places)  # makes the members ready
     began = time.monotonic()
     found = pilot.predict(pilot.features, places)
     Losses.of(pilot.metric, pilot.true, found, pilot.weights, dealt)
