@@ -53,8 +53,8 @@ def test_importance_is_of_the_rows_of_the_score(fitted):
     assert (found.on, found.rows) == (
         ("test rows", tested) if tested else ("out-of-fold rows", TABLE.height)
     )
-    assert found.metric == "accuracy"
-    assert found.loss == pytest.approx(1 - fitted.facts.score)
+    assert found.metric == "log_loss"
+    assert found.loss == pytest.approx(fitted.model.facts.scores.metrics["log_loss"])
     groups = {tuple(g.columns): g for g in found.groups}
     assert set(groups) == {("size", "twice"), ("age",), ("colour",)}
     assert groups["size", "twice"].verdict == "matters"
