@@ -45,6 +45,13 @@ def show(facts: FitFacts, model: str = "") -> list[Step]:
             f"popnet predict {folder} {new} --out predictions.csv",
         )
     ]
+    if known and not images:
+        steps.append(
+            Step(
+                "See why rows have their answers",
+                f"popnet explain {folder} {new} --background {data}",
+            )
+        )
     cut = shortened(facts)
     if cut and cut.most and known and facts.time_limit:
         steps.append(
@@ -66,7 +73,6 @@ def show(facts: FitFacts, model: str = "") -> list[Step]:
             )
         )
     steps.append(Step("Answer requests over HTTP", f"popnet serve {folder}"))
-    if not images:
-        name = shlex.quote(PurePath(model or MODEL).stem + ".onnx")
-        steps.append(Step("Use it without popnet", f"popnet export {folder} {name}"))
+    name = shlex.quote(PurePath(model or MODEL).stem + ".onnx")
+    steps.append(Step("Use it without popnet", f"popnet export {folder} {name}"))
     return steps
