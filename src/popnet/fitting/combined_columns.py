@@ -123,10 +123,7 @@ def sentence(found: Found, table: Prepared) -> str:
 
 def find(table: Prepared, seed: int) -> Found | None:
     """Return combinations of columns with which boosted trees have a lower loss, None if none are clearly of use."""
-    rng = keys.generator(seed, "combined columns")
-    rows = table.train
-    if len(rows) > MAX_ROWS:
-        rows = np.sort(rng.choice(rows, MAX_ROWS, replace=False))
+    rows = _some(table, seed)
     some = _Rows(table.data, rows, table.encoder)
     folds = table.split_keys.take(rows).folds(np.arange(len(rows)), FOLDS, seed)
     without, lower = list[Array](), list[Array]()
@@ -149,6 +146,21 @@ def find(table: Prepared, seed: int) -> Found | None:
     if table.data.task == "regression":  # of a root
         gain, error = gain / 2, error / 2
     return Found(tuple(some.fitted(k) for k in chosen), float(gain), float(error))
+
+
+def best_candidates(table: Prepared, seed: int) -> tuple[Combination, ...]:
+    """Return the combinations that tell most of what trees leave, whether or not trees are better with them."""
+    rows = _some(table, seed)
+    some = _Rows(table.data, rows, table.encoder)
+    return tuple(some.fitted(k) for k in some.choose(np.arange(len(rows))))
+
+
+def _some(table: Prepared, seed: int) -> np.ndarray:
+    """Return the training rows that are looked at, `MAX_ROWS` at most."""
+    if len(table.train) <= MAX_ROWS:
+        return table.train
+    rng = keys.generator(seed, "combined columns")
+    return np.sort(rng.choice(table.train, MAX_ROWS, replace=False))
 
 
 class _Rows:
