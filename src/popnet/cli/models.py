@@ -99,6 +99,7 @@ def fit(
     resume: Annotated[bool, typer.Option("--resume", help="Continue a run that was killed: repeat its command with this option.")] = False,
     as_json: Json = False,
     quiet: Quiet = False,
+    live: Annotated[bool, typer.Option("--watch", help="Show the population while it trains, on a terminal: the ensemble's score so far, the best recipe, what became of the nets, memory.")] = False,
 ) -> None:  # fmt: skip
     """Fit an ensemble of nets to a table or to images; writes a model folder with its report."""
     folder = out or Path(
@@ -112,6 +113,7 @@ def fit(
     from popnet.model.folder import check_output
 
     check_output(folder, overwrite)
+    from popnet.cli.live_view import LiveView
     from popnet.cli.status_line import Watcher
     from popnet.fitting.run import fit as run
     from popnet.report.folder import write_all
@@ -129,7 +131,7 @@ def fit(
     )  # fmt: skip
     command = "popnet " + " ".join(sys.argv[1:])
     tracking = Tracking.of(track)
-    with Watcher(quiet) as watch, graceful_interrupt() as stop:
+    with (LiveView if live else Watcher)(quiet) as watch, graceful_interrupt() as stop:
         options.check()
         journal = Journal(
             folder.with_name(folder.name + ".run"), resume, overwrite,

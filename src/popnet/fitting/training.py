@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import threading
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -16,6 +17,7 @@ from popnet.fitting.candidates import PILOT_ID, TREES_ID, Candidates, is_net
 from popnet.fitting.plan import FitPlan, seed_of
 from popnet.fitting.plan_images import pilot_fold, plan_images
 from popnet.fitting.plan_table import ONE_KIND, plan_table
+from popnet.fitting.preview import ensemble_score
 from popnet.fitting.search_patience import SearchEarlyStopping
 from popnet.model import baselines
 from popnet.options import Options
@@ -25,8 +27,8 @@ from popnet.population.members import Member, Result
 from popnet.population.predict import Net
 from popnet.prepare.prepared import Prepared
 from popnet.runtime.clock import Clock, Finish, finishing_seconds, finite
-from popnet.runtime.memory import Memory
-from popnet.runtime.progress import Progress
+from popnet.runtime.memory import Memory, used
+from popnet.runtime.progress import Progress, TrainingState
 from popnet.spec.recipe import MAX_EPOCHS, Recipe
 from popnet.tuning.journal import Journal
 from popnet.tuning.runner import SearchRunner
@@ -291,7 +293,11 @@ class FitTraining:
             passed = self.clock.elapsed() - began
             left = min(left, passed / done * (total - done))
         best, metric = self.candidates.best_score(), self.candidates.metric.name
-        self.tell(Progress("training", done, total, finite(left), best, metric))
+        state = TrainingState(
+            Counter(r.status for r in list(self.results.values())), len(self.candidates.scores), used(),
+            self.memory.limit, lambda: ensemble_score(self.candidates, self.options.seed),
+        )  # fmt: skip
+        self.tell(Progress("training", done, total, finite(left), best, metric, state=state))
 
 
 def _import_early(planned: threading.Event) -> None:

@@ -2,7 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class TrainingState:
+    """What is known of a population while it is trained, for people who watch it closely.
+
+    Attributes:
+        statuses: number of nets that ended, by how (``stopped`` is early stopping).
+        recipes: that were trained on all folds.
+        memory: bytes that the process takes.
+        memory_limit: bytes that it may take.
+        ensemble_score: returns the metric of the ensemble that would be chosen now, on some held-out rows; None if no
+            recipe was trained on all folds. It takes up to some tenths of a second, so it is for who shows it to call.
+    """
+
+    statuses: Mapping[str, int]
+    recipes: int
+    memory: float
+    memory_limit: float
+    ensemble_score: Callable[[], float | None]
 
 
 @dataclass(frozen=True)
@@ -19,6 +40,7 @@ class Progress:
         best: best validation score of a recipe so far, in the metric, or None.
         metric: the metric's name.
         note: something to say once.
+        state: of the population, while it is trained.
     """
 
     stage: str
@@ -28,6 +50,7 @@ class Progress:
     best: float | None = None
     metric: str = ""
     note: str = ""
+    state: TrainingState | None = None
 
 
 def clock(seconds: float) -> str:
