@@ -11,11 +11,15 @@ import pytest
 
 import popnet
 from popnet.data.dataset import Dataset
+from popnet.data.tables.combinations import Combination
+from popnet.data.tables.scale import Scale
 from popnet.distillation import students
 from popnet.distillation.comparison import compare
 from popnet.distillation.material import Scored, gather
 from popnet.distillation.students import Limits, as_model
 from popnet.errors import InputError
+from popnet.fitting.run import Options, prepare
+from popnet.model import baselines
 from popnet.model.folder import write_folder
 from popnet.predictions import metrics
 from popnet.runtime.memory import Memory
@@ -181,3 +185,20 @@ def test_command_and_its_record(classes, run, tmp_path):
 def test_what_cannot_be_distilled_is_refused(line, change, options, said):
     with pytest.raises(InputError, match=said):
         popnet.distil(replace(line.model, **change), line.table, **options)
+
+
+def test_students_take_the_columns_that_the_ensemble_combines(line):
+    frame = pl.read_csv(line.table)
+    product = Combination(
+        operation="product", first="a", second="b", scale=Scale(centre=0, scale=1)
+    )
+    found = prepare(frame.with_columns(y=2 * pl.col("a") * pl.col("b")), "y", Options())
+    encoder = found.encoder.model_copy(update={"combinations": (product,)})
+    data = replace(found.data, features=encoder.combine(found.data.features))
+    net = baselines.linear(data, found.train, 0)
+    ensemble = replace(line.model, schema=found.schema, encoder=encoder, nets=(net,))
+    taught = popnet.distil(ensemble, frame.with_columns(y=0.0), time_limit=600, width=8)
+    student = taught.model.nets[0]
+    assert student.shape.n_numeric == 3
+    off = taught.model.predict(frame) - ensemble.predict(frame)
+    assert np.sqrt((off**2).mean()) < 0.5 * ensemble.predict(frame).std()
