@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -169,3 +171,18 @@ def test_mistakes_are_one_sentence(run, place, words, message):
     assert message in err
     assert err.count("\n") == 1
     assert sorted(p.name for p in place.iterdir()) == before
+
+
+def test_the_report_shows_images_that_are_wrong_and_those_it_is_surest_of(model):
+    page = (model / "report.html").read_text(encoding="utf-8")
+    facts = json.loads((model / "model.json").read_text(encoding="utf-8"))["facts"]
+    wrong = facts["scored_rows"] - sum(row[i] for i, row in enumerate(facts["confusion"]))
+    shelf = page[page.index('<section id="images">') :]
+    shelf = shelf[: shelf.index("</section>")]
+    assert len(re.findall(r'alt="[^"]* that is taken for', shelf)) == min(wrong, 12)
+    pictures = re.findall(r'src="data:image/png;base64,([^"]+)"', shelf)
+    right = facts["scored_rows"] - wrong
+    assert len(pictures) == min(wrong, 12) + min(right, 12)
+    for text in pictures:
+        with Image.open(io.BytesIO(base64.b64decode(text))) as image:
+            assert image.size == (8, 8)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from popnet.data.tables.groups import row_groups
+from popnet.fitting import gallery
 from popnet.fitting.scoring import Scored, Scoring
 from popnet.predictions.decisions import Decision
 from popnet.predictions.reliability import coverage, error_bins, reliability
@@ -58,7 +59,9 @@ def _of_classes(
     p = scored.predicted / scored.predicted.sum(1, keepdims=True)
     if p.shape[1] > 2:
         sure = reliability(p.argmax(1) == scored.true, p.max(1), independent)
-        return Evidence(len(p), reliability=sure, worse=worse)
+        return Evidence(
+            len(p), reliability=sure, worse=worse, gallery=gallery.find(scoring, scored)
+        )
     rule = scoring.model.decision
     threshold = rule.threshold if isinstance(rule, Decision) else 0.5
     assert threshold is not None  # a rule of two classes has one
@@ -69,6 +72,7 @@ def _of_classes(
         threshold,
         reliability(positive, p[:, 1], independent),
         worse=worse,
+        gallery=gallery.find(scoring, scored),
     )
 
 

@@ -259,12 +259,33 @@ class SliceFacts:
 
 
 @dataclass(frozen=True)
+class PictureFacts:
+    """A held-out image as a ``data:`` URL, its class, the predicted one, and the probabilities of both."""
+
+    image: str
+    true: str
+    predicted: str
+    probability: Score
+    probability_of_true: Score
+
+
+@dataclass(frozen=True)
+class GalleryFacts:
+    """Images that are wrong by the most, the worst first, those that are right and surest, and how many are wrong."""
+
+    wrong: list[PictureFacts]
+    sure: list[PictureFacts]
+    wrong_rows: int
+
+
+@dataclass(frozen=True)
 class Evidence:
     """What predictions of rows that the nets were not trained on show beside the metrics.
 
     ``thresholds`` and ``threshold``, by which the second of two classes is told from the first, are of two classes;
     ``reliability`` compares probabilities (of the second of two classes, or of the predicted one of several) with what
-    happened; ``errors`` and ``coverage`` are of a single number. ``rows`` is the number of rows.
+    happened; ``errors`` and ``coverage`` are of a single number; ``gallery`` is of images. ``rows`` is the number of
+    rows.
     """
 
     rows: int
@@ -274,6 +295,7 @@ class Evidence:
     errors: list[ErrorBin] = field(default_factory=list[ErrorBin])
     coverage: list[Coverage] = field(default_factory=list[Coverage])
     worse: SliceFacts | None = None
+    gallery: GalleryFacts | None = None
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from popnet.report.fit_page import (
     curves,
     effects,
     ensemble,
+    gallery,
     headline,
     importance,
     nets,
@@ -50,6 +51,7 @@ class Sections:
     cut: thresholds.ThresholdSection | None
     sure: calibration.CalibrationSection | None
     worse: slices.SlicesSection | None
+    to_look_at: gallery.GallerySection | None
     together: ensemble.EnsembleSection | None
     strip: nets.Strip
     board: board.Board
@@ -81,6 +83,7 @@ def sections(facts: FitFacts, model: str = "") -> Sections:
         cut=thresholds.show(facts),
         sure=calibration.show(facts),
         worse=slices.show(facts),
+        to_look_at=gallery.show(facts),
         together=ensemble.show(facts, scores),
         strip=nets.show(facts, scores),
         board=board.show(facts, scores),
