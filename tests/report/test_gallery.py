@@ -19,9 +19,9 @@ from popnet.report.html import render
 PIXELS = np.random.default_rng(0).integers(0, 256, (12, 9, 3)).astype(np.uint8)
 
 
-def facts_of(make_facts, true="five", predicted="six", wrong=1):
-    shown = PictureFacts(thumbnail(PIXELS), true, predicted, 0.875, 0.01)
-    right = replace(shown, predicted=true)
+def facts_of(make_facts, true="five", predicted="six", wrong=1, looks=""):
+    shown = PictureFacts(thumbnail(PIXELS), true, predicted, 0.875, 0.01, looks)
+    right = replace(shown, predicted=true, looks="")
     seen = GalleryFacts([shown] * wrong, [right], 3 * wrong)
     return replace(from_json(make_facts()), evidence=Evidence(40, gallery=seen))
 
@@ -70,3 +70,10 @@ def test_the_page_shows_them_and_takes_any_name(make_facts):
     assert "None of 40 images is taken for another class." in render(
         facts_of(make_facts, wrong=0), "m"
     )
+
+
+def test_where_it_looks_stands_beside_what_is_wrong(make_facts):
+    text = render(facts_of(make_facts, looks=thumbnail(PIXELS[::-1])), "m")
+    assert text.count('<img src="data:image/png;base64,') == 3
+    assert "Orange in the second picture" in text
+    assert "Orange in the second picture" not in render(facts_of(make_facts), "m")

@@ -260,13 +260,17 @@ class SliceFacts:
 
 @dataclass(frozen=True)
 class PictureFacts:
-    """A held-out image as a ``data:`` URL, its class, the predicted one, and the probabilities of both."""
+    """A held-out image as a ``data:`` URL, its class, the predicted one, and the probabilities of both.
+
+    ``looks`` is the image again with the parts coloured that the predicted class depends on; "" where that is unknown.
+    """
 
     image: str
     true: str
     predicted: str
     probability: Score
     probability_of_true: Score
+    looks: str = ""
 
 
 @dataclass(frozen=True)

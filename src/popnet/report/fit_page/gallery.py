@@ -10,9 +10,11 @@ from popnet.report.format import count, percent
 
 @dataclass(frozen=True)
 class Picture:
-    """An image and what is said of it: in a line below, and in words for those who do not see it."""
+    """An image, and the same with what decides coloured ("" if unknown); a line below, and words for those who do not
+    see it."""
 
     image: str
+    looks: str
     line: str
     words: str
     wrong: bool
@@ -45,12 +47,8 @@ def show(facts: FitFacts) -> GallerySection | None:
 def _picture(p: PictureFacts) -> Picture:
     sure = percent(p.probability)
     if p.true == p.predicted:
-        return Picture(
-            p.image, f"{p.true}, {sure}", f"An image of {p.true}, taken for that with {sure}", False
-        )
-    return Picture(
-        p.image,
-        f"{p.true}, taken for {p.predicted} ({sure})",
-        f"An image of {p.true} that is taken for {p.predicted} with {sure}",
-        True,
-    )
+        line, words = f"{p.true}, {sure}", f"An image of {p.true}, taken for that with {sure}"
+    else:
+        line = f"{p.true}, taken for {p.predicted} ({sure})"
+        words = f"An image of {p.true} that is taken for {p.predicted} with {sure}"
+    return Picture(p.image, p.looks, line, words, p.true != p.predicted)
