@@ -48,14 +48,14 @@ def occlusion(
     return found
 
 
-def overlay(pixels: Array, falls: Array) -> np.ndarray:
+def overlay(pixels: Array, falls: np.ndarray) -> np.ndarray:
     """Return an image ``(H, W, 3)`` uint8 on which the parts that a class depends on are coloured.
 
     Args:
         pixels: ``(H, W, C)`` uint8.
         falls: ``(G, G)`` of `occlusion`; what is below 0 stays as it is.
     """
-    height, width = pixels.shape[:2]
+    height, width = map(int, pixels.shape[:2])
     heat = np.clip(falls / max(float(falls.max()), 1e-6), 0, 1)
     cells = len(heat)
     down, across = np.arange(height) * cells // height, np.arange(width) * cells // width
