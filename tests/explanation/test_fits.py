@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 
-from popnet import Recipe, importance, load
+from popnet import Recipe, explain, importance, load
 from popnet.explanation.blocks import blocks_of
 from popnet.explanation.importance import Effort, measure
 from popnet.explanation.judged import judged
@@ -17,6 +18,7 @@ from popnet.fitting.run import Fitted, Options, fit
 from popnet.report.fit_page import facts
 from popnet.report.fit_page.importance import line, lines
 from popnet.report.folder import write_all
+from popnet.report.html import render
 
 RECIPE = Recipe(depth=1, width=8, batch_size=32, epochs=6, learning_rate=0.02, norm="none")
 OPTIONS = Options(members=2, folds=2, recipe=RECIPE, workers=1, trees="hist")
@@ -125,3 +127,44 @@ def test_a_fit_without_it_says_nothing_of_columns(run, tmp_path):
     assert "Which columns matter" not in (tmp_path / "b" / "report.html").read_text(
         encoding="utf-8"
     )
+
+
+KINDS = {
+    "numbers": lambda rng, n: rng.standard_normal(n),
+    "categories": lambda rng, n: rng.choice(["red", "green", "blue"], n),
+    "truth values": lambda rng, n: rng.random(n) < 0.5,
+    "dates": lambda rng, n: np.datetime64("2020-01-01") + rng.integers(0, 700, n),
+    "whole numbers": lambda rng, n: rng.integers(0, 6, n),
+}
+
+
+@pytest.mark.parametrize("columns", [1, 3])
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_tables_with_columns_of_one_kind_are_explained(kind, columns, task):
+    rng, rows = np.random.default_rng(0), 150
+    table = pl.DataFrame({f"c{i}": KINDS[kind](rng, rows) for i in range(columns)})
+    target = rng.choice(["a", "b"], rows) if task == "classification" else rng.standard_normal(rows)
+    found = fit(
+        table.with_columns(target=pl.Series(target)), "target", replace(OPTIONS, trees="none")
+    )
+    measured = found.model.facts.importance
+    assert measured is not None
+    assert sorted(c for g in measured.groups for c in g.columns) == table.columns
+    why = explain(found.model, table, rows="0:2", samples=4)
+    assert [sorted(c.column for c in e.contributions) for e in why] == [table.columns] * 2
+    assert "Which columns matter" in render(found.facts)
+
+
+def test_a_fault_in_what_is_only_shown_does_not_cost_the_model(monkeypatch):
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("by nothing")
+
+    monkeypatch.setattr("popnet.fitting.explanation.explain", broken)
+    monkeypatch.setattr("popnet.fitting.evidence.find", broken)
+    found = fit(TABLE, "kind", replace(OPTIONS, trees="none"))
+    assert found.model.predict(TABLE).tolist()
+    assert [w.split(":")[0] for w in found.facts.warnings] == [
+        "thresholds, calibration and groups of rows are not shown",
+        "which columns matter could not be measured",
+    ]

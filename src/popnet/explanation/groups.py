@@ -67,7 +67,9 @@ def _likeness(features: Features, blocks: Sequence[Block], rng: np.random.Genera
         return alike
     values = [ordered(features, block) for block in blocks]
     places = [i for i, v in enumerate(values) if v is not None]
-    ranks = np.array([stats.rankdata(values[i]) for i in places]).reshape(len(places), -1)
+    ranks = np.array([stats.rankdata(values[i]) for i in places]).reshape(
+        len(places), len(features)
+    )
     with np.errstate(invalid="ignore", divide="ignore"):
         spearman = np.nan_to_num(np.abs(np.corrcoef(ranks))) if len(places) > 1 else np.ones((1, 1))
     alike[np.ix_(places, places)] = spearman[: len(places), : len(places)]

@@ -19,7 +19,7 @@ from popnet.model.model import Model
 from popnet.population.members import Result
 from popnet.prepare.prepared import Prepared
 from popnet.report.fit_page.facts import Evidence, FitFacts, RefitFacts, TreesFacts
-from popnet.report.format import count, is_number
+from popnet.report.format import count, is_number, short
 from popnet.runtime import notebook
 from popnet.runtime.clock import finite
 from popnet.runtime.progress import Progress
@@ -128,11 +128,9 @@ def _scored(training: FitTraining, chosen: selection.Chosen, model: Model) -> _E
         model = refit.with_members(model, refitted)
     scoring = Scoring(model, candidates, chosen.held_out, finish, options.seed)
     scores = scoring.scores()
-    seen = evidence.find(scoring, finish)
+    seen, explained, notes = _shown(training, scoring, model)
     warnings = [*chosen.warnings, *_warnings(training, scores, model.level is not None)]
-    explained = explanation.Explained()
-    if not training.stop.is_set():  # whoever presses Ctrl-C does not want to wait for more
-        explained = explanation.explain(model, candidates, options, finish)
+    warnings += notes
     if options.refit is None:
         return _End(model, scores, seen, explained, None, warnings, [])
     if not measured:
@@ -148,6 +146,33 @@ def _scored(training: FitTraining, chosen: selection.Chosen, model: Model) -> _E
         scores = replace(scores, scored_on=where)
     said = [refit.sentence(facts, candidates.metric.name)]
     return _End(model, scores, seen, explained, facts, warnings, said)
+
+
+def _shown(
+    training: FitTraining, scoring: Scoring, model: Model
+) -> tuple[Evidence | None, explanation.Explained, list[str]]:
+    """Return what the page shows beside the scores, and a line on each thing that could not be found out.
+
+    A model that took an hour is not lost to a fault in what is only shown of it.
+    """
+    seen, explained, problems = None, explanation.Explained(), list[str]()
+    try:
+        seen = evidence.find(scoring, training.finish)
+    except Exception as error:
+        problems.append(f"thresholds, calibration and groups of rows are not shown: {_what(error)}")
+    try:
+        if not training.stop.is_set():  # whoever presses Ctrl-C does not want to wait for more
+            explained = explanation.explain(
+                model, training.candidates, training.options, training.finish
+            )
+    except Exception as error:
+        problems.append(f"which columns matter could not be measured: {_what(error)}")
+    return seen, explained, problems
+
+
+def _what(error: Exception) -> str:
+    """Return what went wrong, in a line."""
+    return short(" ".join(f"{type(error).__name__}: {error}".split()), 200)
 
 
 def _again(training: FitTraining, chosen: selection.Chosen, share: float) -> refit.Refitted | None:
