@@ -136,7 +136,8 @@ def shoot(chromium: Browser, shot: Shot, path: Path) -> bytes:
     chromium.size(WIDTH, scale=SCALE)
     chromium.media(shot.scheme)
     chromium.open(path)
-    chromium.size(WIDTH, chromium.height(), SCALE)  # nothing scrolls under the mouse
+    if shot.hover:
+        chromium.size(WIDTH, chromium.height(), SCALE)  # nothing scrolls under the mouse
     chromium.run(shot.script)
     place = chromium.run(PLACE, shot.first, shot.last)
     if place is None:
