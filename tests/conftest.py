@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import settings
 
 from popnet import Dataset, Features
-from popnet.cli import app
+from popnet.cli import app, console, distillation, evidence, models
 
 # JAX starts later. Compiled programs are kept beside the sources, for the next run.
 os.environ.setdefault("POPNET_CACHE", str(Path(__file__).parents[1] / ".jax_cache"))
@@ -79,6 +80,13 @@ class Run:
 
     def __call__(self, *words: object, fails: int = 0) -> tuple[str, str]:
         self._monkeypatch.setattr(sys, "argv", ["popnet", *map(str, words)])
+        for module in (
+            console,
+            distillation,
+            evidence,
+            models,
+        ):  # a command begins now, and not with this process
+            self._monkeypatch.setattr(module, "BEGAN", time.monotonic())
         self._capfd.readouterr()
         with pytest.raises(SystemExit) as end:
             app.main()
