@@ -196,7 +196,7 @@ class _Rows:
         else:
             self._target = np.asarray(self._data.target, np.float64)
         self._numbers = encoder.numbers
-        said = {n: self._share(self._column(n)[0], self._target) for n in self._numbers}
+        said = {n: _share(self._column(n)[0], self._target) for n in self._numbers}
         sources = sorted(said, key=lambda n: -said[n])[:MAX_SOURCES]
         self._sources = sources
         self._candidates: list[tuple[Operation, str, str]] = [
@@ -212,10 +212,10 @@ class _Rows:
     def choose(self, rows: Array) -> list[int]:
         """Return the numbers of the candidates that tell most of what trees leave of some rows."""
         residuals = self._residuals(rows)
-        own = {n: max(self._share(self._column(n)[0][rows], residuals), 0.0) for n in self._sources}
+        own = {n: max(_share(self._column(n)[0][rows], residuals), 0.0) for n in self._sources}
         more = np.array(
             [
-                self._share(self._values[rows, k], residuals) - max(own[a], own[b])
+                _share(self._values[rows, k], residuals) - max(own[a], own[b])
                 for k, (_, a, b) in enumerate(self._candidates)
             ]
         )
@@ -275,22 +275,23 @@ class _Rows:
             raise StoppedError
         return np.asarray(forest.predict(features, rows), np.float64)
 
-    def _share(self, values: Array, target: Array) -> float:
-        """Return the share of a target's variance that the means of quantile cells explain, without bias."""
-        edges = np.unique(np.quantile(values, np.linspace(0, 1, CELLS + 1)[1:-1]))
-        cell = np.searchsorted(edges, values)
-        counts = np.bincount(cell, minlength=len(edges) + 1)
-        within = total = 0.0
-        for column in target.T:
-            centred = column - column.mean()
-            sums = np.bincount(cell, centred, minlength=len(counts))
-            whole = float(centred @ centred)
-            total += whole
-            within += whole - float((np.square(sums) / np.maximum(counts, 1)).sum())
-        cells, n = int((counts > 0).sum()), len(values)
-        if total <= 0 or n <= cells:
-            return 0.0
-        return 1.0 - within / total * (n - 1) / (n - cells)
+
+def _share(values: Array, target: Array) -> float:
+    """Return the share of a target's variance that the means of quantile cells explain, without bias."""
+    edges = np.unique(np.quantile(values, np.linspace(0, 1, CELLS + 1)[1:-1]))
+    cell = np.searchsorted(edges, values)
+    counts = np.bincount(cell, minlength=len(edges) + 1)
+    within = total = 0.0
+    for column in target.T:
+        centred = column - column.mean()
+        sums = np.bincount(cell, centred, minlength=len(counts))
+        whole = float(centred @ centred)
+        total += whole
+        within += whole - float((np.square(sums) / np.maximum(counts, 1)).sum())
+    cells, n = int((counts > 0).sum()), len(values)
+    if total <= 0 or n <= cells:
+        return 0.0
+    return 1.0 - within / total * (n - 1) / (n - cells)
 
 
 def _standardised(ranks: Array) -> np.ndarray:

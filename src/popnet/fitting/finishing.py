@@ -128,9 +128,9 @@ def _scored(training: FitTraining, chosen: selection.Chosen, model: Model) -> _E
         model = refit.with_members(model, refitted)
     scoring = Scoring(model, candidates, chosen.held_out, finish, options.seed)
     scores = scoring.scores()
-    seen, explained, notes = _shown(training, scoring, model)
-    warnings = [*chosen.warnings, *_warnings(training, scores, model.level is not None)]
-    warnings += notes
+    seen, explained, problems = _shown(training, scoring, model)
+    own = _warnings(training, scores, model.level is not None)
+    warnings = [*chosen.warnings, *own, *problems]
     if options.refit is None:
         return _End(model, scores, seen, explained, None, warnings, [])
     if not measured:

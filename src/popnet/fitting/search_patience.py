@@ -13,8 +13,7 @@ from collections.abc import Set as AbstractSet
 import numpy as np
 
 from popnet.fitting.candidates import Candidates, some_rows
-from popnet.predictions import ensemble
-from popnet.predictions.metrics import METRICS
+from popnet.fitting.preview import together
 
 MIN_GAIN = 0.001
 """Share of the loss that counts as better: greedy selection among more recipes gains a little by luck alone."""
@@ -105,11 +104,4 @@ class SearchEarlyStopping:
 
     def _loss(self) -> float:
         """Return the held-out loss of the ensemble of all recipes so far."""
-        candidates = self._candidates
-        data = candidates.table.data
-        metric = METRICS["log_loss" if data.task == "classification" else "rmse"]
-        true, weights = data.target[candidates.rows][self._rows], candidates.pool_weights()
-        weights = None if weights is None else weights[self._rows]
-        every = np.stack(self._predictions)
-        chosen = ensemble.greedy(every, true, metric, weights, steps=STEPS)
-        return metric.loss(true, ensemble.combine(every, chosen.weights), weights)
+        return together(self._candidates, self._predictions, self._rows, STEPS).loss
